@@ -1,0 +1,83 @@
+package tensorfile
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	goruntime "runtime"
+)
+
+// WriteFile encodes the tensors into the file at path with the durability of
+// Replace.
+func WriteFile(path string, tensors map[string]Tensor, metadata map[string]string) error {
+	return Replace(path, func(w io.Writer) error { return Encode(w, tensors, metadata) })
+}
+
+// Replace makes path hold what write writes. After a crash at any moment path
+// holds the old content or the new, whole; once Replace returns nil it holds the
+// new for good. On any error path is as it was.
+//
+// The content goes to a temporary file in the same folder, .<name>.<random>.tmp,
+// which is synced and renamed. A crash may leave that one behind.
+func Replace(path string, write func(io.Writer) error) error {
+	if err := replace(path, write); err != nil {
+		return fmt.Errorf("tensorfile: write %q: %w", path, err)
+	}
+	return nil
+}
+
+func replace(path string, write func(io.Writer) error) error {
+	dir, name := filepath.Split(path)
+	temporary := filepath.Join(dir, fmt.Sprintf(".%s.%016x.tmp", name, rand.Uint64()))
+	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	renamed := false
+	defer func() { // also when write panics
+		if !renamed {
+			f.Close()
+			os.Remove(temporary)
+		}
+	}()
+	if err := fill(f, write); err != nil {
+		return err
+	}
+	if err := os.Rename(temporary, path); err != nil {
+		return err
+	}
+	renamed = true
+	return syncFolder(filepath.Dir(path))
+}
+
+// fill writes, syncs and closes: only a closed file can be renamed on Windows.
+func fill(f *os.File, write func(io.Writer) error) error {
+	buffered := bufio.NewWriterSize(f, 1<<16)
+	if err := write(buffered); err != nil {
+		return err
+	}
+	if err := buffered.Flush(); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// syncFolder makes a rename in the folder last. Windows has no such call and
+// orders its own metadata.
+func syncFolder(path string) error {
+	if goruntime.GOOS == "windows" {
+		return nil
+	}
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

@@ -1,0 +1,139 @@
+package tensorfile
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Conversions read the bytes one element at a time by their little-endian
+// meaning, so neither the data's alignment nor the machine's byte order matters.
+
+// Float32 converts F16, BF16, F32 or F64 into dst, whose length must be Len.
+// Only F64 rounds.
+func (t Tensor) Float32(dst []float32) error {
+	if err := t.fits(len(dst)); err != nil {
+		return err
+	}
+	b := t.Data
+	switch t.DType {
+	case "F16":
+		for i := range dst {
+			dst[i] = fromF16(binary.LittleEndian.Uint16(b[2*i:]))
+		}
+	case "BF16":
+		for i := range dst {
+			dst[i] = fromBF16(binary.LittleEndian.Uint16(b[2*i:]))
+		}
+	case "F32":
+		for i := range dst {
+			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+		}
+	case "F64":
+		for i := range dst {
+			dst[i] = float32(math.Float64frombits(binary.LittleEndian.Uint64(b[8*i:])))
+		}
+	default:
+		return fmt.Errorf("tensorfile: %s as float32: %w", t.DType, ErrDType)
+	}
+	return nil
+}
+
+// Float64 converts F16, BF16, F32 or F64 into dst, exactly. The length of dst
+// must be Len.
+func (t Tensor) Float64(dst []float64) error {
+	if err := t.fits(len(dst)); err != nil {
+		return err
+	}
+	b := t.Data
+	switch t.DType {
+	case "F16":
+		for i := range dst {
+			dst[i] = float64(fromF16(binary.LittleEndian.Uint16(b[2*i:])))
+		}
+	case "BF16":
+		for i := range dst {
+			dst[i] = float64(fromBF16(binary.LittleEndian.Uint16(b[2*i:])))
+		}
+	case "F32":
+		for i := range dst {
+			dst[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:])))
+		}
+	case "F64":
+		for i := range dst {
+			dst[i] = math.Float64frombits(binary.LittleEndian.Uint64(b[8*i:]))
+		}
+	default:
+		return fmt.Errorf("tensorfile: %s as float64: %w", t.DType, ErrDType)
+	}
+	return nil
+}
+
+// Ints converts U8, I32 or I64 into dst, whose length must be Len.
+func (t Tensor) Ints(dst []int) error {
+	if err := t.fits(len(dst)); err != nil {
+		return err
+	}
+	b := t.Data
+	switch t.DType {
+	case "U8":
+		for i := range dst {
+			dst[i] = int(b[i])
+		}
+	case "I32":
+		for i := range dst {
+			dst[i] = int(int32(binary.LittleEndian.Uint32(b[4*i:])))
+		}
+	case "I64":
+		for i := range dst {
+			dst[i] = int(int64(binary.LittleEndian.Uint64(b[8*i:])))
+		}
+	default:
+		return fmt.Errorf("tensorfile: %s as int: %w", t.DType, ErrDType)
+	}
+	return nil
+}
+
+// fits says whether the tensor is whole and a destination of n elements takes it.
+func (t Tensor) fits(n int) error {
+	if err := t.check(); err != nil {
+		return fmt.Errorf("tensorfile: %w", err)
+	}
+	if n != t.Len() {
+		return fmt.Errorf("tensorfile: %d elements into %d: %w", t.Len(), n, ErrShape)
+	}
+	return nil
+}
+
+// FromFloat32 makes a tensor of v, rounded to nearest even, in F16, BF16, F32 or
+// F64. Any other type, or a v that is not as long as the shape says, gives a
+// tensor that Encode and every conversion refuse.
+func FromFloat32(dtype string, shape []int, v []float32) Tensor {
+	t := Tensor{DType: dtype, Shape: slices.Clone(shape)}
+	switch dtype {
+	case "F16":
+		t.Data = make([]byte, 2*len(v))
+		for i, x := range v {
+			binary.LittleEndian.PutUint16(t.Data[2*i:], toF16(x))
+		}
+	case "BF16":
+		t.Data = make([]byte, 2*len(v))
+		for i, x := range v {
+			binary.LittleEndian.PutUint16(t.Data[2*i:], toBF16(x))
+		}
+	case "F32":
+		t.Data = make([]byte, 4*len(v))
+		for i, x := range v {
+			binary.LittleEndian.PutUint32(t.Data[4*i:], math.Float32bits(x))
+		}
+	case "F64":
+		t.Data = make([]byte, 8*len(v))
+		for i, x := range v {
+			binary.LittleEndian.PutUint64(t.Data[8*i:], math.Float64bits(float64(x)))
+		}
+	default:
+		t.DType = fmt.Sprintf("float32 as %s", dtype)
+	}
+	return t
+}
