@@ -1,0 +1,81 @@
+package code_test
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"eigenserve/store/code"
+)
+
+// benchmarked are blocks like those of real variants.
+func benchmarked(b *testing.B) map[string][]code.Block {
+	rng := rand.New(rand.NewPCG(1, 2))
+	one := func(right, left []float32) []code.Block {
+		return []code.Block{draw(rng, right, left)}
+	}
+	leading := falling(769, 1, 0.0005)
+	narrow := falling(768, 0.36, 0.0004)
+	for i := range leading {
+		if i >= 128 {
+			leading[i] *= 0.01
+		}
+	}
+	return map[string][]code.Block{
+		"block=zoo":                 zoo(b),
+		"block=256x65/nonzeros=5%":  one(falling(65, 0.55, 0.12), falling(256, 0.8, 0.1)),
+		"block=768x769/nonzeros=1%": one(leading, narrow),
+		"block=768x769/nonzeros=0":  one(falling(769, 1e-3, 1e-6), falling(768, 1, 1e-3)),
+		"block=256x256/scale=2":     one(falling(256, 2, 1), falling(256, 2, 1)),
+	}
+}
+
+func coefficients(blocks []code.Block) (all, nonzero int) {
+	for _, b := range blocks {
+		all += len(b.Q)
+		for _, q := range b.Q {
+			if q != 0 {
+				nonzero++
+			}
+		}
+	}
+	return all, nonzero
+}
+
+func BenchmarkDecode(b *testing.B) {
+	for name, blocks := range benchmarked(b) {
+		b.Run(name, func(b *testing.B) {
+			stream := encode(b, blocks)
+			all, nonzero := coefficients(blocks)
+			var s code.Sparse
+			b.SetBytes(int64(len(stream)))
+			b.ReportAllocs()
+			for b.Loop() {
+				d, err := code.NewDecoder(stream)
+				if err != nil {
+					b.Fatal(err)
+				}
+				for _, block := range blocks {
+					if err := d.Block(block.Right, block.Left, &s); err != nil {
+						b.Fatal(err)
+					}
+				}
+				if err := d.Close(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(all)*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mcoef/s")
+			b.ReportMetric(100*float64(nonzero)/float64(all), "%nonzero")
+		})
+	}
+}
+
+func BenchmarkEncode(b *testing.B) {
+	blocks := zoo(b)
+	all, _ := coefficients(blocks)
+	var size int
+	for b.Loop() {
+		size = len(encode(b, blocks))
+	}
+	b.SetBytes(int64(size))
+	b.ReportMetric(float64(all)*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mcoef/s")
+}

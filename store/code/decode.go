@@ -1,0 +1,221 @@
+package code
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+)
+
+// A Decoder reads the blocks of a stream, in the order that Encode got them.
+// It is not safe for concurrent use.
+//
+// The stream may hold anything: work and memory are bounded by the sizes of the
+// blocks that are asked for, and a stream that does not fit them ends in an
+// error, of Block or of Close at the latest.
+type Decoder struct {
+	words  []byte // what is left of them
+	states [lanes]uint64
+	err    error // sticky
+	lefts  lefts
+	keys   []uint64 // of one right direction, to sort
+}
+
+// NewDecoder starts reading a stream, which it keeps and does not change.
+func NewDecoder(stream []byte) (*Decoder, error) {
+	if len(stream) > 0 && stream[0] != version {
+		return nil, fmt.Errorf("code: open: %w: %d", ErrVersion, stream[0])
+	}
+	if len(stream) < headBytes || (len(stream)-headBytes)%wordBytes != 0 {
+		return nil, fmt.Errorf("code: open: %w", ErrTruncated)
+	}
+	d := &Decoder{words: stream[headBytes:]}
+	for i := range d.states {
+		d.states[i] = binary.LittleEndian.Uint64(stream[1+8*i:])
+		if d.states[i] < stateLow {
+			return nil, fmt.Errorf("code: open: %w", ErrCorrupt)
+		}
+	}
+	return d, nil
+}
+
+// Block reads the next block, which has the given scale factors, into out. What
+// out held is dropped and its memory reused. After an error, which is
+// ErrTruncated or ErrCorrupt, nothing more can be read.
+func (d *Decoder) Block(right, left []float32, out *Sparse) error {
+	out.Rights, out.Lefts, out.Q = out.Rights[:0], out.Lefts[:0], out.Q[:0]
+	out.Starts = append(out.Starts[:0], 0)
+	d.lefts.set(left)
+	for j, scale := range right {
+		start := len(out.Lefts)
+		d.row(factor(scale), out)
+		if d.err != nil {
+			return fmt.Errorf("code: read block: %w", d.err)
+		}
+		if len(out.Lefts) == start {
+			continue
+		}
+		if len(d.lefts.order) > 0 {
+			d.restore(out.Lefts[start:], out.Q[start:])
+		}
+		out.Rights = append(out.Rights, int32(j))
+		out.Starts = append(out.Starts, int32(len(out.Lefts)))
+	}
+	return nil
+}
+
+// Close checks that the blocks read were all that the stream holds, and that it
+// came through whole: ErrTrailing or ErrCorrupt if not.
+func (d *Decoder) Close() error {
+	err := d.err
+	if err == nil && len(d.words) > 0 {
+		err = ErrTrailing
+	}
+	if err == nil && d.states != [lanes]uint64{stateLow, stateLow} {
+		err = ErrCorrupt
+	}
+	if err != nil {
+		return fmt.Errorf("code: close: %w", err)
+	}
+	return nil
+}
+
+// row appends the nonzeros of one right direction, by their place in the order
+// of lefts.
+func (d *Decoder) row(right float32, out *Sparse) {
+	for from := 0; from < len(d.lefts.scales); {
+		bucket, end := d.lefts.stretch(right, from)
+		if t := tableOf(bucket); t.runs != nil {
+			d.sparse(t, from, end, out)
+		} else {
+			d.dense(t, from, end, out)
+		}
+		from = end
+	}
+}
+
+// restore turns places into left directions, ascending.
+func (d *Decoder) restore(lefts, q []int32) {
+	d.keys = d.keys[:0]
+	for k, place := range lefts {
+		d.keys = append(d.keys, uint64(d.lefts.order[place])<<32|uint64(uint32(q[k])))
+	}
+	slices.Sort(d.keys)
+	for k, key := range d.keys {
+		lefts[k], q[k] = int32(key>>32), int32(uint32(key))
+	}
+}
+
+// sparse reads a stretch coded by its runs of zeros.
+func (d *Decoder) sparse(t *table, from, end int, out *Sparse) {
+	edges, longest := t.runs.edges, t.runs.longest()
+	state := d.states[0]
+	for from < end {
+		most := min(end-from, longest)
+		slot := uint32(state % probOne)
+		if low := edges[most]; slot >= low { // zeros only
+			state = d.refill(uint64(probOne-low)*(state>>probBits) + uint64(slot-low))
+			from += most
+			continue
+		}
+		zeros := t.runs.find(slot)
+		low, high := edges[zeros], edges[zeros+1]
+		state = d.refill(uint64(high-low)*(state>>probBits) + uint64(slot-low))
+		out.Lefts = append(out.Lefts, int32(from+zeros))
+		out.Q = append(out.Q, d.value(t, &d.states[1]))
+		from += zeros + 1
+	}
+	d.states[0] = state
+}
+
+// dense reads a stretch coded coefficient by coefficient.
+func (d *Decoder) dense(t *table, from, end int, out *Sparse) {
+	for i := from; i < end; i++ {
+		state := &d.states[(i-from)%lanes]
+		if slot := uint32(*state % probOne); slot < t.zero {
+			*state = d.refill(uint64(t.zero)*(*state>>probBits) + uint64(slot))
+			continue
+		}
+		out.Lefts = append(out.Lefts, int32(i))
+		out.Q = append(out.Q, d.value(t, state))
+	}
+}
+
+// value reads a coefficient that is not zero.
+func (d *Decoder) value(t *table, state *uint64) int32 {
+	slot := uint32(*state % probOne)
+	s := t.values.find(slot)
+	low, half := t.values.edges[s], (t.values.edges[s+1]-t.values.edges[s])/2
+	negative := slot >= low+half
+	if negative {
+		low += half
+	}
+	*state = d.refill(uint64(half)*(*state>>probBits) + uint64(slot-low))
+	if s == t.escape || t.shift > 0 {
+		return d.large(t, state, s, negative)
+	}
+	if negative {
+		return -int32(s)
+	}
+	return int32(s)
+}
+
+// large reads the rest of a magnitude that its symbol does not tell alone.
+func (d *Decoder) large(t *table, state *uint64, s int, negative bool) int32 {
+	group := uint64(s)
+	if s == t.escape {
+		length := uint(d.raw(state, lengthBits))
+		if length == 0 {
+			d.fail(ErrCorrupt)
+			return 0
+		}
+		group += 1<<(length-1) | uint64(d.raw(state, length-1)) - 1
+	}
+	n := (group-1)<<t.shift | uint64(d.raw(state, t.shift)) + 1
+	if n > MaxMagnitude {
+		d.fail(ErrCorrupt)
+		return 0
+	}
+	if negative {
+		return -int32(n)
+	}
+	return int32(n)
+}
+
+// raw reads bits that are each as likely 0 as 1, the lowest first.
+func (d *Decoder) raw(state *uint64, count uint) uint32 {
+	v, at := uint32(0), uint(0)
+	for at < count {
+		some := min(count-at, probBits)
+		slots := uint32(probOne) >> some
+		slot := uint32(*state % probOne)
+		v |= slot / slots << at
+		*state = d.refill(uint64(slots)*(*state>>probBits) + uint64(slot%slots))
+		at += some
+	}
+	return v
+}
+
+// refill takes a word into a state that has fallen below its range.
+func (d *Decoder) refill(state uint64) uint64 {
+	if state >= stateLow {
+		return state
+	}
+	return d.word(state)
+}
+
+func (d *Decoder) word(state uint64) uint64 {
+	if len(d.words) < wordBytes {
+		d.fail(ErrTruncated)
+		return stateLow
+	}
+	w := binary.LittleEndian.Uint32(d.words)
+	d.words = d.words[wordBytes:]
+	return state<<32 | uint64(w)
+}
+
+// fail keeps the first error.
+func (d *Decoder) fail(err error) {
+	if d.err == nil {
+		d.err = err
+	}
+}
