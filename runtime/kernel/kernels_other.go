@@ -1,0 +1,29 @@
+package kernel
+
+func detect() []level { return []level{generic} }
+
+func tileRows() int { return genericTileRows }
+
+func tile(c []float32, ldc int, x []float32, ldx int, panel []float32, rows, k int, load bool) {
+	tileGeneric(c, ldc, x, ldx, panel, rows, k, load)
+}
+
+func finish(c []float32, ldc, rows int, bias []float32, act Activation, residual []float32, ldr int) {
+	finishGeneric(c, ldc, rows, bias, act, residual, ldr)
+}
+
+func layerNorm(dst, x, gamma, beta []float32, eps float32) {
+	layerNormGeneric(dst, x, gamma, beta, eps)
+}
+
+func softmax(x []float32, scale float32) { softmaxGeneric(x, scale) }
+
+func add(dst, x []float32) { addGeneric(dst, x) }
+
+func toHalf(dst []uint16, src []float32, h Half) { toHalfGeneric(dst, src, h) }
+
+func fromHalf(dst []float32, src []uint16, h Half) { fromHalfGeneric(dst, src, h) }
+
+func combine(dst *[Panel]float32, left []uint16, lefts []int32, values []float32) {
+	combineGeneric(dst, left, lefts, values)
+}

@@ -1,0 +1,33 @@
+package kernel
+
+// Layer is one shared layer of a resident basis, from which a variant's layer
+// is rebuilt: [W b] ≈ Mean + Left·core·Right, M outputs, N inputs, P left and Q
+// right directions.
+type Layer struct {
+	M, N, P, Q int
+	Bias       bool
+	MeanType   Half
+	Mean       []uint16  // panels, [ceil(M/32)][N][32]
+	MeanBias   []float32 // (M), nil without bias
+	Left       []uint16  // BF16 panels, [ceil(M/32)][P][32]
+	Right      []uint16  // BF16, (N+1, Q) or without bias (N, Q): an input's part in every right direction; the last row is the bias's
+}
+
+// Core is a variant's core of one layer: its nonzeros, already times the step,
+// grouped by right direction. Right direction Rights[i] is joined to the left
+// ones Lefts[Starts[i]:Starts[i+1]], with the Values at the same places. Rights
+// ascend.
+type Core struct {
+	Rights []int32
+	Starts []int32 // (len(Rights)+1)
+	Lefts  []int32
+	Values []float32
+}
+
+// inputs is the rows of Right: the layer's inputs and, with a bias, one more.
+func (l *Layer) inputs() int {
+	if l.Bias {
+		return l.N + 1
+	}
+	return l.N
+}
