@@ -1,0 +1,278 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"time"
+
+	"eigenserve/store/tensorfile"
+)
+
+// Basis is what the variants of a family share. Its tensors are views of the
+// file it was read from; they are valid until Close.
+type Basis struct {
+	Family string `json:"family"`
+	// Digest is the SHA-256 of the file, in hexadecimal; set when it is read.
+	Digest string `json:"-"`
+
+	// Config and Preprocessor are config.json and preprocessor_config.json of
+	// the family; labels in the config are the first member's and mean nothing.
+	Config       json.RawMessage `json:"config"`
+	Preprocessor json.RawMessage `json:"preprocessor,omitempty"`
+
+	// RMS is the root-mean-square coefficient of the fitted deltas, the mean
+	// taken over the checkpoints' linear layers: the unit of a step.
+	RMS float64 `json:"rms"`
+	// Rank is the cap on the directions a side; 0 means none was set.
+	Rank    int       `json:"rank"`
+	Metric  string    `json:"metric"`
+	Sources []Source  `json:"sources"`
+	Created time.Time `json:"created"`
+
+	Layers  []BasisLayer  `json:"-"`
+	Vectors []BasisVector `json:"-"`
+
+	file *tensorfile.File
+}
+
+// Source names one checkpoint that a basis was learned from.
+type Source struct {
+	Name   string `json:"name"`
+	Digest string `json:"digest"`
+}
+
+// BasisLayer is the basis of one layer: Ŵ ≈ M + L(Δq)R, with p left and q
+// right directions.
+type BasisLayer struct {
+	Layer
+	Mean tensorfile.Tensor // [m,n] in 16 bits
+	Bias []float32         // [m]; nil without a bias
+	Left tensorfile.Tensor // [m,p] BF16
+	// Right is [q,n+1] BF16; its last column belongs to the bias.
+	Right tensorfile.Tensor
+	// LeftScale [p] and RightScale [q]: a fitted coefficient (i,j) is of mean
+	// magnitude LeftScale[i]·RightScale[j], in absolute units.
+	LeftScale, RightScale []float32
+	Spectrum              Spectrum
+}
+
+// Spectrum is how a layer's fitted deltas spread over its directions.
+type Spectrum struct {
+	// Left and Right are the leading eigenvalues λ and μ of Σ ZZᵀ and Σ ZᵀZ.
+	Left  []float64 `json:"left"`
+	Right []float64 `json:"right"`
+	// Energy is Σ ‖Z‖², over all fitted checkpoints.
+	Energy float64 `json:"energy"`
+}
+
+// BasisVector is the basis of one vector: v ≈ mean + scale ⊙ (Δq).
+type BasisVector struct {
+	Vector
+	Mean, Scale []float32
+}
+
+// Directions gives p and q.
+func (l *BasisLayer) Directions() (left, right int) { return len(l.LeftScale), len(l.RightScale) }
+
+// Layout gives the shared tensors without their values.
+func (b *Basis) Layout() Layout {
+	var l Layout
+	for i := range b.Layers {
+		l.Layers = append(l.Layers, b.Layers[i].Layer)
+	}
+	for i := range b.Vectors {
+		l.Vectors = append(l.Vectors, b.Vectors[i].Vector)
+	}
+	return l
+}
+
+// Largest gives the most directions a side of any layer.
+func (b *Basis) Largest() int {
+	most := 0
+	for i := range b.Layers {
+		p, q := b.Layers[i].Directions()
+		most = max(most, p, q)
+	}
+	return most
+}
+
+// Close unmaps the file that the basis was read from.
+func (b *Basis) Close() error {
+	if b.file == nil {
+		return nil
+	}
+	return b.file.Close()
+}
+
+const (
+	basisFormat   = "eigenserve.basis"
+	variantFormat = "eigenserve.variant"
+	version       = "1"
+)
+
+type basisHeader struct {
+	*Basis
+	Layout  Layout     `json:"layout"`
+	Spectra []Spectrum `json:"spectra"`
+}
+
+// Encode writes the basis file. The same basis gives the same bytes.
+func (b *Basis) Encode(w io.Writer) error {
+	h := basisHeader{Basis: b, Layout: b.Layout()}
+	tensors := map[string]tensorfile.Tensor{}
+	for i := range b.Layers {
+		l := &b.Layers[i]
+		h.Spectra = append(h.Spectra, l.Spectrum.rounded())
+		tensors[l.Name+".mean"] = l.Mean
+		if l.Layer.Bias {
+			tensors[l.Name+".bias"] = floats(l.Bias)
+		}
+		tensors[l.Name+".left"] = l.Left
+		tensors[l.Name+".right"] = l.Right
+		tensors[l.Name+".scale.left"] = floats(l.LeftScale)
+		tensors[l.Name+".scale.right"] = floats(l.RightScale)
+	}
+	for _, v := range b.Vectors {
+		tensors[v.Name+".mean"] = tensorfile.FromFloat32("F32", v.Shape, v.Mean)
+		tensors[v.Name+".scale"] = tensorfile.FromFloat32("F32", v.Shape, v.Scale)
+	}
+	return encode(w, basisFormat, "", h, tensors)
+}
+
+// rounded keeps four digits of each eigenvalue: they are for people to look at.
+func (s Spectrum) rounded() Spectrum {
+	four := func(v []float64) []float64 {
+		out := make([]float64, len(v))
+		for i, x := range v {
+			if x > 0 {
+				unit := math.Pow(10, math.Floor(math.Log10(x))-3)
+				out[i] = math.Round(x/unit) * unit
+			}
+		}
+		return out
+	}
+	return Spectrum{Left: four(s.Left), Right: four(s.Right), Energy: s.Energy}
+}
+
+func floats(v []float32) tensorfile.Tensor {
+	return tensorfile.FromFloat32("F32", []int{len(v)}, v)
+}
+
+// DecodeBasis reads a basis from an open file and checks all of it but the
+// meaning of its config. The basis then owns the file.
+func DecodeBasis(f *tensorfile.File) (*Basis, error) {
+	b := &Basis{file: f}
+	h := basisHeader{Basis: b}
+	if err := header(f, basisFormat, &h); err != nil {
+		return nil, err
+	}
+	if err := h.Layout.check(); err != nil {
+		return nil, err
+	}
+	if !(b.RMS >= 0) || math.IsInf(b.RMS, 0) {
+		return nil, fmt.Errorf("%w: root-mean-square coefficient %g", ErrFormat, b.RMS)
+	}
+	if len(h.Spectra) != len(h.Layout.Layers) {
+		return nil, fmt.Errorf("%w: %d spectra for %d layers", ErrFormat, len(h.Spectra), len(h.Layout.Layers))
+	}
+	r := reader{file: f, want: map[string]bool{}}
+	for i, l := range h.Layout.Layers {
+		b.Layers = append(b.Layers, r.layer(l, h.Spectra[i]))
+	}
+	for _, v := range h.Layout.Vectors {
+		b.Vectors = append(b.Vectors, BasisVector{Vector: v,
+			Mean: r.floats(v.Name+".mean", v.Shape), Scale: r.floats(v.Name+".scale", v.Shape)})
+	}
+	r.rest()
+	return b, r.err
+}
+
+// reader takes the expected tensors out of a file and keeps the first error.
+type reader struct {
+	file *tensorfile.File
+	want map[string]bool
+	err  error
+}
+
+func (r *reader) fail(format string, args ...any) {
+	if r.err == nil {
+		r.err = fmt.Errorf("%w: "+format, append([]any{ErrFormat}, args...)...)
+	}
+}
+
+func (r *reader) layer(l Layer, s Spectrum) BasisLayer {
+	m, n, width := l.Rows(), l.Cols(), l.Width()
+	out := BasisLayer{Layer: l, Spectrum: s}
+	out.Mean = r.tensor(l.Name+".mean", []int{m, n}, "F16", "BF16")
+	if l.Bias {
+		out.Bias = r.floats(l.Name+".bias", []int{m})
+	}
+	out.Left = r.tensor(l.Name+".left", []int{m, -1}, "BF16")
+	out.Right = r.tensor(l.Name+".right", []int{-1, width}, "BF16")
+	if r.err != nil {
+		return out
+	}
+	p, q := out.Left.Shape[1], out.Right.Shape[0]
+	if p > m || q > width {
+		r.fail("layer %q has %d left and %d right directions for %d×%d", l.Name, p, q, m, width)
+	}
+	out.LeftScale = r.scales(l.Name+".scale.left", p)
+	out.RightScale = r.scales(l.Name+".scale.right", q)
+	return out
+}
+
+// tensor takes a tensor of a shape (-1: any) and one of the types.
+func (r *reader) tensor(name string, shape []int, dtypes ...string) tensorfile.Tensor {
+	t, ok := r.file.Tensor(name)
+	r.want[name] = true
+	switch {
+	case !ok:
+		r.fail("tensor %q is missing", name)
+	case !slices.Contains(dtypes, t.DType):
+		r.fail("tensor %q is %s, not %v", name, t.DType, dtypes)
+	case !slices.EqualFunc(t.Shape, shape, func(has, want int) bool { return has == want || want < 0 }):
+		r.fail("tensor %q has shape %v, not %v", name, t.Shape, shape)
+	}
+	return t
+}
+
+func (r *reader) floats(name string, shape []int) []float32 {
+	t := r.tensor(name, shape, "F32")
+	if r.err != nil {
+		return nil
+	}
+	v := make([]float32, t.Len())
+	if err := t.Float32(v); err != nil {
+		r.fail("tensor %q: %v", name, err)
+	}
+	for _, x := range v {
+		if x-x != 0 {
+			r.fail("tensor %q holds %g", name, x)
+			break
+		}
+	}
+	return v
+}
+
+func (r *reader) scales(name string, n int) []float32 {
+	v := r.floats(name, []int{n})
+	for _, x := range v {
+		if x < 0 {
+			r.fail("tensor %q holds %g", name, x)
+			break
+		}
+	}
+	return v
+}
+
+// rest refuses what nobody asked for.
+func (r *reader) rest() {
+	for _, name := range r.file.Names() {
+		if !r.want[name] {
+			r.fail("tensor %q is not expected", name)
+		}
+	}
+}

@@ -1,0 +1,19 @@
+package store
+
+import "errors"
+
+var (
+	// ErrFormat marks a file that is not what it should be: another format,
+	// a version of the future, a shape or number that can't be.
+	ErrFormat = errors.New("bad file")
+	// ErrDigest marks a file whose bytes do not have the digest that names it.
+	ErrDigest = errors.New("damaged file")
+	// ErrBasis marks a variant on another basis than the one at hand.
+	ErrBasis = errors.New("other basis")
+	// ErrNotFound marks a family, variant or file that the store does not hold.
+	ErrNotFound = errors.New("not found")
+	// ErrName marks a name that can't be used.
+	ErrName = errors.New("bad name")
+	// ErrNoStore marks a folder that is not a store.
+	ErrNoStore = errors.New("not a store")
+)

@@ -1,0 +1,275 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"eigenserve/store/tensorfile"
+)
+
+// Store is a folder of families and variants:
+//
+//	store.json               what this folder is
+//	families/<family>.json   pointer: the family's current basis
+//	models/<name>.json       pointer: the variant of that name
+//	blobs/<digest>.safetensors   basis and variant files, never changed
+//
+// Blobs come before the pointers to them and go after, each written to a
+// temporary name, synced, renamed, the folder synced; so a crash at any moment
+// leaves the old or the new, at worst with a blob that nothing points to.
+type Store struct {
+	dir string
+
+	// change orders all changes of the folder, so that a file can't be removed
+	// while another change is about to point to it. Taken before mu.
+	change sync.Mutex
+	// mu guards families, variants and uses; never held while a file is written.
+	mu       sync.RWMutex
+	families map[string]Family
+	variants map[string]Entry
+	// uses counts the variants' pointers to each blob.
+	uses map[string]int
+}
+
+// Family is the pointer to a family's current basis.
+type Family struct {
+	Name    string    `json:"name"`
+	Basis   string    `json:"basis"`
+	Bytes   int64     `json:"bytes"`
+	Updated time.Time `json:"updated"`
+}
+
+// Entry is the pointer to a variant, with what a list shows of it.
+type Entry struct {
+	Name        string    `json:"name"`
+	Digest      string    `json:"digest"`
+	Family      string    `json:"family"`
+	Basis       string    `json:"basis"`
+	Bytes       int64     `json:"bytes"`
+	SourceBytes int64     `json:"source_bytes"`
+	Classes     int       `json:"classes"`
+	Step        float64   `json:"step"` // in root-mean-square coefficients
+	Energy      float64   `json:"energy"`
+	Added       time.Time `json:"added"`
+}
+
+const (
+	storeFormat = "eigenserve.store"
+	marker      = "store.json"
+)
+
+// Create opens the store in dir and makes one there if the folder is new or
+// empty.
+func Create(dir string) (*Store, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	if len(entries) > 0 {
+		return Open(dir)
+	}
+	for _, sub := range []string{"families", "models", "blobs"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
+			return nil, fmt.Errorf("store: %w", err)
+		}
+	}
+	if err := writeJSON(filepath.Join(dir, marker), map[string]string{"format": storeFormat, "version": version}); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	return Open(dir)
+}
+
+// Open reads the catalogue of the store in dir.
+func Open(dir string) (*Store, error) {
+	var mark struct{ Format, Version string }
+	if err := readJSON(filepath.Join(dir, marker), &mark); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("store: %q: %w: it has no %s; `eigenserve fit --store %s …` makes one", dir, ErrNoStore, marker, dir)
+		}
+		return nil, fmt.Errorf("store: %q: %w", dir, err)
+	}
+	if mark.Format != storeFormat || mark.Version != version {
+		return nil, fmt.Errorf("store: %q: %w: format %q version %q; this program reads %q version %s",
+			dir, ErrNoStore, mark.Format, mark.Version, storeFormat, version)
+	}
+	s := &Store{dir: dir, families: map[string]Family{}, variants: map[string]Entry{}, uses: map[string]int{}}
+	if err := pointers(filepath.Join(dir, "families"), func(name string, f Family) error {
+		s.families[name] = f
+		return checkPointer(name, f.Name, f.Basis)
+	}); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	if err := pointers(filepath.Join(dir, "models"), func(name string, e Entry) error {
+		s.variants[name] = e
+		s.uses[e.Digest]++
+		return checkPointer(name, e.Name, e.Digest)
+	}); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	return s, nil
+}
+
+// Dir is the folder of the store.
+func (s *Store) Dir() string { return s.dir }
+
+// Families lists the families by name.
+func (s *Store) Families() []Family {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return sorted(s.families)
+}
+
+// Family finds a family's pointer.
+func (s *Store) Family(name string) (Family, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	f, ok := s.families[name]
+	if !ok {
+		return f, fmt.Errorf("family %q: %w", name, ErrNotFound)
+	}
+	return f, nil
+}
+
+// Variants lists the variants by name.
+func (s *Store) Variants() []Entry {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return sorted(s.variants)
+}
+
+// Entry finds a variant's pointer.
+func (s *Store) Entry(name string) (Entry, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	e, ok := s.variants[name]
+	if !ok {
+		return e, fmt.Errorf("model %q: %w", name, ErrNotFound)
+	}
+	return e, nil
+}
+
+// PutBasis stores a basis and makes it its family's current one.
+func (s *Store) PutBasis(b *Basis) (Family, error) {
+	if err := CheckName(b.Family); err != nil {
+		return Family{}, fmt.Errorf("store: family %w", err)
+	}
+	var buf bytes.Buffer
+	if err := b.Encode(&buf); err != nil {
+		return Family{}, fmt.Errorf("store: basis of %q: %w", b.Family, err)
+	}
+	s.change.Lock()
+	defer s.change.Unlock()
+	digest, err := s.putBlob(buf.Bytes())
+	if err != nil {
+		return Family{}, fmt.Errorf("store: basis of %q: %w", b.Family, err)
+	}
+	f := Family{Name: b.Family, Basis: digest, Bytes: int64(buf.Len()), Updated: b.Created}
+	if err := writeJSON(s.pointer("families", b.Family), f); err != nil {
+		return Family{}, fmt.Errorf("store: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.families[b.Family] = f
+	return f, nil
+}
+
+// OpenBasis maps a basis by digest after checking that its bytes have it.
+func (s *Store) OpenBasis(digest string) (*Basis, error) {
+	path := s.blob(digest)
+	if err := s.verify(path, digest); err != nil {
+		return nil, fmt.Errorf("store: basis %s: %w", short(digest), err)
+	}
+	f, err := tensorfile.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("store: basis %s: %w", short(digest), err)
+	}
+	b, err := DecodeBasis(f)
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("store: basis %s: %w", short(digest), err)
+	}
+	b.Digest = digest
+	return b, nil
+}
+
+// PutVariant stores a variant's file under a name. The caller has checked the
+// file against its basis. It tells whether a variant of that name was replaced.
+func (s *Store) PutVariant(name string, v *Variant, file []byte) (e Entry, replaced bool, err error) {
+	if err := CheckName(name); err != nil {
+		return e, false, fmt.Errorf("store: model %w", err)
+	}
+	s.change.Lock()
+	defer s.change.Unlock()
+	digest, err := s.putBlob(file)
+	if err != nil {
+		return e, false, fmt.Errorf("store: model %q: %w", name, err)
+	}
+	e = Entry{Name: name, Digest: digest, Family: v.Family, Basis: v.Basis,
+		Bytes: int64(len(file)), SourceBytes: v.Fidelity.Bytes.Source, Classes: len(v.Labels),
+		Step: v.Fidelity.Step, Energy: v.Fidelity.Energy, Added: v.Provenance.Added}
+	if err := writeJSON(s.pointer("models", name), e); err != nil {
+		return e, false, fmt.Errorf("store: model %q: %w", name, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old, replaced := s.variants[name]
+	s.variants[name] = e
+	s.uses[digest]++
+	if replaced {
+		s.release(old.Digest)
+	}
+	return e, replaced, nil
+}
+
+// ReadVariant reads a variant by digest after checking that its bytes have it.
+func (s *Store) ReadVariant(digest string) (*Variant, error) {
+	raw, err := os.ReadFile(s.blob(digest))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("store: variant %s: %w", short(digest), ErrNotFound)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	if Digest(raw) != digest {
+		return nil, fmt.Errorf("store: variant %s: %w: its bytes have digest %s; add the model again", short(digest), ErrDigest, short(Digest(raw)))
+	}
+	v, err := ParseVariant(raw)
+	if err != nil {
+		return nil, fmt.Errorf("store: variant %s: %w", short(digest), err)
+	}
+	return v, nil
+}
+
+// DeleteVariant removes a name, and the file when no other name points to it.
+func (s *Store) DeleteVariant(name string) error {
+	s.change.Lock()
+	defer s.change.Unlock()
+	e, err := s.Entry(name)
+	if err != nil {
+		return err
+	}
+	if err := tensorfile.Remove(s.pointer("models", name)); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.variants, name)
+	s.release(e.Digest)
+	return nil
+}
+
+// release drops one use of a blob and removes it with the last. A removal that
+// fails leaves a file that nothing points to, which does no harm. The caller
+// holds both locks.
+func (s *Store) release(digest string) {
+	if s.uses[digest]--; s.uses[digest] <= 0 {
+		delete(s.uses, digest)
+		os.Remove(s.blob(digest))
+	}
+}

@@ -1,0 +1,217 @@
+package store
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+
+	"eigenserve/store/tensorfile"
+)
+
+// Variant is one served model: coefficients over a basis, and what is its own.
+// Its tensors are views of the bytes it was read from.
+type Variant struct {
+	// Name is what the variant was called when it was made; the catalogue
+	// decides what it is called now.
+	Name   string `json:"name"`
+	Family string `json:"family"`
+	// Basis is the digest of the basis that the coefficients refer to.
+	Basis string `json:"-"`
+	// Digest is the SHA-256 of the file, in hexadecimal; set when it is read.
+	Digest string `json:"-"`
+
+	// Step is the quantisation step Δ, in the coefficients' own units.
+	Step   float64  `json:"step"`
+	Labels []string `json:"labels"`
+	// Preprocessor is preprocessor_config.json where it differs from the family's.
+	Preprocessor json.RawMessage `json:"preprocessor,omitempty"`
+	Fidelity     Fidelity        `json:"fidelity"`
+	Provenance   Provenance      `json:"provenance"`
+
+	// Gains holds one byte for each layer and vector: see Gain.
+	Gains []byte `json:"-"`
+	// Coefficients is the coded stream (store/code).
+	Coefficients []byte `json:"-"`
+	// Private tensors under their checkpoint names.
+	Private map[string]tensorfile.Tensor `json:"-"`
+	// Exact holds shared tensors that no step could hold, as they came, under
+	// their checkpoint names.
+	Exact map[string]tensorfile.Tensor `json:"-"`
+}
+
+// Gain is the factor that a gain byte stands for: 2^((g−128)/8), so that eight
+// steps double it and all of 2⁻¹⁶ … 2¹⁶ is covered. It multiplies the scale
+// that the basis expects of a tensor's coefficients; byte 0 says that all of
+// them are zero.
+func Gain(g byte) float32 { return gains[g] }
+
+var gains = func() (t [256]float32) {
+	// The eighth roots of two as constants, so that every machine has the same.
+	roots := [8]float32{1, 1.0905077, 1.1892071, 1.2968396, 1.4142135, 1.5422108, 1.6817929, 1.8340081}
+	for g := 1; g < 256; g++ {
+		t[g] = float32(math.Ldexp(float64(roots[g&7]), (g>>3)-16))
+	}
+	return t
+}()
+
+// GainByte is the byte whose Gain is nearest in ratio to g.
+func GainByte(g float64) byte {
+	if !(g > 0) {
+		return 0
+	}
+	return byte(max(1, min(255, math.Round(128+8*math.Log2(g)))))
+}
+
+const exactPrefix = "exact/"
+
+// Encode writes the variant's file. The same variant gives the same bytes.
+func (v *Variant) Encode(w io.Writer) error {
+	tensors := map[string]tensorfile.Tensor{
+		"coefficients": {DType: "U8", Shape: []int{len(v.Coefficients)}, Data: v.Coefficients},
+		"gains":        {DType: "U8", Shape: []int{len(v.Gains)}, Data: v.Gains},
+	}
+	for name, t := range v.Private {
+		tensors[name] = t
+	}
+	for name, t := range v.Exact {
+		tensors[exactPrefix+name] = t
+	}
+	return encode(w, variantFormat, v.Basis, v, tensors)
+}
+
+// ParseVariant reads a variant from the bytes of its file.
+func ParseVariant(raw []byte) (*Variant, error) {
+	f, err := tensorfile.Parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	v, err := DecodeVariant(f)
+	if err != nil {
+		return nil, err
+	}
+	v.Digest = Digest(raw)
+	return v, nil
+}
+
+// Bytes encodes the variant into memory.
+func (v *Variant) Bytes() ([]byte, error) {
+	var b bytes.Buffer
+	err := v.Encode(&b)
+	return b.Bytes(), err
+}
+
+// DecodeVariant reads a variant from a file in memory and checks all that can
+// be checked without its basis. The variant refers to the file's bytes.
+func DecodeVariant(f *tensorfile.File) (*Variant, error) {
+	v := &Variant{Private: map[string]tensorfile.Tensor{}, Exact: map[string]tensorfile.Tensor{}}
+	if err := header(f, variantFormat, v); err != nil {
+		return nil, err
+	}
+	v.Basis = f.Metadata["basis"]
+	if !isDigest(v.Basis) {
+		return nil, fmt.Errorf("%w: it does not name its basis by digest", ErrFormat)
+	}
+	if !(v.Step > 0) || math.IsInf(v.Step, 0) {
+		return nil, fmt.Errorf("%w: quantisation step %g", ErrFormat, v.Step)
+	}
+	if len(v.Labels) == 0 {
+		return nil, fmt.Errorf("%w: it has no labels", ErrFormat)
+	}
+	if err := CheckName(v.Name); err != nil {
+		return nil, err
+	}
+	r := reader{file: f, want: map[string]bool{}}
+	v.Coefficients = r.tensor("coefficients", []int{-1}, "U8").Data
+	v.Gains = r.tensor("gains", []int{-1}, "U8").Data
+	for _, name := range f.Names() {
+		if r.want[name] {
+			continue
+		}
+		t, _ := f.Tensor(name)
+		if shared, ok := strings.CutPrefix(name, exactPrefix); ok {
+			v.Exact[shared] = t
+		} else {
+			v.Private[name] = t
+		}
+		r.finite(name, t)
+	}
+	return v, r.err
+}
+
+// finite refuses a tensor that is not of floating point or not finite: one NaN
+// in a head would turn every answer into NaN.
+func (r *reader) finite(name string, t tensorfile.Tensor) {
+	v := make([]float32, t.Len())
+	if err := t.Float32(v); err != nil {
+		r.fail("tensor %q: %v", name, err)
+		return
+	}
+	for _, x := range v {
+		if x-x != 0 {
+			r.fail("tensor %q holds %g", name, x)
+			return
+		}
+	}
+}
+
+// CheckBasis tells whether the variant stands on this basis and fits its
+// layout; the coefficients themselves are checked when they are decoded.
+func (v *Variant) CheckBasis(b *Basis) error {
+	if v.Basis != b.Digest {
+		return fmt.Errorf("%w: the variant stands on basis %s, family %q has %s; project the checkpoint again with `eigenserve add`",
+			ErrBasis, short(v.Basis), b.Family, short(b.Digest))
+	}
+	l := b.Layout()
+	if len(v.Gains) != l.Tensors() {
+		return fmt.Errorf("%w: %d gains for %d shared tensors", ErrFormat, len(v.Gains), l.Tensors())
+	}
+	for name := range v.Private {
+		if l.Shared(name) {
+			return fmt.Errorf("%w: private tensor %q is a shared one", ErrFormat, name)
+		}
+	}
+	return v.checkExact(l)
+}
+
+func (v *Variant) checkExact(l Layout) error {
+	lens := map[string]int{}
+	for _, x := range l.Layers {
+		for _, p := range x.Parts {
+			lens[p+".weight"] = product(x.Shape)
+			if x.Bias {
+				lens[p+".bias"] = x.Shape[0]
+			}
+		}
+	}
+	for _, x := range l.Vectors {
+		lens[x.Name] = x.Len()
+	}
+	for name, t := range v.Exact {
+		if want, ok := lens[name]; !ok || t.Len() != want {
+			return fmt.Errorf("%w: exact tensor %q of shape %v is not one of the family's", ErrFormat, name, t.Shape)
+		}
+	}
+	return nil
+}
+
+func isDigest(s string) bool {
+	if len(s) != 64 {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+func short(digest string) string {
+	if len(digest) > 12 {
+		return digest[:12]
+	}
+	return digest
+}
