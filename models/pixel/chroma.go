@@ -1,0 +1,147 @@
+package pixel
+
+import "image"
+
+// planarRGB converts luma and chroma planes. JPEG and WebP store colour at half the resolution and
+// their own libraries interpolate it, JPEG's and WebP's each with its own rounding; Go's image
+// package repeats it instead, and reads WebP's video range as the full one, which is why its
+// conversion is not used here.
+func planarRGB(m *image.YCbCr, video bool) []byte {
+	width, height := m.Rect.Dx(), m.Rect.Dy()
+	rgb := make([]byte, 3*width*height)
+	c := newChroma(m, video)
+	convert := fullRangeRow
+	if video {
+		convert = videoRangeRow
+	}
+	for y := range height {
+		blue, red := c.row(c.blue, m.Cb, y), c.row(c.red, m.Cr, y)
+		convert(rgb[3*y*width:][:3*width], m.Y[y*m.YStride:], blue, red)
+	}
+	return rgb
+}
+
+// chroma brings the rows of the two chroma planes to full width.
+type chroma struct {
+	stride, width, height int // of a plane; only its part inside the image counts
+	across, down          int // pixels of the image to one of a plane
+	video                 bool
+	blue, red             []byte // one row each, at least as wide as the image
+	sums                  []int32
+}
+
+func newChroma(m *image.YCbCr, video bool) *chroma {
+	c := &chroma{stride: m.CStride, video: video}
+	c.across, c.down = subsampling(m.SubsampleRatio)
+	c.width = (m.Rect.Dx() + c.across - 1) / c.across
+	c.height = (m.Rect.Dy() + c.down - 1) / c.down
+	c.blue, c.red = make([]byte, c.width*c.across), make([]byte, c.width*c.across)
+	c.sums = make([]int32, c.width)
+	return c
+}
+
+func subsampling(r image.YCbCrSubsampleRatio) (across, down int) {
+	switch r {
+	case image.YCbCrSubsampleRatio422:
+		return 2, 1
+	case image.YCbCrSubsampleRatio420:
+		return 2, 2
+	case image.YCbCrSubsampleRatio440:
+		return 1, 2
+	case image.YCbCrSubsampleRatio411:
+		return 4, 1
+	case image.YCbCrSubsampleRatio410:
+		return 4, 2
+	}
+	return 1, 1
+}
+
+// row is the chroma plane at row y of the image, written into dst where it has to be interpolated.
+func (c *chroma) row(dst, plane []byte, y int) []byte {
+	near := y / c.down
+	far := near
+	if c.down == 2 { // the next row above for the upper of two, below for the lower
+		far = max(0, min(near-1+y%2*2, c.height-1))
+	}
+	n, f := plane[near*c.stride:][:c.width], plane[far*c.stride:][:c.width]
+	switch {
+	case c.video:
+		webpRow(dst, n, f)
+	case c.across == 1 && c.down == 1:
+		return n
+	case c.across == 1:
+		for i := range n {
+			dst[i] = byte((3*int32(n[i]) + int32(f[i]) + 1 + int32(y%2)) >> 2)
+		}
+	case c.across == 2 && c.width > 2:
+		c.jpegRow(dst, n, f)
+	default: // libjpeg repeats what is this narrow or this coarse
+		for i := range dst {
+			dst[i] = n[i/c.across]
+		}
+	}
+	return dst
+}
+
+// jpegRow interpolates as libjpeg does: three quarters of the near sample and one of the far, in each
+// subsampled direction, ties rounded down and up in turn so that no bias builds up.
+func (c *chroma) jpegRow(dst, near, far []byte) {
+	shift, even, odd := 2, int32(1), int32(2)
+	sums := c.sums
+	for i := range sums {
+		sums[i] = int32(near[i])
+	}
+	if c.down == 2 {
+		shift, even, odd = 4, 8, 7
+		for i := range sums {
+			sums[i] = 3*int32(near[i]) + int32(far[i])
+		}
+	}
+	last := len(sums) - 1
+	for i, s := range sums {
+		dst[2*i] = byte((3*s + sums[max(0, i-1)] + even) >> shift)
+		dst[2*i+1] = byte((3*s + sums[min(i+1, last)] + odd) >> shift)
+	}
+}
+
+// webpRow interpolates both directions as libwebp does: nine, three, three and one sixteenth of the
+// four nearest samples, rounded in two steps.
+func webpRow(dst, near, far []byte) {
+	last := len(near) - 1
+	for i := range near {
+		for side, j := range [2]int{max(0, i-1), min(i+1, last)} {
+			n, h, v, d := int32(near[i]), int32(near[j]), int32(far[i]), int32(far[j])
+			dst[2*i+side] = byte(((n+3*h+3*v+d+8)>>3 + n) >> 1)
+		}
+	}
+}
+
+// fullRangeRow is JFIF's conversion (ITU-R 601, levels 0 to 255) in 16-bit fixed point.
+func fullRangeRow(rgb, luma, blue, red []byte) {
+	const half = 1 << 15
+	const redRed, blueBlue = 91881, 116130   // 1.402, 1.772
+	const redGreen, blueGreen = 46802, 22554 // 0.71414, 0.34414
+	for x := range len(rgb) / 3 {
+		y, u, v := int32(luma[x]), int32(blue[x])-128, int32(red[x])-128
+		p := rgb[3*x : 3*x+3]
+		p[0] = level(y + (redRed*v+half)>>16)
+		p[1] = level(y + (half-blueGreen*u-redGreen*v)>>16)
+		p[2] = level(y + (blueBlue*u+half)>>16)
+	}
+}
+
+// videoRangeRow is the conversion of WebP's lossy frames: ITU-R 601 with luma 16 to 235 and chroma 16
+// to 240, in libwebp's fixed point, 14 bits of which 8 are dropped from every product.
+func videoRangeRow(rgb, luma, blue, red []byte) {
+	const lumaAll, redRed, redGreen, blueGreen, blueBlue = 19077, 26149, 13320, 6419, 33050
+	const redOffset, greenOffset, blueOffset = -14234, 8708, -17685
+	for x := range len(rgb) / 3 {
+		y, u, v := int32(luma[x])*lumaAll>>8, int32(blue[x]), int32(red[x])
+		p := rgb[3*x : 3*x+3]
+		p[0] = level((y + v*redRed>>8 + redOffset) >> 6)
+		p[1] = level((y - u*blueGreen>>8 - v*redGreen>>8 + greenOffset) >> 6)
+		p[2] = level((y + u*blueBlue>>8 + blueOffset) >> 6)
+	}
+}
+
+func level(v int32) byte { return byte(max(0, min(v, 255))) }

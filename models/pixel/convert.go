@@ -1,0 +1,136 @@
+package pixel
+
+import (
+	"fmt"
+	"image"
+	"image/color"
+	"slices"
+)
+
+// toRGB converts what a decoder returned to interleaved RGB of the header's size, as Pillow's
+// convert("RGB") does, which drops alpha and never composites.
+func toRGB(decoded image.Image, header image.Config, format string) ([]byte, error) {
+	size := decoded.Bounds().Size()
+	switch m := decoded.(type) {
+	case *image.YCbCr:
+		return planarRGB(m, format == "webp"), nil
+	case *image.NYCbCrA:
+		return planarRGB(&m.YCbCr, true), nil
+	case *image.Paletted:
+		return palettedRGB(m, header)
+	case *image.Gray:
+		return packedRGB(m.Pix, m.Stride, size, 1, greyRGB), nil
+	case *image.Gray16:
+		return packedRGB(m.Pix, m.Stride, size, 2, grey16RGB), nil
+	case *image.RGBA: // from a decoder, always opaque, so that nothing is premultiplied
+		return packedRGB(m.Pix, m.Stride, size, 4, firstThree), nil
+	case *image.NRGBA:
+		return packedRGB(m.Pix, m.Stride, size, 4, firstThree), nil
+	case *image.RGBA64:
+		return packedRGB(m.Pix, m.Stride, size, 8, highBytes), nil
+	case *image.NRGBA64:
+		if header.ColorModel == color.Gray16Model { // grey whose transparency is one of its levels
+			return packedRGB(m.Pix, m.Stride, size, 8, grey16RGB), nil
+		}
+		return packedRGB(m.Pix, m.Stride, size, 8, highBytes), nil
+	case *image.CMYK:
+		return packedRGB(m.Pix, m.Stride, size, 4, inkRGB), nil
+	}
+	return nil, fmt.Errorf("pixels are %T", decoded)
+}
+
+// packedRGB converts interleaved pixels, one of width bytes at a time.
+func packedRGB(pix []byte, stride int, size image.Point, width int, convert func(dst, src []byte)) []byte {
+	rgb := make([]byte, 3*size.X*size.Y)
+	for y := range size.Y {
+		dst, src := rgb[y*size.X*3:], pix[y*stride:]
+		for x := range size.X {
+			convert(dst[3*x:3*x+3], src[x*width:(x+1)*width])
+		}
+	}
+	return rgb
+}
+
+func firstThree(dst, src []byte) { dst[0], dst[1], dst[2] = src[0], src[1], src[2] }
+func highBytes(dst, src []byte)  { dst[0], dst[1], dst[2] = src[0], src[2], src[4] }
+func greyRGB(dst, src []byte)    { dst[0], dst[1], dst[2] = src[0], src[0], src[0] }
+
+// grey16RGB clips, it does not scale. Nobody would choose that, but it is what a reference that goes
+// through Pillow sees, so it is what the model is asked about.
+func grey16RGB(dst, src []byte) {
+	v := src[1]
+	if src[0] != 0 {
+		v = 255
+	}
+	dst[0], dst[1], dst[2] = v, v, v
+}
+
+// inkRGB takes each ink's share off what black leaves.
+func inkRGB(dst, src []byte) {
+	paper := 255 - uint32(src[3])
+	for i := range dst {
+		product := uint32(src[i])*paper + 128
+		dst[i] = byte(paper - (product+product>>8)>>8)
+	}
+}
+
+// palettedRGB looks up a palette. A GIF's first frame may cover a part of the screen only: the rest
+// is the transparent colour's index, or index 0.
+func palettedRGB(m *image.Paletted, header image.Config) ([]byte, error) {
+	palette, clear := opaquePalette(m.Palette, header.ColorModel)
+	if len(palette) == 0 {
+		return nil, fmt.Errorf("no palette")
+	}
+	rgb := make([]byte, 3*header.Width*header.Height)
+	for i := 0; i < len(rgb) && !covers(m.Rect, header); i += 3 {
+		copy(rgb[i:], palette[clear][:])
+	}
+	area := m.Rect.Intersect(image.Rect(0, 0, header.Width, header.Height))
+	for y := area.Min.Y; y < area.Max.Y; y++ {
+		dst, src := rgb[3*(y*header.Width+area.Min.X):], m.Pix[m.PixOffset(area.Min.X, y):]
+		for x, index := range src[:area.Dx()] {
+			if int(index) >= len(palette) {
+				return nil, fmt.Errorf("index %d in a palette of %d", index, len(palette))
+			}
+			copy(dst[3*x:], palette[index][:])
+		}
+	}
+	return rgb, nil
+}
+
+func covers(r image.Rectangle, header image.Config) bool {
+	return image.Rect(0, 0, header.Width, header.Height).In(r)
+}
+
+// opaquePalette is the palette without alpha, and the index of its first transparent colour, or 0.
+//
+// The GIF decoder blackens the transparent entry in its copy of the palette, where Pillow shows the
+// colour that was written. The file's global palette still has it, if that is the one in use.
+func opaquePalette(used color.Palette, model color.Model) (colors [][3]byte, clear int) {
+	global, _ := model.(color.Palette)
+	isGlobal := slices.EqualFunc(used, global, func(a, b color.Color) bool {
+		return a == b || a == color.RGBA{}
+	})
+	colors = make([][3]byte, len(used))
+	for i, c := range used {
+		if c == (color.RGBA{}) {
+			clear = i
+			if isGlobal {
+				c = global[i]
+			}
+		}
+		colors[i] = dropAlpha(c)
+	}
+	return colors, clear
+}
+
+// dropAlpha takes a colour as the decoders' palettes hold it: opaque, or not premultiplied.
+func dropAlpha(c color.Color) [3]byte {
+	switch c := c.(type) {
+	case color.RGBA:
+		return [3]byte{c.R, c.G, c.B}
+	case color.NRGBA:
+		return [3]byte{c.R, c.G, c.B}
+	}
+	return [3]byte{}
+}

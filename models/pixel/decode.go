@@ -1,0 +1,115 @@
+package pixel
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/gif"
+	"image/jpeg"
+	"image/png"
+	"io"
+
+	"golang.org/x/image/webp"
+)
+
+// format is a kind of file that is decoded.
+type format struct {
+	name   string
+	magic  string // how the file begins; '?' stands for any byte
+	config func(io.Reader) (image.Config, error)
+	decode func(io.Reader) (image.Image, error)
+}
+
+var formats = []format{
+	{"png", "\x89PNG\r\n\x1a\n", png.DecodeConfig, png.Decode},
+	{"jpeg", "\xff\xd8\xff", jpeg.DecodeConfig, jpeg.Decode},
+	{"gif", "GIF8?a", gif.DecodeConfig, gif.Decode},
+	{"webp", "RIFF????WEBP", webp.DecodeConfig, webp.Decode},
+}
+
+// Decode reads a PNG, JPEG, GIF (its first frame) or WebP (not animated) image as Pillow does followed
+// by convert("RGB"), or by convert("L") for a model of grey images: palettes are looked up, alpha is
+// dropped, not composited, 16-bit colours keep their high byte and 16-bit greys are clipped at 255.
+// JPEG levels may be off by one or two of libjpeg's, whose inverse transform rounds otherwise; the other formats are exact.
+//
+// The header's size is checked before anything is decoded: ErrTooLarge beyond MaxPixels. Whatever
+// else is wrong with the bytes is ErrFormat.
+func (s Spec) Decode(data []byte) (*Image, error) {
+	f, ok := sniff(data)
+	if !ok {
+		return nil, fmt.Errorf("pixel: %w", ErrFormat)
+	}
+	header, err := f.header(data)
+	if err != nil {
+		return nil, err
+	}
+	if limit := s.maxPixels(); header.Height > limit/header.Width {
+		return nil, fmt.Errorf("pixel: %s of %d×%d, at most %d pixels are taken: %w", f.name, header.Width, header.Height, limit, ErrTooLarge)
+	}
+	decoded, err := guard(data, f.decode)
+	if err != nil {
+		return nil, f.fail(err)
+	}
+	rgb, err := toRGB(decoded, header, f.name)
+	if err != nil {
+		return nil, f.fail(err)
+	}
+	h, w := len(rgb)/3/header.Width, header.Width
+	if h != header.Height {
+		return nil, f.fail(errors.New("the header's size is not the image's"))
+	}
+	if s.Channels == 1 {
+		rgb = luma(rgb[:h*w], rgb)
+	}
+	return &Image{Pix: rgb, Height: h, Width: w, Channels: s.Channels}, nil
+}
+
+// sniff tells the format by how the file begins.
+func sniff(data []byte) (format, bool) {
+	for _, f := range formats {
+		if begins(data, f.magic) {
+			return f, true
+		}
+	}
+	return format{}, false
+}
+
+func begins(data []byte, magic string) bool {
+	if len(data) < len(magic) {
+		return false
+	}
+	for i := range magic {
+		if magic[i] != '?' && magic[i] != data[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// header reads the image's size, which is positive.
+func (f format) header(data []byte) (image.Config, error) {
+	c, err := guard(data, f.config)
+	if err == nil && (c.Width < 1 || c.Height < 1) {
+		err = fmt.Errorf("size %d×%d", c.Width, c.Height)
+	}
+	if err != nil {
+		return c, f.fail(err)
+	}
+	return c, nil
+}
+
+func (f format) fail(err error) error {
+	return fmt.Errorf("pixel: decode %s: %w: %w", f.name, ErrFormat, err)
+}
+
+// guard runs one of the decoders, which are others' code fed with anybody's bytes: a panic there
+// spoils one image, not the process.
+func guard[T any](data []byte, decode func(io.Reader) (T, error)) (out T, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the decoder panicked: %v", p)
+		}
+	}()
+	return decode(bytes.NewReader(data))
+}

@@ -1,0 +1,166 @@
+package pixel
+
+import "sync"
+
+// axis is one direction of a resize and crop: in source pixels become out, of which the crop keeps
+// kept from skip on, to lie from pad on in the model's image. What pad leaves uncovered is black.
+type axis struct {
+	in, out         int
+	skip, kept, pad int
+}
+
+// cropped centres a crop of size pixels. Where it is wider than the image, the image is centred in it.
+func (a axis) cropped(size int) axis {
+	if over := a.out - size; over >= 0 {
+		a.skip, a.kept = over/2, size
+	} else {
+		a.pad = (1 - over) / 2
+	}
+	return a
+}
+
+// view is a window on interleaved pixels.
+type view struct {
+	pix           []byte
+	stride        int // bytes from one row to the next
+	height, width int
+}
+
+// scratch is what one resize needs besides its input and its output.
+type scratch struct {
+	across, down taps
+	wide, small  []byte  // after the horizontal pass, after both
+	sums         []int32 // one output row of the vertical pass
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// resample resizes img and crops it to what the axes keep. As in Pillow, the horizontal pass goes
+// first and is rounded to 8 bits, and a direction that keeps its length is not filtered. Only pixels
+// that the crop keeps are computed. The result may share the image's memory or the scratch's.
+func (s *scratch) resample(img *Image, rows, cols axis, f filter) view {
+	ch := img.Channels
+	v := view{pix: img.Pix, stride: img.Width * ch, height: img.Height, width: img.Width}
+	lo, hi := rows.skip, rows.skip+rows.kept
+	if rows.in != rows.out {
+		s.down.set(f, rows)
+		lo, hi = s.down.span()
+	}
+	v.pix, v.height = v.pix[lo*v.stride:], hi-lo
+	if cols.in == cols.out {
+		v.pix, v.width = v.pix[cols.skip*ch:], cols.kept
+	} else {
+		s.across.set(f, cols)
+		v = s.horizontal(v, ch, f)
+	}
+	if rows.in != rows.out {
+		v = s.vertical(v, ch, lo, f)
+	}
+	return v
+}
+
+// horizontal resizes every row of v by the taps across.
+func (s *scratch) horizontal(v view, channels int, f filter) view {
+	width := len(s.across.first)
+	out := view{stride: width * channels, height: v.height, width: width}
+	s.wide = grown(s.wide, out.height*out.stride)
+	out.pix = s.wide
+	for y := range v.height {
+		dst, src := out.pix[y*out.stride:][:out.stride], v.pix[y*v.stride:]
+		switch {
+		case f == nearest:
+			pick(dst, src, s.across.first, channels)
+		case channels == 3:
+			s.across.filterRGB(dst, src)
+		default:
+			s.across.filterGrey(dst, src)
+		}
+	}
+	return out
+}
+
+func pick(dst, src []byte, from []int32, channels int) {
+	for i, x := range from {
+		copy(dst[i*channels:][:channels], src[int(x)*channels:])
+	}
+}
+
+const half = 1 << (fixedBits - 1)
+
+// clip rounds a fixed-point sum that began at half to a grey level.
+func clip(sum int32) byte { return byte(max(0, min(sum>>fixedBits, 255))) }
+
+// filterRGB makes one row of RGB. The sums cannot overflow: no filter's weights add up to more than
+// 1.6 in magnitude, and 1.6·255 in fixed point is below 2³¹.
+func (t *taps) filterRGB(dst, src []byte) {
+	for i, first := range t.first {
+		weights := t.weights[i*t.stride:][:t.count[i]]
+		p := src[3*int(first):]
+		r, g, b := int32(half), int32(half), int32(half)
+		for _, w := range weights {
+			r += w * int32(p[0])
+			g += w * int32(p[1])
+			b += w * int32(p[2])
+			p = p[3:]
+		}
+		d := dst[3*i : 3*i+3]
+		d[0], d[1], d[2] = clip(r), clip(g), clip(b)
+	}
+}
+
+func (t *taps) filterGrey(dst, src []byte) {
+	for i, first := range t.first {
+		weights := t.weights[i*t.stride:][:t.count[i]]
+		p := src[first:][:len(weights)]
+		sum := int32(half)
+		for j, w := range weights {
+			sum += w * int32(p[j])
+		}
+		dst[i] = clip(sum)
+	}
+}
+
+// vertical resizes every column of v, whose first row is the source's row lo, by the taps down. It
+// goes by whole rows, so that memory is read in order.
+func (s *scratch) vertical(v view, channels, lo int, f filter) view {
+	n := v.width * channels
+	out := view{stride: n, height: len(s.down.first), width: v.width}
+	s.small, s.sums = grown(s.small, out.height*n), grown(s.sums, n)
+	out.pix = s.small
+	for y, first := range s.down.first {
+		dst, src := out.pix[y*n:][:n], v.pix[(int(first)-lo)*v.stride:]
+		if f == nearest {
+			copy(dst, src[:n])
+			continue
+		}
+		weights := s.down.weights[y*s.down.stride:][:s.down.count[y]]
+		s.blend(dst, src, v.stride, weights)
+	}
+	return out
+}
+
+// blend makes one row of weighted rows, four at a time.
+func (s *scratch) blend(dst, src []byte, stride int, weights []int32) {
+	sums := s.sums[:len(dst)]
+	for i := range sums {
+		sums[i] = half
+	}
+	for ; len(weights) >= 4; weights = weights[4:] {
+		w0, w1, w2, w3 := weights[0], weights[1], weights[2], weights[3]
+		p0, p1 := src[:len(sums)], src[stride:][:len(sums)]
+		p2, p3 := src[2*stride:][:len(sums)], src[3*stride:][:len(sums)]
+		for i := range sums {
+			sums[i] += w0*int32(p0[i]) + w1*int32(p1[i]) + w2*int32(p2[i]) + w3*int32(p3[i])
+		}
+		src = src[min(4*stride, len(src)):] // after the image's last row a row's gap may be missing
+	}
+	for _, w := range weights {
+		for i, p := range src[:len(sums)] {
+			sums[i] += w * int32(p)
+		}
+		src = src[min(stride, len(src)):]
+	}
+	for i, sum := range sums {
+		dst[i] = clip(sum)
+	}
+}

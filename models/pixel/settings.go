@@ -1,0 +1,181 @@
+package pixel
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// settings is preprocessor_config.json as it is written. A key that is absent or null is nil.
+type settings struct {
+	ImageProcessor   *string  `json:"image_processor_type"`
+	FeatureExtractor *string  `json:"feature_extractor_type"` // the older name
+	Resize           *bool    `json:"do_resize"`
+	Size             *extent  `json:"size"`
+	DefaultToSquare  *bool    `json:"default_to_square"`
+	Resample         *int     `json:"resample"`
+	CenterCrop       *bool    `json:"do_center_crop"`
+	CropSize         *extent  `json:"crop_size"`
+	Rescale          *bool    `json:"do_rescale"`
+	RescaleFactor    *float64 `json:"rescale_factor"`
+	Normalize        *bool    `json:"do_normalize"`
+	Mean             levels   `json:"image_mean"`
+	Std              levels   `json:"image_std"`
+	ConvertRGB       *bool    `json:"do_convert_rgb"`
+}
+
+// processor holds the settings that a Hugging Face image processor has where its file leaves them out.
+type processor struct {
+	filter     filter
+	mean, std  levels
+	centerCrop bool
+	square     bool // what a size that is one number means: a square, or the shorter edge
+}
+
+var (
+	standard = levels{0.5}
+	clipMean = levels{0.48145466, 0.4578275, 0.40821073}
+	clipStd  = levels{0.26862954, 0.26130258, 0.27577711}
+)
+
+// processors are the image processors that do nothing beyond what the settings say. Others, such as
+// ConvNext's with its crop_pct, would be served wrong if they were let through.
+var processors = map[string]processor{
+	"ViT":  {filter: bilinear, mean: standard, std: standard, square: true},
+	"DeiT": {filter: bicubic, mean: standard, std: standard, square: true, centerCrop: true},
+	"CLIP": {filter: bicubic, mean: clipMean, std: clipStd, centerCrop: true},
+	"Bit":  {filter: bicubic, mean: clipMean, std: clipStd, centerCrop: true},
+}
+
+// processor finds the image processor that is named, whichever generation of the library named it.
+func (s *settings) processor() (processor, error) {
+	name := valueOr(s.ImageProcessor, valueOr(s.FeatureExtractor, "ViTImageProcessor"))
+	stem := name
+	for _, suffix := range []string{"Fast", "Pil", "ImageProcessor", "FeatureExtractor"} {
+		stem = strings.TrimSuffix(stem, suffix)
+	}
+	p, ok := processors[stem]
+	if !ok {
+		return p, fmt.Errorf("image processor %q; those of ViT, DeiT, CLIP and Bit are supported", name)
+	}
+	return p, nil
+}
+
+// extent is a size as any generation of the library wrote it: a number, [height, width],
+// {"height","width"} or {"shortest_edge"}.
+type extent struct {
+	number        int // one number, whose meaning default_to_square decides
+	height, width int
+	shortest      int
+}
+
+func (e *extent) UnmarshalJSON(data []byte) error {
+	var sides []int
+	var named map[string]*int
+	switch {
+	case json.Unmarshal(data, &e.number) == nil:
+		return checkSides(e.number)
+	case json.Unmarshal(data, &sides) == nil && len(sides) == 2:
+		e.height, e.width = sides[0], sides[1]
+		return checkSides(e.height, e.width)
+	case json.Unmarshal(data, &named) != nil:
+		return fmt.Errorf("size %.60s is neither a number, a pair, nor an object of numbers", data)
+	}
+	for key, v := range named {
+		if v == nil {
+			continue
+		}
+		switch key {
+		case "height":
+			e.height = *v
+		case "width":
+			e.width = *v
+		case "shortest_edge":
+			e.shortest = *v
+		default: // longest_edge and the like change the result, so they are not ignored
+			return fmt.Errorf("size with %.60q is not supported", key)
+		}
+		if err := checkSides(*v); err != nil {
+			return err
+		}
+	}
+	if (e.height > 0) != (e.width > 0) || (e.height > 0) == (e.shortest > 0) {
+		return fmt.Errorf("size %.60s has neither height and width alone nor shortest_edge alone", data)
+	}
+	return nil
+}
+
+func checkSides(sides ...int) error {
+	for _, n := range sides {
+		if n < 1 || n > maxSide {
+			return fmt.Errorf("size %d; a side may be 1 to %d", n, maxSide)
+		}
+	}
+	return nil
+}
+
+// resolve gives the size its meaning.
+func (e *extent) resolve(square bool) (resizing, [2]int) {
+	switch {
+	case e.height > 0:
+		return resizeExact, [2]int{e.height, e.width}
+	case e.shortest > 0:
+		return resizeShortest, [2]int{e.shortest, e.shortest}
+	case square:
+		return resizeExact, [2]int{e.number, e.number}
+	}
+	return resizeShortest, [2]int{e.number, e.number}
+}
+
+// levels is a mean or a deviation: one number for each channel, or one for all.
+type levels []float64
+
+func (l *levels) UnmarshalJSON(data []byte) error {
+	var one *float64
+	if json.Unmarshal(data, &one) == nil {
+		if one != nil {
+			*l = levels{*one}
+		}
+		return nil
+	}
+	var each []*float64
+	if err := json.Unmarshal(data, &each); err != nil {
+		return err
+	}
+	*l = make(levels, len(each))
+	for i, v := range each {
+		if v == nil {
+			return fmt.Errorf("null among the channels' numbers")
+		}
+		(*l)[i] = *v
+	}
+	return nil
+}
+
+// spread gives one number for each channel; fallback stands in for what was left out.
+func (l levels) spread(name string, channels int, fallback levels) (levels, error) {
+	if l == nil {
+		l = fallback
+		if len(l) > channels { // a grey model of a processor that knows colours only
+			return nil, fmt.Errorf("%s is missing for a model that reads %d channels", name, channels)
+		}
+	}
+	switch len(l) {
+	case channels:
+		return l, nil
+	case 1:
+		all := make(levels, channels)
+		for c := range all {
+			all[c] = l[0]
+		}
+		return all, nil
+	}
+	return nil, fmt.Errorf("%s has %d numbers; the model reads %d channels", name, len(l), channels)
+}
+
+func valueOr[T any](v *T, otherwise T) T {
+	if v == nil {
+		return otherwise
+	}
+	return *v
+}
