@@ -1,0 +1,27 @@
+package nn
+
+import "eigenserve/runtime/kernel"
+
+// Head is the linear layer that a variant keeps for itself and ends in: its
+// number of outputs differs between the groups of one pass.
+type Head struct {
+	index int // in Weights.Heads
+	in    int
+}
+
+// Forward maps x (images, in) to one slice of scores for each image, as long as
+// its variant has labels.
+func (h Head) Forward(p *Pass, x []float32) [][]float32 {
+	start := len(p.answers)
+	for _, g := range p.groups {
+		w := &g.Weights.Heads[h.index]
+		y := p.Floats(g.Images * w.N)
+		kernel.MatMul(y, w.N, x, h.in, g.Images, w.Weights, kernel.Epilogue{Bias: w.Bias})
+		for range g.Images {
+			p.answers = append(p.answers, y[:w.N:w.N])
+			y = y[w.N:]
+		}
+		x = x[g.Images*h.in:]
+	}
+	return p.answers[start:]
+}

@@ -1,0 +1,44 @@
+package nn
+
+import "eigenserve/runtime/kernel"
+
+// Linear is y = activation(Wx + b) with the weights of each group's variant.
+type Linear struct {
+	layer      int // in Plan.Layers
+	in, out    int
+	activation Activation
+}
+
+// Then returns the layer ending in an activation.
+func (l Linear) Then(a Activation) Linear {
+	l.activation = a
+	return l
+}
+
+// Forward maps x (rows, in) to a new (rows, out).
+func (l Linear) Forward(p *Pass, x []float32) []float32 {
+	y := p.Floats(len(x) / l.in * l.out)
+	l.run(p, y, x, nil)
+	return y
+}
+
+// ForwardAdd adds the layer's answer to x (rows, in) onto y (rows, out).
+func (l Linear) ForwardAdd(p *Pass, y, x []float32) { l.run(p, y, x, y) }
+
+// run is the one place where a shared layer meets its weights.
+func (l Linear) run(p *Pass, y, x, residual []float32) {
+	perImage := len(x) / l.in / p.images
+	for _, g := range p.groups {
+		rows := g.Images * perImage
+		w := &g.Weights.Layers[l.layer]
+		kernel.MatMul(y, l.out, x, l.in, rows, w.Weights, kernel.Epilogue{
+			Bias:       w.Bias,
+			Activation: l.activation,
+			Residual:   residual,
+		})
+		x, y = x[rows*l.in:], y[rows*l.out:]
+		if residual != nil {
+			residual = y
+		}
+	}
+}
