@@ -1,0 +1,148 @@
+package vit_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"eigenserve/models/nn"
+	"eigenserve/models/vit"
+	"eigenserve/store/tensorfile"
+)
+
+// zoo holds checkpoints trained in PyTorch, each with its own answers.
+const zoo = "../../../shared/zoo"
+
+// zooTolerance is the largest absolute difference from PyTorch's logits.
+const zooTolerance = 1e-3
+
+func TestZooAnswersAsPyTorchDoes(t *testing.T) {
+	var folders []string
+	for _, pattern := range []string{"models/*", "unseen/*", "hard/*/*", "foreign/*"} {
+		found, err := filepath.Glob(filepath.Join(zoo, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if testing.Short() && len(found) > 2 {
+			found = found[:2]
+		}
+		folders = append(folders, found...)
+	}
+	if len(folders) == 0 {
+		t.Skip("no zoo of checkpoints at " + zoo)
+	}
+	for _, dir := range folders {
+		name, err := filepath.Rel(zoo, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			checkZoo(t, dir)
+		})
+	}
+}
+
+// checkZoo holds one checkpoint's logits and accuracy against its eval file.
+func checkZoo(t *testing.T, dir string) {
+	m, w := openZoo(t, dir)
+	eval := openTensors(t, filepath.Join(dir, "eval.safetensors"))
+	want, shape, err := float32s(eval, "logits")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, classes := shape[0], shape[1]
+	reference := make([][]float32, n)
+	for i := range reference {
+		reference[i] = want[i*classes : (i+1)*classes]
+	}
+	got := forward(t, m, zooImages(t, eval), nn.Group{Images: n, Weights: w})
+	if d := distance(t, got, reference); d > zooTolerance {
+		t.Errorf("logits are off by %.2g, tolerance %g", d, zooTolerance)
+	}
+	labels, _ := eval.Tensor("labels")
+	if a, b := correct(got, labels.Data), correct(reference, labels.Data); a != b {
+		t.Errorf("%d of %d right, PyTorch has %d", a, n, b)
+	}
+}
+
+// openZoo reads a checkpoint's model and weights.
+func openZoo(t *testing.T, dir string) (*vit.Model, *nn.Weights) {
+	config, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := open(t, string(config))
+	file := openTensors(t, filepath.Join(dir, "model.safetensors"))
+	plan := m.Plan()
+	slab := make([]float32, plan.SlabLen())
+	err = plan.Load(slab, func(name string, dst []float32) error {
+		tensor, ok := file.Tensor(name)
+		if !ok {
+			return fmt.Errorf("no %q", name)
+		}
+		return tensor.Float32(dst)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := plan.Bind(slab)
+	err = plan.BindPrivate(&w, func(name string) ([]float32, []int, error) { return float32s(file, name) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, &w
+}
+
+func openTensors(t *testing.T, path string) *tensorfile.File {
+	f, err := tensorfile.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+func float32s(f *tensorfile.File, name string) ([]float32, []int, error) {
+	tensor, ok := f.Tensor(name)
+	if !ok {
+		return nil, nil, fmt.Errorf("no %q", name)
+	}
+	values := make([]float32, tensor.Len())
+	return values, tensor.Shape, tensor.Float32(values)
+}
+
+// zooImages scales an eval file's images, U8 (n, height, width, channels), to
+// −1…1 and puts the channels first.
+func zooImages(t *testing.T, eval *tensorfile.File) []float32 {
+	tensor, ok := eval.Tensor("images")
+	if !ok {
+		t.Fatal("no images")
+	}
+	pixels, channels := tensor.Shape[1]*tensor.Shape[2], tensor.Shape[3]
+	images := make([]float32, len(tensor.Data))
+	for i, v := range tensor.Data {
+		image, at, channel := i/(pixels*channels), i/channels%pixels, i%channels
+		images[(image*channels+channel)*pixels+at] = float32(v)/127.5 - 1
+	}
+	return images
+}
+
+// correct counts the rows of logits that are largest at their label, an I32.
+func correct(logits [][]float32, labels []byte) int {
+	n := 0
+	for i, row := range logits {
+		best := 0
+		for j, v := range row {
+			if v > row[best] {
+				best = j
+			}
+		}
+		if best == int(binary.LittleEndian.Uint32(labels[4*i:])) {
+			n++
+		}
+	}
+	return n
+}
