@@ -11,6 +11,8 @@
 // The package knows nothing of layers, steps or files: it does not quantise, it
 // does not say where the scales come from, and its stream does not say how many
 // blocks it holds or how large they are. The reader knows that from the basis.
+// Nor is a stream a checksum of itself: one that is cut, extended or made up is
+// refused, but a bit that flips within may just turn a sign. Files have digests.
 package code
 
 import (
@@ -23,7 +25,7 @@ const MaxMagnitude = 1 << 30
 
 // A Block is the quantised core of one layer. Coefficient (right j, left i) is
 // Q[j*len(Left)+i]; it is expected to be Laplace distributed with a scale of
-// Right[j]*Left[i] quantisation steps. The scales may come in any order, but
+// Right[j]*Left[i] quantisation steps. Left scales may come in any order, but
 // descending ones are read fastest. A scale that is no positive number counts
 // as the smallest, infinity as the largest.
 type Block struct {

@@ -39,8 +39,8 @@ func NewDecoder(stream []byte) (*Decoder, error) {
 }
 
 // Block reads the next block, which has the given scale factors, into out. What
-// out held is dropped and its memory reused. After an error, which is
-// ErrTruncated or ErrCorrupt, nothing more can be read.
+// out held is dropped and its memory reused. After an error, ErrTruncated or
+// ErrCorrupt, out holds nothing of use and nothing more can be read.
 func (d *Decoder) Block(right, left []float32, out *Sparse) error {
 	out.Rights, out.Lefts, out.Q = out.Rights[:0], out.Lefts[:0], out.Q[:0]
 	out.Starts = append(out.Starts[:0], 0)
@@ -63,8 +63,9 @@ func (d *Decoder) Block(right, left []float32, out *Sparse) error {
 	return nil
 }
 
-// Close checks that the blocks read were all that the stream holds, and that it
-// came through whole: ErrTrailing or ErrCorrupt if not.
+// Close checks that the blocks read were all that the stream holds and that they
+// ended where coding began: ErrTrailing or ErrCorrupt if not, or else the error
+// that Block met.
 func (d *Decoder) Close() error {
 	err := d.err
 	if err == nil && len(d.words) > 0 {
@@ -82,9 +83,9 @@ func (d *Decoder) Close() error {
 // row appends the nonzeros of one right direction, by their place in the order
 // of lefts.
 func (d *Decoder) row(right float32, out *Sparse) {
-	for from := 0; from < len(d.lefts.scales); {
-		bucket, end := d.lefts.stretch(right, from)
-		if t := tableOf(bucket); t.runs != nil {
+	for k, from := 0, 0; from < d.lefts.size(); k++ {
+		t, end := d.lefts.stretch(k, right)
+		if t.runs != nil {
 			d.sparse(t, from, end, out)
 		} else {
 			d.dense(t, from, end, out)
@@ -108,7 +109,7 @@ func (d *Decoder) restore(lefts, q []int32) {
 // sparse reads a stretch coded by its runs of zeros.
 func (d *Decoder) sparse(t *table, from, end int, out *Sparse) {
 	edges, longest := t.runs.edges, t.runs.longest()
-	state := d.states[0]
+	state, other := d.states[0], d.states[1]
 	for from < end {
 		most := min(end-from, longest)
 		slot := uint32(state % probOne)
@@ -120,79 +121,85 @@ func (d *Decoder) sparse(t *table, from, end int, out *Sparse) {
 		zeros := t.runs.find(slot)
 		low, high := edges[zeros], edges[zeros+1]
 		state = d.refill(uint64(high-low)*(state>>probBits) + uint64(slot-low))
+		var q int32
+		q, other = d.value(t, other)
 		out.Lefts = append(out.Lefts, int32(from+zeros))
-		out.Q = append(out.Q, d.value(t, &d.states[1]))
+		out.Q = append(out.Q, q)
 		from += zeros + 1
 	}
-	d.states[0] = state
+	d.states = [lanes]uint64{state, other}
 }
 
-// dense reads a stretch coded coefficient by coefficient.
+// dense reads a stretch coded coefficient by coefficient. It writes each one
+// and goes back over the zeros: a branch could not foresee them.
 func (d *Decoder) dense(t *table, from, end int, out *Sparse) {
+	kept, most := len(out.Q), len(out.Q)+end-from
+	lefts := slices.Grow(out.Lefts, end-from)[:most]
+	values := slices.Grow(out.Q, end-from)[:most]
+	state, other := d.states[0], d.states[1]
 	for i := from; i < end; i++ {
-		state := &d.states[(i-from)%lanes]
-		if slot := uint32(*state % probOne); slot < t.zero {
-			*state = d.refill(uint64(t.zero)*(*state>>probBits) + uint64(slot))
-			continue
+		var q int32
+		q, state = d.value(t, state)
+		lefts[kept], values[kept] = int32(i), q
+		if q != 0 {
+			kept++
 		}
-		out.Lefts = append(out.Lefts, int32(i))
-		out.Q = append(out.Q, d.value(t, state))
+		state, other = other, state
 	}
+	if (end-from)%lanes != 0 {
+		state, other = other, state
+	}
+	d.states = [lanes]uint64{state, other}
+	out.Lefts, out.Q = lefts[:kept], values[:kept]
 }
 
-// value reads a coefficient that is not zero.
-func (d *Decoder) value(t *table, state *uint64) int32 {
-	slot := uint32(*state % probOne)
-	s := t.values.find(slot)
-	low, half := t.values.edges[s], (t.values.edges[s+1]-t.values.edges[s])/2
-	negative := slot >= low+half
-	if negative {
-		low += half
+// value reads one coefficient, which is not zero where runs tell the zeros,
+// and gives the state after it.
+func (d *Decoder) value(t *table, state uint64) (int32, uint64) {
+	slot := uint32(state % probOne)
+	s, low, freq, sign := t.value(slot)
+	state = d.refill(uint64(freq)*(state>>probBits) + uint64(slot-low))
+	n := int32(s)
+	if s == t.escape || t.shift > 0 && s > 0 {
+		n, state = d.large(t, state, s)
 	}
-	*state = d.refill(uint64(half)*(*state>>probBits) + uint64(slot-low))
-	if s == t.escape || t.shift > 0 {
-		return d.large(t, state, s, negative)
-	}
-	if negative {
-		return -int32(s)
-	}
-	return int32(s)
+	return n ^ sign - sign, state
 }
 
 // large reads the rest of a magnitude that its symbol does not tell alone.
-func (d *Decoder) large(t *table, state *uint64, s int, negative bool) int32 {
+func (d *Decoder) large(t *table, state uint64, s int) (int32, uint64) {
 	group := uint64(s)
 	if s == t.escape {
-		length := uint(d.raw(state, lengthBits))
+		var length, excess uint32
+		length, state = d.raw(state, lengthBits)
 		if length == 0 {
 			d.fail(ErrCorrupt)
-			return 0
+			return 0, state
 		}
-		group += 1<<(length-1) | uint64(d.raw(state, length-1)) - 1
+		excess, state = d.raw(state, uint(length-1))
+		group += uint64(1)<<(length-1) + uint64(excess) - 1
 	}
-	n := (group-1)<<t.shift | uint64(d.raw(state, t.shift)) + 1
+	low, state := d.raw(state, t.shift)
+	n := (group-1)<<t.shift + uint64(low) + 1
 	if n > MaxMagnitude {
 		d.fail(ErrCorrupt)
-		return 0
+		return 0, state
 	}
-	if negative {
-		return -int32(n)
-	}
-	return int32(n)
+	return int32(n), state
 }
 
 // raw reads bits that are each as likely 0 as 1, the lowest first.
-func (d *Decoder) raw(state *uint64, count uint) uint32 {
-	v, at := uint32(0), uint(0)
-	for at < count {
+func (d *Decoder) raw(state uint64, count uint) (uint32, uint64) {
+	v := uint32(0)
+	for at := uint(0); at < count; {
 		some := min(count-at, probBits)
 		slots := uint32(probOne) >> some
-		slot := uint32(*state % probOne)
+		slot := uint32(state % probOne)
 		v |= slot / slots << at
-		*state = d.refill(uint64(slots)*(*state>>probBits) + uint64(slot%slots))
+		state = d.refill(uint64(slots)*(state>>probBits) + uint64(slot%slots))
 		at += some
 	}
-	return v
+	return v, state
 }
 
 // refill takes a word into a state that has fallen below its range.

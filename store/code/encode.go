@@ -35,9 +35,9 @@ func (e *encoder) block(b Block) {
 			e.row = append(e.row, b.Q[j*n+e.lefts.direction(place)])
 		}
 		right = factor(right)
-		for from := 0; from < n; {
-			bucket, end := e.lefts.stretch(right, from)
-			if t := tableOf(bucket); t.runs != nil {
+		for k, from := 0, 0; from < n; k++ {
+			t, end := e.lefts.stretch(k, right)
+			if t.runs != nil {
 				e.sparse(t, e.row[from:end])
 			} else {
 				e.dense(t, e.row[from:end])
@@ -71,7 +71,7 @@ func (e *encoder) dense(t *table, q []int32) {
 	for i, v := range q {
 		lane := uint8(i % lanes)
 		if v == 0 {
-			e.put(lane, 0, t.zero)
+			e.put(lane, 0, t.freqs[0])
 		} else {
 			e.value(t, lane, v)
 		}
@@ -118,6 +118,7 @@ func (e *encoder) raw(lane uint8, v uint32, count uint) {
 	}
 }
 
+// put codes the slots from start to end, which are neither none nor all.
 func (e *encoder) put(lane uint8, start, end uint32) {
-	e.symbols = append(e.symbols, symbol{start: start, freq: end - start, lane: lane})
+	e.symbols = append(e.symbols, symbol{start: uint16(start), freq: uint16(end - start), lane: lane})
 }

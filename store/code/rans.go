@@ -19,9 +19,9 @@ const (
 	headBytes = 1 + 8*lanes
 )
 
-// symbol is what one rANS step codes: freq of the probOne slots from start on.
+// symbol is what one rANS step codes: freq slots from start on, in one lane.
 type symbol struct {
-	start, freq uint32 // 0 < freq < probOne
+	start, freq uint16 // of the probOne slots, 0 < freq
 	lane        uint8
 }
 

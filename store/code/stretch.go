@@ -1,38 +1,67 @@
 package code
 
 import (
-	"cmp"
+	"math"
 	"slices"
 )
 
-// lefts are a block's left scale factors in the order that they are coded in:
-// descending, so that for each right direction the coefficients of one bucket
-// lie side by side, in a stretch.
+// A stretch is a group of left directions of nearly equal scale, coded as if
+// all had the same: for any right direction they share one table, and their
+// zeros one run.
+type stretch struct {
+	scale float32 // the geometric mean of the largest and the smallest
+	end   int     // the place after its last direction; its first is the end of the stretch before
+}
+
+// stretchRatio is the least that the smallest scale in a stretch may be of the
+// largest: about six stretches make an octave. Against a scale for each
+// direction this costs 0.06% of the bytes and saves half of the time.
+const stretchRatio = 0.89
+
+// lefts are a block's left directions in the order that they are coded in:
+// largest scale first, in stretches.
 type lefts struct {
-	scales []float32
-	order  []int32 // the direction at each place; nil when they came descending
+	stretches []stretch
+	order     []int32 // the direction at each place; empty when they came in order
+	scales    []float32
+	keys      []uint64 // to sort
 }
 
 // set takes over the left scale factors of a block, reusing what memory it has.
 func (l *lefts) set(left []float32) {
-	l.scales = slices.Grow(l.scales[:0], len(left))
-	descending := true
+	l.scales, l.order = l.scales[:0], l.order[:0]
+	sorted := true
 	for i, v := range left {
-		v = factor(v)
-		descending = descending && (i == 0 || v <= l.scales[i-1])
-		l.scales = append(l.scales, v)
+		l.scales = append(l.scales, factor(v))
+		sorted = sorted && (i == 0 || l.scales[i] <= l.scales[i-1])
 	}
-	l.order = l.order[:0]
-	if descending {
-		return
+	if !sorted {
+		l.sort()
 	}
-	for i := range left {
-		l.order = append(l.order, int32(i))
+	l.stretches = l.stretches[:0]
+	for from := 0; from < len(l.scales); {
+		first, end := l.scales[from], from+1
+		for end < len(l.scales) && l.scales[end] >= first*stretchRatio {
+			end++
+		}
+		middle := math.Sqrt(float64(first) * float64(l.scales[end-1]))
+		l.stretches = append(l.stretches, stretch{float32(middle), end})
+		from = end
 	}
-	slices.SortFunc(l.order, func(a, b int32) int {
-		return cmp.Or(cmp.Compare(l.scales[b], l.scales[a]), cmp.Compare(a, b))
-	})
-	slices.SortFunc(l.scales, func(a, b float32) int { return cmp.Compare(b, a) })
+}
+
+// sort orders the scales, equal ones by direction. The bits of a float32 that
+// is not negative order as the number does.
+func (l *lefts) sort() {
+	l.keys = l.keys[:0]
+	for i, v := range l.scales {
+		l.keys = append(l.keys, uint64(^math.Float32bits(v))<<32|uint64(i))
+	}
+	slices.Sort(l.keys)
+	for place, key := range l.keys {
+		l.scales[place] = math.Float32frombits(^uint32(key >> 32))
+		l.order = append(l.order, int32(uint32(key)))
+	}
 }
 
 // direction is the left direction at a place of the order.
@@ -43,28 +72,16 @@ func (l *lefts) direction(place int) int {
 	return place
 }
 
-// stretch is the bucket of the coefficient at place from, and the place where
-// the next bucket begins. A product of float32s never grows when a factor
-// shrinks, so buckets fall along the order and the end can be searched for.
-func (l *lefts) stretch(right float32, from int) (bucket, end int) {
-	bucket = bucketOf(right * l.scales[from])
+// stretch is the table of the k-th stretch for a right direction, and the place
+// where it ends. Scales fall, so the smallest bucket is also that of every later
+// stretch: they are all one.
+func (l *lefts) stretch(k int, right float32) (t *table, end int) {
+	bucket, end := bucketOf(right*l.stretches[k].scale), l.stretches[k].end
 	if bucket == 0 {
-		return 0, len(l.scales)
+		end = l.size()
 	}
-	edge := bucketEdge(bucket)
-	low, step := from, 1
-	for low+step < len(l.scales) && right*l.scales[low+step] >= edge {
-		low += step
-		step *= 2
-	}
-	high := min(low+step, len(l.scales))
-	for low+1 < high {
-		middle := int(uint(low+high) >> 1)
-		if right*l.scales[middle] >= edge {
-			low = middle
-		} else {
-			high = middle
-		}
-	}
-	return bucket, high
+	return tableOf(bucket), end
 }
+
+// size is the number of directions.
+func (l *lefts) size() int { return len(l.scales) }

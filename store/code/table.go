@@ -7,11 +7,11 @@ import (
 )
 
 // Scales share a table by bucket: the leading bits of the float32 scale, its
-// exponent and three bits of the mantissa. Finer buckets would save 0.05%.
+// exponent and three bits of the mantissa. Finer ones would save 0.05%.
 const (
 	bucketShift = 20
 	// The smallest bucket starts at a scale of 1.5/64 steps, where one
-	// coefficient in 30,000 is not zero; the largest ends at 2^28.
+	// coefficient in 60,000 is not zero; the largest ends at 2^28 steps.
 	bucketLow  = (127-6)<<3 + 4
 	bucketHigh = (127+27)<<3 + 7
 	buckets    = bucketHigh - bucketLow + 1
@@ -20,14 +20,6 @@ const (
 // bucketOf is the bucket of a scale, which may be 0 or infinite, not NaN.
 func bucketOf(scale float32) int {
 	return min(max(int(math.Float32bits(scale)>>bucketShift)-bucketLow, 0), buckets-1)
-}
-
-// bucketEdge is the smallest scale of a bucket.
-func bucketEdge(bucket int) float32 {
-	if bucket == 0 {
-		return 0
-	}
-	return math.Float32frombits(uint32(bucket+bucketLow) << bucketShift)
 }
 
 // bucketScale is the scale that stands for all of a bucket: its geometric mean.
@@ -41,7 +33,7 @@ const (
 	probBits = 16
 	probOne  = 1 << probBits
 
-	runsFrom   = 0.75 // P(0) from which runs of zeros are coded
+	runsFrom   = 0.8  // P(0) from which runs of zeros are coded
 	longestRun = 1024 // zeros in one symbol
 	shiftFrom  = 8    // scale from which low bits are sent raw
 	leastTail  = 4    // slots for each sign below which the tail is an escape
@@ -57,9 +49,20 @@ const (
 type table struct {
 	runs   *slots // nil where zeros are coded one by one
 	values slots
-	zero   uint32 // slots of a zero in values
-	escape int    // the last symbol of values
-	shift  uint   // raw low bits of a magnitude less one
+	freqs  []uint32 // slots of zero, and of each sign of the other values
+	escape int      // the last symbol of values
+	shift  uint     // raw low bits of a magnitude less one
+}
+
+// value is the symbol of values that holds a slot, the first slot of its sign,
+// how many that sign has, and the sign as 0 or -1.
+func (t *table) value(slot uint32) (s int, low, freq uint32, sign int32) {
+	s = t.values.find(slot)
+	low, freq = t.values.edges[s], t.freqs[s]
+	if slot-low >= freq {
+		low, sign = low+freq, -1
+	}
+	return s, low, freq, sign
 }
 
 // slots divides [0, probOne) between symbols.
@@ -114,9 +117,11 @@ func newTable(scale float64) *table {
 		t.shift = uint(bits.Len(uint(scale / shiftFrom)))
 	}
 	edges := valueSlots(l, some, t.shift)
-	t.values = newSlots(edges)
-	t.zero = edges[1]
-	t.escape = len(edges) - 2
+	t.values, t.escape = newSlots(edges), len(edges)-2
+	t.freqs = append(t.freqs, edges[1])
+	for s := 1; s <= t.escape; s++ {
+		t.freqs = append(t.freqs, (edges[s+1]-edges[s])/2)
+	}
 	return t
 }
 

@@ -1,0 +1,84 @@
+package code_test
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"slices"
+	"testing"
+
+	"eigenserve/store/code"
+)
+
+// take cuts a block out of fuzzed bytes: two sizes, scale factors of any bits,
+// and coefficients of one byte, now and then shifted to large ones.
+func take(data []byte) code.Block {
+	next := func() byte {
+		if len(data) == 0 {
+			return 0
+		}
+		v := data[0]
+		data = data[1:]
+		return v
+	}
+	var b code.Block
+	factors := func(n byte) []float32 {
+		v := make([]float32, n%40)
+		for i := range v {
+			v[i] = math.Float32frombits(binary.BigEndian.Uint32([]byte{next(), next(), next(), next()}))
+		}
+		return v
+	}
+	b.Right, b.Left = factors(next()), factors(next())
+	for range len(b.Right) * len(b.Left) {
+		q := int32(int8(next()))
+		if q&7 == 5 {
+			q <<= next() % 23
+		}
+		b.Q = append(b.Q, q)
+	}
+	return b
+}
+
+func FuzzRoundTrip(f *testing.F) {
+	f.Add([]byte{})
+	f.Add([]byte{2, 2, 0x3f, 0x80, 0, 0, 0x3e, 0, 0, 0, 0x3f, 0, 0, 0, 0x7f, 0xc0, 0, 0, 1, 0, 0xff, 5, 22})
+	f.Add([]byte{1, 3, 0x4f, 0, 0, 0, 0x3f, 0x80, 0, 0, 0, 0, 0, 0, 0xff, 0x80, 0, 0, 13, 22, 0, 1})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		blocks := []code.Block{take(data), take(data[len(data)/2:])}
+		got, err := decode(encode(t, blocks), blocks)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, b := range blocks {
+			if !slices.Equal(b.Q, got[i]) {
+				t.Fatalf("block %d: %v, want %v", i, got[i], b.Q)
+			}
+		}
+	})
+}
+
+func FuzzDecode(f *testing.F) {
+	b := fixed()
+	f.Add(encode(f, []code.Block{b}), []byte{})
+	f.Add(encode(f, nil), []byte{3, 4, 0x4e, 0x80})
+	f.Fuzz(func(t *testing.T, stream, shape []byte) {
+		blocks := []code.Block{b, take(shape)}
+		got, err := decode(stream, blocks)
+		for _, want := range []error{code.ErrVersion, code.ErrTruncated, code.ErrTrailing, code.ErrCorrupt} {
+			if errors.Is(err, want) {
+				return
+			}
+		}
+		if err != nil {
+			t.Fatalf("an error of no kind: %v", err)
+		}
+		// What passes for a stream must also be one.
+		for i := range blocks {
+			blocks[i].Q = got[i]
+		}
+		if !slices.Equal(encode(t, blocks), stream) {
+			t.Fatal("another stream for the same coefficients")
+		}
+	})
+}

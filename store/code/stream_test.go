@@ -1,0 +1,99 @@
+package code_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"eigenserve/store/code"
+)
+
+// fixed is a block that is the same on every machine: golden bytes rest on it.
+func fixed() code.Block {
+	b := code.Block{}
+	for v := float32(6); len(b.Right) < 12; v *= 0.625 {
+		b.Right = append(b.Right, v)
+	}
+	for v := float32(5); len(b.Left) < 30; v *= 0.8125 {
+		b.Left = append(b.Left, v)
+	}
+	state := uint32(1)
+	for range len(b.Right) * len(b.Left) {
+		state = state*1664525 + 1013904223
+		scale := float64(b.Right[len(b.Q)/len(b.Left)] * b.Left[len(b.Q)%len(b.Left)])
+		b.Q = append(b.Q, int32(math.Round(scale*(float64(state>>8)/(1<<23)-1)*2)))
+	}
+	return b
+}
+
+func TestGoldenStream(t *testing.T) {
+	const want = "fecdc279ceb93391966d6753d7dd60c4d6a98409fd02873dafb630d376e5acc4"
+	sum := sha256.Sum256(encode(t, []code.Block{fixed()}))
+	if got := hex.EncodeToString(sum[:]); got != want {
+		t.Errorf("streams changed: %s; raise the version and this hash", got)
+	}
+}
+
+func TestCorruptStreams(t *testing.T) {
+	b := fixed()
+	good := encode(t, []code.Block{b})
+	change := func(f func(s []byte) []byte) []byte { return f(bytes.Clone(good)) }
+	for name, c := range map[string]struct {
+		stream []byte
+		want   error
+	}{
+		"empty":             {nil, code.ErrTruncated},
+		"unknown version":   {change(func(s []byte) []byte { s[0]++; return s }), code.ErrVersion},
+		"cut in the states": {good[:9], code.ErrTruncated},
+		"cut within a word": {good[:len(good)-1], code.ErrTruncated},
+		"cut at a word":     {good[:len(good)-4], code.ErrTruncated},
+		"states alone":      {good[:17], code.ErrTruncated},
+		"a word more":       {append(bytes.Clone(good), 0, 0, 0, 0), code.ErrTrailing},
+		"a state of zero":   {change(func(s []byte) []byte { copy(s[1:9], make([]byte, 8)); return s }), code.ErrCorrupt},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := decode(c.stream, []code.Block{b})
+			if !errors.Is(err, c.want) {
+				t.Fatalf("got %v, want %v", err, c.want)
+			}
+		})
+	}
+}
+
+func TestEndStates(t *testing.T) {
+	stream := encode(t, nil)
+	stream[1] ^= 1
+	if _, err := decode(stream, nil); !errors.Is(err, code.ErrCorrupt) {
+		t.Fatalf("got %v, want %v", err, code.ErrCorrupt)
+	}
+}
+
+func TestTooLargeAMagnitude(t *testing.T) {
+	// Of many random streams for a scale that makes each symbol an escape or
+	// nearly so, some must hold a magnitude out of range.
+	rng := rand.New(rand.NewPCG(5, 6))
+	right, left := []float32{1e9}, falling(1000, 1e9, 1e9)
+	seen := 0
+	for range 20 {
+		stream := make([]byte, 1+16+4*4000)
+		for i := range stream {
+			stream[i] = byte(rng.Uint32())
+		}
+		stream[0] = encode(t, nil)[0]
+		d, err := code.NewDecoder(stream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var s code.Sparse
+		if errors.Is(d.Block(right, left, &s), code.ErrCorrupt) {
+			seen++
+		}
+	}
+	if seen == 0 {
+		t.Fatal("no random stream was found corrupt")
+	}
+}
