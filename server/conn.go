@@ -1,0 +1,181 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// connections keeps account of the listeners and open connections of a server,
+// so that stopping it leaves none behind.
+type connections struct {
+	mu        sync.Mutex // guards the rest
+	listeners []*listener
+	open      map[*conn]struct{}
+	closed    bool
+}
+
+// listen takes a listener in, unless the server is stopping.
+func (s *connections) listen(l *listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.listeners = append(s.listeners, l)
+	return true
+}
+
+func (s *connections) add(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open == nil {
+		s.open = make(map[*conn]struct{})
+	}
+	s.open[c] = struct{}{}
+}
+
+func (s *connections) remove(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, c)
+}
+
+// refuse closes the listeners, and the connections on which no byte has come
+// yet: browsers open some in advance, and nothing is lost with them.
+func (s *connections) refuse() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for _, l := range s.listeners {
+		_ = l.Close()
+	}
+	for c := range s.open {
+		if !c.used.Load() {
+			_ = c.Conn.Close()
+		}
+	}
+}
+
+// closeAll cuts off every connection that is left.
+func (s *connections) closeAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.open {
+		_ = c.Conn.Close()
+	}
+}
+
+// listener hands out its connections as conns. It may be closed twice: by us and
+// by the HTTP library, which takes an error there for a failed stop.
+type listener struct {
+	net.Listener
+	conns *connections
+	once  sync.Once
+	err   error
+}
+
+func (l *listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	tracked := &conn{Conn: c, conns: l.conns}
+	l.conns.add(tracked)
+	return tracked, nil
+}
+
+func (l *listener) Close() error {
+	l.once.Do(func() { l.err = l.Listener.Close() })
+	return l.err
+}
+
+const (
+	lingerTime  = 2 * time.Second
+	lingerBytes = 16 * mib
+)
+
+// conn adds to a connection what the HTTP library doesn't tell: that the client
+// has gone while its request is answered, that a body was cut off, and a close
+// that lets an answer arrive although its request was not read to the end.
+type conn struct {
+	net.Conn
+	conns  *connections
+	used   atomic.Bool // a byte has come
+	ended  atomic.Bool // nothing more will come: the client closed, or the line broke
+	linger atomic.Bool // unread bytes may lie in the socket when it is closed
+
+	// ahead is a byte that watch has read; only the goroutine that reads the
+	// connection uses it, and watch's own, never both at a time.
+	ahead    [1]byte
+	hasAhead bool
+}
+
+func (c *conn) Read(p []byte) (int, error) {
+	if c.hasAhead && len(p) > 0 {
+		p[0], c.hasAhead = c.ahead[0], false
+		return 1, nil
+	}
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.used.Store(true)
+	}
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		c.ended.Store(true)
+	}
+	return n, err
+}
+
+// SetReadDeadline and SetWriteDeadline report nothing: they fail only on a closed
+// connection, which the next read or write tells, and the library panics on it.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	_ = c.Conn.SetReadDeadline(t)
+	return nil
+}
+
+// SetWriteDeadline is as SetReadDeadline.
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	_ = c.Conn.SetWriteDeadline(t)
+	return nil
+}
+
+// watch calls gone when the client closes the connection. It must not be read
+// until stop has returned. A client that sends its next request before it has
+// the answer is not watched any further.
+func (c *conn) watch(gone func()) (stop func()) {
+	if c.hasAhead {
+		return func() {}
+	}
+	_ = c.SetReadDeadline(time.Time{})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		n, err := c.Read(c.ahead[:])
+		c.hasAhead = n == 1
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			gone()
+		}
+	}()
+	return func() {
+		_ = c.SetReadDeadline(time.Unix(1, 0)) // wakes the reader
+		<-done
+		_ = c.SetReadDeadline(time.Time{})
+	}
+}
+
+// Close closes the connection. Closing a socket that holds unread bytes resets
+// it, and the client may lose the answer that explains why; so with linger set,
+// some of what still comes is read and dropped first.
+func (c *conn) Close() error {
+	c.conns.remove(c)
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if c.linger.Swap(false) && ok && half.CloseWrite() == nil {
+		_ = c.SetReadDeadline(time.Now().Add(lingerTime))
+		_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
+	}
+	return c.Conn.Close()
+}

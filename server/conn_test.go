@@ -1,0 +1,199 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"eigenserve/runtime"
+)
+
+// TestRequestsDoNotMix lets many requests with bodies and names of their own run
+// at once and be held for a while, as the engine may: what it was given must not
+// change under it, and each answer must be its request's.
+func TestRequestsDoNotMix(t *testing.T) {
+	const clients, rounds = 16, 40
+	f := newFake()
+	var mu sync.Mutex // guards held
+	held := make(map[string][]byte)
+	f.classify = func(_ context.Context, name string, image []byte, o runtime.ClassifyOptions) (runtime.Answer, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		held[name] = image
+		return runtime.Answer{Variant: name, Scores: []runtime.Score{{Label: string(image), Score: float64(o.TopK)}}}, nil
+	}
+	s := start(t, f, Options{})
+	var wg sync.WaitGroup
+	for c := range clients {
+		wg.Go(func() {
+			for i := range rounds {
+				name := fmt.Sprintf("v%d-%d", c, i)
+				body := strings.Repeat(name+" ", 1+(c*i)%3000)
+				r := s.do(t, "POST", fmt.Sprintf("/v1/models/%s/classify?top_k=%d", name, c), body)
+				if want := fmt.Sprintf(`[{"label":"%s","score":%d}]`, body, c); r.body != want || r.header.Get("Eigenserve-Variant") != name+"@" {
+					t.Errorf("%s: got %.80s", name, r.body)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if len(held) != clients*rounds {
+		t.Errorf("%d names arrived of %d", len(held), clients*rounds)
+	}
+	for name, image := range held {
+		if strings.Trim(strings.ReplaceAll(string(image), name, ""), " ") != "" {
+			t.Errorf("%s: the image became %.80q", name, image)
+		}
+	}
+}
+
+// slow is an engine whose Classify waits until it is let go.
+func slow(f *fake) (begun chan struct{}, letGo func()) {
+	begun = make(chan struct{}, 8)
+	wait := make(chan struct{})
+	f.classify = func(ctx context.Context, name string, _ []byte, _ runtime.ClassifyOptions) (runtime.Answer, error) {
+		begun <- struct{}{}
+		select {
+		case <-wait:
+			return runtime.Answer{Variant: name}, nil
+		case <-ctx.Done():
+			return runtime.Answer{}, ctx.Err()
+		}
+	}
+	return begun, sync.OnceFunc(func() { close(wait) })
+}
+
+const ask = "POST /v1/models/music-1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nimage"
+
+func TestShutdownLetsRequestsFinish(t *testing.T) {
+	f := newFake()
+	begun, letGo := slow(f)
+	s := start(t, f, Options{})
+	unused := s.raw(t, "")
+	asking := s.raw(t, ask)
+	<-begun
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Shutdown(context.Background()) }()
+	if err := <-s.served; err != nil {
+		t.Errorf("Listen: %v", err)
+	}
+	select {
+	case err := <-stopped:
+		t.Fatalf("stopped with a request under way: %v", err)
+	default:
+	}
+	letGo()
+	if got := status(asking); got != 200 {
+		t.Errorf("the request under way got %d", got)
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+	if got := status(unused); got != 0 {
+		t.Errorf("the unused connection got %d", got)
+	}
+	if _, err := http.Get(s.url + "/v2/health/live"); err == nil {
+		t.Error("it still answers")
+	}
+}
+
+func TestShutdownCutsOffWhatTakesTooLong(t *testing.T) {
+	f := newFake()
+	begun, letGo := slow(f)
+	defer letGo()
+	s := start(t, f, Options{})
+	asking := s.raw(t, ask)
+	<-begun
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := s.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Shutdown: %v", err)
+	}
+	if got := status(asking); got == 200 {
+		t.Errorf("got %d", got)
+	}
+}
+
+func TestListenAfterShutdown(t *testing.T) {
+	s := start(t, newFake(), Options{})
+	s.do(t, "GET", "/v2/health/live", "")
+	if err := s.Shutdown(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-s.served; err != nil {
+		t.Error(err)
+	}
+	l := &listener{}
+	if s.conns.listen(l) {
+		t.Error("a closed server took a listener")
+	}
+}
+
+func TestClientThatLeavesCancelsItsRequest(t *testing.T) {
+	f := newFake()
+	ended := make(chan error, 1)
+	begun := make(chan struct{})
+	f.classify = func(ctx context.Context, _ string, _ []byte, _ runtime.ClassifyOptions) (runtime.Answer, error) {
+		close(begun)
+		<-ctx.Done()
+		ended <- ctx.Err()
+		return runtime.Answer{}, ctx.Err()
+	}
+	s := start(t, f, Options{})
+	c := s.raw(t, ask)
+	<-begun
+	_ = c.Close()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("nobody told the engine")
+	}
+	if log := s.log.String(); log != "" {
+		t.Errorf("log: %s", log)
+	}
+}
+
+func TestNextRequestMayComeBeforeTheAnswer(t *testing.T) {
+	f := newFake()
+	begun, letGo := slow(f)
+	s := start(t, f, Options{ReadTimeout: time.Second})
+	c := s.raw(t, ask)
+	<-begun
+	if _, err := c.Write([]byte(ask + ask)); err != nil {
+		t.Fatal(err)
+	}
+	letGo()
+	answers := bufio.NewReader(c)
+	for i := range 3 {
+		res, err := http.ReadResponse(answers, nil)
+		if err != nil || res.StatusCode != 200 {
+			t.Fatalf("answer %d: %v %v", i, res, err)
+		}
+		_ = res.Body.Close()
+	}
+}
+
+func TestConnectionIsReused(t *testing.T) {
+	s := start(t, newFake(), Options{})
+	c := s.raw(t, "")
+	answers := bufio.NewReader(c)
+	for i := range 20 {
+		if _, err := c.Write([]byte(ask)); err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.ReadResponse(answers, nil)
+		if err != nil || res.StatusCode != 200 || res.Close {
+			t.Fatalf("answer %d: %v %v", i, res, err)
+		}
+		_ = res.Body.Close()
+	}
+}

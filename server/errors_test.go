@@ -1,0 +1,116 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"eigenserve/runtime"
+)
+
+func TestErrors(t *testing.T) {
+	secret := errors.New("open secret: no such file")
+	tests := []struct {
+		name   string
+		err    error
+		status int
+		want   string
+		logged bool
+	}{
+		{"invalid", runtime.Errorf(runtime.Invalid, "bad image"), 400, "bad image", false},
+		{"not found", runtime.Errorf(runtime.NotFound, "no variant"), 404, "no variant", false},
+		{"conflict", runtime.Errorf(runtime.Conflict, "another basis"), 409, "another basis", false},
+		{"too large", runtime.Errorf(runtime.TooLarge, "too many pixels"), 413, "too many pixels", false},
+		{"unsupported", runtime.Errorf(runtime.Unsupported, "not an image"), 415, "not an image", false},
+		{"busy", runtime.Errorf(runtime.Busy, "every slab is leased"), 503, "every slab is leased", false},
+		{"damaged", runtime.Errorf(runtime.Damaged, "digest differs"), 500, "digest differs", true},
+		{"closed", runtime.Errorf(runtime.Closed, "closing"), 503, "closing", false},
+		{"internal", runtime.Errorf(runtime.Internal, "read: %w", secret), 500, "internal error", true},
+		{"of no known code", &runtime.Error{Code: 99, Text: "secret"}, 500, "internal error", true},
+		{"of another kind", secret, 500, "internal error", true},
+		{"wrapped", fmt.Errorf("outer: %w", runtime.Errorf(runtime.NotFound, "no variant")), 404, "no variant", false},
+		{"cancelled", context.Canceled, 499, "the request was given up", false},
+		{"with markup", runtime.Errorf(runtime.Invalid, "<script>\n\u2028"), 400, `\u003cscript\u003e\n\u2028`, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			f := newFake()
+			f.err = test.err
+			s := start(t, f, Options{})
+			got := s.do(t, "POST", "/v1/models/music-1/classify", "image")
+			if got.status != test.status || got.body != `{"error":"`+test.want+`"}` {
+				t.Errorf("got %d %s", got.status, got.body)
+			}
+			if retry := got.header.Get("Retry-After"); (retry == "1") != (test.name == "busy") {
+				t.Errorf("Retry-After: %q", retry)
+			}
+			if logged := s.log.String() != ""; logged != test.logged {
+				t.Errorf("log: %q", s.log)
+			}
+		})
+	}
+}
+
+func TestEveryMethodsErrorIsAnswered(t *testing.T) {
+	f := newFake()
+	f.err = runtime.Errorf(runtime.Conflict, "another basis")
+	s := start(t, f, Options{})
+	body, contentType := form(t, "model", "M", "config", "{}")
+	for _, line := range []string{
+		"GET /v1/models/a", "PUT /v1/models/a", "DELETE /v1/models/a", "POST /v1/models/a/pin", "DELETE /v1/models/a/pin",
+		"GET /v1/families/a", "POST /v1/families/a/models/b", "POST /v1/models/a/classify",
+	} {
+		method, path, _ := strings.Cut(line, " ")
+		headers := []string{}
+		if strings.Contains(path, "families/a/models") {
+			headers = []string{"Content-Type", contentType}
+		}
+		if got := s.do(t, method, path, body, headers...); got.status != 409 || got.body != `{"error":"another basis"}` {
+			t.Errorf("%s: got %d %s", line, got.status, got.body)
+		}
+	}
+}
+
+func TestPanicIsLoggedAndHidden(t *testing.T) {
+	f := newFake()
+	f.classify = func(context.Context, string, []byte, runtime.ClassifyOptions) (runtime.Answer, error) {
+		panic("secret\nlevel=ERROR msg=forged")
+	}
+	s := start(t, f, Options{})
+	got := s.do(t, "POST", "/v1/models/music-1/classify", "image")
+	if got.status != 500 || got.body != `{"error":"internal error"}` {
+		t.Errorf("got %d %s", got.status, got.body)
+	}
+	log := s.log.String()
+	if !strings.Contains(log, "panic in classify: secret") || strings.Count(log, "\n") != 1 {
+		t.Errorf("log: %q", log)
+	}
+	if got := s.do(t, "GET", "/v1/models", ""); got.status != 200 {
+		t.Errorf("afterwards: got %d", got.status)
+	}
+}
+
+func TestAnswerThatIsNoNumberIsAFault(t *testing.T) {
+	f := newFake()
+	f.classify = func(context.Context, string, []byte, runtime.ClassifyOptions) (runtime.Answer, error) {
+		zero := 0.0
+		return runtime.Answer{Scores: []runtime.Score{{Label: "a", Score: zero / zero}}}, nil
+	}
+	s := start(t, f, Options{})
+	if got := s.do(t, "POST", "/v1/models/music-1/classify", "image"); got.status != 500 || got.body != `{"error":"internal error"}` {
+		t.Errorf("got %d %s", got.status, got.body)
+	}
+}
+
+func TestLogLinesAreSafe(t *testing.T) {
+	f := newFake()
+	f.err = errors.New("fault\nlevel=ERROR msg=forged")
+	s := start(t, f, Options{})
+	s.do(t, "GET", "/v1/models/x%0Alevel=ERROR", "") // refused before it is logged
+	s.do(t, "GET", "/v1/models/x\"y", "")
+	if log := s.log.String(); strings.Count(log, "\n") != 1 {
+		t.Errorf("log: %q", log)
+	}
+}

@@ -1,0 +1,293 @@
+package server
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"eigenserve/runtime"
+	"eigenserve/store"
+)
+
+// fake is an Engine of a few variants. It has no models: Classify answers with
+// the length of the image. A test may replace what it needs.
+type fake struct {
+	mu       sync.Mutex // guards the rest
+	variants []runtime.VariantInfo
+	counters runtime.Counters
+	ledger   runtime.Ledger
+	added    [][]byte // files and checkpoints that arrived
+	uploads  []runtime.Upload
+	err      error // if set, what every method that can fail gives
+
+	classify func(ctx context.Context, name string, image []byte, o runtime.ClassifyOptions) (runtime.Answer, error)
+}
+
+var someTime = time.Date(2025, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func newFake() *fake {
+	f := &fake{}
+	for _, name := range []string{"music-1", "sans-lao", "sans-takri"} {
+		f.variants = append(f.variants, fakeVariant(name))
+	}
+	f.ledger = runtime.Ledger{
+		Basis: 1_500_000, Coefficients: 400_000, Private: 600_000, Slabs: 12_000_000, Activations: 800_000,
+		Catalogue: 100_000, Total: 15_400_000, SlabsUsed: 7, SlabsTotal: 10, CacheLimit: 13_000_000,
+		RSS: 41_000_000, IdleRSS: 24_000_000, Variants: 3, Dense: 260_000_000, ModelRatio: 16.9, ProcessRatio: 6.3,
+	}
+	return f
+}
+
+func fakeVariant(name string) runtime.VariantInfo {
+	return runtime.VariantInfo{
+		Name: name, Digest: "d1" + strings.Repeat("0", 62), Family: "glyphs", Basis: "b1" + strings.Repeat("0", 62),
+		Bytes: 14_000, SourceBytes: 620_000, Classes: 3, Energy: 0.87, Step: 5.6, Added: someTime, Resident: "coefficients",
+	}
+}
+
+func (f *fake) find(name string) (runtime.VariantInfo, error) {
+	if f.err != nil {
+		return runtime.VariantInfo{}, f.err
+	}
+	for _, v := range f.variants {
+		if v.Name == name {
+			return v, nil
+		}
+	}
+	return runtime.VariantInfo{}, runtime.Errorf(runtime.NotFound, "no variant %q", name)
+}
+
+func (f *fake) Classify(ctx context.Context, name string, image []byte, o runtime.ClassifyOptions) (runtime.Answer, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.classify != nil {
+		classify := f.classify
+		f.mu.Unlock()
+		defer f.mu.Lock()
+		return classify(ctx, name, image, o)
+	}
+	v, err := f.find(name)
+	if err != nil {
+		return runtime.Answer{}, err
+	}
+	f.counters.Requests++
+	return runtime.Answer{
+		Scores:  []runtime.Score{{Label: string(image), Score: 0.75}, {Label: "b", Score: 0.25}},
+		Variant: v.Name, Digest: v.Digest, Basis: v.Basis,
+		Timing: runtime.Timing{Queue: 10 * time.Microsecond, Rebuild: 1500 * time.Microsecond, Compute: 2 * time.Millisecond},
+	}, nil
+}
+
+func (f *fake) Variants(after string, limit int) (list []runtime.VariantInfo, next string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, v := range f.variants {
+		if v.Name <= after {
+			continue
+		}
+		if len(list) == limit {
+			return list, list[limit-1].Name
+		}
+		list = append(list, v)
+	}
+	return list, ""
+}
+
+func (f *fake) Variant(name string) (runtime.VariantDetail, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v, err := f.find(name)
+	return runtime.VariantDetail{
+		VariantInfo: v,
+		Labels:      []string{"ກ", "ຂ", "<b>&"},
+		Fidelity:    store.Fidelity{Step: v.Step, Energy: v.Energy},
+		Provenance:  store.Provenance{Name: name, Added: someTime},
+		Input:       runtime.Input{Channels: 3, Height: 32, Width: 32},
+	}, err
+}
+
+func (f *fake) PutVariant(ctx context.Context, name string, file []byte) (runtime.VariantInfo, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err != nil {
+		return runtime.VariantInfo{}, false, f.err
+	}
+	f.added = append(f.added, file)
+	if v, err := f.find(name); err == nil {
+		return v, true, nil
+	}
+	f.variants = append(f.variants, fakeVariant(name))
+	return fakeVariant(name), false, nil
+}
+
+func (f *fake) AddCheckpoint(ctx context.Context, family, name string, u runtime.Upload) (runtime.VariantInfo, bool, error) {
+	f.mu.Lock()
+	f.uploads = append(f.uploads, u)
+	f.mu.Unlock()
+	return f.PutVariant(ctx, name, u.Model)
+}
+
+func (f *fake) DeleteVariant(ctx context.Context, name string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, err := f.find(name); err != nil {
+		return err
+	}
+	kept := f.variants[:0:0]
+	for _, v := range f.variants {
+		if v.Name != name {
+			kept = append(kept, v)
+		}
+	}
+	f.variants = kept
+	return nil
+}
+
+func (f *fake) SetPinned(ctx context.Context, name string, pinned bool) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, err := f.find(name); err != nil {
+		return err
+	}
+	for i := range f.variants {
+		if f.variants[i].Name == name {
+			f.variants[i].Pinned = pinned
+		}
+	}
+	return nil
+}
+
+func (f *fake) Families() []runtime.FamilyInfo {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return []runtime.FamilyInfo{f.family()}
+}
+
+func (f *fake) family() runtime.FamilyInfo {
+	return runtime.FamilyInfo{
+		Name: "glyphs", Basis: "b1" + strings.Repeat("0", 62), Bytes: 1_400_000, Resident: 1_500_000, Rank: 256,
+		Fitted: 200, Variants: len(f.variants), Parameters: 320_000, DenseBytes: 1_280_000, SlabBytes: 1_300_000,
+		Input: runtime.Input{Channels: 3, Height: 32, Width: 32},
+	}
+}
+
+func (f *fake) Family(name string) (runtime.FamilyDetail, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err != nil {
+		return runtime.FamilyDetail{}, f.err
+	}
+	if name != "glyphs" {
+		return runtime.FamilyDetail{}, runtime.Errorf(runtime.NotFound, "no family %q", name)
+	}
+	return runtime.FamilyDetail{FamilyInfo: f.family(), Config: []byte(`{"hidden_size":64}`)}, nil
+}
+
+func (f *fake) Ledger() runtime.Ledger {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.ledger
+}
+
+func (f *fake) Counters() runtime.Counters {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.counters
+}
+
+// arrived is how many files and checkpoints reached the engine.
+func (f *fake) arrived() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.added)
+}
+
+// running is a server that listens on a port of its own.
+type running struct {
+	*Server
+	url, addr string
+	log       *logBuffer
+	served    chan error // what Listen returned
+}
+
+// start runs a server until the test ends.
+func start(t *testing.T, engine Engine, o Options) *running {
+	t.Helper()
+	log := &logBuffer{}
+	o.Log = slog.New(slog.NewTextHandler(log, nil))
+	s, err := New(engine, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &running{Server: s, addr: l.Addr().String(), url: "http://" + l.Addr().String(), log: log, served: make(chan error, 1)}
+	go func() { r.served <- s.Listen(l) }()
+	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_ = s.Shutdown(ctx)
+	})
+	return r
+}
+
+// reply is a response read to its end.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// do sends a request with headers given as pairs.
+func (r *running) do(t *testing.T, method, path, body string, headers ...string) reply {
+	t.Helper()
+	req, err := http.NewRequest(method, r.url+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	return finish(t, req)
+}
+
+func finish(t *testing.T, req *http.Request) reply {
+	t.Helper()
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reply{res.StatusCode, res.Header, string(body)}
+}
+
+// logBuffer is a log that a test reads.
+type logBuffer struct {
+	mu   sync.Mutex // guards text
+	text strings.Builder
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}

@@ -1,0 +1,137 @@
+package server
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/adaptor"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"eigenserve/runtime"
+)
+
+// metrics measures the server and collects what the engine counts.
+type metrics struct {
+	http      *prometheus.HistogramVec // by route and status
+	inference *prometheus.HistogramVec // by stage
+	handler   fiber.Handler
+}
+
+// newMetrics makes metrics in a registry of their own, so that two servers in a
+// process don't meet.
+func newMetrics(engine Engine) *metrics {
+	m := &metrics{
+		http: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "eigenserve_http_request_duration_seconds",
+			Help:    "Time from a request's head to its answer, by route and status.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}, []string{"route", "status"}),
+		inference: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "eigenserve_inference_duration_seconds",
+			Help:    "Time of an inference, by stage: queue, rebuild, preprocess, compute.",
+			Buckets: []float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
+		}, []string{"stage"}),
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(m.http, m.inference, engineCollector{engine},
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.handler = adaptor.HTTPHandler(promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	return m
+}
+
+func (m *metrics) observe(route string, status int, took time.Duration) {
+	m.http.WithLabelValues(route, strconv.Itoa(status)).Observe(took.Seconds())
+}
+
+func (m *metrics) stages(t runtime.Timing) {
+	for _, part := range timingParts(t) {
+		m.inference.WithLabelValues(part.name).Observe(part.took.Seconds())
+	}
+}
+
+// getMetrics answers GET /metrics.
+func (s *Server) getMetrics(r *request) error {
+	r.Set(fiber.HeaderCacheControl, "no-store")
+	return s.metrics.handler(r.Ctx)
+}
+
+// engineCollector reads the engine's ledger and counters once for each scrape.
+type engineCollector struct{ engine Engine }
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("eigenserve_"+name, help, labels, nil)
+}
+
+var (
+	memoryDesc   = describe("memory_bytes", "Bytes that models take, as computed, by part.", "part")
+	rssDesc      = describe("rss_bytes", "The process's resident set as the operating system measures it.")
+	idleRSSDesc  = describe("idle_rss_bytes", "The resident set before any model was loaded.")
+	denseDesc    = describe("dense_bytes", "What one float32 copy of every variant would take.")
+	ratioDesc    = describe("memory_ratio", "How many times less than dense copies: the models' bytes, the whole process.", "of")
+	limitDesc    = describe("weight_cache_limit_bytes", "Budget of the weight cache.")
+	slabsDesc    = describe("slabs", "Slabs of the weight cache, by state.", "state")
+	variantsDesc = describe("variants", "Variants in the catalogue.")
+
+	requestsDesc  = describe("requests_total", "Inferences asked for.")
+	failuresDesc  = describe("failures_total", "Inferences that ended in an error.")
+	hitsDesc      = describe("cache_hits_total", "Inferences whose weights were in the cache.")
+	missesDesc    = describe("cache_misses_total", "Inferences whose weights were not in the cache.")
+	rebuildsDesc  = describe("rebuilds_total", "Variants rebuilt.")
+	evictionsDesc = describe("evictions_total", "Slabs taken from one variant for another.")
+	waitingDesc   = describe("requests_waiting", "Requests that wait for a slab or a processor.")
+	runningDesc   = describe("requests_running", "Forward passes under way.")
+)
+
+// Describe implements prometheus.Collector.
+func (c engineCollector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		memoryDesc, rssDesc, idleRSSDesc, denseDesc, ratioDesc, limitDesc, slabsDesc, variantsDesc,
+		requestsDesc, failuresDesc, hitsDesc, missesDesc, rebuildsDesc, evictionsDesc, waitingDesc, runningDesc,
+	} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c engineCollector) Collect(out chan<- prometheus.Metric) {
+	collectLedger(c.engine.Ledger(), out)
+	collectCounters(c.engine.Counters(), out)
+}
+
+func collectLedger(l runtime.Ledger, out chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
+	gauge(memoryDesc, float64(l.Basis), "basis")
+	gauge(memoryDesc, float64(l.Coefficients), "coefficients")
+	gauge(memoryDesc, float64(l.Private), "private")
+	gauge(memoryDesc, float64(l.Slabs), "slabs")
+	gauge(memoryDesc, float64(l.Activations), "activations")
+	gauge(memoryDesc, float64(l.Catalogue), "catalogue")
+	gauge(rssDesc, float64(l.RSS))
+	gauge(idleRSSDesc, float64(l.IdleRSS))
+	gauge(denseDesc, float64(l.Dense))
+	gauge(ratioDesc, finite(l.ModelRatio), "models")
+	gauge(ratioDesc, finite(l.ProcessRatio), "process")
+	gauge(limitDesc, float64(l.CacheLimit))
+	gauge(slabsDesc, float64(l.SlabsUsed), "used")
+	gauge(slabsDesc, float64(l.SlabsTotal-l.SlabsUsed), "free")
+	gauge(variantsDesc, float64(l.Variants))
+}
+
+func collectCounters(n runtime.Counters, out chan<- prometheus.Metric) {
+	metric := func(d *prometheus.Desc, kind prometheus.ValueType, value int64) {
+		out <- prometheus.MustNewConstMetric(d, kind, float64(value))
+	}
+	metric(requestsDesc, prometheus.CounterValue, n.Requests)
+	metric(failuresDesc, prometheus.CounterValue, n.Failures)
+	metric(hitsDesc, prometheus.CounterValue, n.Hits)
+	metric(missesDesc, prometheus.CounterValue, n.Misses)
+	metric(rebuildsDesc, prometheus.CounterValue, n.Rebuilds)
+	metric(evictionsDesc, prometheus.CounterValue, n.Evictions)
+	metric(waitingDesc, prometheus.GaugeValue, n.Waiting)
+	metric(runningDesc, prometheus.GaugeValue, n.Running)
+}

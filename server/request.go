@@ -1,0 +1,84 @@
+package server
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/utils"
+
+	"eigenserve/runtime"
+)
+
+// request is one request on its way through a handler. Strings that Fiber gives
+// lie in buffers that the next request overwrites, so handlers take what the
+// engine is given from the methods here, which copy.
+type request struct {
+	*fiber.Ctx
+	body   *body
+	base   context.Context
+	finish []func()
+}
+
+// context ends when the client goes away or the server gives up. To be called
+// when the body has been read.
+func (r *request) context() context.Context {
+	ctx, cancel := context.WithCancel(r.base)
+	r.finish = append(r.finish, cancel)
+	if r.body.conn != nil && r.body.whole() {
+		r.finish = append(r.finish, r.body.conn.watch(cancel))
+	}
+	return ctx
+}
+
+// close ends what context began.
+func (r *request) close() {
+	for i := len(r.finish) - 1; i >= 0; i-- {
+		r.finish[i]()
+	}
+}
+
+// name is the variant's or family's name in the path. What a name may be is the
+// engine's to say; here it must be one segment of text, so that no later layer
+// reads a path or a control character out of it.
+func (r *request) name(param string) (string, error) {
+	name, err := url.PathUnescape(utils.CopyString(r.Params(param)))
+	if err != nil {
+		return "", runtime.Errorf(runtime.Invalid, "the %s's name in the path is not percent-encoded rightly", param)
+	}
+	bad := func(c rune) bool { return c == '/' || c == '\\' || unicode.IsControl(c) }
+	if name == "" || len(name) > 255 || !utf8.ValidString(name) || strings.ContainsFunc(name, bad) || strings.Contains(name, "..") {
+		return "", runtime.Errorf(runtime.Invalid, "%.300q can't be a %s's name", name, param)
+	}
+	return name, nil
+}
+
+// number is a whole number of the query within bounds, or missing if it isn't
+// given.
+func (r *request) number(key string, missing, least, most int) (int, error) {
+	text := utils.CopyString(r.Query(key))
+	if text == "" {
+		return missing, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < least || n > most {
+		return 0, runtime.Errorf(runtime.Invalid, "%s must be a whole number from %d to %d", key, least, most)
+	}
+	return n, nil
+}
+
+// answer sends a value as JSON. Nothing of the API may be kept by caches.
+func (r *request) answer(status int, value any) error {
+	r.Set(fiber.HeaderCacheControl, "no-store")
+	return r.Status(status).JSON(value)
+}
+
+// nothing answers that all is done.
+func (r *request) nothing() error {
+	r.Set(fiber.HeaderCacheControl, "no-store")
+	return r.SendStatus(fiber.StatusNoContent)
+}

@@ -1,0 +1,102 @@
+package server
+
+import (
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"eigenserve/runtime"
+)
+
+// route is a row of the table: a name for metrics, what it answers to, how many
+// bytes of body it takes (0: none is read), and its handler.
+type route struct {
+	name, method, path string
+	limit              int64
+	handle             func(*request) error
+}
+
+// routes is the table of all routes. One for GET answers HEAD too.
+func (s *Server) routes() []route {
+	image, variant, checkpoint := s.options.ImageLimit, s.options.VariantLimit, s.options.CheckpointLimit
+	return []route{
+		{"page", "GET", "/", 0, s.getPage},
+		{"asset", "GET", "/assets/:file", 0, s.getAsset},
+		{"samples", "GET", "/samples/*", 0, s.getSample},
+
+		{"classify", "POST", "/v1/models/:variant/classify", image, s.classify},
+		{"variants", "GET", "/v1/models", 0, s.listVariants},
+		{"variant", "GET", "/v1/models/:variant", 0, s.getVariant},
+		{"put_variant", "PUT", "/v1/models/:variant", variant, s.putVariant},
+		{"delete_variant", "DELETE", "/v1/models/:variant", 0, s.deleteVariant},
+		{"pin", "POST", "/v1/models/:variant/pin", 0, s.pinVariant},
+		{"unpin", "DELETE", "/v1/models/:variant/pin", 0, s.unpinVariant},
+
+		{"families", "GET", "/v1/families", 0, s.listFamilies},
+		{"family", "GET", "/v1/families/:family", 0, s.getFamily},
+		{"add_checkpoint", "POST", "/v1/families/:family/models/:variant", checkpoint, s.addCheckpoint},
+
+		{"memory", "GET", "/v1/memory", 0, s.getMemory},
+		{"metrics", "GET", "/metrics", 0, s.getMetrics},
+		{"live", "GET", "/v2/health/live", 0, s.getLive},
+		{"ready", "GET", "/v2/health/ready", 0, s.getReady},
+	}
+}
+
+func (s *Server) register(routes []route) {
+	for _, rt := range routes {
+		handler := s.serve(rt)
+		s.app.Add(rt.method, rt.path, handler)
+		if rt.method == fiber.MethodGet {
+			s.app.Add(fiber.MethodHead, rt.path, handler)
+		}
+	}
+}
+
+// serve wraps a route's handler in what all share: the body's limit, recovery
+// from panics, errors answered, time measured.
+func (s *Server) serve(rt route) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		began := time.Now()
+		r := &request{Ctx: c, body: c.Context().UserValue(bodyKey{}).(*body), base: s.base}
+		r.body.limit = rt.limit
+		err := s.guard(rt, r)
+		r.close()
+		if err != nil {
+			err = s.fail(c, err)
+		}
+		s.metrics.observe(rt.name, c.Response().StatusCode(), time.Since(began))
+		return err
+	}
+}
+
+// guard runs a handler, and turns a panic into an error with its stack.
+func (s *Server) guard(rt route, r *request) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("server: panic in %s: %v\n%s", rt.name, p, debug.Stack())
+		}
+	}()
+	if err := s.sameOrigin(r); err != nil {
+		return err
+	}
+	if rt.limit > 0 {
+		if err := r.encoded(); err != nil {
+			return err
+		}
+		if err := r.body.check(); err != nil {
+			return err
+		}
+	}
+	return rt.handle(r)
+}
+
+// encoded refuses a body under a content coding; none is undone here.
+func (r *request) encoded() error {
+	if coding := r.Get(fiber.HeaderContentEncoding); coding != "" && coding != "identity" {
+		return runtime.Errorf(runtime.Unsupported, "send the body without a Content-Encoding")
+	}
+	return nil
+}

@@ -1,0 +1,219 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"mime/multipart"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"eigenserve/runtime"
+)
+
+// form writes a multipart body of fields given as pairs.
+func form(t *testing.T, fields ...string) (body, contentType string) {
+	t.Helper()
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	for i := 0; i < len(fields); i += 2 {
+		part, err := w.CreateFormFile(fields[i], fields[i]+".bin")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = part.Write([]byte(fields[i+1]))
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String(), w.FormDataContentType()
+}
+
+func TestRoutes(t *testing.T) {
+	checkpoint, formType := form(t, "model", "M", "config", "{}", "preprocessor", "{}")
+	noConfig, noConfigType := form(t, "model", "M")
+	twice, twiceType := form(t, "model", "M", "config", "{}", "config", "{}")
+	stranger, strangerType := form(t, "model", "M", "config", "{}", "extra", "x")
+	long := strings.Repeat("n", 256)
+	tests := []struct {
+		name, method, path, body string
+		headers                  []string
+		status                   int
+		want                     string            // part of the body
+		header                   map[string]string // parts of headers
+	}{
+		{name: "page", method: "GET", path: "/", status: 200, want: "<!doctype html>", header: map[string]string{
+			"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": "script-src 'self'", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}},
+		{name: "page with a query", method: "GET", path: "/?x=1", status: 200, want: "<!doctype html>"},
+		{name: "script", method: "GET", path: "/assets/app.js", status: 200, header: map[string]string{"Content-Type": "text/javascript"}},
+		{name: "asset that isn't there", method: "GET", path: "/assets/none.js", status: 404, want: `{"error":"no such route"}`},
+		{name: "asset above the folder", method: "GET", path: "/assets/..%2fweb.go", status: 404, want: `{"error":"no such route"}`},
+		{name: "samples index", method: "GET", path: "/samples/", status: 200, want: `{"samples":[{"path":"music-1/a b.png","variant":"music-1","label":"a b"}]}`},
+		{name: "sample", method: "GET", path: "/samples/music-1/a%20b.png", status: 200, want: "PNG", header: map[string]string{"Content-Type": "image/png"}},
+		{name: "file that is no sample", method: "GET", path: "/samples/notes.txt", status: 404},
+		{name: "sample above the folder", method: "GET", path: "/samples/../secret.png", status: 404},
+
+		{name: "classify", method: "POST", path: "/v1/models/music-1/classify", body: "image", status: 200,
+			want: `[{"label":"image","score":0.75},{"label":"b","score":0.25}]`, header: map[string]string{
+				"Eigenserve-Variant": "music-1@d1000", "Eigenserve-Basis": "b1000", "Content-Type": "application/json", "Cache-Control": "no-store",
+				"Server-Timing": "queue;dur=0.010, rebuild;dur=1.500, preprocess;dur=0.000, compute;dur=2.000"}},
+		{name: "classify with an encoded name", method: "POST", path: "/v1/models/music%2D1/classify", body: "image", status: 200},
+		{name: "classify with an unknown variant", method: "POST", path: "/v1/models/nobody/classify", body: "image", status: 404, want: `no variant \"nobody\"`},
+		{name: "classify nothing", method: "POST", path: "/v1/models/music-1/classify", status: 400, want: "empty"},
+		{name: "classify by GET", method: "GET", path: "/v1/models/music-1/classify", status: 405, want: `{"error":"method not allowed"}`, header: map[string]string{"Allow": "POST"}},
+		{name: "classify a form", method: "POST", path: "/v1/models/music-1/classify", body: checkpoint, headers: []string{"Content-Type", formType}, status: 415},
+		{name: "classify gzip", method: "POST", path: "/v1/models/music-1/classify", body: "x", headers: []string{"Content-Encoding", "gzip"}, status: 415},
+		{name: "classify with a bad top_k", method: "POST", path: "/v1/models/music-1/classify?top_k=-1", body: "x", status: 400, want: "top_k"},
+
+		{name: "list", method: "GET", path: "/v1/models", status: 200, want: `"next":""`},
+		{name: "first page", method: "GET", path: "/v1/models?limit=2", status: 200, want: `"next":"sans-lao"`},
+		{name: "next page", method: "GET", path: "/v1/models?limit=2&after=sans-lao", status: 200, want: `{"models":[{"name":"sans-takri"`},
+		{name: "page past the end", method: "GET", path: "/v1/models?after=zzz", status: 200, want: `{"models":[],"next":""}`},
+		{name: "page of none", method: "GET", path: "/v1/models?limit=0", status: 400, want: "limit must be a whole number from 1 to 1000"},
+		{name: "page of words", method: "GET", path: "/v1/models?limit=many", status: 400},
+		{name: "show", method: "GET", path: "/v1/models/sans-lao", status: 200, want: `"labels":["ກ","ຂ","\u003cb\u003e\u0026"]`},
+		{name: "show nobody", method: "GET", path: "/v1/models/nobody", status: 404},
+		{name: "put a new one", method: "PUT", path: "/v1/models/new", body: "file", status: 201, want: `"digest":"d1`, header: map[string]string{"Location": "/v1/models/new"}},
+		{name: "put in place of another", method: "PUT", path: "/v1/models/sans-lao", body: "file", status: 200},
+		{name: "put nothing", method: "PUT", path: "/v1/models/new", status: 400},
+		{name: "delete", method: "DELETE", path: "/v1/models/sans-lao", status: 204},
+		{name: "delete nobody", method: "DELETE", path: "/v1/models/nobody", status: 404},
+		{name: "pin", method: "POST", path: "/v1/models/sans-lao/pin", status: 204},
+		{name: "unpin", method: "DELETE", path: "/v1/models/sans-lao/pin", status: 204},
+
+		{name: "families", method: "GET", path: "/v1/families", status: 200, want: `{"families":[{"name":"glyphs"`},
+		{name: "family", method: "GET", path: "/v1/families/glyphs", status: 200, want: `"config":{"hidden_size":64}`},
+		{name: "unknown family", method: "GET", path: "/v1/families/none", status: 404},
+		{name: "add a checkpoint", method: "POST", path: "/v1/families/glyphs/models/new", body: checkpoint, headers: []string{"Content-Type", formType}, status: 201},
+		{name: "add a checkpoint without config", method: "POST", path: "/v1/families/glyphs/models/new", body: noConfig, headers: []string{"Content-Type", noConfigType}, status: 400, want: "model and config"},
+		{name: "add a checkpoint with two configs", method: "POST", path: "/v1/families/glyphs/models/new", body: twice, headers: []string{"Content-Type", twiceType}, status: 400, want: "twice"},
+		{name: "add a checkpoint with a strange file", method: "POST", path: "/v1/families/glyphs/models/new", body: stranger, headers: []string{"Content-Type", strangerType}, status: 400, want: `\"extra\"`},
+		{name: "add a checkpoint that is no form", method: "POST", path: "/v1/families/glyphs/models/new", body: "M", status: 415},
+		{name: "add a form without its last boundary", method: "POST", path: "/v1/families/glyphs/models/new", body: checkpoint[:len(checkpoint)-8], headers: []string{"Content-Type", formType}, status: 400, want: "ends too early"},
+
+		{name: "memory", method: "GET", path: "/v1/memory", status: 200, want: `"process_ratio":6.3`},
+		{name: "metrics", method: "GET", path: "/metrics", status: 200, want: `eigenserve_memory_bytes{part="basis"} 1.5e+06`, header: map[string]string{"Content-Type": "text/plain"}},
+		{name: "live", method: "GET", path: "/v2/health/live", status: 200, want: `{"live":true}`},
+		{name: "ready", method: "GET", path: "/v2/health/ready", status: 200, want: `{"ready":true}`},
+
+		{name: "unknown route", method: "GET", path: "/v1/nothing", status: 404, want: `{"error":"no such route"}`, header: map[string]string{"Content-Type": "application/json", "X-Content-Type-Options": "nosniff"}},
+		{name: "unknown method", method: "BREW", path: "/v1/models", status: 501, want: `{"error":"unknown method"}`},
+		{name: "wrong method on a variant", method: "PATCH", path: "/v1/models/sans-lao", status: 405, header: map[string]string{"Allow": "GET, HEAD, PUT, DELETE"}},
+		{name: "trailing slash", method: "GET", path: "/v1/models/", status: 404},
+		{name: "name with an encoded slash", method: "GET", path: "/v1/models/a%2Fb", status: 400, want: `{"error":"\"a/b\" can't be a variant's name"}`},
+		{name: "name of dots", method: "GET", path: "/v1/models/%2e%2e", status: 400},
+		{name: "name with dots", method: "PUT", path: "/v1/models/a..b", body: "x", status: 400},
+		{name: "name with a backslash", method: "GET", path: "/v1/models/a%5Cb", status: 400},
+		{name: "name with a newline", method: "GET", path: "/v1/models/a%0Ab", status: 400, want: `a\\nb`},
+		{name: "name that is not UTF-8", method: "GET", path: "/v1/models/%FF", status: 400},
+		{name: "name badly encoded", method: "DELETE", path: "/v1/models/%zz", status: 400, want: "percent-encoded"},
+		{name: "name too long", method: "GET", path: "/v1/models/" + long, status: 400},
+		{name: "family of dots", method: "POST", path: "/v1/families/%2e%2e/models/x", body: checkpoint, headers: []string{"Content-Type", formType}, status: 400, want: "family's name"},
+	}
+	samples := fstest.MapFS{"music-1/a b.png": {Data: []byte("PNG")}, "notes.txt": {Data: []byte("no")}}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := start(t, newFake(), Options{Samples: samples})
+			req, err := http.NewRequest(test.method, s.url, strings.NewReader(test.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.URL.Opaque = "//" + s.addr + test.path // as it stands, whatever its escapes
+			for i := 0; i < len(test.headers); i += 2 {
+				req.Header.Set(test.headers[i], test.headers[i+1])
+			}
+			got := finish(t, req)
+			if got.status != test.status || !strings.Contains(got.body, test.want) {
+				t.Errorf("got %d %.400s, want %d %s", got.status, got.body, test.status, test.want)
+			}
+			for name, want := range test.header {
+				if !strings.Contains(got.header.Get(name), want) && strings.Join(got.header[name], ", ") != want {
+					t.Errorf("header %s: got %q, want %q", name, got.header[name], want)
+				}
+			}
+		})
+	}
+}
+
+func TestEveryGetAnswersHead(t *testing.T) {
+	s := start(t, newFake(), Options{})
+	for _, rt := range s.routes() {
+		if rt.method != "GET" {
+			continue
+		}
+		path := strings.NewReplacer(":variant", "music-1", ":family", "glyphs", ":file", "app.js", "*", "").Replace(rt.path)
+		if got := s.do(t, "HEAD", path, ""); got.status != 200 || got.body != "" {
+			t.Errorf("HEAD %s: got %d %q", path, got.status, got.body)
+		}
+	}
+}
+
+func TestUnchangedAssetIsNotSentAgain(t *testing.T) {
+	s := start(t, newFake(), Options{})
+	first := s.do(t, "GET", "/", "")
+	again := s.do(t, "GET", "/", "", "If-None-Match", first.header.Get("ETag"))
+	if again.status != http.StatusNotModified || again.body != "" {
+		t.Errorf("got %d %.40q", again.status, again.body)
+	}
+}
+
+func TestMemoryIsTheLedger(t *testing.T) {
+	f := newFake()
+	s := start(t, f, Options{})
+	var got runtime.Ledger
+	if err := json.Unmarshal([]byte(s.do(t, "GET", "/v1/memory", "").body), &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(f.ledger, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestUploadReachesTheEngineWhole(t *testing.T) {
+	f := newFake()
+	s := start(t, f, Options{})
+	model := strings.Repeat("weights ", 100_000)
+	body, contentType := form(t, "preprocessor", `{"p":1}`, "model", model, "config", `{"c":1}`)
+	if got := s.do(t, "POST", "/v1/families/glyphs/models/new", body, "Content-Type", contentType); got.status != 201 {
+		t.Fatalf("got %d %s", got.status, got.body)
+	}
+	want := []runtime.Upload{{Model: []byte(model), Config: []byte(`{"c":1}`), Preprocessor: []byte(`{"p":1}`)}}
+	if !reflect.DeepEqual(f.uploads, want) {
+		t.Errorf("%d uploads, not the one that was sent", len(f.uploads))
+	}
+}
+
+func TestOtherSitesMayOnlyRead(t *testing.T) {
+	tests := []struct {
+		name    string
+		headers []string
+		want    int
+	}{
+		{"a program", nil, 200},
+		{"our page", []string{"Sec-Fetch-Site", "same-origin"}, 200},
+		{"the visitor", []string{"Sec-Fetch-Site", "none"}, 200},
+		{"another site", []string{"Sec-Fetch-Site", "cross-site"}, 403},
+		{"another port", []string{"Sec-Fetch-Site", "same-site"}, 403},
+		{"another site in an old browser", []string{"Origin", "https://example.com"}, 403},
+		{"a sandboxed frame in an old browser", []string{"Origin", "null"}, 403},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := start(t, newFake(), Options{})
+			if got := s.do(t, "POST", "/v1/models/music-1/classify", "x", test.headers...); got.status != test.want {
+				t.Errorf("asking: got %d %s, want %d", got.status, got.body, test.want)
+			}
+			if got := s.do(t, "GET", "/v1/models", "", test.headers...); got.status != 200 {
+				t.Errorf("reading: got %d", got.status)
+			}
+			same := append([]string{"Origin", s.url}, test.headers...)
+			if got := s.do(t, "POST", "/v1/models/music-1/classify", "x", same[:2]...); got.status != 200 {
+				t.Errorf("our own origin in an old browser: got %d", got.status)
+			}
+		})
+	}
+}

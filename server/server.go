@@ -1,0 +1,197 @@
+// Package server answers HTTP: the routes of the API, the metrics and the page.
+// It turns requests into calls of an Engine and the Engine's answers and errors
+// into responses. It holds no models, decodes no images and opens no file that a
+// request names: all of that is the engine's.
+//
+// A new route is a handler in the file of its resource and a row of the table in
+// routes.go.
+package server
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+
+	"eigenserve/runtime"
+)
+
+// Engine is what the server needs of the engine. Every method may be called by
+// many goroutines at once. Errors are *runtime.Error where their text is meant
+// for the caller; the text of any other is logged and never shown.
+type Engine interface {
+	// Classify answers for one encoded image. image is the engine's to keep.
+	Classify(ctx context.Context, name string, image []byte, o runtime.ClassifyOptions) (runtime.Answer, error)
+
+	// Variants lists at most limit variants by name, those after the given one;
+	// next is "" on the last page.
+	Variants(after string, limit int) (list []runtime.VariantInfo, next string)
+	Variant(name string) (runtime.VariantDetail, error)
+	// PutVariant adds a variant file, or replaces the variant of that name.
+	PutVariant(ctx context.Context, name string, file []byte) (info runtime.VariantInfo, replaced bool, err error)
+	// AddCheckpoint projects a full checkpoint on a family's basis and adds it.
+	AddCheckpoint(ctx context.Context, family, name string, u runtime.Upload) (info runtime.VariantInfo, replaced bool, err error)
+	DeleteVariant(ctx context.Context, name string) error
+	// SetPinned rebuilds a variant and keeps it in the weight cache, or lets it go.
+	SetPinned(ctx context.Context, name string, pinned bool) error
+
+	Families() []runtime.FamilyInfo
+	Family(name string) (runtime.FamilyDetail, error)
+
+	Ledger() runtime.Ledger
+	Counters() runtime.Counters
+}
+
+// Options of a Server. The zero value of each field means its default.
+type Options struct {
+	Log *slog.Logger // slog.Default()
+
+	// Limits of a request's body in bytes, by what it carries.
+	ImageLimit      int64 // 32 MiB
+	VariantLimit    int64 // 512 MiB
+	CheckpointLimit int64 // 4 GiB
+
+	// ReadTimeout is how long a client may take to send a request's head; a
+	// body may take longer, by one second for each 16 KiB that has come.
+	ReadTimeout  time.Duration // 30 s
+	WriteTimeout time.Duration // 30 s, for one response
+	IdleTimeout  time.Duration // 2 min, between two requests of a connection
+
+	// Samples are images to try on the page: a file v/l.png is a sample for
+	// the variant v of the label l. None if nil.
+	Samples fs.FS
+}
+
+const mib = 1 << 20
+
+func (o Options) withDefaults() Options {
+	def(&o.Log, slog.Default())
+	def(&o.ImageLimit, 32*mib)
+	def(&o.VariantLimit, 512*mib)
+	def(&o.CheckpointLimit, 4096*mib)
+	def(&o.ReadTimeout, 30*time.Second)
+	def(&o.WriteTimeout, 30*time.Second)
+	def(&o.IdleTimeout, 2*time.Minute)
+	return o
+}
+
+func def[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Server serves one Engine. Make it with New, run it with Listen.
+type Server struct {
+	engine  Engine
+	options Options
+	log     *slog.Logger
+	app     *fiber.App
+	metrics *metrics
+	page    page
+	samples *samples
+
+	conns   connections
+	closing atomic.Bool
+	// base ends when the wait for requests under way is given up.
+	base context.Context
+	stop context.CancelFunc
+}
+
+// New makes a server for an engine. It fails when the samples can't be listed.
+func New(engine Engine, o Options) (*Server, error) {
+	o = o.withDefaults()
+	s := &Server{engine: engine, options: o, log: o.Log, metrics: newMetrics(engine)}
+	s.base, s.stop = context.WithCancel(context.Background())
+	var err error
+	if s.samples, err = listSamples(o.Samples); err != nil {
+		return nil, fmt.Errorf("server: list samples: %w", err)
+	}
+	if s.page, err = loadPage(); err != nil {
+		return nil, fmt.Errorf("server: load the page: %w", err)
+	}
+	s.app = fiber.New(fiber.Config{
+		DisableStartupMessage: true,
+		CaseSensitive:         true,
+		StrictRouting:         true,
+		ErrorHandler:          s.fail,
+		ReadTimeout:           o.ReadTimeout,
+		WriteTimeout:          o.WriteTimeout,
+		IdleTimeout:           o.IdleTimeout,
+		ReadBufferSize:        16 << 10, // of a request's head
+		// Bodies are read by the handlers, each within the limit of its route. The
+		// library parses nothing before that and reads at most 8 KiB ahead; a
+		// limit of its own would make it wait for more.
+		StreamRequestBody:            true,
+		DisablePreParseMultipartForm: true,
+		BodyLimit:                    math.MaxInt,
+	})
+	s.register(s.routes())
+	fast := s.app.Server()
+	fast.Handler = s.entry(fast.Handler)
+	fast.CloseOnShutdown = true
+	return s, nil
+}
+
+// entry is the first and the last to see every request, also those that no route
+// is for: it sets the headers that all responses carry, and gives up a connection
+// on which bytes of a body are left, as they would be read as the next request.
+func (s *Server) entry(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	known := make(map[string]bool)
+	for _, m := range s.app.Config().RequestMethods {
+		known[m] = true
+	}
+	return func(ctx *fasthttp.RequestCtx) {
+		setSecurityHeaders(&ctx.Response.Header)
+		b := newBody(ctx, s.options.ReadTimeout)
+		if known[string(ctx.Method())] {
+			next(ctx)
+		} else { // Fiber would answer with plain text
+			ctx.SetStatusCode(fiber.StatusNotImplemented)
+			ctx.SetContentType(fiber.MIMEApplicationJSON)
+			ctx.SetBodyString(`{"error":"unknown method"}`)
+		}
+		if !b.whole() {
+			ctx.SetConnectionClose()
+			b.linger()
+		}
+	}
+}
+
+// Listen answers on a listener until Shutdown is called, then returns nil, or
+// until accepting fails. The listener is closed on return.
+func (s *Server) Listen(l net.Listener) error {
+	tracked := &listener{Listener: l, conns: &s.conns}
+	defer tracked.Close()
+	if !s.conns.listen(tracked) {
+		return nil
+	}
+	if err := s.app.Listener(tracked); err != nil {
+		return fmt.Errorf("server: serve %s: %w", l.Addr(), err)
+	}
+	return nil
+}
+
+// Shutdown stops accepting, waits for the requests under way and closes every
+// connection. When ctx ends first, what still runs is cancelled and cut off, and
+// the error says so. The server can't be used again.
+func (s *Server) Shutdown(ctx context.Context) error {
+	defer s.stop()
+	s.closing.Store(true)
+	s.conns.refuse()
+	err := s.app.ShutdownWithContext(ctx)
+	s.stop()
+	s.conns.closeAll()
+	if err != nil {
+		return fmt.Errorf("server: wait for requests under way: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,108 @@
+package server
+
+import (
+	"net/url"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/utils"
+
+	"eigenserve/runtime"
+)
+
+// Page sizes of the list of variants.
+const (
+	defaultPage = 100
+	largestPage = 1000
+)
+
+// variantPage is one page of the list. Next is what ?after= must say for the
+// page that follows, "" on the last.
+type variantPage struct {
+	Models []runtime.VariantInfo `json:"models"`
+	Next   string                `json:"next"`
+}
+
+// listVariants answers GET /v1/models?limit=&after=.
+func (s *Server) listVariants(r *request) error {
+	limit, err := r.number("limit", defaultPage, 1, largestPage)
+	if err != nil {
+		return err
+	}
+	list, next := s.engine.Variants(utils.CopyString(r.Query("after")), limit)
+	if list == nil {
+		list = []runtime.VariantInfo{}
+	}
+	return r.answer(fiber.StatusOK, variantPage{list, next})
+}
+
+// getVariant answers GET /v1/models/{name}.
+func (s *Server) getVariant(r *request) error {
+	name, err := r.name("variant")
+	if err != nil {
+		return err
+	}
+	v, err := s.engine.Variant(name)
+	if err != nil {
+		return err
+	}
+	return r.answer(fiber.StatusOK, v)
+}
+
+// putVariant answers PUT /v1/models/{name}: the body is a variant file.
+func (s *Server) putVariant(r *request) error {
+	name, err := r.name("variant")
+	if err != nil {
+		return err
+	}
+	file, err := r.body.all()
+	if err != nil {
+		return err
+	}
+	if len(file) == 0 {
+		return runtime.Errorf(runtime.Invalid, "the body is empty: send a variant file")
+	}
+	info, replaced, err := s.engine.PutVariant(r.context(), name, file)
+	if err != nil {
+		return err
+	}
+	return r.added(info, replaced)
+}
+
+// added answers with what was added: 201, or 200 where it replaced another.
+func (r *request) added(info runtime.VariantInfo, replaced bool) error {
+	if replaced {
+		return r.answer(fiber.StatusOK, info)
+	}
+	r.Location("/v1/models/" + url.PathEscape(info.Name))
+	return r.answer(fiber.StatusCreated, info)
+}
+
+// deleteVariant answers DELETE /v1/models/{name}.
+func (s *Server) deleteVariant(r *request) error {
+	name, err := r.name("variant")
+	if err != nil {
+		return err
+	}
+	if err := s.engine.DeleteVariant(r.context(), name); err != nil {
+		return err
+	}
+	return r.nothing()
+}
+
+// pinVariant answers POST /v1/models/{name}/pin: its weights are rebuilt now and
+// stay in the cache.
+func (s *Server) pinVariant(r *request) error { return s.setPinned(r, true) }
+
+// unpinVariant answers DELETE /v1/models/{name}/pin.
+func (s *Server) unpinVariant(r *request) error { return s.setPinned(r, false) }
+
+func (s *Server) setPinned(r *request, pinned bool) error {
+	name, err := r.name("variant")
+	if err != nil {
+		return err
+	}
+	if err := s.engine.SetPinned(r.context(), name, pinned); err != nil {
+		return err
+	}
+	return r.nothing()
+}
