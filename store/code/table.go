@@ -2,7 +2,6 @@ package code
 
 import (
 	"math"
-	"math/bits"
 	"sync/atomic"
 )
 
@@ -114,7 +113,8 @@ func newTable(scale float64) *table {
 		some = 1
 	}
 	if scale >= shiftFrom {
-		t.shift = uint(bits.Len(uint(scale / shiftFrom)))
+		_, octaves := math.Frexp(scale / shiftFrom) // groups see a scale from 4 to 8
+		t.shift = uint(octaves)
 	}
 	edges := valueSlots(l, some, t.shift)
 	t.values, t.escape = newSlots(edges), len(edges)-2
@@ -142,7 +142,7 @@ func valueSlots(l law, some float64, shift uint) []uint32 {
 		if above <= leastTail {
 			return append(edges, probOne)
 		}
-		tail := slotsOf(some / 2 * l.beyond(float64(group<<shift)))
+		tail := slotsOf(some / 2 * l.beyond(math.Ldexp(float64(group), int(shift))))
 		above = min(max(tail, 1), above-1)
 	}
 }
