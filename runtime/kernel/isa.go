@@ -14,9 +14,11 @@ type level uint8
 
 const (
 	generic level = iota
+	avx2          // AVX2, FMA and F16C
+	avx512        // AVX-512 F, BW, DQ and VL
 )
 
-var levelNames = []string{"generic"}
+var levelNames = []string{"generic", "avx2", "avx512"}
 
 // isaVariable names the environment variable that forces an instruction set.
 const isaVariable = "EIGENSERVE_ISA"

@@ -1,3 +1,5 @@
+//go:build !amd64 || purego
+
 package kernel
 
 func detect() []level { return []level{generic} }
@@ -27,3 +29,7 @@ func fromHalf(dst []float32, src []uint16, h Half) { fromHalfGeneric(dst, src, h
 func combine(dst *[Panel]float32, left []uint16, lefts []int32, values []float32) {
 	combineGeneric(dst, left, lefts, values)
 }
+
+func fmaRounds(rounds int) float64 { return fmaRoundsGeneric(rounds) }
+
+func readAll(x []float32) { readGeneric(x) }

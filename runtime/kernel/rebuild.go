@@ -28,6 +28,7 @@ func rebuildWorkers(l *Layer, rights int) int {
 // packed order.
 func Rebuild(dst, bias []float32, l *Layer, c *Core, scratch []float32) {
 	checkLayer(l)
+	checkCore(l, c)
 	checkLen("Rebuild: dst", len(dst), PackedLen(l.M, l.N))
 	checkLen("Rebuild: scratch", len(scratch), RebuildScratch(l))
 	if l.Bias {
@@ -50,6 +51,19 @@ func checkLayer(l *Layer) {
 	checkLen("Layer: Right", len(l.Right), l.inputs()*l.Q)
 	if l.Bias {
 		checkLen("Layer: MeanBias", len(l.MeanBias), l.M)
+	}
+}
+
+// checkCore keeps assembly, which checks no bounds, inside Left.
+func checkCore(l *Layer, c *Core) {
+	if len(c.Starts) != len(c.Rights)+1 && len(c.Rights) > 0 || len(c.Rights) > l.Q {
+		panic("kernel: Core: Rights and Starts do not fit the layer or each other")
+	}
+	checkLen("Core: Values", len(c.Values), len(c.Lefts))
+	for _, i := range c.Lefts {
+		if uint(i) >= uint(l.P) {
+			panic("kernel: Core: a left direction that the layer does not have")
+		}
 	}
 }
 

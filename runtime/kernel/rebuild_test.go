@@ -120,3 +120,18 @@ func testRebuild(t *testing.T, l *Layer, c *Core, want []float64) {
 		}
 	}
 }
+
+func TestRebuildRefusesLeftDirectionsOutOfRange(t *testing.T) {
+	l := randomLayer(32, 4, 3, 3, false, BF16)
+	dst, scratch := make([]float32, PackedLen(l.M, l.N)), make([]float32, RebuildScratch(l))
+	for _, left := range []int32{-1, 3} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Fatalf("left direction %d was taken", left)
+				}
+			}()
+			Rebuild(dst, nil, l, &Core{Rights: []int32{0}, Starts: []int32{0, 1}, Lefts: []int32{left}, Values: []float32{1}}, scratch)
+		}()
+	}
+}

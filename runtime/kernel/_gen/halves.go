@@ -1,0 +1,134 @@
+package main
+
+// half: conversions of whole registers; n is a multiple of 16.
+func half(a *asm) {
+	half := "Y0"
+	if !a.wide() {
+		half = "X0"
+	}
+	loop := func(doc, name string, narrow bool, body func()) {
+		a.function(doc, name, 24)
+		a.o("MOVQ dst+0(FP), DI")
+		a.o("MOVQ src+8(FP), SI")
+		a.o("MOVQ n+16(FP), CX")
+		next := a.newLabel("next")
+		a.label(next)
+		body()
+		in, out := a.bytes/2, a.bytes
+		if narrow {
+			in, out = out, in
+		}
+		a.o("ADDQ $%d, SI", in)
+		a.o("ADDQ $%d, DI", out)
+		a.o("SUBQ $%d, CX", a.lanes())
+		a.o("JNZ  %s", next)
+		a.ret()
+	}
+	loop("func fromBF16(dst *float32, src *uint16, n int)", "fromBF16", false, func() {
+		a.o("VPMOVZXWD (SI), %s", a.r(0))
+		a.o("VPSLLD $16, %s, %s", a.r(0), a.r(0))
+		a.o("VMOVUPS %s, (DI)", a.r(0))
+	})
+	loop("func fromF16(dst *float32, src *uint16, n int)", "fromF16", false, func() {
+		a.o("VCVTPH2PS (SI), %s", a.r(0))
+		a.o("VMOVUPS %s, (DI)", a.r(0))
+	})
+	loop("func toF16(dst *uint16, src *float32, n int)", "toF16", true, func() {
+		a.o("VMOVUPS (SI), %s", a.r(0))
+		a.o("VCVTPS2PH $0, %s, %s", a.r(0), half)
+		a.o("VMOVDQU %s, (DI)", half)
+	})
+	loop("func toBF16(dst *uint16, src *float32, n int)", "toBF16", true, func() { toBF16(a) })
+}
+
+// toBF16 rounds by adding 0x7fff and the lowest bit that stays; NaNs are cut
+// and made quiet instead.
+func toBF16(a *asm) {
+	x, odd, quiet := a.r(0), a.r(1), a.r(2)
+	a.o("VMOVUPS (SI), %s", x)
+	a.o("VPSRLD $16, %s, %s", x, odd)
+	if a.wide() {
+		a.o("VCMPPS $3, %s, %s, K1", x, x)
+		a.c("VPORD", "cQuiet", x, quiet)
+	} else {
+		a.o("VCMPPS $3, %s, %s, Y3", x, x)
+		a.c("VPOR", "cQuiet", x, quiet)
+	}
+	a.and("cLowestBit", odd, odd)
+	a.o("VPADDD %s, %s, %s", odd, x, x)
+	a.c("VPADDD", "cBelowHalf", x, x)
+	if a.wide() {
+		a.o("VMOVDQA32 %s, K1, %s", quiet, x)
+		a.o("VPSRLD $16, %s, %s", x, x)
+		a.o("VPMOVDW %s, (DI)", x)
+		return
+	}
+	a.o("VBLENDVPS Y3, %s, %s, %s", quiet, x, x)
+	a.o("VPSRLD $16, %s, %s", x, x)
+	a.comment("packing works within each 128 bits; the words wanted are quarters 0 and 2")
+	a.o("VPACKUSDW %s, %s, %s", x, x, x)
+	a.o("VPERMQ $0x08, %s, %s", x, x)
+	a.o("VMOVDQU X0, (DI)")
+}
+
+// combine: dst (32) = Σ value·left, two terms at a time.
+func combine(a *asm) {
+	a.function("func combine(dst *float32, left *uint16, lefts *int32, values *float32, n int)", "combine", 40)
+	a.o("MOVQ dst+0(FP), DI")
+	a.o("MOVQ left+8(FP), SI")
+	a.o("MOVQ lefts+16(FP), BX")
+	a.o("MOVQ values+24(FP), DX")
+	a.o("MOVQ n+32(FP), CX")
+	vectors := 128 / a.bytes
+	for i := range 2 * vectors {
+		a.zero(a.r(i))
+	}
+	pairs, pair, done := a.newLabel("pairs"), a.newLabel("pair"), a.newLabel("done")
+	term := func(i int) {
+		a.o("MOVLQSX %d(BX), AX", 4*i)
+		a.o("SHLQ $6, AX")
+		a.o("VBROADCASTSS %d(DX), %s", 4*i, a.r(8))
+		for v := range vectors {
+			part := a.r(9 + v)
+			a.o("VPMOVZXWD %d(SI)(AX*1), %s", v*a.bytes/2, part)
+			a.o("VPSLLD $16, %s, %s", part, part)
+			a.o("VFMADD231PS %s, %s, %s", part, a.r(8), a.r(i*vectors+v))
+		}
+	}
+	a.label(pairs)
+	a.o("SUBQ $2, CX")
+	a.o("JLT  %s", pair)
+	term(0)
+	term(1)
+	a.o("ADDQ $8, BX")
+	a.o("ADDQ $8, DX")
+	a.o("JMP  %s", pairs)
+	a.label(pair)
+	a.o("ADDQ $2, CX")
+	a.o("JZ   %s", done)
+	term(0)
+	a.label(done)
+	for v := range vectors {
+		a.o("VADDPS %s, %s, %s", a.r(vectors+v), a.r(v), a.r(v))
+		a.o("VMOVUPS %s, %d(DI)", a.r(v), v*a.bytes)
+	}
+	a.ret()
+}
+
+// add: dst += x over whole registers; n is a multiple of 16.
+func add(a *asm) {
+	a.function("func add(dst, x *float32, n int)", "add", 24)
+	a.o("MOVQ dst+0(FP), DI")
+	a.o("MOVQ x+8(FP), SI")
+	a.o("MOVQ n+16(FP), CX")
+	next := a.newLabel("next")
+	a.label(next)
+	a.o("VMOVUPS (DI), %s", a.r(0))
+	a.o("VADDPS (SI), %s, %s", a.r(0), a.r(0))
+	a.o("VMOVUPS %s, (DI)", a.r(0))
+	a.o("ADDQ $%d, SI", a.bytes)
+	a.o("ADDQ $%d, DI", a.bytes)
+	a.o("SUBQ $%d, CX", a.lanes())
+	a.o("JNZ  %s", next)
+	a.ret()
+}

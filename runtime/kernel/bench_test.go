@@ -1,0 +1,118 @@
+package kernel
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// eachISA runs a benchmark under each instruction set.
+func eachISA(b *testing.B, name string, bench func(b *testing.B)) {
+	was := isa
+	defer func() { isa = was }()
+	for _, l := range levels {
+		isa = l
+		b.Run(name+"/impl="+ISA(), bench)
+	}
+}
+
+func BenchmarkMatMul(b *testing.B) {
+	for _, s := range [][3]int{
+		{1576, 768, 3072}, {1576, 3072, 768}, {1576, 2304, 768}, {577, 768, 3072}, {197, 768, 768}, {197, 3072, 768}, {197, 768, 3072},
+		{64, 3072, 768}, {17, 3072, 768}, {1, 3072, 768}, {197, 192, 768}, {197, 1024, 4096}, {17, 64, 192}, {17, 256, 64},
+	} {
+		m, n, k := s[0], s[1], s[2]
+		x, dst := random(1, m*k), make([]float32, m*n)
+		w := Weights{N: n, K: k, Panels: random(2, PackedLen(n, k))}
+		eachISA(b, fmt.Sprintf("op=matmul/m=%d/n=%d/k=%d", m, n, k), func(b *testing.B) {
+			for b.Loop() {
+				MatMul(dst, n, x, k, m, w, Epilogue{})
+			}
+			gflops(b, 2*float64(m)*float64(n)*float64(k))
+		})
+	}
+}
+
+func gflops(b *testing.B, each float64) {
+	b.ReportMetric(each*float64(b.N)/b.Elapsed().Seconds()*1e-9, "GFLOP/s")
+}
+
+func BenchmarkPeak(b *testing.B) {
+	for _, threads := range []int{1, workers} {
+		eachISA(b, fmt.Sprintf("op=peak/threads=%d", threads), func(b *testing.B) {
+			for b.Loop() {
+				b.ReportMetric(MeasureFMA(threads, 100*time.Millisecond), "GFLOP/s")
+				b.ReportMetric(MeasureRead(threads, 256<<20, 100*time.Millisecond), "read-GB/s")
+				b.ReportMetric(MeasureCopy(threads, 256<<20, 100*time.Millisecond), "copy-GB/s")
+			}
+		})
+	}
+}
+
+func BenchmarkAttention(b *testing.B) {
+	for _, s := range [][3]int{{197, 12, 64}, {577, 12, 64}, {17, 4, 16}} {
+		tokens, heads, dim := s[0], s[1], s[2]
+		qkv, out := random(1, 3*tokens*heads*dim), make([]float32, tokens*heads*dim)
+		scratch := make([]float32, AttentionScratch(tokens, heads, dim))
+		eachISA(b, fmt.Sprintf("op=attention/tokens=%d/heads=%d/dim=%d", tokens, heads, dim), func(b *testing.B) {
+			for b.Loop() {
+				Attention(out, qkv, tokens, heads, dim, scratch)
+			}
+			gflops(b, 4*float64(tokens)*float64(tokens)*float64(heads)*float64(dim))
+		})
+	}
+}
+
+func BenchmarkRows(b *testing.B) {
+	const rows, cols = 197, 768
+	x, gamma, bias := random(1, rows*cols), random(2, cols), random(3, cols)
+	dst, halves := make([]float32, rows*cols), make([]uint16, rows*cols)
+	ToHalf(halves, x, BF16)
+	for _, c := range []struct {
+		name string
+		run  func()
+	}{
+		{"layernorm", func() { LayerNorm(dst, x, rows, cols, gamma, bias, 1e-6) }},
+		{"softmax", func() { Softmax(dst, rows, cols, cols, 0.1) }},
+		{"gelu", func() { copy(dst, x); finish(dst, Panel, rows*cols/Panel, nil, GELU, nil, 0) }},
+		{"silu", func() { copy(dst, x); finish(dst, Panel, rows*cols/Panel, nil, SiLU, nil, 0) }},
+		{"add", func() { Add(dst, x) }},
+		{"fromBF16", func() { FromHalf(dst, halves, BF16) }},
+		{"toBF16", func() { ToHalf(halves, x, BF16) }},
+		{"fromF16", func() { FromHalf(dst, halves, F16) }},
+		{"pack", func() { Pack(dst, x, cols, 192, cols) }},
+	} {
+		eachISA(b, "op="+c.name, func(b *testing.B) {
+			b.SetBytes(4 * rows * cols)
+			for b.Loop() {
+				c.run()
+			}
+		})
+	}
+}
+
+// A layer of ViT-B/16 whose core joins 128 directions a side, one in a hundred
+// pairs being there.
+func BenchmarkRebuild(b *testing.B) {
+	for _, s := range [][2]int{{768, 3072}, {2304, 768}, {192, 64}} {
+		m, n := s[0], s[1]
+		l := &Layer{M: m, N: n, P: min(m, 256), Q: min(n, 256), Bias: true}
+		l.Mean, l.Left = make([]uint16, PackedLen(m, n)), make([]uint16, PackedLen(m, l.P))
+		l.Right, l.MeanBias = make([]uint16, (n+1)*l.Q), make([]float32, m)
+		c := &Core{Starts: []int32{0}}
+		for r := range min(128, l.Q/2) {
+			c.Rights = append(c.Rights, int32(2*r))
+			c.Lefts = append(c.Lefts, int32(r), int32(l.P-1-r))
+			c.Values = append(c.Values, 1, 2)
+			c.Starts = append(c.Starts, int32(len(c.Lefts)))
+		}
+		dst, bias, scratch := make([]float32, PackedLen(m, n)), make([]float32, m), make([]float32, RebuildScratch(l))
+		eachISA(b, fmt.Sprintf("op=rebuild/m=%d/n=%d/rights=%d", m, n, len(c.Rights)), func(b *testing.B) {
+			b.SetBytes(int64(6 * len(dst)))
+			for b.Loop() {
+				Rebuild(dst, bias, l, c, scratch)
+			}
+			gflops(b, 2*float64(len(c.Rights))*float64(m)*float64(n))
+		})
+	}
+}

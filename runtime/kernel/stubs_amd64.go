@@ -1,0 +1,80 @@
+//go:build !purego
+
+package kernel
+
+// What each does stands with its caller in kernels_amd64.go.
+
+//go:noescape
+func tileAVX512(c *float32, ldc int, x *float32, ldx int, panel *float32, rows, k int, load bool)
+
+//go:noescape
+func tileAVX2(c *float32, ldc int, x *float32, ldx int, panel *float32, rows, k int, load bool)
+
+//go:noescape
+func finishAVX512(c *float32, ldc, rows int, bias *float32, kind int, residual *float32, ldr int)
+
+//go:noescape
+func finishAVX2(c *float32, ldc, rows int, bias *float32, kind int, residual *float32, ldr int)
+
+//go:noescape
+func layerNormAVX512(dst, x, gamma, beta *float32, cols int, eps float32)
+
+//go:noescape
+func layerNormAVX2(dst, x, gamma, beta *float32, cols int, eps float32)
+
+//go:noescape
+func softmaxAVX512(x *float32, cols int, scale float32)
+
+//go:noescape
+func softmaxAVX2(x *float32, cols int, scale float32)
+
+//go:noescape
+func addAVX512(dst, x *float32, n int)
+
+//go:noescape
+func addAVX2(dst, x *float32, n int)
+
+//go:noescape
+func fromBF16AVX512(dst *float32, src *uint16, n int)
+
+//go:noescape
+func fromBF16AVX2(dst *float32, src *uint16, n int)
+
+//go:noescape
+func fromF16AVX512(dst *float32, src *uint16, n int)
+
+//go:noescape
+func fromF16AVX2(dst *float32, src *uint16, n int)
+
+//go:noescape
+func toBF16AVX512(dst *uint16, src *float32, n int)
+
+//go:noescape
+func toBF16AVX2(dst *uint16, src *float32, n int)
+
+//go:noescape
+func toF16AVX512(dst *uint16, src *float32, n int)
+
+//go:noescape
+func toF16AVX2(dst *uint16, src *float32, n int)
+
+//go:noescape
+func combineAVX512(dst *float32, left *uint16, lefts *int32, values *float32, n int)
+
+//go:noescape
+func combineAVX2(dst *float32, left *uint16, lefts *int32, values *float32, n int)
+
+//go:noescape
+func fmaAVX512(rounds int)
+
+//go:noescape
+func fmaAVX2(rounds int)
+
+//go:noescape
+func readAVX512(x *float32, n int)
+
+//go:noescape
+func readAVX2(x *float32, n int)
+
+// hasF16C asks CPUID for the half-precision conversions, which cpu does not tell.
+func hasF16C() bool
