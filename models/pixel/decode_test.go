@@ -1,0 +1,139 @@
+package pixel
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"image"
+	"image/gif"
+	"image/jpeg"
+	"io"
+	goruntime "runtime"
+	"testing"
+)
+
+// pngHeader is a PNG that says its size and holds nothing else.
+func pngHeader(width, height uint32) []byte {
+	chunk := append([]byte("IHDR"), binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, width), height)...)
+	chunk = append(chunk, 8, 2, 0, 0, 0)
+	b := append([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\x0d"), chunk...)
+	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(chunk))
+}
+
+// encoded is a grey image in a format of the standard library's.
+func encoded(tb testing.TB, format string, width, height int) []byte {
+	tb.Helper()
+	var b bytes.Buffer
+	var err error
+	switch m := image.NewGray(image.Rect(0, 0, width, height)); format {
+	case "jpeg":
+		err = jpeg.Encode(&b, m, nil)
+	case "gif":
+		err = gif.Encode(&b, m, nil)
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	whole := map[string][]byte{}
+	for _, c := range golden[decodeCase](t, "decode.json") {
+		whole[c.Name] = c.File
+	}
+	grownJPEG := bytes.Clone(encoded(t, "jpeg", 8, 8))
+	frame := bytes.Index(grownJPEG, []byte{0xff, 0xc0})
+	binary.BigEndian.PutUint32(grownJPEG[frame+5:], 0xffff_ffff)
+	grownGIF := bytes.Clone(encoded(t, "gif", 8, 8))
+	binary.LittleEndian.PutUint32(grownGIF[6:], 0xffff_ffff)
+	grownWebP := append([]byte("RIFF\x16\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x00\x00\x00\x00"), 0xff, 0x9f, 0, 0xff, 0x9f, 0)
+
+	for _, c := range []struct {
+		name string
+		data []byte
+		want error
+	}{
+		{"no bytes", nil, ErrFormat},
+		{"a text", []byte("GIF, not really"), ErrFormat},
+		{"a bitmap", []byte("BM6\x00\x00\x00"), ErrFormat},
+		{"a signature alone", []byte("\x89PNG\r\n\x1a\n"), ErrFormat},
+		{"a png of a header alone", pngHeader(2, 2), ErrFormat},
+		{"a png of no width", pngHeader(0, 2), ErrFormat},
+		{"a png cut short", whole["png rgb"][:len(whole["png rgb"])/2], ErrFormat},
+		{"a jpeg cut short", whole["jpeg 4:2:0"][:len(whole["jpeg 4:2:0"])/2], ErrFormat},
+		{"a gif cut short", whole["gif"][:len(whole["gif"])/2], ErrFormat},
+		{"a webp cut short", whole["webp lossy"][:len(whole["webp lossy"])/2], ErrFormat},
+		{"a gif of no screen", append([]byte("GIF89a"), make([]byte, 20)...), ErrFormat},
+		{"a hundred megapixels of png", pngHeader(10_000, 10_000), ErrTooLarge},
+		{"a png whose pixels overflow", pngHeader(1<<31-1, 1<<31-1), ErrFormat}, // the decoder's own limit
+		{"a png of one endless row", pngHeader(1<<31-1, 1), ErrTooLarge},
+		{"a large jpeg", grownJPEG, ErrTooLarge},
+		{"a large gif", grownGIF, ErrTooLarge},
+		{"a large webp", grownWebP, ErrTooLarge},
+	} {
+		if _, err := (Spec{Channels: 3}).Decode(c.data); !errors.Is(err, c.want) {
+			t.Errorf("%s: error %v, want %v", c.name, err, c.want)
+		}
+	}
+}
+
+func TestDecodeKeepsToItsOwnLimit(t *testing.T) {
+	data := encoded(t, "gif", 20, 30)
+	if _, err := (Spec{Channels: 3, MaxPixels: 600}).Decode(data); err != nil {
+		t.Errorf("as large as the limit: %v", err)
+	}
+	if _, err := (Spec{Channels: 3, MaxPixels: 599}).Decode(data); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("one pixel over the limit: %v", err)
+	}
+}
+
+func TestLimitIsCheckedBeforeDecoding(t *testing.T) {
+	data := pngHeader(10_000, 10_000)
+	var before, after goruntime.MemStats
+	goruntime.ReadMemStats(&before)
+	_, _ = Spec{Channels: 3}.Decode(data)
+	goruntime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20 {
+		t.Errorf("refusing a header took %d bytes", used)
+	}
+}
+
+func TestDecoderPanicIsAnError(t *testing.T) {
+	f := format{name: "odd", config: func(io.Reader) (image.Config, error) { panic("index out of range") }}
+	if _, err := f.header([]byte("x")); !errors.Is(err, ErrFormat) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, c := range golden[decodeCase](f, "decode.json") {
+		f.Add(c.File)
+	}
+	f.Add(pngHeader(1<<20, 1<<20))
+	colour, err := ParseSpec([]byte(`{"size":{"shortest_edge":9},"do_center_crop":true}`), 3, 8, 8)
+	if err != nil {
+		f.Fatal(err)
+	}
+	colour.MaxPixels = 1 << 16
+	grey, err := ParseSpec(nil, 1, 8, 8)
+	if err != nil {
+		f.Fatal(err)
+	}
+	grey.MaxPixels = 1 << 16
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, s := range []Spec{colour, grey} {
+			img, err := s.Decode(data)
+			if err != nil {
+				if !errors.Is(err, ErrFormat) && !errors.Is(err, ErrTooLarge) {
+					t.Fatalf("neither ErrFormat nor ErrTooLarge: %v", err)
+				}
+				continue
+			}
+			if err := s.Fill(make([]float32, s.Channels*64), img); err != nil && !errors.Is(err, ErrTooLarge) {
+				t.Fatalf("decoded %d×%d, then: %v", img.Height, img.Width, err)
+			}
+		}
+	})
+}
