@@ -13,17 +13,14 @@ func benchmarked(b *testing.B) map[string][]code.Block {
 	one := func(right, left []float32) []code.Block {
 		return []code.Block{draw(rng, right, left)}
 	}
-	leading := falling(769, 1, 0.0005)
-	narrow := falling(768, 0.36, 0.0004)
-	for i := range leading {
-		if i >= 128 {
-			leading[i] *= 0.01
-		}
+	leading := falling(769, 1, 0.3)
+	for i := 128; i < len(leading); i++ {
+		leading[i] *= 0.05
 	}
 	return map[string][]code.Block{
 		"block=zoo":                 zoo(b),
-		"block=256x65/nonzeros=5%":  one(falling(65, 0.55, 0.12), falling(256, 0.8, 0.1)),
-		"block=768x769/nonzeros=1%": one(leading, narrow),
+		"block=256x65/nonzeros=5%":  one(falling(65, 0.5, 0.11), falling(256, 0.72, 0.1)),
+		"block=768x769/nonzeros=1%": one(leading, falling(768, 0.45, 0.01)),
 		"block=768x769/nonzeros=0":  one(falling(769, 1e-3, 1e-6), falling(768, 1, 1e-3)),
 		"block=256x256/scale=2":     one(falling(256, 2, 1), falling(256, 2, 1)),
 	}
