@@ -1,0 +1,131 @@
+package checkpoint
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+)
+
+// settleConfig makes Config that of a Hugging Face ViT. One that is passes as it
+// came; timm's own kind is translated; one that leaves open what the library
+// that wrote the tensors does otherwise than Hugging Face is refused.
+func (c *Checkpoint) settleConfig(library *naming) error {
+	if c.Preprocessor != nil {
+		if err := checkObject("preprocessor_config.json", c.Preprocessor); err != nil {
+			return err
+		}
+	}
+	if c.Config == nil {
+		return fmt.Errorf("%w: there is no config.json; %s", ErrConfig, c.suggestConfig(library))
+	}
+	if err := checkObject("config.json", c.Config); err != nil {
+		return err
+	}
+	var kind struct {
+		Architecture string   `json:"architecture"`
+		ModelType    string   `json:"model_type"`
+		LayerNormEps *float64 `json:"layer_norm_eps"`
+	}
+	if err := json.Unmarshal(c.Config, &kind); err != nil {
+		return fmt.Errorf("%w: config.json: %w", ErrConfig, err)
+	}
+	if kind.Architecture != "" && (kind.ModelType == "" || kind.ModelType == "timm_wrapper") {
+		return c.translateTimm()
+	}
+	if library != &huggingFace && kind.LayerNormEps == nil {
+		return fmt.Errorf("%w: config.json has no layer_norm_eps, whose default in transformers, 1e-12, is not that of %s, 1e-6; %s",
+			ErrConfig, library.library, c.suggestConfig(library))
+	}
+	return nil
+}
+
+// checkObject says whether data is a JSON object.
+func checkObject(name string, data []byte) error {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(data, &fields); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrConfig, name, err)
+	}
+	if fields == nil {
+		return fmt.Errorf("%w: %s is null", ErrConfig, name)
+	}
+	return nil
+}
+
+// suggestConfig says what to write into config.json: all that the tensors tell,
+// and what the user must fill in.
+func (c *Checkpoint) suggestConfig(library *naming) string {
+	s, err := c.sizes()
+	if err != nil {
+		return "write one as transformers' ViTConfig saves it"
+	}
+	eps := "1e-6"
+	if library == &huggingFace {
+		eps = "1e-12"
+	}
+	text := fmt.Sprintf(`{"model_type":"vit","hidden_size":%d,"num_hidden_layers":%d,"num_attention_heads":HEADS,"intermediate_size":%d,`+
+		`"image_size":%s,"patch_size":%s,"num_channels":%d,"qkv_bias":%t,"layer_norm_eps":%s,"id2label":{"0":"FIRST LABEL",…}}`,
+		s.hidden, s.layers, s.mlp, sideText(s.image), sideText(s.patch), s.channels, s.qkvBias, eps)
+	return "write one such as " + text + " with the number of heads (ViT-Ti 3, S 6, B 12, L and H 16) for HEADS and every label"
+}
+
+// sizes are what the tensors' shapes tell about the model.
+type sizes struct {
+	hidden, layers, mlp, channels, labels int
+
+	patch     [2]int // height, width
+	positions int    // one for each patch and the class token
+	image     [2]int // of square images with as many positions; zero where there is none
+	qkvBias   bool
+}
+
+// sizes reads the shapes. A model without a classifier has no labels.
+func (c *Checkpoint) sizes() (sizes, error) {
+	var missing []string
+	shape := func(name string, rank int) []int {
+		if t, ok := c.tensors[name]; ok && len(t.Shape) == rank {
+			return t.Shape
+		}
+		missing = append(missing, name)
+		return make([]int, rank)
+	}
+	projection := shape("vit.embeddings.patch_embeddings.projection.weight", 4)
+	positions := shape("vit.embeddings.position_embeddings", 3)
+	mlp := shape(canonicalBlock+"0.intermediate.dense.weight", 2)
+	if len(missing) > 0 {
+		return sizes{}, fmt.Errorf("%w: the model's sizes cannot be told: missing or of another rank: %s", ErrTensors, strings.Join(missing, ", "))
+	}
+	s := sizes{
+		hidden: projection[0], channels: projection[1], patch: [2]int{projection[2], projection[3]},
+		positions: positions[1], mlp: mlp[0], layers: c.countLayers(),
+	}
+	if side := int(math.Sqrt(float64(positions[1]))); side*side+1 == positions[1] {
+		s.image = [2]int{side * s.patch[0], side * s.patch[1]}
+	}
+	if head, ok := c.tensors["classifier.weight"]; ok && len(head.Shape) == 2 {
+		s.labels = head.Shape[0]
+	}
+	_, s.qkvBias = c.tensors[canonicalBlock+"0.attention.attention.query.bias"]
+	return s, nil
+}
+
+// countLayers counts the blocks that are there, so that a block with an absurd
+// number counts for no more than one.
+func (c *Checkpoint) countLayers() int {
+	blocks := map[string]bool{}
+	for _, name := range c.names {
+		if rest, ok := strings.CutPrefix(name, canonicalBlock); ok {
+			number, _, _ := strings.Cut(rest, ".")
+			blocks[number] = true
+		}
+	}
+	return len(blocks)
+}
+
+// sideText is how a configuration writes a height and width.
+func sideText(s [2]int) string {
+	if s[0] == s[1] {
+		return fmt.Sprint(s[0])
+	}
+	return fmt.Sprintf("[%d,%d]", s[0], s[1])
+}

@@ -1,0 +1,175 @@
+package checkpoint
+
+import (
+	"maps"
+	"testing"
+
+	"eigenserve/store/tensorfile"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// libraryConfig is a Hugging Face configuration that says what other libraries
+// need said.
+const libraryConfig = `{"model_type":"vit","layer_norm_eps":1e-6}`
+
+// The same weights under any library's names are the same checkpoint.
+func TestNamingFamilies(t *testing.T) {
+	cases := []struct {
+		name    string
+		weights named
+	}{
+		{"transformers 4", model()},
+		{"transformers 5", model().asTransformers5()},
+		{"timm", model().asTimm()},
+		{"torchvision", model().asTorchvision("mlp.0", "mlp.3")},
+		{"torchvision before 0.13", model().asTorchvision("mlp.linear_1", "mlp.linear_2")},
+		{"transformers 4 in DataParallel", model().asWrapped()},
+		{"transformers 5 in DataParallel", model().asTransformers5().asWrapped()},
+		{"timm in DataParallel", model().asTimm().asWrapped()},
+		{"torchvision in DataParallel", model().asTorchvision("mlp.0", "mlp.3").asWrapped()},
+		{"with a mask token", model().with("vit.embeddings.mask_token", 1, 1, width)},
+		{"with a pooler", model().with("vit.pooler.dense.weight", width, width).with("vit.pooler.dense.bias", width)},
+	}
+	reference, err := upload(t, model(), hfConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := upload(t, c.weights, libraryConfig)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := got.Check(modelSpecs()); err != nil {
+				t.Error(err)
+			}
+			for name, want := range model() {
+				tensor, _ := got.Tensor(name)
+				if diff := cmp.Diff(want, tensor); diff != "" {
+					t.Errorf("%s: %s", name, diff)
+				}
+			}
+			if mustDigest(t, got) != mustDigest(t, reference) || got.Bytes() != reference.Bytes() {
+				t.Error("digest or size differ from the reference's")
+			}
+		})
+	}
+}
+
+// Folders that the libraries themselves wrote, all three with the same weights;
+// testdata/_gen/libraries.py checks that the three answer alike.
+func TestFoldersOfTheLibraries(t *testing.T) {
+	reference := mustOpen(t, "testdata/transformers4")
+	translated := mustOpen(t, "testdata/timm")
+	_, err := Open("testdata/torchvision") // which saves no configuration
+	refused(t, err, ErrConfig, `"hidden_size":8,"num_hidden_layers":2,"num_attention_heads":HEADS,"intermediate_size":16,"image_size":8,"patch_size":4,`)
+
+	model, err := tensorfile.Open("testdata/torchvision/model.safetensors")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named, err := FromFiles("torchvision", reference.Config, nil, model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer named.Close()
+	want := mustDigest(t, reference)
+	for _, c := range []*Checkpoint{translated, named} {
+		if got := mustDigest(t, c); got != want {
+			t.Errorf("%s: digest %s, want %s", c.Name, got, want)
+		}
+	}
+	got, full := object(t, translated.Config), object(t, reference.Config)
+	for key, value := range got {
+		if diff := cmp.Diff(full[key], value); diff != "" {
+			t.Errorf("timm's %s: %s", key, diff)
+		}
+	}
+}
+
+// A bare ViTModel has no classifier: Check says so, and nothing else.
+func TestBaseModel(t *testing.T) {
+	for name, weights := range map[string]named{"4": model(), "5": model().asTransformers5()} {
+		bare := weights.with("classifier.weight").with("classifier.bias").rename("vit.", "").
+			with("pooler.dense.weight", width, width).with("pooler.dense.bias", width)
+		c, err := upload(t, bare, hfConfig)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		refused(t, c.Check(modelSpecs()), ErrMismatch, "2 missing: classifier.bias, classifier.weight")
+	}
+}
+
+func TestForeignTensors(t *testing.T) {
+	timm, torchvision := model().asTimm(), model().asTorchvision("mlp.0", "mlp.3")
+	cases := []struct {
+		tensor  string
+		what    string
+		weights named
+	}{
+		{"reg_token", "register tokens", timm},
+		{"dist_token", "a distillation token", timm},
+		{"head_dist.weight", "a distillation head", timm},
+		{"norm_pre.weight", "a norm before the blocks", timm},
+		{"fc_norm.bias", "a norm after pooling", timm},
+		{"attn_pool.q.weight", "attention pooling", timm},
+		{"pre_logits.fc.weight", "a layer before the head", timm},
+		{"patch_embed.norm.weight", "a norm of the patches", timm},
+		{"blocks.0.ls1.gamma", "layer scale", timm},
+		{"blocks.1.ls2.gamma", "layer scale", timm},
+		{"blocks.0.attn.q_norm.weight", "a norm of the queries", timm},
+		{"blocks.0.attn.k_norm.weight", "a norm of the keys", timm},
+		{"blocks.0.attn.norm.weight", "a norm inside attention", timm},
+		{"blocks.0.mlp.norm.weight", "a norm inside the MLP", timm},
+		{"heads.pre_logits.weight", "a layer before the head", torchvision},
+		{"conv_proj.conv_bn_relu_0.0.weight", "a convolutional stem", torchvision},
+		{"conv_proj.conv_last.weight", "a convolutional stem", torchvision},
+	}
+	for _, c := range cases {
+		_, err := upload(t, c.weights.with(c.tensor, 1), libraryConfig)
+		refused(t, err, ErrTensors, `"`+c.tensor+`" is `+c.what+", which is not supported")
+	}
+	_, err := upload(t, timm.with("reg_token", 1).with("norm_pre.weight", 1), libraryConfig)
+	refused(t, err, ErrTensors, "named as in timm", `"norm_pre.weight" is`, `"reg_token" is`) // both in one message
+}
+
+func TestTensorsThatCannotBeBound(t *testing.T) {
+	ints := maps.Clone(model())
+	ints["classifier.bias"] = tensorfile.Tensor{DType: "I8", Shape: []int{labels}, Data: make([]byte, labels)}
+	cases := []struct {
+		name    string
+		weights named
+		says    string
+	}{
+		{"quantised weights", ints, `"classifier.bias" is I8, only F16, BF16, F32 and F64 are read`},
+		{"a tensor twice, once in DataParallel", model().with("module.classifier.bias", labels), `"classifier.bias" and "module.classifier.bias" are one and the same tensor`},
+		{"a block under both of torchvision's names", model().asTorchvision("mlp.0", "mlp.3").with("encoder.layers.encoder_layer_0.mlp.linear_1.bias", mlp), "are one and the same tensor"},
+		{"a stack that is not of three", model().asTimm().with("blocks.0.attn.qkv.bias", 3*width+1), `"blocks.0.attn.qkv.bias" has shape [19], whose rows are not query, key and value`},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := upload(t, c.weights, libraryConfig)
+			refused(t, err, ErrTensors, c.says)
+		})
+	}
+}
+
+// What no table knows keeps its name, so that Check reports it under that.
+func TestUnknownTensorsStay(t *testing.T) {
+	for name, weights := range map[string]named{
+		"head.extra.weight":      model().asTimm(),
+		"blocks.0.norm9.weight":  model().asTimm(),
+		"blocks.01.norm1.weight": model().asTimm(),
+		"blocks.x":               model().asTimm(),
+		"encoder.layers.encoder_layer_-1.ln_1.weight":        model().asTorchvision("mlp.0", "mlp.3"),
+		"vit.encoder.layer.0.attention.attention.*.weight":   model(),
+		"vit.encoder.layer.9.attention.attention.key.weight": model(),
+	} {
+		c, err := upload(t, weights.with(name, 1), libraryConfig)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		refused(t, c.Check(modelSpecs()), ErrMismatch, "1 not known: "+name)
+	}
+}

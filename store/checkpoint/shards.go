@@ -1,0 +1,87 @@
+package checkpoint
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"eigenserve/store/tensorfile"
+)
+
+// openShards opens the files that an index names and holds the two against each
+// other: every tensor must lie in the file that is named for it, and no file may
+// hold another.
+func openShards(dir string, index []byte) ([]*tensorfile.File, error) {
+	var content struct {
+		WeightMap map[string]string `json:"weight_map"` // tensor to file
+	}
+	if err := json.Unmarshal(index, &content); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrWeights, indexName, err)
+	}
+	shards, err := shardNames(content.WeightMap)
+	if err != nil {
+		return nil, err
+	}
+	var files []*tensorfile.File
+	var complaints []string
+	for i, shard := range shards {
+		f, err := tensorfile.Open(filepath.Join(dir, shard))
+		if err != nil {
+			err = fmt.Errorf("%w: shard %d of %d: %w", ErrWeights, i+1, len(shards), err)
+			return nil, errors.Join(err, closeAll(files))
+		}
+		files = append(files, f)
+		complaints = append(complaints, compareShard(shard, f, content.WeightMap)...)
+	}
+	if len(complaints) > 0 {
+		err := fmt.Errorf("%w: %s: %s", ErrWeights, indexName, shorten(complaints))
+		return nil, errors.Join(err, closeAll(files))
+	}
+	return files, nil
+}
+
+// shardNames lists the index's files, sorted. They are a stranger's: only names
+// of files in the folder itself are let through.
+func shardNames(weightMap map[string]string) ([]string, error) {
+	if len(weightMap) == 0 {
+		return nil, fmt.Errorf("%w: %s has no weight_map", ErrWeights, indexName)
+	}
+	var shards []string
+	seen := map[string]bool{}
+	for _, shard := range weightMap {
+		if seen[shard] {
+			continue
+		}
+		seen[shard] = true
+		if strings.ContainsAny(shard, "/\\:\x00") || !filepath.IsLocal(shard) || filepath.Ext(shard) != ".safetensors" {
+			return nil, fmt.Errorf("%w: %s names %q, which is no safetensors file in the same folder", ErrWeights, indexName, shard)
+		}
+		shards = append(shards, shard)
+	}
+	slices.Sort(shards)
+	return shards, nil
+}
+
+// compareShard lists what one file and the index do not agree on.
+func compareShard(shard string, f *tensorfile.File, weightMap map[string]string) []string {
+	var complaints []string
+	for _, name := range f.Names() {
+		switch listed, ok := weightMap[name]; {
+		case !ok:
+			complaints = append(complaints, fmt.Sprintf("%q in %s is not listed", name, shard))
+		case listed != shard:
+			complaints = append(complaints, fmt.Sprintf("%q in %s is listed for %s", name, shard, listed))
+		}
+	}
+	var absent []string
+	for name, listed := range weightMap {
+		if _, ok := f.Tensor(name); listed == shard && !ok {
+			absent = append(absent, fmt.Sprintf("%q is not in %s", name, shard))
+		}
+	}
+	slices.Sort(absent)
+	return append(complaints, absent...)
+}
