@@ -156,20 +156,33 @@ func (s *Store) Entry(name string) (Entry, error) {
 
 // PutBasis stores a basis and makes it its family's current one.
 func (s *Store) PutBasis(b *Basis) (Family, error) {
-	if err := CheckName(b.Family); err != nil {
-		return Family{}, fmt.Errorf("store: family %w", err)
-	}
 	var buf bytes.Buffer
 	if err := b.Encode(&buf); err != nil {
 		return Family{}, fmt.Errorf("store: basis of %q: %w", b.Family, err)
 	}
+	return s.PutBasisFile(buf.Bytes())
+}
+
+// PutBasisFile is PutBasis from the bytes of a basis's file, checked first.
+func (s *Store) PutBasisFile(raw []byte) (Family, error) {
+	file, err := tensorfile.Parse(raw)
+	if err != nil {
+		return Family{}, fmt.Errorf("store: basis: %w", err)
+	}
+	b, err := DecodeBasis(file)
+	if err != nil {
+		return Family{}, fmt.Errorf("store: basis: %w", err)
+	}
+	if err := CheckName(b.Family); err != nil {
+		return Family{}, fmt.Errorf("store: family %w", err)
+	}
 	s.change.Lock()
 	defer s.change.Unlock()
-	digest, err := s.putBlob(buf.Bytes())
+	digest, err := s.putBlob(raw)
 	if err != nil {
 		return Family{}, fmt.Errorf("store: basis of %q: %w", b.Family, err)
 	}
-	f := Family{Name: b.Family, Basis: digest, Bytes: int64(buf.Len()), Updated: b.Created}
+	f := Family{Name: b.Family, Basis: digest, Bytes: int64(len(raw)), Updated: b.Created}
 	if err := writeJSON(s.pointer("families", b.Family), f); err != nil {
 		return Family{}, fmt.Errorf("store: %w", err)
 	}

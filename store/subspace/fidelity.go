@@ -1,0 +1,64 @@
+package subspace
+
+import (
+	"math"
+
+	"eigenserve/store"
+)
+
+// measure rebuilds what was quantised and compares it with the original: the
+// share of each delta's energy that is kept.
+func (p *Projector) measure(f *store.Fidelity, c *Coefficients, blocks []block, step float64) error {
+	f.Energies = nil
+	var lost, total float64
+	add := func(delta, rest []float32) {
+		was, left := energy(delta), energy(rest)
+		lost, total = lost+left, total+was
+		f.Energies = append(f.Energies, kept(left, was))
+	}
+	for i := range p.basis.Layers {
+		l := &p.basis.Layers[i]
+		left, right, err := directions(l)
+		if err != nil {
+			return err
+		}
+		np, nq := l.Directions()
+		rest := append([]float32(nil), c.deltas[i]...)
+		addDelta(rest, left, right, dequantised(blocks[i].Q, -step), np, nq)
+		add(c.deltas[i], rest)
+	}
+	for i := range p.basis.Vectors {
+		v, k := &p.basis.Vectors[i], len(p.basis.Layers)+i
+		rest := dequantised(blocks[k].Q, -step)
+		for j := range rest {
+			rest[j] = c.deltas[k][j] + v.Scale[j]*rest[j]
+		}
+		add(c.deltas[k], rest)
+	}
+	f.Energy = kept(lost, total)
+	return nil
+}
+
+// kept is 1 − lost/total to four digits: more would only make the file longer.
+func kept(lost, total float64) float64 {
+	if total == 0 {
+		return 1
+	}
+	return math.Round(1e4*(1-lost/total)) / 1e4
+}
+
+func dequantised(q []int32, step float64) []float32 {
+	v := make([]float32, len(q))
+	for i, x := range q {
+		v[i] = float32(float64(x) * step)
+	}
+	return v
+}
+
+func energy(z []float32) float64 {
+	e := 0.0
+	for _, x := range z {
+		e += float64(x) * float64(x)
+	}
+	return e
+}

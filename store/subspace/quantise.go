@@ -1,0 +1,120 @@
+package subspace
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"eigenserve/store"
+	"eigenserve/store/code"
+)
+
+// ErrStep marks a quantisation step that can't be used.
+var ErrStep = errors.New("bad quantisation step")
+
+// Quantise codes coefficients with one step, given in units of the family's
+// root-mean-square coefficient, and sets the variant's Basis, Family, Step,
+// Gains, Coefficients and the Fidelity that follows from them.
+func (p *Projector) Quantise(v *store.Variant, c *Coefficients, step float64) error {
+	b := p.basis
+	if !(step > 0) || math.IsInf(step, 0) {
+		return fmt.Errorf("%w: %g; it must be a positive number", ErrStep, step)
+	}
+	v.Basis, v.Family, v.Step = b.Digest, b.Family, step*unit(b)
+	blocks := p.blocks(c, v.Step)
+	v.Gains = make([]byte, len(blocks))
+	for i := range blocks {
+		v.Gains[i] = blocks[i].gain
+	}
+	stream, err := encode(blocks)
+	if err != nil {
+		return err
+	}
+	v.Coefficients = stream
+	v.Fidelity.Step = step
+	v.Fidelity.Bytes.Coefficients = int64(len(v.Coefficients) + len(v.Gains))
+	return p.measure(&v.Fidelity, c, blocks, v.Step)
+}
+
+// block is one tensor's coefficients, quantised.
+type block struct {
+	code.Block
+	gain byte
+}
+
+func encode(blocks []block) ([]byte, error) {
+	plain := make([]code.Block, len(blocks))
+	for i := range blocks {
+		plain[i] = blocks[i].Block
+	}
+	return code.Encode(plain)
+}
+
+// blocks quantises every tensor. The gain is the maximum-likelihood one: the
+// mean of what the coefficients' magnitudes are to the basis's prediction.
+func (p *Projector) blocks(c *Coefficients, step float64) []block {
+	var out []block
+	for i := range p.basis.Layers {
+		l := &p.basis.Layers[i]
+		out = append(out, quantise(c.Layers[i], l.LeftScale, l.RightScale, step))
+	}
+	for i := range p.basis.Vectors {
+		out = append(out, quantise(c.Vectors[i], ones(len(c.Vectors[i])), []float32{float32(unit(p.basis))}, step))
+	}
+	return out
+}
+
+// unit is that of steps, the root-mean-square coefficient of the family, and what
+// is expected of a vector's coefficient before its gain, as nothing predicts
+// single elements. A family of one, or of copies, has none: any serves.
+func unit(b *store.Basis) float64 {
+	if b.RMS == 0 {
+		return 1
+	}
+	return b.RMS
+}
+
+func quantise(c, left, right []float32, step float64) block {
+	gain := 0.0
+	for j, r := range right {
+		for i, l := range left {
+			gain += math.Abs(float64(c[j*len(left)+i])) / (float64(l) * float64(r))
+		}
+	}
+	b := block{gain: store.GainByte(gain / float64(len(c)))}
+	b.Left, b.Right = left, stepped(right, b.gain, step)
+	b.Q = make([]int32, len(c))
+	for j, r := range b.Right {
+		for i, l := range left {
+			b.Q[j*len(left)+i] = round(float64(c[j*len(left)+i])/step, r*l)
+		}
+	}
+	return b
+}
+
+// stepped gives the right scales in steps, with the gain: the one place where
+// writer and reader compute what the coder is told. Both must get the same bits,
+// so there is one operation in float32 after the other and never a sum.
+func stepped(right []float32, gain byte, step float64) []float32 {
+	factor := float32(float64(store.Gain(gain)) / step)
+	out := make([]float32, len(right))
+	for j, r := range right {
+		out[j] = r * factor
+	}
+	return out
+}
+
+// round keeps the mean magnitude of a Laplace variable of this scale, both in
+// steps.
+func round(c float64, scale float32) int32 {
+	q := min(math.Floor(math.Abs(c)+rounding(scale)), code.MaxMagnitude)
+	return int32(math.Copysign(q, c))
+}
+
+func ones(n int) []float32 {
+	v := make([]float32, n)
+	for i := range v {
+		v[i] = 1
+	}
+	return v
+}

@@ -1,0 +1,65 @@
+package subspace
+
+import (
+	"fmt"
+
+	"eigenserve/store"
+)
+
+// Source is one checkpoint.
+type Source interface {
+	// Name and Digest identify it; Digest is the SHA-256 of its tensors.
+	Name() string
+	Digest() string
+	// Read fills dst with a tensor's values, row-major. The length of dst is
+	// the tensor's. It may be called from several goroutines at once.
+	Read(tensor string, dst []float32) error
+}
+
+// readLayer fills dst (m, width) with Ŵ = [W b]: the layer's parts stacked by
+// rows, each row followed by its bias. scratch holds one part's weight.
+func readLayer(s Source, l store.Layer, dst, scratch []float32) error {
+	n, width, rows := l.Cols(), l.Width(), l.Shape[0]
+	weight, bias := scratch[:rows*n], scratch[rows*n:rows*n+rows]
+	for i, part := range l.Parts {
+		if err := s.Read(part+".weight", weight); err != nil {
+			return fmt.Errorf("%s: %w", s.Name(), err)
+		}
+		if l.Bias {
+			if err := s.Read(part+".bias", bias); err != nil {
+				return fmt.Errorf("%s: %w", s.Name(), err)
+			}
+		}
+		for r := range rows {
+			row := dst[(i*rows+r)*width : (i*rows+r+1)*width]
+			copy(row, weight[r*n:(r+1)*n])
+			if l.Bias {
+				row[n] = bias[r]
+			}
+		}
+	}
+	return nil
+}
+
+// layerScratch is the length of readLayer's scratch.
+func layerScratch(l store.Layer) int { return l.Shape[0] * (l.Cols() + 1) }
+
+// splitLayer is readLayer's inverse: it hands each part's weight and bias to
+// put, in slices that are put's own.
+func splitLayer(l store.Layer, w []float32, put func(tensor string, shape []int, v []float32)) {
+	n, width, rows := l.Cols(), l.Width(), l.Shape[0]
+	for i, part := range l.Parts {
+		weight, bias := make([]float32, rows*n), make([]float32, rows)
+		for r := range rows {
+			row := w[(i*rows+r)*width : (i*rows+r+1)*width]
+			copy(weight[r*n:(r+1)*n], row)
+			if l.Bias {
+				bias[r] = row[n]
+			}
+		}
+		put(part+".weight", l.Shape, weight)
+		if l.Bias {
+			put(part+".bias", l.Shape[:1], bias)
+		}
+	}
+}
