@@ -34,10 +34,12 @@ type VariantInfo struct {
 // VariantDetail is VariantInfo with what only a look into the file tells.
 type VariantDetail struct {
 	VariantInfo
-	Labels     []string         `json:"labels"`
-	Fidelity   store.Fidelity   `json:"fidelity"`
-	Provenance store.Provenance `json:"provenance"`
-	Input      Input            `json:"input"`
+	Labels   []string       `json:"labels"`
+	Fidelity store.Fidelity `json:"fidelity"`
+	// Worst names the tensors of the fidelity report, the least kept first.
+	Worst      []store.TensorFidelity `json:"worst"`
+	Provenance store.Provenance       `json:"provenance"`
+	Input      Input                  `json:"input"`
 }
 
 // Input is the image size that a model reads.

@@ -1,0 +1,187 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	goruntime "runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"eigenserve/store"
+)
+
+// Options of an engine. The zero value of each means its default.
+type Options struct {
+	// WeightCache is the budget of rebuilt weights in bytes: 1 GiB.
+	WeightCache int64
+	// Parallel is how many requests compute at once: one a processor.
+	Parallel int
+	// Queue is how many requests may wait for a processor, and as many again
+	// for a slab: 1024.
+	Queue int
+	// Patience is how long a request waits for a slab: 10 s.
+	Patience time.Duration
+	// Step is the quantisation step of checkpoints added by AddCheckpoint, in
+	// units of the family's root-mean-square coefficient: DefaultStep.
+	Step float64
+}
+
+// DefaultStep is the quantisation step where none is asked for.
+const DefaultStep = 5.6
+
+func (o Options) withDefaults() Options {
+	if o.WeightCache <= 0 {
+		o.WeightCache = 1 << 30
+	}
+	if o.Parallel <= 0 {
+		o.Parallel = goruntime.GOMAXPROCS(0)
+	}
+	if o.Queue <= 0 {
+		o.Queue = 1024
+	}
+	if o.Patience <= 0 {
+		o.Patience = 10 * time.Second
+	}
+	if o.Step <= 0 {
+		o.Step = DefaultStep
+	}
+	return o
+}
+
+// Engine serves the variants of one store.
+type Engine struct {
+	options Options
+	store   *store.Store
+	idleRSS int64
+	cache   *weightCache
+	// turns holds one token for each request that may compute.
+	turns chan struct{}
+
+	// change orders puts and deletes of variants, so that the store's pointers
+	// and the handles never tell of different files. Taken before mu.
+	change sync.Mutex
+	// mu guards what follows, and no file is read under it but a basis's.
+	mu       sync.Mutex
+	closed   bool
+	families map[string]*family // by digest of the basis
+	variants map[string]*handle // by name
+
+	running, waiting   atomic.Int64
+	requests, failures atomic.Int64
+}
+
+// Open makes an engine of a store. Bases are read at their first use, or by
+// Preload.
+func Open(s *store.Store, o Options) (*Engine, error) {
+	o = o.withDefaults()
+	eng := &Engine{options: o, store: s, idleRSS: residentSetSize(),
+		cache:    newWeightCache(o.WeightCache, o.Queue, o.Patience),
+		turns:    make(chan struct{}, o.Parallel),
+		families: map[string]*family{}, variants: map[string]*handle{}}
+	for _, e := range s.Variants() {
+		eng.variants[e.Name] = newHandle(e)
+	}
+	return eng, nil
+}
+
+// Preload reads every family's basis and every variant's coefficients, so that
+// no request has to, and returns what could not be read; the rest is served
+// all the same.
+func (eng *Engine) Preload(ctx context.Context) error {
+	var failed []error
+	for _, h := range eng.handles() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if _, _, err := eng.load(h); err != nil {
+			failed = append(failed, fmt.Errorf("model %q: %w", h.entry.Name, err))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// handles gives the handles as of now, by name.
+func (eng *Engine) handles() []*handle {
+	eng.mu.Lock()
+	defer eng.mu.Unlock()
+	out := make([]*handle, 0, len(eng.variants))
+	for _, h := range eng.variants {
+		out = append(out, h)
+	}
+	slices.SortFunc(out, func(a, b *handle) int { return compare(a.entry.Name, b.entry.Name) })
+	return out
+}
+
+func compare(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// family gives the family on a basis, reading it at the first use. A failure is
+// not kept: the file may be restored.
+func (eng *Engine) family(digest string) (*family, error) {
+	eng.mu.Lock()
+	defer eng.mu.Unlock()
+	if eng.closed {
+		return nil, Errorf(Closed, "the engine is closing")
+	}
+	if f := eng.families[digest]; f != nil {
+		return f, nil
+	}
+	b, err := eng.store.OpenBasis(digest)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	f, err := openFamily(b)
+	if err != nil {
+		b.Close()
+		return nil, storeError(err)
+	}
+	eng.families[digest] = f
+	return f, nil
+}
+
+// Close frees all memory. Requests under way must have ended.
+func (eng *Engine) Close() error {
+	eng.mu.Lock()
+	defer eng.mu.Unlock()
+	if eng.closed {
+		return nil
+	}
+	eng.closed = true
+	for _, h := range eng.variants {
+		h.unpin()
+	}
+	eng.cache.close()
+	var failed []error
+	for _, f := range eng.families {
+		failed = append(failed, f.close())
+	}
+	return errors.Join(failed...)
+}
+
+// storeError gives a store's error the code of what its reader should do.
+func storeError(err error) error {
+	var ours *Error
+	switch {
+	case err == nil || errors.As(err, &ours):
+		return err
+	case errors.Is(err, store.ErrDigest):
+		return &Error{Code: Damaged, Text: err.Error(), Err: err}
+	case errors.Is(err, store.ErrNotFound):
+		return &Error{Code: NotFound, Text: err.Error(), Err: err}
+	case errors.Is(err, store.ErrBasis):
+		return &Error{Code: Conflict, Text: err.Error(), Err: err}
+	case errors.Is(err, store.ErrName), errors.Is(err, store.ErrFormat):
+		return &Error{Code: Invalid, Text: err.Error(), Err: err}
+	}
+	return &Error{Code: Internal, Text: err.Error(), Err: err}
+}

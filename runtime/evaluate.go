@@ -1,0 +1,327 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"eigenserve/models/nn"
+	"eigenserve/models/pixel"
+	"eigenserve/store"
+	"eigenserve/store/checkpoint"
+	"eigenserve/store/subspace"
+)
+
+// Images are labelled images for an evaluation.
+type Images struct {
+	// Labels are indexes into the checkpoint's labels; where they are nil, Names
+	// are the labels themselves.
+	Labels []int
+	Names  []string
+	// Image gives the i-th one, decoded as spec has it.
+	Image func(spec pixel.Spec, i int) (*pixel.Image, error)
+}
+
+// labels resolves the images' labels to indexes into a checkpoint's.
+func (im Images) labels(known []string) ([]int, error) {
+	if im.Labels != nil {
+		for i, l := range im.Labels {
+			if l < 0 || l >= len(known) {
+				return nil, fmt.Errorf("image %d has label %d; the model has %d", i, l, len(known))
+			}
+		}
+		return im.Labels, nil
+	}
+	out := make([]int, len(im.Names))
+	for i, name := range im.Names {
+		if out[i] = slices.Index(known, name); out[i] < 0 {
+			return nil, fmt.Errorf("image %d has label %q, which is none of the model's", i, name)
+		}
+	}
+	return out, nil
+}
+
+// Evaluation tells how a variant answers beside its original and the nulls.
+// Shares are from 0 to 1.
+type Evaluation struct {
+	Name string `json:"name"`
+	// Accuracies: of the original checkpoint, dense; of the variant rebuilt; of
+	// the family's mean with the variant's own head; of as many random
+	// directions, coded to as many bytes.
+	Original    float64 `json:"original"`
+	Rebuilt     float64 `json:"rebuilt"`
+	MeanOnly    float64 `json:"mean_only"`
+	RandomBasis float64 `json:"random_basis"`
+	// Agreement is how often the variant's best label is the original's.
+	Agreement float64 `json:"agreement"`
+	// Energy is the share of the delta's that the stored form keeps.
+	Energy      float64 `json:"energy"`
+	Step        float64 `json:"step"`
+	Bytes       int64   `json:"bytes"`
+	SourceBytes int64   `json:"source_bytes"`
+	// SharedBytes are the coded shared tensors alone; SharedHalfBytes what they
+	// take in float16.
+	SharedBytes     int64 `json:"shared_bytes"`
+	SharedHalfBytes int64 `json:"shared_float16_bytes"`
+}
+
+// Evaluator scores the variants of one family.
+type Evaluator struct {
+	eng    *Engine
+	family *family
+	null   *subspace.Projector // onto random directions
+	// Step, where it is positive, is used in the place of the stored one.
+	step float64
+}
+
+// NewEvaluator prepares a family. The nulls' scales are learned from the given
+// checkpoints. A positive step evaluates the checkpoints at that step, whether
+// they are stored or not.
+func (eng *Engine) NewEvaluator(ctx context.Context, family string, checkpoints []*checkpoint.Checkpoint, step float64) (*Evaluator, error) {
+	f, _, err := eng.current(family)
+	if err != nil {
+		return nil, err
+	}
+	var sources []subspace.Source
+	for _, c := range checkpoints {
+		s, _, err := f.admit(c)
+		if err != nil {
+			return nil, err
+		}
+		sources = append(sources, s)
+	}
+	random, err := subspace.Randomise(ctx, f.basis, sources, 1)
+	if err != nil {
+		return nil, err
+	}
+	null, err := subspace.NewProjector(random)
+	if err != nil {
+		return nil, err
+	}
+	return &Evaluator{eng: eng, family: f, null: null, step: step}, nil
+}
+
+// Evaluate scores one checkpoint and its variant on labelled images.
+func (ev *Evaluator) Evaluate(c *checkpoint.Checkpoint, images Images) (Evaluation, error) {
+	f := ev.family
+	s, m, err := f.admit(c)
+	if err != nil {
+		return Evaluation{}, err
+	}
+	projector, err := f.project()
+	if err != nil {
+		return Evaluation{}, err
+	}
+	v, err := ev.variant(projector, c, s.digest)
+	if err != nil {
+		return Evaluation{}, err
+	}
+	labels, err := images.labels(m.Labels())
+	if err != nil {
+		return Evaluation{}, Errorf(Invalid, "%s: %w", c.Name, err)
+	}
+	input, err := pixelsOf(f, v, images, len(labels))
+	if err != nil {
+		return Evaluation{}, fmt.Errorf("%s: %w", c.Name, err)
+	}
+	file, err := v.Bytes()
+	if err != nil {
+		return Evaluation{}, err
+	}
+	out := Evaluation{Name: c.Name, Energy: v.Fidelity.Energy, Step: v.Fidelity.Step, Bytes: int64(len(file)),
+		SourceBytes: c.Bytes(), SharedBytes: v.Fidelity.Bytes.Coefficients, SharedHalfBytes: f.dense() / 2}
+
+	run := runner{f: f, v: v, input: input, images: len(labels), slab: make([]float32, f.plan.SlabLen())}
+	original, err := run.dense(s.Read)
+	if err != nil {
+		return out, err
+	}
+	rebuilt, err := run.rebuilt()
+	if err != nil {
+		return out, err
+	}
+	mean, err := run.tensors(func(put putter) error { return subspace.Mean(f.basis, put) })
+	if err != nil {
+		return out, err
+	}
+	random, err := ev.random(&run, s, len(v.Coefficients))
+	if err != nil {
+		return out, err
+	}
+	out.Original, out.Rebuilt = share(original, labels), share(rebuilt, labels)
+	out.MeanOnly, out.RandomBasis = share(mean, labels), share(random, labels)
+	out.Agreement = share(rebuilt, original)
+	return out, nil
+}
+
+// variant gives the stored variant of the checkpoint's name, or one made at the
+// evaluator's step.
+func (ev *Evaluator) variant(p *subspace.Projector, c *checkpoint.Checkpoint, digest string) (*store.Variant, error) {
+	if ev.step > 0 {
+		return ev.family.variantOf(c, c.Name, ev.step)
+	}
+	h, err := ev.eng.find(c.Name)
+	if err != nil {
+		return nil, Errorf(NotFound, "checkpoint %q is not in the store: `eigenserve add` it first, or give a --step", c.Name)
+	}
+	v, err := ev.eng.store.ReadVariant(h.entry.Digest)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	if v.Provenance.Checkpoint != digest {
+		return nil, Errorf(Conflict, "model %q was made from another checkpoint than the one given: `eigenserve add` it again", c.Name)
+	}
+	return v, v.CheckBasis(ev.family.basis)
+}
+
+// random answers with random directions at the same bytes.
+func (ev *Evaluator) random(run *runner, s source, bytes int) ([]int, error) {
+	c, err := ev.null.Project(s)
+	if err != nil {
+		return nil, err
+	}
+	v, err := sameBytes(ev.null, c, run.v.Fidelity.Step, bytes)
+	if err != nil {
+		return nil, err
+	}
+	return run.tensors(func(put putter) error { return subspace.Rebuild(ev.null.Basis(), v, put) })
+}
+
+// sameBytes searches the step whose stream is as long as bytes, to within 1%,
+// by the secant method on the logarithms of both: a stream's length falls
+// smoothly with the step.
+func sameBytes(p *subspace.Projector, c *subspace.Coefficients, step float64, bytes int) (*store.Variant, error) {
+	const rounds, close = 12, 0.01
+	slope := -1.3 // d log(bytes) / d log(step), to begin with
+	var lastStep, lastBytes float64
+	var v *store.Variant
+	for range rounds {
+		v = &store.Variant{}
+		if err := p.Quantise(v, c, step); err != nil {
+			return nil, err
+		}
+		x, y := math.Log(step), math.Log(float64(len(v.Coefficients))/float64(bytes))
+		if math.Abs(y) < close {
+			break
+		}
+		if lastStep != 0 && x != lastStep && (y-lastBytes)/(x-lastStep) < -0.1 {
+			slope = (y - lastBytes) / (x - lastStep)
+		}
+		lastStep, lastBytes = x, y
+		step = math.Exp(x - y/slope)
+	}
+	return v, nil
+}
+
+type putter = func(tensor string, shape []int, values []float32)
+
+// runner answers one variant's images with different weights: always the
+// variant's own head.
+type runner struct {
+	f      *family
+	v      *store.Variant
+	input  []float32
+	images int
+	slab   []float32
+}
+
+// dense answers with the weights that read gives.
+func (r *runner) dense(read func(string, []float32) error) ([]int, error) {
+	if err := r.f.plan.Load(r.slab, read); err != nil {
+		return nil, err
+	}
+	w := r.f.plan.Bind(r.slab)
+	return r.answer(&w)
+}
+
+// tensors answers with the weights that give puts.
+func (r *runner) tensors(give func(put putter) error) ([]int, error) {
+	tensors := map[string][]float32{}
+	if err := give(func(tensor string, _ []int, values []float32) { tensors[tensor] = values }); err != nil {
+		return nil, err
+	}
+	return r.dense(func(name string, dst []float32) error {
+		if copy(dst, tensors[name]) != len(dst) {
+			return fmt.Errorf("tensor %q is missing", name)
+		}
+		return nil
+	})
+}
+
+// rebuilt answers as the server does: through the kernels' rebuild.
+func (r *runner) rebuilt() ([]int, error) {
+	w, err := r.f.rebuild(r.v, r.slab)
+	if err != nil {
+		return nil, err
+	}
+	return r.answer(w)
+}
+
+// answer gives the best label of each image.
+func (r *runner) answer(w *nn.Weights) ([]int, error) {
+	if err := r.f.plan.BindPrivate(w, private(r.v)); err != nil {
+		return nil, err
+	}
+	const batch = 16
+	size := len(r.input) / r.images
+	var out []int
+	for at := 0; at < r.images; at += batch {
+		n := min(batch, r.images-at)
+		p := r.f.passes.Begin(nn.Group{Images: n, Weights: w})
+		logits, err := r.f.model.Forward(p, r.input[at*size:(at+n)*size])
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range logits {
+			out = append(out, largest(l))
+		}
+		r.f.passes.End(p)
+	}
+	return out, nil
+}
+
+// pixelsOf prepares images as the server would.
+func pixelsOf(f *family, v *store.Variant, images Images, n int) ([]float32, error) {
+	if n == 0 {
+		return nil, Errorf(Invalid, "there are no images")
+	}
+	spec, err := f.pixels(v)
+	if err != nil {
+		return nil, err
+	}
+	in := inputOf(f.model)
+	size := in.Channels * in.Height * in.Width
+	out := make([]float32, n*size)
+	for i := range n {
+		img, err := images.Image(spec, i)
+		if err != nil {
+			return nil, err
+		}
+		if err := spec.Fill(out[i*size:(i+1)*size], img); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func largest(v []float32) int {
+	best := 0
+	for i, x := range v {
+		if x > v[best] {
+			best = i
+		}
+	}
+	return best
+}
+
+// share is how often a and b are the same.
+func share(a, b []int) float64 {
+	n := 0
+	for i := range a {
+		if a[i] == b[i] {
+			n++
+		}
+	}
+	return float64(n) / float64(len(a))
+}

@@ -1,0 +1,104 @@
+package runtime
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"eigenserve/store"
+	"eigenserve/store/subspace"
+	"eigenserve/store/tensorfile"
+)
+
+// Export writes a variant as a full checkpoint, a folder as Hugging Face saves
+// it, in float32. The folder must not exist yet, or be empty.
+func (eng *Engine) Export(name, dir string) error {
+	h, err := eng.find(name)
+	if err != nil {
+		return err
+	}
+	f, v, err := eng.load(h)
+	if err != nil {
+		return err
+	}
+	tensors := map[string]tensorfile.Tensor{}
+	err = subspace.Rebuild(f.basis, v, func(tensor string, shape []int, values []float32) {
+		tensors[tensor] = tensorfile.FromFloat32("F32", shape, values)
+	})
+	if err != nil {
+		return err
+	}
+	for tensor, t := range v.Private {
+		values := make([]float32, t.Len())
+		if err := t.Float32(values); err != nil {
+			return err
+		}
+		tensors[tensor] = tensorfile.FromFloat32("F32", t.Shape, values)
+	}
+	config, err := exportConfig(f.basis.Config, v)
+	if err != nil {
+		return err
+	}
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+		return Errorf(Invalid, "%q is not empty: name a new folder", dir)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	if err := writeFile(filepath.Join(dir, "config.json"), config); err != nil {
+		return err
+	}
+	preprocessor := f.basis.Preprocessor
+	if len(v.Preprocessor) > 0 {
+		preprocessor = v.Preprocessor
+	}
+	if len(preprocessor) > 0 {
+		if err := writeFile(filepath.Join(dir, "preprocessor_config.json"), indented(preprocessor)); err != nil {
+			return err
+		}
+	}
+	return tensorfile.WriteFile(filepath.Join(dir, "model.safetensors"), tensors, map[string]string{"format": "pt"})
+}
+
+func writeFile(path string, content []byte) error {
+	return tensorfile.Replace(path, func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
+}
+
+// exportConfig is the family's config.json with the variant's labels and the
+// type of the exported tensors.
+func exportConfig(config []byte, v *store.Variant) ([]byte, error) {
+	var c map[string]any
+	if err := json.Unmarshal(config, &c); err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	names, ids := map[string]string{}, map[string]int{}
+	for i, l := range v.Labels {
+		names[strconv.Itoa(i)] = l
+		ids[l] = i
+	}
+	c["id2label"], c["label2id"] = names, ids
+	for _, key := range []string{"torch_dtype", "dtype"} {
+		if _, ok := c[key]; ok {
+			c[key] = "float32"
+		}
+	}
+	return json.MarshalIndent(c, "", "  ")
+}
+
+func indented(raw []byte) []byte {
+	var v any
+	if json.Unmarshal(raw, &v) != nil {
+		return raw
+	}
+	out, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return raw
+	}
+	return out
+}

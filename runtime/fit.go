@@ -1,0 +1,117 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"eigenserve/store"
+	"eigenserve/store/checkpoint"
+	"eigenserve/store/subspace"
+)
+
+// FitOptions of a fit.
+type FitOptions struct {
+	Rank      int     // most directions a side, 0: all
+	Step      float64 // DefaultStep where 0
+	MeanType  string  // of the stored means: "F16" (default) or "BF16"
+	Progress  func(stage string, done, total int)
+	OnVariant func(VariantInfo)
+}
+
+// Fit learns a family's basis from checkpoints, makes it the family's current
+// one in the store, and stores each checkpoint as a variant under its name.
+// Nothing of the store changes before the basis is whole.
+func Fit(ctx context.Context, s *store.Store, name string, checkpoints []*checkpoint.Checkpoint, o FitOptions) error {
+	if o.Step == 0 {
+		o.Step = DefaultStep
+	}
+	if o.Progress == nil {
+		o.Progress = func(string, int, int) {}
+	}
+	if err := distinct(checkpoints); err != nil {
+		return err
+	}
+	b, err := learn(ctx, name, checkpoints, o)
+	if err != nil {
+		return err
+	}
+	if _, err := s.PutBasis(b); err != nil {
+		return err
+	}
+	return storeVariants(ctx, s, name, checkpoints, o)
+}
+
+// distinct refuses names that can't be a variant's, and names that stand twice.
+func distinct(checkpoints []*checkpoint.Checkpoint) error {
+	seen := map[string]bool{}
+	for _, c := range checkpoints {
+		if err := store.CheckName(c.Name); err != nil {
+			return fmt.Errorf("checkpoint %w; rename its folder", err)
+		}
+		if seen[c.Name] {
+			return fmt.Errorf("two checkpoints are called %q: a variant is named by its folder", c.Name)
+		}
+		seen[c.Name] = true
+	}
+	return nil
+}
+
+func learn(ctx context.Context, name string, checkpoints []*checkpoint.Checkpoint, o FitOptions) (*store.Basis, error) {
+	if len(checkpoints) == 0 {
+		return nil, subspace.ErrNoSources
+	}
+	first, err := openModel(checkpoints[0])
+	if err != nil {
+		return nil, err
+	}
+	var sources []subspace.Source
+	for i, c := range checkpoints {
+		m, err := openModel(c)
+		if err != nil {
+			return nil, err
+		}
+		if m.Architecture() != first.Architecture() {
+			return nil, fmt.Errorf("checkpoints %q and %q are different architectures: %s and %s; fit a family of each",
+				checkpoints[0].Name, c.Name, first.Architecture(), m.Architecture())
+		}
+		src, err := openSource(c, first.Plan())
+		if err != nil {
+			return nil, err
+		}
+		sources = append(sources, src)
+		o.Progress("check", i+1, len(checkpoints))
+	}
+	config, err := familyConfig(checkpoints[0].Config)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint %q: config: %w", checkpoints[0].Name, err)
+	}
+	return subspace.Fit(ctx, name, layoutOf(first.Plan()), sources, subspace.Options{
+		Rank: o.Rank, MeanType: o.MeanType, Config: config, Preprocessor: checkpoints[0].Preprocessor,
+		Created:  time.Now().UTC().Truncate(time.Second),
+		Progress: func(done, total int) { o.Progress("fit", done, total) },
+	})
+}
+
+// storeVariants adds every checkpoint to the family just fitted.
+func storeVariants(ctx context.Context, s *store.Store, name string, checkpoints []*checkpoint.Checkpoint, o FitOptions) error {
+	eng, err := Open(s, Options{})
+	if err != nil {
+		return err
+	}
+	defer eng.Close()
+	for i, c := range checkpoints {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		info, _, err := eng.Add(ctx, name, c.Name, c, o.Step)
+		if err != nil {
+			return err
+		}
+		if o.OnVariant != nil {
+			o.OnVariant(info)
+		}
+		o.Progress("store", i+1, len(checkpoints))
+	}
+	return nil
+}

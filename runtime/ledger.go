@@ -1,0 +1,104 @@
+package runtime
+
+import (
+	"os"
+	"unsafe"
+
+	"github.com/shirou/gopsutil/v4/process"
+)
+
+// Ledger accounts for every byte, as of now.
+func (eng *Engine) Ledger() Ledger {
+	c := eng.cache.stats()
+	l := Ledger{SlabsUsed: c.slabs, Slabs: c.used, CacheLimit: eng.cache.limit,
+		RSS: residentSetSize(), IdleRSS: eng.idleRSS}
+	slab := int64(0)
+	for _, f := range eng.opened() {
+		l.Basis += f.bytes()
+		l.Activations += int64(f.passes.Bytes())
+		slab = max(slab, f.slabs.bytes)
+	}
+	if slab > 0 {
+		l.SlabsTotal = int(eng.cache.limit / slab)
+	}
+	for _, h := range eng.handles() {
+		l.Variants++
+		l.Coefficients += h.coefficients.Load()
+		l.Private += h.private.Load()
+		l.Catalogue += h.size()
+		l.Dense += eng.denseBytes(h)
+	}
+	l.Total = l.Basis + l.Coefficients + l.Private + l.Slabs + l.Activations + l.Catalogue
+	l.ModelRatio, l.ProcessRatio = ratio(l.Dense, l.Total), ratio(l.Dense, l.RSS)
+	return l
+}
+
+func ratio(a, b int64) float64 {
+	if b == 0 {
+		return 0
+	}
+	return float64(a) / float64(b)
+}
+
+// opened gives the families in memory.
+func (eng *Engine) opened() []*family {
+	eng.mu.Lock()
+	defer eng.mu.Unlock()
+	out := make([]*family, 0, len(eng.families))
+	for _, f := range eng.families {
+		out = append(out, f)
+	}
+	return out
+}
+
+// denseBytes is what one float32 copy of a variant would take; 0 while its
+// basis was never read.
+func (eng *Engine) denseBytes(h *handle) int64 {
+	eng.mu.Lock()
+	f := eng.families[h.entry.Basis]
+	eng.mu.Unlock()
+	if f == nil {
+		return 0
+	}
+	head := 0
+	for _, p := range f.plan.Private {
+		n := 1
+		for _, d := range p.Shape {
+			if d < 0 {
+				d = h.entry.Classes
+			}
+			n *= d
+		}
+		head += n
+	}
+	return f.dense() + 4*int64(head)
+}
+
+// size estimates what a handle takes beside its tensors: itself, its strings,
+// its place in the catalogue's maps.
+func (h *handle) size() int64 {
+	e := &h.entry
+	return 2*int64(unsafe.Sizeof(*h)) + int64(len(e.Name)+len(e.Digest)+len(e.Family)+len(e.Basis)) + 24*int64(e.Classes)
+}
+
+// Counters count what happened since the engine opened.
+func (eng *Engine) Counters() Counters {
+	c := eng.cache.stats()
+	return Counters{Requests: eng.requests.Load(), Failures: eng.failures.Load(),
+		Hits: c.hits, Misses: c.misses, Rebuilds: c.rebuilds, Evictions: c.evictions,
+		Waiting: eng.waiting.Load() + int64(c.waiters), Running: eng.running.Load()}
+}
+
+// residentSetSize is the process's, as the operating system measures it; 0
+// where it does not tell.
+func residentSetSize() int64 {
+	p, err := process.NewProcess(int32(os.Getpid()))
+	if err != nil {
+		return 0
+	}
+	m, err := p.MemoryInfo()
+	if err != nil {
+		return 0
+	}
+	return int64(m.RSS)
+}

@@ -1,0 +1,119 @@
+package runtime
+
+import (
+	"fmt"
+	"sync"
+
+	"eigenserve/models/nn"
+	"eigenserve/runtime/kernel"
+	"eigenserve/store"
+	"eigenserve/store/code"
+	"eigenserve/store/subspace"
+	"eigenserve/store/tensorfile"
+)
+
+// rebuild fills a slab with a variant's weights: one decoding of its stream, and
+// for each layer one pass from mean, directions and core to packed weights.
+func (f *family) rebuild(v *store.Variant, slab []float32) (*nn.Weights, error) {
+	w := f.plan.Bind(slab)
+	s := rebuildScratch.Get().(*scratch)
+	defer rebuildScratch.Put(s)
+	err := subspace.Visit(f.basis, v, func(i int, core *code.Sparse) error {
+		l := &f.layers[i]
+		kernel.Rebuild(w.Layers[i].Panels, w.Layers[i].Bias, l, s.core(core, v.Step), s.floats(kernel.RebuildScratch(l)))
+		return f.putExact(i, &w.Layers[i], v)
+	}, func(i int, q []int32) error {
+		b := &f.basis.Vectors[i]
+		for k := range q {
+			w.Vectors[i][k] = b.Mean[k] + b.Scale[k]*float32(float64(q[k])*v.Step)
+		}
+		if t, ok := v.Exact[b.Name]; ok {
+			return t.Float32(w.Vectors[i])
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &w, f.plan.BindPrivate(&w, private(v))
+}
+
+// private reads a variant's private tensors for the plan.
+func private(v *store.Variant) func(name string) ([]float32, []int, error) {
+	return func(name string) ([]float32, []int, error) {
+		t, ok := v.Private[name]
+		if !ok {
+			return nil, nil, fmt.Errorf("%w: private tensor %q is missing", store.ErrFormat, name)
+		}
+		values := make([]float32, t.Len())
+		return values, t.Shape, t.Float32(values)
+	}
+}
+
+// headBytes is what BindPrivate will take, so that it can be charged before.
+func headBytes(v *store.Variant) int64 {
+	n := 0
+	for _, t := range v.Private {
+		if len(t.Shape) == 2 {
+			n += 4 * kernel.PackedLen(t.Shape[0], t.Shape[1])
+		} else {
+			n += 4 * t.Len()
+		}
+	}
+	return int64(n)
+}
+
+// putExact lays the exact tensors of one layer over what was rebuilt.
+func (f *family) putExact(i int, d *nn.Dense, v *store.Variant) error {
+	if len(v.Exact) == 0 {
+		return nil
+	}
+	l := f.plan.Layers[i]
+	rows, n := l.Shape[0], d.K
+	dense := make([]float32, d.N*n)
+	kernel.Unpack(dense, n, d.Panels, d.N, n)
+	put := func(t tensorfile.Tensor, ok bool, dst []float32) error {
+		if !ok {
+			return nil
+		}
+		return t.Float32(dst)
+	}
+	for k, part := range l.Parts {
+		weight, hasWeight := v.Exact[part+".weight"]
+		if err := put(weight, hasWeight, dense[k*rows*n:(k+1)*rows*n]); err != nil {
+			return err
+		}
+		if l.Bias {
+			bias, hasBias := v.Exact[part+".bias"]
+			if err := put(bias, hasBias, d.Bias[k*rows:(k+1)*rows]); err != nil {
+				return err
+			}
+		}
+	}
+	kernel.Pack(d.Panels, dense, n, d.N, n)
+	return nil
+}
+
+// scratch is the memory of one rebuild, used again by the next.
+type scratch struct {
+	values []float32
+	work   []float32
+}
+
+var rebuildScratch = sync.Pool{New: func() any { return new(scratch) }}
+
+// core gives the decoded core times the step.
+func (s *scratch) core(c *code.Sparse, step float64) *kernel.Core {
+	s.values = s.values[:0]
+	for _, q := range c.Q {
+		s.values = append(s.values, float32(float64(q)*step))
+	}
+	return &kernel.Core{Rights: c.Rights, Starts: c.Starts, Lefts: c.Lefts, Values: s.values}
+}
+
+func (s *scratch) floats(n int) []float32 {
+	if cap(s.work) < n {
+		s.work = make([]float32, n)
+	}
+	return s.work[:n]
+}
