@@ -30,6 +30,13 @@ func BenchmarkMatMul(b *testing.B) {
 			}
 			gflops(b, 2*float64(m)*float64(n)*float64(k))
 		})
+		half := WeightsBF16{N: n, K: k, Panels: make([]uint16, PackedLenBF16(n, k))}
+		eachISA(b, fmt.Sprintf("op=matmulbf16/m=%d/n=%d/k=%d", m, n, k), func(b *testing.B) {
+			for b.Loop() {
+				MatMulBF16(dst, n, x, k, m, half, Epilogue{})
+			}
+			gflops(b, 2*float64(m)*float64(n)*float64(k))
+		})
 	}
 }
 
@@ -42,6 +49,7 @@ func BenchmarkPeak(b *testing.B) {
 		eachISA(b, fmt.Sprintf("op=peak/threads=%d", threads), func(b *testing.B) {
 			for b.Loop() {
 				b.ReportMetric(MeasureFMA(threads, 100*time.Millisecond), "GFLOP/s")
+				b.ReportMetric(MeasureBF16(threads, 100*time.Millisecond), "bf16-GFLOP/s")
 				b.ReportMetric(MeasureRead(threads, 256<<20, 100*time.Millisecond), "read-GB/s")
 				b.ReportMetric(MeasureCopy(threads, 256<<20, 100*time.Millisecond), "copy-GB/s")
 			}

@@ -13,12 +13,13 @@ import (
 type level uint8
 
 const (
-	generic level = iota
-	avx2          // AVX2, FMA and F16C
-	avx512        // AVX-512 F, BW, DQ and VL
+	generic    level = iota
+	avx2             // AVX2, FMA and F16C
+	avx512           // AVX-512 F, BW, DQ and VL
+	avx512bf16       // and BF16 products
 )
 
-var levelNames = []string{"generic", "avx2", "avx512"}
+var levelNames = []string{"generic", "avx2", "avx512", "avx512bf16"}
 
 // isaVariable names the environment variable that forces an instruction set.
 const isaVariable = "EIGENSERVE_ISA"

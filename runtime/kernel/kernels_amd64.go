@@ -18,6 +18,9 @@ func detect() []level {
 	found = append(found, avx2)
 	if x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL {
 		found = append(found, avx512)
+		if x.HasAVX512BF16 {
+			found = append(found, avx512bf16)
+		}
 	}
 	return found
 }
@@ -183,5 +186,21 @@ func readAll(x []float32) {
 		readAVX2(&x[0], len(x))
 	} else {
 		readGeneric(x)
+	}
+}
+
+// splitPairs turns a panel's part, (k/2, 32, 2) in BF16, into (k, 32) in
+// float32.
+func splitPairs(dst []float32, pairs []uint16) {
+	if len(pairs) == 0 {
+		return
+	}
+	_ = dst[len(pairs)-1]
+	if isa >= avx512 {
+		splitPairsAVX512(&dst[0], &pairs[0], len(pairs)/(2*Panel))
+	} else if isa >= avx2 {
+		splitPairsAVX2(&dst[0], &pairs[0], len(pairs)/(2*Panel))
+	} else {
+		splitPairsGeneric(dst, pairs)
 	}
 }

@@ -33,3 +33,15 @@ func combine(dst *[Panel]float32, left []uint16, lefts []int32, values []float32
 func fmaRounds(rounds int) float64 { return fmaRoundsGeneric(rounds) }
 
 func readAll(x []float32) { readGeneric(x) }
+
+func multipliesBF16() bool { return false }
+
+func tileRowsBF16() int { return genericTileRows }
+
+func tileBF16([]float32, int, []uint16, int, []uint16, int, bool) {
+	panic("kernel: no BF16 products here")
+}
+
+func splitPairs(dst []float32, pairs []uint16) { splitPairsGeneric(dst, pairs) }
+
+func bf16Rounds(int) float64 { return 0 }

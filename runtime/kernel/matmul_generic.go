@@ -1,7 +1,7 @@
 package kernel
 
 // maxTileRows is the tallest tile of any instruction set.
-const maxTileRows = 12
+const maxTileRows = 32
 
 // genericTileRows is how many rows the generic tile shares a panel's part
 // among while it is in the first-level cache.

@@ -13,6 +13,16 @@ func MeasureFMA(threads int, d time.Duration) float64 {
 	return 1e-9 * measure(threads, d, func(int) float64 { return fmaRounds(rounds) })
 }
 
+// MeasureBF16 is MeasureFMA for products of BF16, and 0 where the processor, or
+// the instruction set in force, has none.
+func MeasureBF16(threads int, d time.Duration) float64 {
+	if !multipliesBF16() {
+		return 0
+	}
+	const rounds = 2000
+	return 1e-9 * measure(threads, d, func(int) float64 { return bf16Rounds(rounds) })
+}
+
 // MeasureRead reads memory on so many threads, each a share of a buffer of the
 // given size over and over, and returns GB/s in all.
 func MeasureRead(threads, bytes int, d time.Duration) float64 {

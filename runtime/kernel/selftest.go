@@ -14,6 +14,7 @@ func selfTest() error {
 	}{
 		{"tile", tileAgrees}, {"finish", finishAgrees}, {"layernorm", layerNormAgrees}, {"softmax", softmaxAgrees},
 		{"half", halfAgrees}, {"combine", combineAgrees}, {"add", addAgrees},
+		{"pairs", pairsAgree}, {"tile in bf16", tileBF16Agrees},
 	} {
 		if !c.check() {
 			return fmt.Errorf("kernel: %s differs from the generic one", c.op)
@@ -123,4 +124,38 @@ func addAgrees() bool {
 	add(got, x)
 	addGeneric(want, x)
 	return agree(got, want)
+}
+
+func pairsAgree() bool {
+	pairs := make([]uint16, 32*Panel)
+	toHalfGeneric(pairs, ramp(len(pairs)), BF16)
+	got, want := make([]float32, len(pairs)), make([]float32, len(pairs))
+	splitPairs(got, pairs)
+	splitPairsGeneric(want, pairs)
+	return agree(got, want)
+}
+
+// tileBF16Agrees compares with the float32 tile of the same numbers.
+func tileBF16Agrees() bool {
+	if !multipliesBF16() {
+		return true
+	}
+	const k, ldx, ldc = 32, 34, Panel + 2
+	x, pairs := make([]uint16, maxTileRows*ldx), make([]uint16, k*Panel)
+	toHalfGeneric(x, ramp(len(x)), BF16)
+	toHalfGeneric(pairs, ramp(len(pairs)), BF16)
+	wide, panel := make([]float32, len(x)), make([]float32, len(pairs))
+	fromHalfGeneric(wide, x, BF16)
+	splitPairsGeneric(panel, pairs)
+	for rows := 1; rows <= tileRowsBF16(); rows++ {
+		load := rows%2 == 0
+		got := ramp(rows * ldc)
+		want := clone(got)
+		tileBF16(got, ldc, x, ldx, pairs, rows, load)
+		tileGeneric(want, ldc, wide, ldx, panel, rows, k, load)
+		if !agree(got, want) {
+			return false
+		}
+	}
+	return true
 }

@@ -78,3 +78,18 @@ func readAVX2(x *float32, n int)
 
 // hasF16C asks CPUID for the half-precision conversions, which cpu does not tell.
 func hasF16C() bool
+
+// tileBF16AVX512 is the float32 tile with a pair of BF16 numbers in place of
+// each element: ldx and k count pairs.
+//
+//go:noescape
+func tileBF16AVX512(c *float32, ldc int, x *uint16, ldx int, panel *uint16, rows, k int, load bool)
+
+//go:noescape
+func splitPairsAVX512(dst *float32, pairs *uint16, n int)
+
+//go:noescape
+func splitPairsAVX2(dst *float32, pairs *uint16, n int)
+
+//go:noescape
+func dotBF16AVX512(rounds int)

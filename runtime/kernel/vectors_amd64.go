@@ -33,6 +33,7 @@ const (
 	cQuiet
 	cLowestBit
 	cBelowHalf
+	cUpperHalf
 	cGELU // and its other twelve coefficients
 	cEnd  = cGELU + 32*len(geluCoefficients)
 )
@@ -46,7 +47,7 @@ var window = [16]int32{-1, -1, -1, -1, -1, -1, -1, -1}
 
 func fillVectors() {
 	table := map[int]uint32{
-		cExpBias: 127, cMagnitude: 0x7fffffff, cQuiet: 0x400000, cLowestBit: 1, cBelowHalf: 0x7fff,
+		cExpBias: 127, cMagnitude: 0x7fffffff, cQuiet: 0x400000, cLowestBit: 1, cBelowHalf: 0x7fff, cUpperHalf: 0xffff0000,
 	}
 	for at, v := range map[int]float32{
 		cExpLow: expLow, cExpLowest: -105, cExpHigh: expHigh, cLog2e: log2e, cLn2High: ln2High, cLn2Low: ln2Low,

@@ -132,3 +132,26 @@ func add(a *asm) {
 	a.o("JNZ  %s", next)
 	a.ret()
 }
+
+// splitPairs: n times 32 pairs of BF16 become two rows of 32 float32s.
+func splitPairs(a *asm) {
+	a.function("func splitPairs(dst *float32, pairs *uint16, n int)", "splitPairs", 24)
+	a.o("MOVQ dst+0(FP), DI")
+	a.o("MOVQ pairs+8(FP), SI")
+	a.o("MOVQ n+16(FP), CX")
+	next := a.newLabel("next")
+	a.label(next)
+	pair, first, second := a.r(0), a.r(1), a.r(2)
+	for v := range 128 / a.bytes {
+		a.o("VMOVUPS %d(SI), %s", v*a.bytes, pair)
+		a.o("VPSLLD $16, %s, %s", pair, first)
+		a.and("cUpperHalf", pair, second)
+		a.o("VMOVUPS %s, %d(DI)", first, v*a.bytes)
+		a.o("VMOVUPS %s, %d(DI)", second, 128+v*a.bytes)
+	}
+	a.o("ADDQ $128, SI")
+	a.o("ADDQ $256, DI")
+	a.o("DECQ CX")
+	a.o("JNZ  %s", next)
+	a.ret()
+}

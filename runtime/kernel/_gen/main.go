@@ -29,7 +29,7 @@ func files() map[string][]byte {
 	all := map[string][]byte{}
 	for op, write := range map[string]func(*asm){
 		"tile": tile, "finish": finish, "layernorm": layerNorm, "softmax": softmax,
-		"half": half, "combine": combine, "add": add, "measure": measure,
+		"half": half, "combine": combine, "add": add, "pairs": splitPairs, "measure": measure,
 	} {
 		for _, v := range []isa{avx2, avx512} {
 			a := &asm{isa: v}
@@ -37,6 +37,9 @@ func files() map[string][]byte {
 			all[fmt.Sprintf("%s_%s_amd64.s", op, v.file)] = a.file()
 		}
 	}
+	a := &asm{isa: avx512}
+	tileBF16(a)
+	all["tile_avx512bf16_amd64.s"] = a.file()
 	return all
 }
 

@@ -7,6 +7,27 @@ import "fmt"
 // element of each of x's rows.
 func tile(a *asm) {
 	a.function("func tile(c *float32, ldc int, x *float32, ldx int, panel *float32, rows, k int, load bool)", "tile", 57)
+	tiles(a, func(w, x, sum int) {
+		a.o("VFMADD231PS %s, %s, %s", a.r(w), a.r(x), a.r(sum))
+	})
+}
+
+// tileBF16 is the same with pairs for elements: a step adds two products to
+// each sum.
+func tileBF16(a *asm) {
+	a.function("func tileBF16(c *float32, ldc int, x *uint16, ldx int, panel *uint16, rows, k int, load bool)", "tileBF16", 57)
+	tiles(a, func(w, x, sum int) { a.dotBF16(w, x, sum) })
+
+	const sums = 12
+	a.function("func dotBF16(rounds int), 12 products a round in registers alone", "dotBF16", 8)
+	a.rounds(sums, func(i int) { a.dotBF16(sums, sums+1, i) })
+}
+
+// A multiply adds the product of weights and x to the sum; all three are
+// register numbers.
+type multiply func(w, x, sum int)
+
+func tiles(a *asm, m multiply) {
 	a.o("MOVQ c+0(FP), DI")
 	a.o("MOVQ ldc+8(FP), R8")
 	a.o("SHLQ $2, R8")
@@ -31,7 +52,7 @@ func tile(a *asm) {
 	a.o("RET")
 	for _, r := range heights {
 		a.label(fmt.Sprintf("rows%d", r))
-		tileOf(a, r)
+		tileOf(a, r, m)
 	}
 }
 
@@ -43,7 +64,7 @@ type shape struct {
 
 func (s shape) sum(set, row, v int) int { return (set*s.rows+row)*s.vectors + v }
 
-func tileOf(a *asm, rows int) {
+func tileOf(a *asm, rows int, m multiply) {
 	s := shape{rows: rows, vectors: 128 / a.bytes, sets: 1}
 	passes := 1
 	if !a.wide() && rows > 3 {
@@ -56,7 +77,7 @@ func tileOf(a *asm, rows int) {
 		if pass < passes-1 {
 			saveTile(a)
 		}
-		tilePass(a, s)
+		tilePass(a, s, m)
 		if pass < passes-1 {
 			restoreTile(a, s)
 		}
@@ -91,7 +112,7 @@ func xElement(row, step int) string {
 	return fmt.Sprintf("%d(%s)%s", 4*step, base, []string{"", "(R9*1)", "(R9*2)"}[row%3])
 }
 
-func tilePass(a *asm, s shape) {
+func tilePass(a *asm, s shape, m multiply) {
 	for i := s.rows * s.vectors; i < s.sets*s.rows*s.vectors; i++ {
 		a.zero(a.r(i))
 	}
@@ -105,7 +126,7 @@ func tilePass(a *asm, s shape) {
 	a.label(loaded)
 	eachSum(a, s, func(sum, memory string) { a.o("VMOVUPS %s, %s", memory, sum) })
 	a.label(multiply)
-	steps(a, s)
+	steps(a, s, m)
 	foldSets(a, s)
 	eachSum(a, s, func(sum, memory string) { a.o("VMOVUPS %s, %s", sum, memory) })
 }
@@ -124,7 +145,7 @@ func eachSum(a *asm, s shape, visit func(sum, memory string)) {
 }
 
 // steps runs over k, sets steps at a time and then one by one.
-func steps(a *asm, s shape) {
+func steps(a *asm, s shape, m multiply) {
 	one, done := a.newLabel("one"), a.newLabel("done")
 	if s.sets > 1 {
 		many := a.newLabel("many")
@@ -132,7 +153,7 @@ func steps(a *asm, s shape) {
 		a.o("JLT  %s", one)
 		a.label(many)
 		for set := range s.sets {
-			step(a, s, set)
+			step(a, s, set, m)
 		}
 		advance(a, s, s.sets)
 		a.o("SUBQ $%d, CX", s.sets)
@@ -144,7 +165,7 @@ func steps(a *asm, s shape) {
 	a.o("TESTQ CX, CX")
 	a.o("JLE   %s", done)
 	a.label(one)
-	step(a, s, 0)
+	step(a, s, 0, m)
 	advance(a, s, 1)
 	a.o("DECQ CX")
 	a.o("JNZ  %s", one)
@@ -159,17 +180,17 @@ func advance(a *asm, s shape, steps int) {
 }
 
 // step multiplies one row of the panel, set steps on, by one element of each row.
-func step(a *asm, s shape, set int) {
+func step(a *asm, s shape, set int, m multiply) {
 	free := s.sets * s.rows * s.vectors
 	if s.rows*s.vectors+s.vectors < 16 || a.wide() {
-		element := a.r(free + s.vectors)
+		element := free + s.vectors
 		for v := range s.vectors {
 			a.o("VMOVUPS %d(BX), %s", 128*set+v*a.bytes, a.r(free+v))
 		}
 		for row := range s.rows {
-			a.o("VBROADCASTSS %s, %s", xElement(row, set), element)
+			a.o("VBROADCASTSS %s, %s", xElement(row, set), a.r(element))
 			for v := range s.vectors {
-				a.o("VFMADD231PS %s, %s, %s", a.r(free+v), element, a.r(s.sum(set, row, v)))
+				m(free+v, element, s.sum(set, row, v))
 			}
 		}
 		return
@@ -178,11 +199,11 @@ func step(a *asm, s shape, set int) {
 	for row := range s.rows {
 		a.o("VBROADCASTSS %s, %s", xElement(row, set), a.r(free+row))
 	}
-	passing := a.r(free + s.rows)
+	passing := free + s.rows
 	for v := range s.vectors {
-		a.o("VMOVUPS %d(BX), %s", 128*set+v*a.bytes, passing)
+		a.o("VMOVUPS %d(BX), %s", 128*set+v*a.bytes, a.r(passing))
 		for row := range s.rows {
-			a.o("VFMADD231PS %s, %s, %s", passing, a.r(free+row), a.r(s.sum(set, row, v)))
+			m(passing, free+row, s.sum(set, row, v))
 		}
 	}
 }

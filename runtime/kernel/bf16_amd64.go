@@ -1,0 +1,28 @@
+//go:build !purego
+
+package kernel
+
+// multipliesBF16 reports whether tileBF16 runs on the current level; elsewhere
+// BF16 products are float32 ones of rounded factors.
+func multipliesBF16() bool { return isa >= avx512bf16 }
+
+func tileRowsBF16() int { return 12 }
+
+// tileBF16 computes c (rows, 32) = [c +] x (rows, k) · pairs (k/2, 32, 2) for
+// the k that pairs holds, a multiple of 32; ldx in elements.
+func tileBF16(c []float32, ldc int, x []uint16, ldx int, pairs []uint16, rows int, load bool) {
+	k := len(pairs) / Panel
+	if k == 0 {
+		tileGeneric(c, ldc, nil, 0, nil, rows, 0, load)
+		return
+	}
+	_, _ = c[(rows-1)*ldc+Panel-1], x[(rows-1)*ldx+k-1]
+	tileBF16AVX512(&c[0], ldc, &x[0], ldx/2, &pairs[0], rows, k/2, load)
+}
+
+// bf16Rounds does BF16 products and returns how many operations they were.
+func bf16Rounds(rounds int) float64 {
+	const sums, products = 12, 32
+	dotBF16AVX512(rounds)
+	return float64(rounds) * sums * products * 2
+}
