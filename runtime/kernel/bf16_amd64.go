@@ -6,7 +6,12 @@ package kernel
 // BF16 products are float32 ones of rounded factors.
 func multipliesBF16() bool { return isa >= avx512bf16 }
 
-func tileRowsBF16() int { return 12 }
+func tileRowsBF16() int {
+	if isa >= amx {
+		return 32
+	}
+	return 12
+}
 
 // tileBF16 computes c (rows, 32) = [c +] x (rows, k) · pairs (k/2, 32, 2) for
 // the k that pairs holds, a multiple of 32; ldx in elements.
@@ -17,12 +22,38 @@ func tileBF16(c []float32, ldc int, x []uint16, ldx int, pairs []uint16, rows in
 		return
 	}
 	_, _ = c[(rows-1)*ldc+Panel-1], x[(rows-1)*ldx+k-1]
-	tileBF16AVX512(&c[0], ldc, &x[0], ldx/2, &pairs[0], rows, k/2, load)
+	if isa >= amx {
+		tileAMX(&c[0], ldc, &x[0], ldx, &pairs[0], rows, k/32, load, &tileConfigs[rows])
+	} else {
+		tileBF16AVX512(&c[0], ldc, &x[0], ldx/2, &pairs[0], rows, k/2, load)
+	}
 }
 
 // bf16Rounds does BF16 products and returns how many operations they were.
 func bf16Rounds(rounds int) float64 {
+	if isa >= amx {
+		const tiles, products = 4, 16 * 16 * 32
+		dotAMX(rounds, &tileConfigs[32])
+		return float64(rounds) * tiles * products * 2
+	}
 	const sums, products = 12, 32
 	dotBF16AVX512(rounds)
 	return float64(rounds) * sums * products * 2
+}
+
+// tileConfigs are what AMX's tiles are set up with for so many rows.
+var tileConfigs = makeTileConfigs()
+
+func makeTileConfigs() (configs [33][64]byte) {
+	for rows := 1; rows <= 32; rows++ {
+		upper, lower := min(rows, 16), max(rows-16, 0)
+		c := &configs[rows]
+		c[0] = 1 // the palette
+		for tile, height := range [8]int{upper, upper, lower, lower, upper, lower, 16, 16} {
+			if height > 0 {
+				c[16+2*tile], c[48+tile] = 64, byte(height) // bytes a row, rows
+			}
+		}
+	}
+	return configs
 }

@@ -17,9 +17,10 @@ const (
 	avx2             // AVX2, FMA and F16C
 	avx512           // AVX-512 F, BW, DQ and VL
 	avx512bf16       // and BF16 products
+	amx              // and tiles of BF16
 )
 
-var levelNames = []string{"generic", "avx2", "avx512", "avx512bf16"}
+var levelNames = []string{"generic", "avx2", "avx512", "avx512bf16", "amx"}
 
 // isaVariable names the environment variable that forces an instruction set.
 const isaVariable = "EIGENSERVE_ISA"

@@ -20,6 +20,9 @@ func detect() []level {
 		found = append(found, avx512)
 		if x.HasAVX512BF16 {
 			found = append(found, avx512bf16)
+			if x.HasAMXTile && x.HasAMXBF16 && permitTiles() {
+				found = append(found, amx)
+			}
 		}
 	}
 	return found

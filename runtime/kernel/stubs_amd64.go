@@ -93,3 +93,9 @@ func splitPairsAVX2(dst *float32, pairs *uint16, n int)
 
 //go:noescape
 func dotBF16AVX512(rounds int)
+
+//go:noescape
+func tileAMX(c *float32, ldc int, x *uint16, ldx int, panel *uint16, rows, blocks int, load bool, config *[64]byte)
+
+//go:noescape
+func dotAMX(rounds int, config *[64]byte)

@@ -40,6 +40,10 @@ func files() map[string][]byte {
 	a := &asm{isa: avx512}
 	tileBF16(a)
 	all["tile_avx512bf16_amd64.s"] = a.file()
+	a = &asm{isa: isa{suffix: "AMX"}}
+	tileAMX(a)
+	dotAMX(a)
+	all["tile_amx_amd64.s"] = a.file()
 	return all
 }
 
