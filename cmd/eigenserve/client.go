@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"eigenserve/runtime"
+)
+
+// client speaks to a running server.
+type client struct {
+	base string
+	http *http.Client
+}
+
+func newClient(server string) (*client, error) {
+	if !strings.Contains(server, "://") {
+		server = "http://" + server
+	}
+	u, err := url.Parse(server)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, usagef("--server %q: give an address such as http://127.0.0.1:8080", server)
+	}
+	return &client{base: strings.TrimRight(u.String(), "/"), http: &http.Client{}}, nil
+}
+
+// call sends a request and decodes the JSON answer into out, or turns the
+// server's {"error"} into an error.
+func (c *client) call(ctx context.Context, method, path, contentType string, body io.Reader, out any) (status int, err error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return 0, err
+	}
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return 0, fmt.Errorf("no answer from %s (%v): is the server running?", c.base, err)
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(res.Body, 256<<20))
+	if err != nil {
+		return res.StatusCode, fmt.Errorf("answer of %s: %w", c.base, err)
+	}
+	if res.StatusCode >= 300 {
+		var e struct{ Error string }
+		if json.Unmarshal(raw, &e) != nil || e.Error == "" {
+			e.Error = res.Status
+		}
+		return res.StatusCode, fmt.Errorf("%s: %s", c.base, e.Error)
+	}
+	if out == nil {
+		return res.StatusCode, nil
+	}
+	if err := json.Unmarshal(raw, out); err != nil {
+		return res.StatusCode, fmt.Errorf("%s does not answer as eigenserve does: %w", c.base, err)
+	}
+	return res.StatusCode, nil
+}
+
+// variants lists everything, page by page.
+func (c *client) variants(ctx context.Context) ([]runtime.VariantInfo, error) {
+	all, after := []runtime.VariantInfo{}, ""
+	for {
+		var page struct {
+			Models []runtime.VariantInfo `json:"models"`
+			Next   string                `json:"next"`
+		}
+		if _, err := c.call(ctx, http.MethodGet, "/v1/models?limit=1000&after="+url.QueryEscape(after), "", nil, &page); err != nil {
+			return nil, err
+		}
+		all = append(all, page.Models...)
+		if page.Next == "" {
+			return all, nil
+		}
+		after = page.Next
+	}
+}
+
+func (c *client) variant(ctx context.Context, name string) (d runtime.VariantDetail, err error) {
+	_, err = c.call(ctx, http.MethodGet, "/v1/models/"+url.PathEscape(name), "", nil, &d)
+	return d, err
+}
+
+func (c *client) remove(ctx context.Context, name string) error {
+	_, err := c.call(ctx, http.MethodDelete, "/v1/models/"+url.PathEscape(name), "", nil, nil)
+	return err
+}
+
+// addCheckpoint uploads a checkpoint's folder, streaming its tensors.
+func (c *client) addCheckpoint(ctx context.Context, family, name, dir string) (info runtime.VariantInfo, replaced bool, err error) {
+	body, w := io.Pipe()
+	form := multipart.NewWriter(w)
+	go func() { w.CloseWithError(writeForm(form, dir)) }()
+	defer body.Close()
+	status, err := c.call(ctx, http.MethodPost, "/v1/families/"+url.PathEscape(family)+"/models/"+url.PathEscape(name),
+		form.FormDataContentType(), body, &info)
+	return info, status == http.StatusOK, err
+}
+
+func writeForm(form *multipart.Writer, dir string) error {
+	for _, part := range []struct{ field, file string }{
+		{"config", "config.json"}, {"preprocessor", "preprocessor_config.json"}, {"model", "model.safetensors"},
+	} {
+		f, err := os.Open(filepath.Join(dir, part.file))
+		if os.IsNotExist(err) && part.field == "preprocessor" {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		p, err := form.CreateFormFile(part.field, part.file)
+		if err != nil {
+			return err
+		}
+		if _, err := io.Copy(p, f); err != nil {
+			return err
+		}
+	}
+	return form.Close()
+}
+
+// putVariant uploads a variant's file.
+func (c *client) putVariant(ctx context.Context, name string, file []byte) (info runtime.VariantInfo, replaced bool, err error) {
+	status, err := c.call(ctx, http.MethodPut, "/v1/models/"+url.PathEscape(name), "application/octet-stream", bytes.NewReader(file), &info)
+	return info, status == http.StatusOK, err
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"eigenserve/runtime"
+	"eigenserve/store"
+	"eigenserve/store/zoo"
+)
+
+func (m *Main) demo() *cobra.Command {
+	var f serveFlags
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Serve the embedded models from a temporary store",
+		Long: `Demo serves 200 small Vision Transformers that come with the program, each of
+which reads one alphabet, and prints what to try. The store is temporary: what
+you add is gone when the demo ends.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o, err := f.options()
+			if err != nil {
+				return err
+			}
+			dir, err := os.MkdirTemp("", "eigenserve-demo-")
+			if err != nil {
+				return err
+			}
+			defer os.RemoveAll(dir)
+			return m.runDemo(cmd, dir, f, o)
+		},
+	}
+	f.add(cmd)
+	return cmd
+}
+
+func (m *Main) runDemo(cmd *cobra.Command, dir string, f serveFlags, o runtime.Options) error {
+	s, err := store.Create(filepath.Join(dir, "store"))
+	if err != nil {
+		return err
+	}
+	family, err := zoo.Install(s)
+	if err != nil {
+		return err
+	}
+	if f.samples, err = zoo.Samples(); err != nil {
+		return err
+	}
+	try, err := pickTrial(s, f.samples, dir)
+	if err != nil {
+		return err
+	}
+	return m.listen(cmd.Context(), s, f, o, func(addr string, eng *runtime.Engine) { m.invite(addr, family, try, eng) })
+}
+
+// trial is what the demo's lines try: a variant, an image for it, and the
+// variant's own file, as somebody else would have it.
+type trial struct{ name, image, file string }
+
+// pickTrial takes the first sample and lays it beside the store, where curl
+// finds it.
+func pickTrial(s *store.Store, samples fs.FS, dir string) (trial, error) {
+	images, err := fs.Glob(samples, "*/*.png")
+	if err != nil || len(images) == 0 {
+		return trial{}, fmt.Errorf("the embedded family has no samples: %w", errors.Join(err, fs.ErrNotExist))
+	}
+	t := trial{name: path.Dir(images[0]), image: filepath.Join(dir, "sample.png")}
+	raw, err := fs.ReadFile(samples, images[0])
+	if err != nil {
+		return trial{}, err
+	}
+	if err := os.WriteFile(t.image, raw, 0o644); err != nil {
+		return trial{}, err
+	}
+	e, err := s.Entry(t.name)
+	if err != nil {
+		return trial{}, err
+	}
+	t.file = filepath.Join(s.Dir(), "blobs", e.Digest+".safetensors")
+	return t, nil
+}
+
+// invite prints one line for each thing to try.
+func (m *Main) invite(addr, family string, t trial, eng *runtime.Engine) {
+	l := eng.Ledger()
+	base := "http://" + addr
+	fmt.Fprintf(m.Stdout, "\n%d models of one family in %s; dense float32 copies would take %s.\n\n", l.Variants, size(l.Total), size(l.Dense))
+	fmt.Fprintf(m.Stdout, "  The page      %s/\n\n", base)
+	for _, line := range [][2]string{
+		{"List", fmt.Sprintf("curl -s '%s/v1/models?limit=3'", base)},
+		{"One model", fmt.Sprintf("curl -s %s/v1/models/%s", base, t.name)},
+		{"Classify", fmt.Sprintf("curl -s --data-binary @%s %s/v1/models/%s/classify", t.image, base, t.name)},
+		{"Hot-add", fmt.Sprintf("curl -s -X PUT --data-binary @%s %s/v1/models/my-copy", t.file, base)},
+		{"Ask it", fmt.Sprintf("curl -s --data-binary @%s %s/v1/models/my-copy/classify", t.image, base)},
+		{"Remove it", fmt.Sprintf("curl -s -X DELETE %s/v1/models/my-copy", base)},
+		{"The family", fmt.Sprintf("curl -s %s/v1/families/%s", base, family)},
+		{"Memory", fmt.Sprintf("curl -s %s/v1/memory", base)},
+		{"Metrics", fmt.Sprintf("curl -s %s/metrics", base)},
+	} {
+		fmt.Fprintf(m.Stdout, "  %-12s  %s\n", line[0], line[1])
+	}
+	fmt.Fprint(m.Stdout, "\nCtrl-C ends it.\n")
+}

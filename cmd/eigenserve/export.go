@@ -1,0 +1,36 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func (m *Main) export() *cobra.Command {
+	var dir, model, out string
+	cmd := &cobra.Command{
+		Use:     "export --store DIR --model NAME --out DIR",
+		Short:   "Rebuild a full checkpoint that other tools load",
+		Example: "  eigenserve export --store ./store --model sans-lepcha --out ./sans-lepcha",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if model == "" || out == "" {
+				return usagef("--model NAME and --out DIR are needed")
+			}
+			eng, err := openEngine(dir)
+			if err != nil {
+				return err
+			}
+			defer eng.Close()
+			if err := eng.Export(model, out); err != nil {
+				return err
+			}
+			fmt.Fprintf(m.Stdout, "exported %s to %s\n", model, out)
+			return nil
+		},
+	}
+	storeFlag(cmd, &dir)
+	cmd.Flags().StringVar(&model, "model", "", "name of the model")
+	cmd.Flags().StringVar(&out, "out", "", "folder to write: a new or an empty one")
+	return cmd
+}

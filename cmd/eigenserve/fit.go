@@ -1,0 +1,114 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"eigenserve/runtime"
+	"eigenserve/store"
+	"eigenserve/store/checkpoint"
+)
+
+func (m *Main) fit() *cobra.Command {
+	var dir, family, dtype string
+	var o runtime.FitOptions
+	cmd := &cobra.Command{
+		Use:   "fit --store DIR --family NAME CHECKPOINT…",
+		Short: "Learn a family's basis from checkpoints and store them as variants",
+		Long: `Fit learns the basis of a family from checkpoints (folders as Hugging Face saves
+them), and stores each as a variant named by its folder. The store is made if it
+is not there. A family of that name gets a new basis; variants on the old one
+are served on.`,
+		Example: "  eigenserve fit --store ./store --family glyphs checkpoints/*",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if dir == "" || family == "" {
+				return usagef("--store DIR and --family NAME are needed")
+			}
+			if o.Rank < 0 || !(o.Step > 0) {
+				return usagef("--rank must not be negative and --step must be positive")
+			}
+			types := map[string]string{"auto": "", "f16": "F16", "bf16": "BF16"}
+			mean, ok := types[dtype]
+			if !ok {
+				return usagef("--basis-dtype %q: use auto, f16 or bf16", dtype)
+			}
+			o.MeanType = mean
+			if err := store.CheckName(family); err != nil {
+				return usagef("--family: %w", err)
+			}
+			return m.runFit(cmd, dir, family, args, o)
+		},
+	}
+	storeFlag(cmd, &dir)
+	cmd.Flags().StringVar(&family, "family", "", "name of the family")
+	cmd.Flags().IntVar(&o.Rank, "rank", 0, "most directions a side of each layer (default: all)")
+	cmd.Flags().Float64Var(&o.Step, "step", runtime.DefaultStep, "quantisation step, in root-mean-square coefficients: larger is smaller and coarser")
+	cmd.Flags().StringVar(&dtype, "basis-dtype", "auto", "type of the stored means: auto (f16), f16 or bf16")
+	return cmd
+}
+
+func (m *Main) runFit(cmd *cobra.Command, dir, family string, args []string, o runtime.FitOptions) error {
+	checkpoints, err := openCheckpoints(args)
+	if err != nil {
+		return err
+	}
+	defer closeAll(checkpoints)
+	s, err := store.Create(dir)
+	if err != nil {
+		return err
+	}
+	p := newProgress(m.Stderr)
+	var infos []runtime.VariantInfo
+	o.Progress = p.show
+	o.OnVariant = func(v runtime.VariantInfo) { infos = append(infos, v) }
+	err = runtime.Fit(cmd.Context(), s, family, checkpoints, o)
+	p.end()
+	if err != nil {
+		return err
+	}
+	return m.fitSummary(s, family, infos)
+}
+
+// fitSummary prints what came out: a row for each variant, then the totals.
+func (m *Main) fitSummary(s *store.Store, family string, infos []runtime.VariantInfo) error {
+	rows := [][]string{{"NAME", "CLASSES", "SOURCE", "STORED", "SHARE", "ENERGY"}}
+	var stored, source int64
+	for _, v := range infos {
+		rows = append(rows, []string{v.Name, strconv.Itoa(v.Classes), size(v.SourceBytes), size(v.Bytes),
+			percent(float64(v.Bytes) / float64(v.SourceBytes)), percent(v.Energy)})
+		stored, source = stored+v.Bytes, source+v.SourceBytes
+	}
+	if err := table(m.Stdout, rows); err != nil {
+		return err
+	}
+	f, err := s.Family(family)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(m.Stdout, "\nFamily %s: %d checkpoints of %s became a basis of %s and variants of %s: %.1f times less.\n",
+		family, len(infos), size(source), size(f.Bytes), size(stored), float64(source)/float64(stored+f.Bytes))
+	return err
+}
+
+// openCheckpoints opens all of them, or none.
+func openCheckpoints(dirs []string) ([]*checkpoint.Checkpoint, error) {
+	var out []*checkpoint.Checkpoint
+	for _, dir := range dirs {
+		c, err := checkpoint.Open(dir)
+		if err != nil {
+			closeAll(out)
+			return nil, err
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+func closeAll(checkpoints []*checkpoint.Checkpoint) {
+	for _, c := range checkpoints {
+		c.Close()
+	}
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// mayImport says which of our packages each of ours may import: a prefix ending
+// in "/..." covers a tree. A package without a row may import none, so a new one
+// needs a row here and a thought.
+var mayImport = map[string][]string{
+	"runtime/kernel":      {},
+	"store":               {"store/tensorfile"},
+	"store/tensorfile":    {},
+	"store/checkpoint":    {"store/tensorfile"},
+	"store/code":          {},
+	"store/subspace":      {"store", "store/code", "store/tensorfile", "runtime/kernel"},
+	"store/zoo":           {"store"},
+	"store/zoo/_gen/pack": {"store", "store/tensorfile"},
+	"models/pixel":        {},
+	"models/nn":           {"runtime/kernel"},
+	"models/vit":          {"models/nn", "models/pixel"},
+	"models":              {"models/..."},
+	"runtime":             {"models/...", "store/...", "runtime/kernel"},
+	"server":              {"runtime", "server/web"},
+	"server/web":          {},
+	"cmd/eigenserve":      {"..."},
+}
+
+// fences say where outside packages may be imported.
+var fences = map[string][]string{
+	"github.com/gofiber/":             {"server"},
+	"github.com/valyala/fasthttp":     {"server"},
+	"github.com/hashicorp/golang-lru": {"runtime"},
+	"github.com/nlpodyssey/":          {"store/..."},
+	"github.com/spf13/":               {"cmd/..."},
+	"github.com/prometheus/":          {"server"},
+	"gonum.org/":                      {"store/subspace", "runtime/kernel"},
+	"github.com/edsrzf/mmap-go":       {"store/tensorfile", "runtime"},
+}
+
+const root = "../.."
+
+// TestImports holds the layout's import rules in all Go files but tests, which
+// may look across the borders.
+func TestImports(t *testing.T) {
+	seen := 0
+	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (strings.HasPrefix(d.Name(), ".") && file != root || d.Name() == "testdata") {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+			return nil
+		}
+		seen++
+		return checkFile(t, file)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen < 50 {
+		t.Errorf("only %d files were looked at: is the test still where it was?", seen)
+	}
+}
+
+func checkFile(t *testing.T, file string) error {
+	rel, err := filepath.Rel(root, file)
+	if err != nil {
+		return err
+	}
+	pkg := path.Dir(filepath.ToSlash(rel))
+	source, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, source, parser.ImportsOnly)
+	if err != nil {
+		return err
+	}
+	for _, spec := range parsed.Imports {
+		name, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			return err
+		}
+		if ours, ok := strings.CutPrefix(name, "eigenserve/"); ok && !allowed(mayImport[pkg], ours) {
+			t.Errorf("%s: package %s may not import %s", rel, pkg, name)
+		}
+		for prefix, where := range fences {
+			if strings.HasPrefix(name, prefix) && !allowed(where, pkg) {
+				t.Errorf("%s: %s is fenced to %v", rel, name, where)
+			}
+		}
+		if name == "runtime" && (spec.Name == nil || spec.Name.Name != "goruntime") {
+			t.Errorf("%s: import Go's runtime as goruntime: ours has its name", rel)
+		}
+		if name == "eigenserve/runtime" && spec.Name != nil {
+			t.Errorf("%s: our runtime is never renamed", rel)
+		}
+	}
+	return nil
+}
+
+func allowed(rules []string, pkg string) bool {
+	for _, rule := range rules {
+		tree, isTree := strings.CutSuffix(rule, "...")
+		if pkg == rule || isTree && (strings.HasPrefix(pkg, tree) || pkg == strings.TrimSuffix(tree, "/")) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestTopLevel holds the top level to what the layout names.
+func TestTopLevel(t *testing.T) {
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := "cmd runtime store server models go.mod go.sum README.md LICENSE "
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") && !strings.Contains(known, e.Name()+" ") {
+			t.Errorf("the top level holds %s", e.Name())
+		}
+	}
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sort"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"eigenserve/store"
+	"eigenserve/store/tensorfile"
+)
+
+func (m *Main) inspect() *cobra.Command {
+	var dir, family string
+	cmd := &cobra.Command{
+		Use:   "inspect FILE | inspect --store DIR --family NAME",
+		Short: "Show what is in a basis or a variant: tensors, ranks, spectrum",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 1 && family == "":
+				return inspectFile(m.Stdout, args[0])
+			case len(args) == 0 && family != "":
+				s, err := openStore(dir)
+				if err != nil {
+					return err
+				}
+				f, err := s.Family(family)
+				if err != nil {
+					return err
+				}
+				b, err := s.OpenBasis(f.Basis)
+				if err != nil {
+					return err
+				}
+				defer b.Close()
+				return inspectBasis(m.Stdout, b)
+			}
+			return usagef("give a FILE, or --store DIR and --family NAME")
+		},
+	}
+	storeFlag(cmd, &dir)
+	cmd.Flags().StringVar(&family, "family", "", "name of a family of the store")
+	return cmd
+}
+
+func inspectFile(w io.Writer, path string) error {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	f, err := tensorfile.Parse(raw)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if b, err := store.DecodeBasis(f); err == nil {
+		b.Digest = store.Digest(raw)
+		return inspectBasis(w, b)
+	}
+	v, err := store.DecodeVariant(f)
+	if errors.Is(err, store.ErrFormat) && !strings.HasPrefix(f.Metadata["format"], "eigenserve.") {
+		return inspectTensors(w, f)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	v.Digest = store.Digest(raw)
+	return inspectVariant(w, v, f)
+}
+
+// inspectBasis prints a row for each layer: its size, its directions, and how
+// many of them hold 50, 90 and 99% of the fitted deltas' energy.
+func inspectBasis(w io.Writer, b *store.Basis) error {
+	fmt.Fprintf(w, "basis %s\nfamily %s, fitted on %d checkpoints, metric %s, root-mean-square coefficient %.3g\n\n",
+		b.Digest, b.Family, len(b.Sources), b.Metric, b.RMS)
+	rows := [][]string{{"LAYER", "SIZE", "LEFT", "RIGHT", "LEFT 50/90/99%", "RIGHT 50/90/99%", "MEAN"}}
+	for i := range b.Layers {
+		l := &b.Layers[i]
+		p, q := l.Directions()
+		rows = append(rows, []string{l.Name, fmt.Sprintf("%d×%d", l.Rows(), l.Width()), fmt.Sprint(p), fmt.Sprint(q),
+			spread(l.Spectrum.Left, l.Spectrum.Energy), spread(l.Spectrum.Right, l.Spectrum.Energy), l.Mean.DType})
+	}
+	for i := range b.Vectors {
+		rows = append(rows, []string{b.Vectors[i].Name, fmt.Sprint(b.Vectors[i].Shape), "", "", "", "", "F32"})
+	}
+	return table(w, rows)
+}
+
+// spread tells how many leading eigenvalues hold three shares of the energy.
+func spread(values []float64, energy float64) string {
+	var out []string
+	for _, share := range []float64{0.5, 0.9, 0.99} {
+		sum, n := 0.0, 0
+		for n < len(values) && sum < share*energy {
+			sum += values[n]
+			n++
+		}
+		text := fmt.Sprint(n)
+		if sum < share*energy*(1-1e-9) {
+			text = ">" + text
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, "/")
+}
+
+func inspectVariant(w io.Writer, v *store.Variant, f *tensorfile.File) error {
+	fmt.Fprintf(w, "variant %s\nname %s, family %s, basis %s\nstep %g, energy %s, %d labels\n\n",
+		v.Digest, v.Name, v.Family, v.Basis, v.Fidelity.Step, percent(v.Fidelity.Energy), len(v.Labels))
+	return inspectTensors(w, f)
+}
+
+func inspectTensors(w io.Writer, f *tensorfile.File) error {
+	rows := [][]string{{"TENSOR", "TYPE", "SHAPE", "BYTES"}}
+	names := f.Names()
+	sort.Strings(names)
+	for _, name := range names {
+		t, _ := f.Tensor(name)
+		rows = append(rows, []string{name, t.DType, fmt.Sprint(t.Shape), size(int64(len(t.Data)))})
+	}
+	return table(w, rows)
+}

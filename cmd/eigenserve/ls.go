@@ -1,0 +1,45 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+)
+
+func (m *Main) ls() *cobra.Command {
+	var c catalogue
+	cmd := &cobra.Command{
+		Use:   "ls (--store DIR | --server URL)",
+		Short: "List the models",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			calls, done, err := c.open()
+			if err != nil {
+				return err
+			}
+			defer done()
+			list, err := calls.variants(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if c.json {
+				return printJSON(m.Stdout, list)
+			}
+			rows := [][]string{{"NAME", "FAMILY", "CLASSES", "BYTES", "SHARE", "ENERGY", "DIGEST"}}
+			for _, v := range list {
+				rows = append(rows, []string{v.Name, v.Family, strconv.Itoa(v.Classes), size(v.Bytes),
+					percent(float64(v.Bytes) / float64(max(v.SourceBytes, 1))), percent(v.Energy), fmt.Sprintf("%.12s", v.Digest)})
+			}
+			return table(m.Stdout, rows)
+		},
+	}
+	c.flags(cmd)
+	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
+	return cmd
+}
+
+func (c *catalogue) flags(cmd *cobra.Command) {
+	storeFlag(cmd, &c.dir)
+	cmd.Flags().StringVar(&c.server, "server", "", "address of a running server, in the place of --store")
+}

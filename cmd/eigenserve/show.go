@@ -1,0 +1,70 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"eigenserve/runtime"
+)
+
+func (m *Main) show() *cobra.Command {
+	var c catalogue
+	cmd := &cobra.Command{
+		Use:   "show NAME (--store DIR | --server URL)",
+		Short: "Show a model: its fidelity report, labels and where it came from",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			calls, done, err := c.open()
+			if err != nil {
+				return err
+			}
+			defer done()
+			d, err := calls.variant(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if c.json {
+				return printJSON(m.Stdout, d)
+			}
+			return showVariant(m.Stdout, d)
+		},
+	}
+	c.flags(cmd)
+	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
+	return cmd
+}
+
+// worst is how many tensors the report names.
+const worst = 5
+
+func showVariant(w io.Writer, d runtime.VariantDetail) error {
+	b := d.Fidelity.Bytes
+	fitted := "added later: the basis was not fitted on it"
+	if d.Provenance.Fitted {
+		fitted = "the basis was fitted on it too"
+	}
+	rows := [][]string{
+		{"name", d.Name},
+		{"digest", d.Digest},
+		{"family", d.Family + ", basis " + fmt.Sprintf("%.12s", d.Basis)},
+		{"from", fmt.Sprintf("%s, checkpoint %.12s, %s", d.Provenance.Name, d.Provenance.Checkpoint, d.Provenance.Added.Format(time.DateOnly))},
+		{"", fitted},
+		{"input", fmt.Sprintf("%d×%d×%d", d.Input.Channels, d.Input.Height, d.Input.Width)},
+		{"labels", fmt.Sprintf("%d: %s", len(d.Labels), strings.Join(d.Labels, " "))},
+		{"bytes", fmt.Sprintf("%s for %s (%s): coefficients %s, private tensors %s, metadata %s", size(d.Bytes), size(d.SourceBytes),
+			percent(float64(d.Bytes)/float64(max(d.SourceBytes, 1))), size(b.Coefficients), size(b.Private), size(b.Metadata))},
+		{"step", fmt.Sprintf("%g root-mean-square coefficients", d.Fidelity.Step)},
+		{"energy", percent(d.Fidelity.Energy) + " of the delta's kept; worst:"},
+	}
+	for i, l := range d.Worst {
+		if i == worst {
+			break
+		}
+		rows = append(rows, []string{"", percent(l.Energy) + " " + l.Name})
+	}
+	return table(w, rows)
+}

@@ -1,0 +1,74 @@
+// Package zoo embeds a family to try: a basis and its variants, small Vision
+// Transformers that each read one alphabet, and some images for them.
+//
+// zoo.zip is written by the command in _gen/pack from a fitted store; _gen also
+// holds the recipe by which such a family is trained. The glyphs of the images
+// are rendered from the Noto fonts (SIL OFL 1.1); the archive holds the notice.
+package zoo
+
+import (
+	"archive/zip"
+	"bytes"
+	_ "embed"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"eigenserve/store"
+)
+
+//go:embed zoo.zip
+var archive []byte
+
+func open() (*zip.Reader, error) {
+	r, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
+	if err != nil {
+		return nil, fmt.Errorf("zoo: %w", err)
+	}
+	return r, nil
+}
+
+// Install puts the embedded family into a store and returns its name.
+func Install(s *store.Store) (family string, err error) {
+	r, err := open()
+	if err != nil {
+		return "", err
+	}
+	raw, err := fs.ReadFile(r, "basis.safetensors")
+	if err != nil {
+		return "", fmt.Errorf("zoo: %w", err)
+	}
+	f, err := s.PutBasisFile(raw)
+	if err != nil {
+		return "", fmt.Errorf("zoo: %w", err)
+	}
+	models, err := fs.Glob(r, "models/*.safetensors")
+	if err != nil {
+		return "", fmt.Errorf("zoo: %w", err)
+	}
+	for _, file := range models {
+		raw, err := fs.ReadFile(r, file)
+		if err != nil {
+			return "", fmt.Errorf("zoo: %w", err)
+		}
+		v, err := store.ParseVariant(raw)
+		if err != nil {
+			return "", fmt.Errorf("zoo: %s: %w", file, err)
+		}
+		if _, _, err := s.PutVariant(strings.TrimSuffix(path.Base(file), ".safetensors"), v, raw); err != nil {
+			return "", fmt.Errorf("zoo: %w", err)
+		}
+	}
+	return f.Name, nil
+}
+
+// Samples are images to try: a file v/l.png is one of the label l for the
+// variant v.
+func Samples() (fs.FS, error) {
+	r, err := open()
+	if err != nil {
+		return nil, err
+	}
+	return fs.Sub(r, "samples")
+}
