@@ -1,0 +1,129 @@
+"""Which alphabets a folder of Noto fonts holds.
+
+An alphabet is a font's main script: the characters of it that the font draws,
+no two of them alike. A large one is dealt into parts of at most LARGEST
+characters, because a family is of interest when its members have jobs of about
+one size.
+"""
+
+import random
+import re
+import unicodedata
+from collections import defaultdict
+from pathlib import Path
+from typing import Dict, List, NamedTuple
+
+import numpy as np
+from fontTools.ttLib import TTFont
+from fontTools.unicodedata import script
+
+import glyphs
+
+SMALLEST, LARGEST = 10, 24  # characters of an alphabet
+PARTS = 3                   # of a large one, at most
+ALIKE = 0.95                # correlation from which two glyphs are one
+COMMON = "Zyyy"             # Unicode's script of what many scripts use
+
+# Static fonts are named NotoSansThai-Regular.ttf, variable ones
+# NotoSansThai[wght].ttf; the latter's default instance is the regular one.
+FILE = re.compile(r"Noto(\w+?)(-Regular|\[[^]]*wght[^]]*\])\.(ttf|otf)")
+# Colour bitmaps can't be rendered as masks; the others repeat a font's glyphs.
+SKIPPED = re.compile(r"Emoji|UI$|Mono|Display")
+
+
+class Alphabet(NamedTuple):
+    name: str          # "sans-thai", or "sans-vai-2" for the second part
+    script: str        # of Unicode, as "Thai"
+    characters: str    # in code point order
+    masks: np.ndarray  # (characters, SIDE, SIDE) uint8: see glyphs.render
+
+
+def find(folder: Path) -> Dict[str, Path]:
+    """The usable fonts below a folder, by the name of their alphabet."""
+    found = {}
+    for path in sorted(folder.rglob("Noto*")):
+        match = FILE.fullmatch(path.name)
+        if match and not SKIPPED.search(match[1]):
+            found.setdefault(kebab(match[1]), path)
+    return found
+
+
+def kebab(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
+
+
+def covered(path: Path, latin: bool):
+    """A font's main script and the characters of it that it maps.
+
+    Latin is counted only on request, since most fonts repeat some of it.
+    """
+    with TTFont(path, lazy=True) as font:
+        points = font.getBestCmap() or {}
+    by_script = defaultdict(list)
+    for c in map(chr, sorted(points)):
+        # Letters, digits and symbols: marks and punctuation don't stand alone.
+        if unicodedata.category(c)[0] in "LNS":
+            by_script[script(c)].append(c)
+    if not latin:
+        by_script.pop("Latn", None)
+    main = max(by_script, key=lambda s: len(by_script[s]), default=COMMON)
+    return main, by_script[main]
+
+
+def distinct(characters: List[str], masks: np.ndarray) -> List[int]:
+    """Indices of glyphs unlike every earlier one (A and Α, c and C are alike)."""
+    side = glyphs.SIDE // 4
+    small = masks.reshape(len(masks), side, 4, side, 4).mean(axis=(2, 4)).reshape(len(masks), -1)
+    small -= small.mean(axis=1, keepdims=True)
+    small /= np.linalg.norm(small, axis=1, keepdims=True) + 1e-9
+    kept: List[int] = []
+    for i, row in enumerate(small):
+        if not kept or (small[kept] @ row).max() < ALIKE:
+            kept.append(i)
+    return kept
+
+
+def alphabets(name: str, path: Path, seed: int) -> List[Alphabet]:
+    """The alphabet of a font in parts; none if too few characters are left."""
+    chance = random.Random(f"{seed} {name}")
+    # Noto Sans and Noto Serif themselves bear no script's name.
+    main, characters = covered(path, latin="-" not in name)
+    # Enough of a huge script to fill the parts when some turn out alike.
+    characters = chance.sample(characters, min(len(characters), 2 * PARTS * LARGEST))
+    characters, masks = glyphs.render(path, characters)
+    if len(characters) < SMALLEST:
+        return []
+    kept = distinct(characters, masks)
+    parts = min(PARTS, -(-len(kept) // LARGEST))
+    size = min(LARGEST, len(kept) // parts)
+    if size < SMALLEST:
+        return []
+    cut = []
+    for part in range(parts):
+        chosen = sorted(kept[part * size:(part + 1) * size], key=lambda i: characters[i])
+        label = name if parts == 1 else f"{name}-{part + 1}"
+        cut.append(Alphabet(label, main, "".join(characters[i] for i in chosen), masks[chosen]))
+    return cut
+
+
+def split(fonts: Dict[str, Path], models: int, unseen: int, seed: int):
+    """Draws the alphabets: those of the family and those held out of it.
+
+    Scripts, not alphabets, are held out: a serif Thai is no stranger to a
+    family that has read the sans. More models keep those drawn before.
+    """
+    chance = random.Random(seed)
+    every = [parts for name, path in sorted(fonts.items()) for parts in [alphabets(name, path, seed)] if parts]
+    scripts = sorted({parts[0].script for parts in every} - {COMMON})
+    chance.shuffle(scripts)
+    held: List[Alphabet] = []
+    out = set()
+    for s in scripts:
+        if len(held) >= unseen:
+            break
+        out.add(s)
+        # The first part of each font alone: more scripts for as many alphabets.
+        held += [parts[0] for parts in every if parts[0].script == s]
+    rest = [a for parts in every for a in parts if a.script not in out]
+    chance.shuffle(rest)
+    return rest[:models], held[:unseen]
