@@ -37,7 +37,7 @@ you add is gone when the demo ends.`,
 			return m.runDemo(cmd, dir, f, o)
 		},
 	}
-	f.add(cmd)
+	f.add(cmd, "16MiB") // a dozen slabs, so that the account stays that of many models in little memory
 	return cmd
 }
 

@@ -26,10 +26,11 @@ type serveFlags struct {
 	samples                    fs.FS
 }
 
-func (f *serveFlags) add(cmd *cobra.Command) {
+// add declares the flags; cache is the default of --weight-cache.
+func (f *serveFlags) add(cmd *cobra.Command, cache string) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.addr, "addr", "127.0.0.1:8080", "address to listen on; port 0 takes a free one")
-	flags.StringVar(&f.weightCache, "weight-cache", "1GiB", "budget of rebuilt weights")
+	flags.StringVar(&f.weightCache, "weight-cache", cache, "budget of rebuilt weights")
 	flags.StringVar(&f.compute, "compute", "auto", "arithmetic of a forward pass: auto or f32")
 	flags.IntVar(&f.parallel, "parallel", 0, "requests that compute at once (default: one a processor)")
 	flags.IntVar(&f.queue, "queue", 1024, "requests that may wait; more get 503 with Retry-After")
@@ -77,7 +78,7 @@ The page is at /, the models under /v1/models, the memory account at /v1/memory.
 		},
 	}
 	storeFlag(cmd, &dir)
-	f.add(cmd)
+	f.add(cmd, "1GiB")
 	return cmd
 }
 
