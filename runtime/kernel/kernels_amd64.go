@@ -101,13 +101,13 @@ func softmax(x []float32, scale float32) {
 	}
 }
 
-// most is the elements that assembly without a tail handles at a time in one
+// longestCall is the elements that assembly without a tail handles at a time in one
 // call (it cannot be preempted); what is no multiple of 16 is left to Go.
-const most = 1 << 16
+const longestCall = 1 << 16
 
 func add(dst, x []float32) {
 	for isa > generic && len(dst) >= 16 {
-		n := min(len(dst)&^15, most)
+		n := min(len(dst)&^15, longestCall)
 		if isa >= avx512 {
 			addAVX512(&dst[0], &x[0], n)
 		} else {
@@ -120,7 +120,7 @@ func add(dst, x []float32) {
 
 func toHalf(dst []uint16, src []float32, h Half) {
 	for isa > generic && len(dst) >= 16 {
-		n := min(len(dst)&^15, most)
+		n := min(len(dst)&^15, longestCall)
 		switch {
 		case isa >= avx512 && h == BF16:
 			toBF16AVX512(&dst[0], &src[0], n)
@@ -138,7 +138,7 @@ func toHalf(dst []uint16, src []float32, h Half) {
 
 func fromHalf(dst []float32, src []uint16, h Half) {
 	for isa > generic && len(dst) >= 16 {
-		n := min(len(dst)&^15, most)
+		n := min(len(dst)&^15, longestCall)
 		switch {
 		case isa >= avx512 && h == BF16:
 			fromBF16AVX512(&dst[0], &src[0], n)

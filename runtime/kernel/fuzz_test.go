@@ -1,0 +1,124 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"math"
+	"testing"
+)
+
+// The fuzz targets compare every instruction set with the generic one.
+
+// onEveryISA calls f under each and hands back what it returned under the
+// generic one, first.
+func onEveryISA(t *testing.T, f func() []float32, same func(t *testing.T, want, got []float32)) {
+	t.Helper()
+	was := isa
+	defer func() { isa = was }()
+	isa = generic
+	want := f()
+	for _, isa = range levels[1:] {
+		t.Run(ISA(), func(t *testing.T) { same(t, want, f()) })
+	}
+}
+
+func within(bound float64) func(t *testing.T, want, got []float32) {
+	return func(t *testing.T, want, got []float32) { near(t, "fuzzed", got, float64s(want), bound) }
+}
+
+// floats reads any bits at all as float32s.
+func floats(data []byte) []float32 {
+	x := make([]float32, len(data)/4)
+	for i := range x {
+		x[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
+	}
+	return x
+}
+
+// tame keeps numbers small enough that sums of squares stay finite; NaN and
+// infinities stay.
+func tame(x []float32) []float32 {
+	for i, v := range x {
+		if math.Abs(float64(v)) > 100 && !math.IsInf(float64(v), 0) {
+			x[i] = float32(math.Mod(float64(v), 100))
+		}
+	}
+	return x
+}
+
+func FuzzMatMul(f *testing.F) {
+	f.Add(uint8(3), uint8(40), uint16(70), uint8(1), uint64(1), []byte("\x00\x00\xc0\x7f"))
+	f.Add(uint8(33), uint8(64), uint16(1600), uint8(13), uint64(2), []byte("\x00\x00\x80\x7f"))
+	f.Fuzz(func(t *testing.T, rows, n uint8, k uint16, flags uint8, seed uint64, special []byte) {
+		m, nn, kk := int(rows%80)+1, int(n%100)+1, int(k%1700)
+		x, w := random(seed, m*(kk+1)), random(seed+1, nn*kk)
+		copy(x, floats(special))
+		tame(x)
+		e := Epilogue{Activation: Activation(flags % 6), Accumulate: flags&8 != 0}
+		if flags&16 != 0 {
+			e.Bias, e.Residual = random(3, nn), random(4, m*nn)
+		}
+		half := flags&32 != 0
+		onEveryISA(t, func() []float32 {
+			dst := random(5, m*nn)
+			if half {
+				MatMulBF16(dst, nn, x, kk+1, m, packedBF16(w, nn, kk), e)
+			} else {
+				MatMul(dst, nn, x, kk+1, m, packed(w, nn, kk), e)
+			}
+			return dst
+		}, within(1e-3))
+	})
+}
+
+func FuzzRows(f *testing.F) {
+	f.Add([]byte("0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz"), uint8(0))
+	f.Fuzz(func(t *testing.T, data []byte, op uint8) {
+		x := floats(data)
+		if len(x) == 0 || len(x) > 5000 {
+			return
+		}
+		onEveryISA(t, func() []float32 {
+			y := clone(x)
+			switch op % 3 {
+			case 0:
+				Softmax(tame(y), 1, len(y), len(y), 0.5)
+			case 1:
+				LayerNorm(y, tame(y), 1, len(y), random(1, len(y)), random(2, len(y)), 1e-3)
+			default:
+				Add(y, random(3, len(y)))
+			}
+			return y
+		}, within(2e-4))
+	})
+}
+
+func FuzzActivations(f *testing.F) {
+	f.Add([]byte("0123456789abcdefghijklmnopqrstuvwxyz"), uint8(1))
+	f.Fuzz(func(t *testing.T, data []byte, act uint8) {
+		var x [2 * Panel]float32
+		copy(x[:], floats(data))
+		onEveryISA(t, func() []float32 {
+			y := clone(x[:])
+			finish(y, Panel, 2, nil, Activation(act%6), nil, 0)
+			return y
+		}, within(1e-6))
+	})
+}
+
+// Conversions are the same to the bit, except which NaN a NaN becomes.
+func FuzzHalf(f *testing.F) {
+	f.Add([]byte("0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz"), true)
+	f.Fuzz(func(t *testing.T, data []byte, short bool) {
+		h := BF16
+		if short {
+			h = F16
+		}
+		x := floats(data)
+		onEveryISA(t, func() []float32 {
+			y, narrow := make([]float32, len(x)), make([]uint16, len(x))
+			ToHalf(narrow, x, h)
+			FromHalf(y, narrow, h)
+			return y
+		}, within(0))
+	})
+}
