@@ -1,0 +1,90 @@
+// The server's routes, as functions.
+
+// Fault is an answer that is an error; its message is the server's.
+export class Fault extends Error {
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
+const at = (name) => `/v1/models/${encodeURIComponent(name)}`;
+
+async function call(path, options = {}) {
+  const res = await fetch(path, options);
+  if (res.ok) return res;
+  throw new Fault(problem(await res.text(), res.status), res.status);
+}
+
+function problem(text, status) {
+  try {
+    return JSON.parse(text).error;
+  } catch {
+    return `the server answered ${status}`;
+  }
+}
+
+const json = async (path, options) => (await call(path, options)).json();
+
+export const memory = () => json("/v1/memory");
+export const families = async () => (await json("/v1/families")).families;
+export const samples = async () => (await json("/samples/")).samples;
+export const variant = (name, signal) => json(at(name), { signal });
+export const remove = (name) => call(at(name), { method: "DELETE" });
+export const pin = (name, pinned) => call(`${at(name)}/pin`, { method: pinned ? "POST" : "DELETE" });
+
+// variants is one page of the list: { models, next }.
+export const variants = (after, limit) => json(`/v1/models?limit=${limit}&after=${encodeURIComponent(after)}`);
+
+// classify asks a variant about an image: its scores, what made them, and where
+// the time went, in milliseconds.
+export async function classify(name, image, topK, signal) {
+  const began = performance.now();
+  const res = await call(`${at(name)}/classify?top_k=${topK}`, { method: "POST", body: image, signal });
+  const scores = await res.json();
+  const made = res.headers.get("Eigenserve-Variant") ?? "";
+  return {
+    scores,
+    digest: made.slice(made.lastIndexOf("@") + 1),
+    basis: res.headers.get("Eigenserve-Basis") ?? "",
+    timing: timing(res.headers.get("Server-Timing") ?? ""),
+    total: performance.now() - began,
+  };
+}
+
+function timing(header) {
+  const parts = header.split(",").map((part) => part.trim().split(";dur="));
+  return parts.filter((p) => p.length === 2).map(([name, ms]) => ({ name, ms: Number(ms) }));
+}
+
+// counters reads our own counters off /metrics: { requests_total: 7, … }.
+export async function counters() {
+  const text = await (await call("/metrics")).text();
+  const found = {};
+  for (const [, name, value] of text.matchAll(/^eigenserve_(\w+) (\S+)$/gm)) found[name] = Number(value);
+  return found;
+}
+
+// putVariant and addCheckpoint upload; progress is told as a share of the bytes.
+export const putVariant = (name, file, progress) => upload("PUT", at(name), file, progress);
+
+export function addCheckpoint(family, name, files, progress) {
+  const form = new FormData();
+  for (const [field, file] of Object.entries(files)) form.append(field, file);
+  return upload("POST", `/v1/families/${encodeURIComponent(family)}/models/${encodeURIComponent(name)}`, form, progress);
+}
+
+// fetch doesn't tell how much of a body has gone; XMLHttpRequest does.
+function upload(method, path, body, progress) {
+  return new Promise((resolve, reject) => {
+    const xhr = new XMLHttpRequest();
+    xhr.open(method, path);
+    xhr.upload.onprogress = (e) => e.lengthComputable && progress(e.loaded / e.total);
+    xhr.onerror = () => reject(new Fault("the upload was cut off", 0));
+    xhr.onload = () => {
+      if (xhr.status < 300) resolve(JSON.parse(xhr.responseText));
+      else reject(new Fault(problem(xhr.responseText, xhr.status), xhr.status));
+    };
+    xhr.send(body);
+  });
+}

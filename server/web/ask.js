@@ -1,0 +1,135 @@
+// Asking the chosen variant, or all that are shown, and showing the answers.
+
+import * as api from "./api.js";
+import { byId, el } from "./dom.js";
+import { codePoint, count, duration, percent } from "./format.js";
+
+const topK = 5;
+const mostAsked = 400, atOnce = 4, matchesShown = 10;
+
+// makeAsk runs the answer's place. pad gives the image, shown the variants for
+// "ask all", picture the address of a sample of a label or null.
+export function makeAsk({ pad, shown, picture, onSelect }) {
+  const answer = byId("answer"), said = byId("said");
+  const ask = byId("ask"), askAll = byId("ask-all"), auto = byId("auto");
+  let variant = null, asking = null;
+
+  function ready() {
+    ask.disabled = !variant || pad.isEmpty();
+    askAll.disabled = pad.isEmpty() || !shown().length;
+    byId("ask-name").textContent = variant?.name ?? "";
+    if (pad.isEmpty()) idle();
+  }
+
+  function idle() {
+    asking?.abort();
+    answer.replaceChildren(el("p", { class: "idle" }, "The answer appears here: the five best labels, which variant and basis made it, and where the time went."));
+  }
+
+  // begin gives up what is being asked, and is the signal of what comes.
+  function begin() {
+    asking?.abort();
+    asking = new AbortController();
+    return asking.signal;
+  }
+
+  async function one() {
+    if (!variant || pad.isEmpty()) return;
+    const signal = begin(), name = variant.name;
+    try {
+      const a = await api.classify(name, await pad.blob(), topK, signal);
+      if (signal.aborted) return;
+      answer.replaceChildren(...a.scores.map((s) => score(s, picture(name, s.label))), made(name, a));
+      said.textContent = a.scores.length ? `${name} says ${a.scores[0].label}, ${percent(a.scores[0].score)}` : "";
+    } catch (err) {
+      failed(err, signal);
+    }
+  }
+
+  async function all() {
+    const signal = begin();
+    const names = shown().slice(0, mostAsked).map((v) => v.name);
+    try {
+      const blob = await pad.blob();
+      const found = [], queue = [...names];
+      const began = performance.now();
+      const worker = async () => {
+        for (let name; (name = queue.shift()) !== undefined; ) {
+          const a = await api.classify(name, blob, 1, signal);
+          found.push({ name, best: a.scores[0] });
+          matches(found, names.length, performance.now() - began);
+        }
+      };
+      await Promise.all(Array.from({ length: atOnce }, worker));
+      said.textContent = `${count(found.length)} variants asked`;
+    } catch (err) {
+      failed(err, signal);
+    }
+  }
+
+  let drawn = false;
+  function matches(found, of, took) {
+    if (drawn && found.length < of) return;
+    drawn = true;
+    requestAnimationFrame(() => (drawn = false));
+    const best = found.filter((m) => m.best).sort((a, b) => b.best.score - a.best.score).slice(0, matchesShown);
+    answer.replaceChildren(
+      el("p", { class: "soft" }, `${count(found.length)} of ${count(of)} variants asked in ${duration(took)}. The surest:`),
+      el("div", {}, ...best.map((m) => el("button", { type: "button", class: "match", onclick: () => onSelect(m.name) },
+        el("span", { class: "who" }, m.name), el("span", { class: "glyph", title: codePoint(m.best.label) || null }, m.best.label), el("span", { class: "num" }, percent(m.best.score))))));
+  }
+
+  function failed(err, signal) {
+    if (signal.aborted) return;
+    answer.replaceChildren(el("p", { class: "fault", role: "alert" }, err.message));
+  }
+
+  ask.addEventListener("click", one);
+  askAll.addEventListener("click", all);
+  idle();
+
+  return {
+    // choose sets the variant to ask.
+    choose(v) {
+      const other = variant?.name !== v?.name;
+      variant = v;
+      ready();
+      if (other && auto.checked) one();
+    },
+    // changed is called when there is another image.
+    changed() {
+      ready();
+      if (auto.checked) one();
+    },
+    one,
+    ready,
+  };
+}
+
+// score is one label of an answer.
+function score(s, picture) {
+  const meter = el("i");
+  meter.style.width = percent(Math.max(0, Math.min(1, s.score)));
+  const glyph = picture ? el("img", { src: picture, alt: "" }) : Array.from(s.label)[0] ?? "";
+  const code = codePoint(s.label);
+  return el("div", { class: "score" },
+    el("span", { class: "glyph", "aria-hidden": "true" }, glyph),
+    el("span", { class: "label" }, s.label, code && el("small", {}, code)),
+    el("span", { class: "value num" }, percent(s.score)),
+    el("span", { class: "meter", "aria-hidden": "true" }, meter));
+}
+
+// made tells what made an answer and where the time went.
+function made(name, a) {
+  const known = a.timing.reduce((sum, t) => sum + t.ms, 0);
+  const stages = [...a.timing, { name: "network", ms: Math.max(0, a.total - known) }];
+  const bar = stages.filter((t) => t.ms > 0).map((t) => {
+    const part = el("i", { class: `stage-${t.name}` });
+    part.style.flexGrow = t.ms;
+    return part;
+  });
+  return el("div", { class: "made" },
+    el("div", { class: "stages", "aria-hidden": "true" }, ...bar),
+    el("div", { class: "stagekey" }, ...stages.map((t) => el("span", {}, el("i", { class: `stage-${t.name}` }), `${t.name} ${duration(t.ms)}`))),
+    el("div", { class: "mono", title: "The headers Eigenserve-Variant and Eigenserve-Basis" }, `${name}@${a.digest.slice(0, 16)} on basis ${a.basis.slice(0, 16)}`));
+}

@@ -1,0 +1,117 @@
+// The chosen variant: its name and actions above, its facts below.
+
+import * as api from "./api.js";
+import { byId, el, toast } from "./dom.js";
+import { bytes, codePoint, count, digits, moment, percent } from "./format.js";
+
+const shortDigest = (digest) => digest.slice(0, 12);
+
+// makeDetails shows variants; onChange is called after one was pinned or removed.
+export function makeDetails({ onChange, onDetail }) {
+  const head = byId("chosen"), body = byId("details");
+  let fetching = null, detail = null;
+
+  async function show(v, fresh) {
+    if (!v) {
+      detail = null;
+      head.replaceChildren(el("h2", {}, "No variant chosen"));
+      body.replaceChildren();
+      onDetail(null);
+      return;
+    }
+    if (!fresh && detail?.name === v.name && detail.digest === v.digest) {
+      detail = { ...detail, ...v };
+      render();
+      return;
+    }
+    fetching?.abort();
+    fetching = new AbortController();
+    try {
+      detail = await api.variant(v.name, fetching.signal);
+      render(true);
+      onDetail(detail);
+    } catch (err) {
+      if (err.name !== "AbortError") toast(err.message, true);
+    }
+  }
+
+  // render leaves the buttons in place unless another variant is shown, so that
+  // the focus stays where it is.
+  function render(whole = false) {
+    const v = detail;
+    if (whole || head.dataset.pinned !== String(v.pinned)) {
+      head.dataset.pinned = v.pinned;
+      head.replaceChildren(
+        el("h2", {}, v.name),
+        el("span", { class: "id mono", title: `digest ${v.digest}` }, `@${shortDigest(v.digest)}`),
+        el("span", { class: "acts" },
+          el("button", { type: "button", class: "small", title: "Pinned variants stay rebuilt", "aria-pressed": String(v.pinned), onclick: pin }, v.pinned ? "◆ Pinned" : "◇ Pin"),
+          el("button", { type: "button", class: "small", onclick: remove }, "Remove")));
+    }
+    const facts = el("dl", { class: "facts" }, ...factsOf(v).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+    if (whole || !body.children.length) body.replaceChildren(facts, labels(v), curl(v));
+    else body.firstChild.replaceWith(facts);
+  }
+
+  async function pin() {
+    try {
+      await api.pin(detail.name, !detail.pinned);
+      await onChange();
+    } catch (err) {
+      toast(err.message, true);
+    }
+  }
+
+  function remove() {
+    const dialog = byId("remove-dialog"), name = detail.name;
+    byId("remove-name").textContent = name;
+    dialog.returnValue = "no";
+    dialog.onclose = async () => {
+      if (dialog.returnValue !== "yes") return;
+      try {
+        await api.remove(name);
+        toast(`${name} is removed`);
+        await onChange(name);
+      } catch (err) {
+        toast(err.message, true);
+      }
+    };
+    dialog.showModal();
+  }
+
+  return { show };
+}
+
+function factsOf(v) {
+  const parts = v.fidelity?.bytes ?? {};
+  const where = { slab: "in a slab", coefficients: "coefficients", disk: "on disk" };
+  return [
+    ["family", v.family],
+    ["stored in", `${bytes(v.bytes)}, 1/${digits(v.source_bytes / Math.max(v.bytes, 1))} of its source`],
+    ["coefficients · private", parts.coefficients !== undefined ? `${bytes(parts.coefficients)} · ${bytes(parts.private)}` : ""],
+    ["energy kept of the delta", percent(v.energy, 2)],
+    ["step", v.step ? digits(v.step) : "exact tensors"],
+    ["fitted", v.provenance?.fitted ? "with the basis" : "added later"],
+    ["resident", where[v.resident] ?? v.resident],
+    ["requests · cached · rebuilt", `${count(v.requests)} · ${count(v.hits)} · ${count(v.rebuilds)}`],
+    ["reads", `${v.input.width} × ${v.input.height} × ${v.input.channels}`],
+    ["basis", shortDigest(v.basis)],
+    ["added", moment(v.added)],
+  ].filter(([, value]) => value !== "");
+}
+
+function labels(v) {
+  const items = v.labels.map((label) => el("li", { title: codePoint(label) || null }, label));
+  return el("div", {}, el("h3", {}, `${count(v.labels.length)} labels`), el("ul", { class: "labels" }, ...items));
+}
+
+function curl(v) {
+  const line = `curl --data-binary @image.png ${location.origin}/v1/models/${encodeURIComponent(v.name)}/classify`;
+  const copy = async () => {
+    await navigator.clipboard.writeText(line);
+    toast("Copied");
+  };
+  // The clipboard is there only in secure contexts, localhost among them.
+  const button = navigator.clipboard && el("button", { type: "button", class: "small", onclick: copy }, "Copy");
+  return el("div", { class: "curl" }, el("code", {}, line), button);
+}

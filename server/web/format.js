@@ -1,0 +1,46 @@
+// Numbers and names as people read them.
+
+const units = ["B", "kB", "MB", "GB", "TB"];
+
+// bytes is a size in decimal units with three digits: 1.54 MB.
+export function bytes(n) {
+  let unit = 0;
+  while (n >= 999.5 && unit < units.length - 1) {
+    n /= 1000;
+    unit++;
+  }
+  return `${unit === 0 ? Math.round(n) : digits(n)} ${units[unit]}`;
+}
+
+// digits is a number with three digits.
+export function digits(n) {
+  if (!Number.isFinite(n)) return "–";
+  if (n >= 100) return Math.round(n).toLocaleString("en");
+  return n >= 10 ? n.toFixed(1) : n.toFixed(2);
+}
+
+export const count = (n) => n.toLocaleString("en");
+
+// percent is a share: 98.2%.
+export const percent = (x, places = 1) => `${(100 * x).toFixed(places)}%`;
+
+// duration is a time in milliseconds.
+export function duration(ms) {
+  if (ms >= 1000) return `${digits(ms / 1000)} s`;
+  return ms >= 0.095 ? `${digits(ms)} ms` : `${Math.round(1000 * ms)} µs`;
+}
+
+// codePoint names a label of one character that may have no glyph here: U+0E81.
+export function codePoint(label) {
+  const points = Array.from(label);
+  if (points.length !== 1) return "";
+  const code = points[0].codePointAt(0);
+  return code < 0x80 ? "" : `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
+}
+
+// moment is a date and time, "" if there is none.
+export function moment(text) {
+  const date = new Date(text);
+  if (Number.isNaN(date.getTime()) || date.getFullYear() < 2000) return "";
+  return date.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+}

@@ -1,0 +1,86 @@
+// The ledger at the top: the two ratios, the bytes drawn to scale, and the legend.
+
+import { byId, el, setText } from "./dom.js";
+import { bytes, count, digits } from "./format.js";
+
+// parts of the ledger, from the bottom of the chart to its top.
+export const parts = [
+  { key: "basis_bytes", name: "basis" },
+  { key: "coefficients_bytes", name: "coefficients" },
+  { key: "private_bytes", name: "private" },
+  { key: "catalogue_bytes", name: "catalogue" },
+  { key: "activations_bytes", name: "activations" },
+  { key: "slabs_bytes", name: "slabs" },
+];
+
+const explain = {
+  basis: "What the family's variants share",
+  coefficients: "What tells one variant from another",
+  private: "Classifiers and other tensors kept as they came",
+  catalogue: "Names, labels and other bookkeeping",
+  activations: "Room for forward passes",
+  slabs: "Rebuilt weights in the weight cache",
+};
+
+export function makeLedger() {
+  const scale = makeScale(byId("scale"));
+  const legend = makeLegend(byId("legend"));
+  return {
+    // show puts the latest ledger everywhere.
+    show(ledger) {
+      ratio(byId("model-ratio"), ledger.model_ratio);
+      ratio(byId("process-ratio"), ledger.process_ratio);
+      const dense = `${count(ledger.variants)} dense ${ledger.variants === 1 ? "copy" : "copies"}`;
+      setText(byId("model-of"), `than ${dense}: ${bytes(ledger.total_bytes)} for ${bytes(ledger.dense_bytes)}`);
+      setText(byId("process-of"), `all that is resident: ${bytes(ledger.rss_bytes)}`);
+      scale(ledger);
+    },
+    legend,
+  };
+}
+
+function ratio(node, value) {
+  const text = value > 0 ? digits(value) : "–";
+  if (node.firstChild?.data === text) return;
+  node.replaceChildren(text, el("small", {}, value > 0 ? "×" : ""));
+}
+
+// makeScale draws dense copies, the process and its models as bars to one scale.
+function makeScale(root) {
+  const dense = measure("", [el("i", { class: "dense" })]);
+  const rss = measure("this process, resident", [el("i", { class: "rss" })]);
+  const models = measure("of which models", parts.map((p) => el("i", { class: `fill-${p.name}`, title: p.name })));
+  root.append(dense.node, rss.node, models.node);
+  return (ledger) => {
+    const whole = Math.max(ledger.dense_bytes, ledger.rss_bytes, 1);
+    const width = (n) => `${(100 * n) / whole}%`;
+    setText(dense.what, `${count(ledger.variants)} variants as dense float32 copies`);
+    setText(dense.value, bytes(ledger.dense_bytes));
+    setText(rss.value, bytes(ledger.rss_bytes));
+    setText(models.value, bytes(ledger.total_bytes));
+    dense.bars[0].style.width = width(ledger.dense_bytes);
+    rss.bars[0].style.width = width(ledger.rss_bytes);
+    parts.forEach((p, i) => (models.bars[i].style.width = width(ledger[p.key])));
+  };
+}
+
+function measure(text, bars) {
+  const what = el("span", { class: "what" }, text);
+  const value = el("b");
+  return { node: el("div", { class: "measure" }, what, value, el("div", { class: "track" }, ...bars)), what, value, bars };
+}
+
+// makeLegend lists the parts; the function shows one ledger's bytes in it.
+function makeLegend(root) {
+  const rows = [...parts, { key: "rss_bytes", name: "resident" }].map((p) => {
+    const value = el("dd");
+    const mark = el("i", { class: p.name === "resident" ? "line" : `fill-${p.name}` });
+    root.append(el("div", { title: explain[p.name] ?? "As the operating system measures the process" }, mark, el("dt", {}, p.name), value));
+    return { key: p.key, value };
+  });
+  return (ledger) => {
+    for (const row of rows) setText(row.value, bytes(ledger[row.key]));
+    const slabs = rows.find((r) => r.key === "slabs_bytes").value;
+    slabs.title = `${ledger.slabs_used} of ${ledger.slabs_total} in use`;
+  };
+}

@@ -1,0 +1,39 @@
+// Sample images, where the server has some.
+
+import * as api from "./api.js";
+import { byId, el } from "./dom.js";
+
+const address = (sample) => `/samples/${sample.path.split("/").map(encodeURIComponent).join("/")}`;
+const mostShown = 24;
+
+// loadSamples reads the index; choose is called with the image of a sample that
+// was clicked.
+export async function loadSamples(choose) {
+  const byVariant = new Map();
+  for (const sample of await api.samples()) {
+    if (!byVariant.has(sample.variant)) byVariant.set(sample.variant, []);
+    byVariant.get(sample.variant).push(sample);
+  }
+  const root = byId("samples");
+
+  async function take(sample) {
+    const res = await fetch(address(sample));
+    choose(await res.blob());
+  }
+
+  return {
+    // show offers the samples of a variant, and those of none.
+    show(name) {
+      const list = [...(byVariant.get(name) ?? []), ...(byVariant.get("") ?? [])].slice(0, mostShown);
+      root.hidden = !list.length;
+      const buttons = list.map((s) => el("button", { type: "button", title: s.label, onclick: () => take(s) },
+        el("img", { src: address(s), alt: `sample ${s.label}`, loading: "lazy" })));
+      root.replaceChildren(el("h3", {}, "Samples"), el("div", { class: "strip" }, ...buttons));
+    },
+    // picture is the address of a sample of a label, or null.
+    picture(name, label) {
+      const sample = byVariant.get(name)?.find((s) => s.label === label);
+      return sample ? address(sample) : null;
+    },
+  };
+}

@@ -1,0 +1,21 @@
+// Light, dark, or as the system has it; remembered in this browser.
+
+import { byId } from "./dom.js";
+
+const choices = ["system", "light", "dark"];
+
+export function makeTheme() {
+  const button = byId("theme");
+  const show = (choice) => {
+    if (choice === "system") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = choice;
+    button.setAttribute("aria-label", `Colours: ${choice === "system" ? "as the system has them" : choice}`);
+  };
+  let choice = localStorage.getItem("theme") ?? "system";
+  show(choice);
+  button.addEventListener("click", () => {
+    choice = choices[(choices.indexOf(choice) + 1) % choices.length];
+    localStorage.setItem("theme", choice);
+    show(choice);
+  });
+}
