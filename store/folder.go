@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -29,12 +28,14 @@ type Store struct {
 	// change orders all changes of the folder, so that a file can't be removed
 	// while another change is about to point to it. Taken before mu.
 	change sync.Mutex
-	// mu guards families, variants and uses; never held while a file is written.
+	// mu guards all below; never held while a file is written.
 	mu       sync.RWMutex
 	families map[string]Family
 	variants map[string]Entry
 	// uses counts the variants' pointers to each blob.
 	uses map[string]int
+	// spelled holds every name in use by its folder and lower case.
+	spelled map[string]string
 }
 
 // Family is the pointer to a family's current basis.
@@ -64,56 +65,7 @@ const (
 	marker      = "store.json"
 )
 
-// Create opens the store in dir and makes one there if the folder is new or
-// empty.
-func Create(dir string) (*Store, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("store: %w", err)
-	}
-	if len(entries) > 0 {
-		return Open(dir)
-	}
-	for _, sub := range []string{"families", "models", "blobs"} {
-		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
-			return nil, fmt.Errorf("store: %w", err)
-		}
-	}
-	if err := writeJSON(filepath.Join(dir, marker), map[string]string{"format": storeFormat, "version": version}); err != nil {
-		return nil, fmt.Errorf("store: %w", err)
-	}
-	return Open(dir)
-}
-
-// Open reads the catalogue of the store in dir.
-func Open(dir string) (*Store, error) {
-	var mark struct{ Format, Version string }
-	if err := readJSON(filepath.Join(dir, marker), &mark); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("store: %q: %w: it has no %s; `eigenserve fit --store %s …` makes one", dir, ErrNoStore, marker, dir)
-		}
-		return nil, fmt.Errorf("store: %q: %w", dir, err)
-	}
-	if mark.Format != storeFormat || mark.Version != version {
-		return nil, fmt.Errorf("store: %q: %w: format %q version %q; this program reads %q version %s",
-			dir, ErrNoStore, mark.Format, mark.Version, storeFormat, version)
-	}
-	s := &Store{dir: dir, families: map[string]Family{}, variants: map[string]Entry{}, uses: map[string]int{}}
-	if err := pointers(filepath.Join(dir, "families"), func(name string, f Family) error {
-		s.families[name] = f
-		return checkPointer(name, f.Name, f.Basis)
-	}); err != nil {
-		return nil, fmt.Errorf("store: %w", err)
-	}
-	if err := pointers(filepath.Join(dir, "models"), func(name string, e Entry) error {
-		s.variants[name] = e
-		s.uses[e.Digest]++
-		return checkPointer(name, e.Name, e.Digest)
-	}); err != nil {
-		return nil, fmt.Errorf("store: %w", err)
-	}
-	return s, nil
-}
+var folders = [...]string{"families", "models", "blobs"}
 
 // Dir is the folder of the store.
 func (s *Store) Dir() string { return s.dir }
@@ -173,11 +125,11 @@ func (s *Store) PutBasisFile(raw []byte) (Family, error) {
 	if err != nil {
 		return Family{}, fmt.Errorf("store: basis: %w", err)
 	}
-	if err := CheckName(b.Family); err != nil {
-		return Family{}, fmt.Errorf("store: family %w", err)
-	}
 	s.change.Lock()
 	defer s.change.Unlock()
+	if err := s.spelling("families", b.Family); err != nil {
+		return Family{}, fmt.Errorf("store: family %w", err)
+	}
 	digest, err := s.putBlob(raw)
 	if err != nil {
 		return Family{}, fmt.Errorf("store: basis of %q: %w", b.Family, err)
@@ -189,6 +141,7 @@ func (s *Store) PutBasisFile(raw []byte) (Family, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.families[b.Family] = f
+	s.spelled[fold("families", b.Family)] = b.Family
 	return f, nil
 }
 
@@ -219,6 +172,9 @@ func (s *Store) PutVariant(name string, v *Variant, file []byte) (e Entry, repla
 	}
 	s.change.Lock()
 	defer s.change.Unlock()
+	if err := s.spelling("models", name); err != nil {
+		return e, false, fmt.Errorf("store: model %w", err)
+	}
 	digest, err := s.putBlob(file)
 	if err != nil {
 		return e, false, fmt.Errorf("store: model %q: %w", name, err)
@@ -233,6 +189,7 @@ func (s *Store) PutVariant(name string, v *Variant, file []byte) (e Entry, repla
 	defer s.mu.Unlock()
 	old, replaced := s.variants[name]
 	s.variants[name] = e
+	s.spelled[fold("models", name)] = name
 	s.uses[digest]++
 	if replaced {
 		s.release(old.Digest)
@@ -249,10 +206,10 @@ func (s *Store) ReadVariant(digest string) (*Variant, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	if Digest(raw) != digest {
-		return nil, fmt.Errorf("store: variant %s: %w: its bytes have digest %s; add the model again", short(digest), ErrDigest, short(Digest(raw)))
+	if has := Digest(raw); has != digest {
+		return nil, fmt.Errorf("store: variant %s: %w: its bytes have digest %s; add the model again", short(digest), ErrDigest, short(has))
 	}
-	v, err := ParseVariant(raw)
+	v, err := parseVariant(raw, digest)
 	if err != nil {
 		return nil, fmt.Errorf("store: variant %s: %w", short(digest), err)
 	}
@@ -273,6 +230,7 @@ func (s *Store) DeleteVariant(name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.variants, name)
+	delete(s.spelled, fold("models", name))
 	s.release(e.Digest)
 	return nil
 }

@@ -12,7 +12,27 @@ import (
 // "version", "basis" (the digest of the basis that a variant stands on) and
 // "header", everything else as one JSON object.
 
-func encode(w io.Writer, format, basis string, h any, tensors map[string]tensorfile.Tensor) error {
+// tensorSet gathers the tensors of a file. Names come from checkpoints, so two
+// may meet; the zero value is empty.
+type tensorSet struct {
+	tensors map[string]tensorfile.Tensor
+	twice   string // the first name that was added again
+}
+
+func (s *tensorSet) add(name string, t tensorfile.Tensor) {
+	if s.tensors == nil {
+		s.tensors = map[string]tensorfile.Tensor{}
+	}
+	if _, ok := s.tensors[name]; ok && s.twice == "" {
+		s.twice = name
+	}
+	s.tensors[name] = t
+}
+
+func encode(w io.Writer, format, basis string, h any, set tensorSet) error {
+	if set.twice != "" {
+		return fmt.Errorf("%w: two tensors are named %q", ErrFormat, set.twice)
+	}
 	raw, err := json.Marshal(h)
 	if err != nil {
 		return err
@@ -21,7 +41,7 @@ func encode(w io.Writer, format, basis string, h any, tensors map[string]tensorf
 	if basis != "" {
 		meta["basis"] = basis
 	}
-	return tensorfile.Encode(w, tensors, meta)
+	return tensorfile.Encode(w, set.tensors, meta)
 }
 
 func header(f *tensorfile.File, format string, h any) error {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 )
 
@@ -67,16 +68,32 @@ func (l Layout) Parameters() int {
 // Tensors counts the coded tensors: one gain each.
 func (l Layout) Tensors() int { return len(l.Layers) + len(l.Vectors) }
 
-// Shared tells whether a checkpoint's tensor belongs to the shared ones.
-func (l Layout) Shared(tensor string) bool {
-	for _, x := range l.Layers {
-		for _, p := range x.Parts {
-			if tensor == p+".weight" || x.Bias && tensor == p+".bias" {
-				return true
+// Stored ranges over the checkpoint's names and shapes of the shared tensors.
+func (l Layout) Stored() iter.Seq2[string, []int] {
+	return func(yield func(string, []int) bool) {
+		for _, x := range l.Layers {
+			for _, p := range x.Parts {
+				if !yield(p+".weight", x.Shape) || x.Bias && !yield(p+".bias", x.Shape[:1]) {
+					return
+				}
+			}
+		}
+		for _, x := range l.Vectors {
+			if !yield(x.Name, x.Shape) {
+				return
 			}
 		}
 	}
-	return slices.ContainsFunc(l.Vectors, func(v Vector) bool { return v.Name == tensor })
+}
+
+// Shared tells whether a checkpoint's tensor belongs to the shared ones.
+func (l Layout) Shared(tensor string) bool {
+	for name := range l.Stored() {
+		if name == tensor {
+			return true
+		}
+	}
+	return false
 }
 
 // Equal tells whether two layouts name the same tensors of the same shapes in
@@ -89,33 +106,53 @@ func (l Layout) Equal(o Layout) bool {
 	})
 }
 
-// maxDim bounds one dimension of a layout read from a file, so that no product
-// of two overflows and no allocation is made from a number nobody checked.
-const maxDim = 1 << 24
+// A layout read from a file is held to these, so that no product of two
+// dimensions overflows and nothing is allocated by a number nobody checked.
+const (
+	maxDim   = 1 << 24
+	maxParts = 64
+)
 
 func (l Layout) check() error {
-	seen := map[string]bool{}
-	once := func(name string) error {
-		if name == "" || seen[name] {
-			return fmt.Errorf("%w: %q stands twice, or is empty", ErrFormat, name)
-		}
-		seen[name] = true
-		return nil
+	if l.Tensors() == 0 {
+		return fmt.Errorf("%w: it shares no tensor", ErrFormat)
 	}
 	for _, x := range l.Layers {
-		if err := once(x.Name); err != nil {
-			return err
-		}
-		if len(x.Parts) == 0 || len(x.Parts) > 64 || len(x.Shape) < 2 || !dims(x.Shape) {
+		if len(x.Parts) == 0 || len(x.Parts) > maxParts || len(x.Shape) < 2 || !dims(x.Shape) {
 			return fmt.Errorf("%w: layer %q has %d parts of shape %v", ErrFormat, x.Name, len(x.Parts), x.Shape)
 		}
 	}
 	for _, x := range l.Vectors {
-		if err := once(x.Name); err != nil {
-			return err
-		}
 		if !dims(x.Shape) {
 			return fmt.Errorf("%w: vector %q has shape %v", ErrFormat, x.Name, x.Shape)
+		}
+	}
+	return l.checkNames()
+}
+
+// checkNames refuses two layers or vectors of one name, in the basis or in the
+// checkpoint.
+func (l Layout) checkNames() error {
+	seen := map[string]bool{}
+	again := func(name string) bool {
+		was := seen[name]
+		seen[name] = true
+		return was
+	}
+	for _, x := range l.Layers {
+		if x.Name == "" || again(x.Name) {
+			return fmt.Errorf("%w: layer %q stands twice, or has no name", ErrFormat, x.Name)
+		}
+	}
+	for _, x := range l.Vectors {
+		if x.Name == "" || again(x.Name) {
+			return fmt.Errorf("%w: vector %q stands twice, or has no name", ErrFormat, x.Name)
+		}
+	}
+	clear(seen)
+	for name := range l.Stored() {
+		if again(name) {
+			return fmt.Errorf("%w: shared tensor %q stands twice", ErrFormat, name)
 		}
 	}
 	return nil

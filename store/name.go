@@ -34,3 +34,16 @@ func nameByte(c byte) bool { return alphanumeric(c) || c == '.' || c == '_' || c
 func alphanumeric(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }
+
+// spelling refuses a name that differs by case alone from one in use: some
+// systems would keep the pointers of both in one file.
+func (s *Store) spelling(folder, name string) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if used, ok := s.spelled[fold(folder, name)]; ok && used != name {
+		return fmt.Errorf("%w %q: %q is there, and some systems take both for one file", ErrName, name, used)
+	}
+	return nil
+}
+
+func fold(folder, name string) string { return folder + "/" + strings.ToLower(name) }

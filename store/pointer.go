@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,9 +17,14 @@ func (s *Store) pointer(folder, name string) string {
 	return filepath.Join(s.dir, folder, name+".json")
 }
 
-func checkPointer(file, name, digest string) error {
-	if file != name || CheckName(name) != nil || !isDigest(digest) {
-		return fmt.Errorf("pointer %q: %w: it names %q and digest %q", file, ErrFormat, name, digest)
+func checkPointer(file, name string, digests ...string) error {
+	if file != name {
+		return fmt.Errorf("%w: it is the pointer of %q", ErrFormat, name)
+	}
+	for _, d := range digests {
+		if !isDigest(d) {
+			return fmt.Errorf("%w: %q is not a digest", ErrFormat, d)
+		}
 	}
 	return nil
 }
@@ -35,11 +41,16 @@ func pointers[T any](dir string, each func(name string, p T) error) error {
 		if !ok || CheckName(name) != nil {
 			continue
 		}
+		path := filepath.Join(dir, e.Name())
 		var p T
-		if err := readJSON(filepath.Join(dir, e.Name()), &p); err != nil {
-			return err
+		err := readJSON(path, &p)
+		if err == nil {
+			err = each(name, p)
 		}
-		if err := each(name, p); err != nil {
+		if errors.Is(err, ErrFormat) {
+			return fmt.Errorf("%q: %w; remove that file, then fit the family or add the model again", path, err)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -63,7 +74,7 @@ func readJSON(path string, v any) error {
 		return err
 	}
 	if err := json.Unmarshal(raw, v); err != nil {
-		return fmt.Errorf("%q: %w: %v", path, ErrFormat, err)
+		return fmt.Errorf("%w: %v", ErrFormat, err)
 	}
 	return nil
 }

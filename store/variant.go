@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 
 	"eigenserve/store/tensorfile"
@@ -69,21 +71,27 @@ const exactPrefix = "exact/"
 
 // Encode writes the variant's file. The same variant gives the same bytes.
 func (v *Variant) Encode(w io.Writer) error {
-	tensors := map[string]tensorfile.Tensor{
-		"coefficients": {DType: "U8", Shape: []int{len(v.Coefficients)}, Data: v.Coefficients},
-		"gains":        {DType: "U8", Shape: []int{len(v.Gains)}, Data: v.Gains},
-	}
+	var set tensorSet
+	set.add("coefficients", tensorfile.Tensor{DType: "U8", Shape: []int{len(v.Coefficients)}, Data: v.Coefficients})
+	set.add("gains", tensorfile.Tensor{DType: "U8", Shape: []int{len(v.Gains)}, Data: v.Gains})
 	for name, t := range v.Private {
-		tensors[name] = t
+		if strings.HasPrefix(name, exactPrefix) {
+			return fmt.Errorf("%w: private tensor %q is named as an exact one", ErrFormat, name)
+		}
+		set.add(name, t)
 	}
 	for name, t := range v.Exact {
-		tensors[exactPrefix+name] = t
+		set.add(exactPrefix+name, t)
 	}
-	return encode(w, variantFormat, v.Basis, v, tensors)
+	return encode(w, variantFormat, v.Basis, v, set)
 }
 
 // ParseVariant reads a variant from the bytes of its file.
 func ParseVariant(raw []byte) (*Variant, error) {
+	return parseVariant(raw, Digest(raw))
+}
+
+func parseVariant(raw []byte, digest string) (*Variant, error) {
 	f, err := tensorfile.Parse(raw)
 	if err != nil {
 		return nil, err
@@ -92,7 +100,7 @@ func ParseVariant(raw []byte) (*Variant, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.Digest = Digest(raw)
+	v.Digest = digest
 	return v, nil
 }
 
@@ -114,13 +122,7 @@ func DecodeVariant(f *tensorfile.File) (*Variant, error) {
 	if !isDigest(v.Basis) {
 		return nil, fmt.Errorf("%w: it does not name its basis by digest", ErrFormat)
 	}
-	if !(v.Step > 0) || math.IsInf(v.Step, 0) {
-		return nil, fmt.Errorf("%w: quantisation step %g", ErrFormat, v.Step)
-	}
-	if len(v.Labels) == 0 {
-		return nil, fmt.Errorf("%w: it has no labels", ErrFormat)
-	}
-	if err := CheckName(v.Name); err != nil {
+	if err := v.checkHeader(); err != nil {
 		return nil, err
 	}
 	r := reader{file: f, want: map[string]bool{}}
@@ -138,23 +140,30 @@ func DecodeVariant(f *tensorfile.File) (*Variant, error) {
 		}
 		r.finite(name, t)
 	}
-	return v, r.err
+	if r.err != nil {
+		return nil, r.err
+	}
+	return v, nil
 }
 
-// finite refuses a tensor that is not of floating point or not finite: one NaN
-// in a head would turn every answer into NaN.
-func (r *reader) finite(name string, t tensorfile.Tensor) {
-	v := make([]float32, t.Len())
-	if err := t.Float32(v); err != nil {
-		r.fail("tensor %q: %v", name, err)
-		return
+func (v *Variant) checkHeader() error {
+	// Dequantised coefficients are float32, so the step has to be one.
+	if step := float32(v.Step); !(step > 0) || math.IsInf(float64(step), 0) {
+		return fmt.Errorf("%w: quantisation step %g", ErrFormat, v.Step)
 	}
-	for _, x := range v {
-		if x-x != 0 {
-			r.fail("tensor %q holds %g", name, x)
-			return
-		}
+	if len(v.Labels) == 0 {
+		return fmt.Errorf("%w: it has no labels", ErrFormat)
 	}
+	if p := v.Fidelity.Bytes; min(p.Coefficients, p.Private, p.Metadata, p.Source) < 0 {
+		return fmt.Errorf("%w: its report counts negative bytes", ErrFormat)
+	}
+	if err := CheckName(v.Name); err != nil {
+		return fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	if err := CheckName(v.Family); err != nil {
+		return fmt.Errorf("%w: family: %w", ErrFormat, err)
+	}
+	return nil
 }
 
 // CheckBasis tells whether the variant stands on this basis and fits its
@@ -177,21 +186,13 @@ func (v *Variant) CheckBasis(b *Basis) error {
 }
 
 func (v *Variant) checkExact(l Layout) error {
-	lens := map[string]int{}
-	for _, x := range l.Layers {
-		for _, p := range x.Parts {
-			lens[p+".weight"] = product(x.Shape)
-			if x.Bias {
-				lens[p+".bias"] = x.Shape[0]
-			}
-		}
-	}
-	for _, x := range l.Vectors {
-		lens[x.Name] = x.Len()
-	}
+	shapes := maps.Collect(l.Stored())
 	for name, t := range v.Exact {
-		if want, ok := lens[name]; !ok || t.Len() != want {
-			return fmt.Errorf("%w: exact tensor %q of shape %v is not one of the family's", ErrFormat, name, t.Shape)
+		switch want, ok := shapes[name]; {
+		case !ok:
+			return fmt.Errorf("%w: exact tensor %q is not one of the family's", ErrFormat, name)
+		case !slices.Equal(t.Shape, want):
+			return fmt.Errorf("%w: exact tensor %q has shape %v, not %v", ErrFormat, name, t.Shape, want)
 		}
 	}
 	return nil

@@ -1,0 +1,320 @@
+package store_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"eigenserve/store"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func create(t testing.TB) *store.Store {
+	t.Helper()
+	s, err := store.Create(filepath.Join(t.TempDir(), "store"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func reopen(t testing.TB, s *store.Store) *store.Store {
+	t.Helper()
+	again, err := store.Open(s.Dir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return again
+}
+
+// labelled gives a variant's file; files of other labels have other digests.
+func labelled(t testing.TB, label string) (*store.Variant, []byte) {
+	t.Helper()
+	v := tinyVariant(t)
+	v.Labels = []string{label}
+	raw := bytesOf(t, v)
+	v, err := store.ParseVariant(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v, raw
+}
+
+func put(t testing.TB, s *store.Store, name, label string) store.Entry {
+	t.Helper()
+	v, raw := labelled(t, label)
+	e, _, err := s.PutVariant(name, v, raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// files lists what lies under a store's folder.
+func files(t testing.TB, s *store.Store) []string {
+	t.Helper()
+	var all []string
+	for _, pattern := range []string{"*", ".*", "*/*", "*/.*"} {
+		found, _ := filepath.Glob(filepath.Join(s.Dir(), pattern))
+		for _, path := range found {
+			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+				rel, _ := filepath.Rel(s.Dir(), path)
+				all = append(all, filepath.ToSlash(rel))
+			}
+		}
+	}
+	return all
+}
+
+func TestCreateOpenReopen(t *testing.T) {
+	s := create(t)
+	if len(s.Families())+len(s.Variants()) > 0 {
+		t.Error("a new store is not empty")
+	}
+	f, err := s.PutBasis(tinyBasis())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dogs, cats := put(t, s, "dogs", "dog"), put(t, s, "cats", "cat")
+	again, err := store.Create(s.Dir()) // opens what is there
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*store.Store{s, again, reopen(t, s)} {
+		if diff := cmp.Diff([]store.Family{f}, s.Families()); diff != "" {
+			t.Error(diff)
+		}
+		if diff := cmp.Diff([]store.Entry{cats, dogs}, s.Variants()); diff != "" {
+			t.Error(diff)
+		}
+		checkWhole(t, s)
+	}
+	want := store.Entry{Name: "cats", Digest: cats.Digest, Family: "tiny", Basis: f.Basis, Bytes: cats.Bytes,
+		SourceBytes: 1000, Classes: 1, Step: 0.5, Energy: 0.9, Added: someDay}
+	if diff := cmp.Diff(want, cats); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// checkWhole follows every pointer of a store to a sound file.
+func checkWhole(t testing.TB, s *store.Store) {
+	t.Helper()
+	for _, f := range s.Families() {
+		b, err := s.OpenBasis(f.Basis)
+		if err != nil {
+			t.Errorf("family %q: %v", f.Name, err)
+			continue
+		}
+		if b.Digest != f.Basis || b.Family != f.Name || int64(len(encoded(t, b))) != f.Bytes {
+			t.Errorf("family %q has %d bytes of basis %s of %q", f.Name, f.Bytes, b.Digest, b.Family)
+		}
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, e := range s.Variants() {
+		v, err := s.ReadVariant(e.Digest)
+		if err != nil {
+			t.Errorf("model %q: %v", e.Name, err)
+			continue
+		}
+		if v.Digest != e.Digest || v.Basis != e.Basis || int64(len(bytesOf(t, v))) != e.Bytes {
+			t.Errorf("model %q is %+v, its pointer says %+v", e.Name, v, e)
+		}
+	}
+}
+
+func TestPutReplacesAndDeletes(t *testing.T) {
+	s := create(t)
+	v, raw := labelled(t, "old")
+	old, replaced, err := s.PutVariant("cats", v, raw)
+	if err != nil || replaced {
+		t.Fatalf("replaced %v, %v", replaced, err)
+	}
+	if _, replaced, err = s.PutVariant("cats", v, raw); err != nil || !replaced {
+		t.Fatalf("the same again: replaced %v, %v", replaced, err)
+	}
+	if _, err := s.ReadVariant(old.Digest); err != nil {
+		t.Errorf("the same again took the file away: %v", err)
+	}
+	now := put(t, s, "cats", "new")
+	if _, err := s.ReadVariant(old.Digest); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("the replaced file: %v", err)
+	}
+	if e, err := s.Entry("cats"); err != nil || e != now {
+		t.Errorf("%+v, %v", e, err)
+	}
+	if err := s.DeleteVariant("cats"); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*store.Store{s, reopen(t, s)} {
+		if err := s.DeleteVariant("cats"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("deleted again: %v", err)
+		}
+		if _, err := s.Entry("cats"); !errors.Is(err, store.ErrNotFound) || !strings.Contains(err.Error(), `model "cats"`) {
+			t.Errorf("looked up after it was deleted: %v", err)
+		}
+	}
+	if diff := cmp.Diff([]string{"store.json"}, files(t, s)); diff != "" {
+		t.Errorf("files are left behind: %s", diff)
+	}
+}
+
+func TestNamesShareAFile(t *testing.T) {
+	for _, way := range []string{"in one run", "after it was opened again"} {
+		t.Run(way, func(t *testing.T) {
+			s := create(t)
+			one, other := put(t, s, "one", "same"), put(t, s, "other", "same")
+			if one.Digest != other.Digest {
+				t.Fatal("the same file has two digests")
+			}
+			if way != "in one run" {
+				s = reopen(t, s)
+			}
+			if err := s.DeleteVariant("one"); err != nil {
+				t.Fatal(err)
+			}
+			checkWhole(t, s)
+			put(t, s, "other", "new")
+			if _, err := s.ReadVariant(one.Digest); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("the file outlived its last name: %v", err)
+			}
+			checkWhole(t, s)
+		})
+	}
+}
+
+func TestNewBasisKeepsTheOld(t *testing.T) {
+	s := create(t)
+	old, err := s.PutBasis(tinyBasis())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := tinyBasis()
+	b.RMS = 1
+	now, err := s.PutBasisFile(encoded(t, b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*store.Store{s, reopen(t, s)} {
+		if f, err := s.Family("tiny"); err != nil || f.Basis != now.Basis {
+			t.Errorf("%+v, %v", f, err)
+		}
+		if _, err := s.Family("huge"); !errors.Is(err, store.ErrNotFound) || !strings.Contains(err.Error(), `family "huge"`) {
+			t.Errorf("an unknown family: %v", err)
+		}
+		b, err := s.OpenBasis(old.Basis) // variants may stand on it
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Close()
+	}
+}
+
+func TestPutRefusesAndChangesNothing(t *testing.T) {
+	s := create(t)
+	put(t, s, "Cats", "cat")
+	if _, err := s.PutBasis(tinyBasis()); err != nil {
+		t.Fatal(err)
+	}
+	before := files(t, s)
+	v, raw := labelled(t, "dog")
+	for _, name := range []string{"", "..", "a/b", "cats", "CATS"} {
+		if _, _, err := s.PutVariant(name, v, raw); !errors.Is(err, store.ErrName) {
+			t.Errorf("variant %q: %v", name, err)
+		}
+	}
+	b := tinyBasis()
+	b.Family = "Tiny"
+	if _, err := s.PutBasis(b); !errors.Is(err, store.ErrName) || !strings.Contains(err.Error(), `"tiny" is there`) {
+		t.Errorf("a family that differs by case: %v", err)
+	}
+	b.Family = "a/b"
+	if _, err := s.PutBasis(b); !errors.Is(err, store.ErrName) {
+		t.Errorf("a family with a slash: %v", err)
+	}
+	if _, err := s.PutBasisFile(raw); !errors.Is(err, store.ErrFormat) {
+		t.Errorf("a variant for a basis: %v", err)
+	}
+	if _, err := s.PutBasisFile(encoded(t, tinyBasis())[:100]); err == nil {
+		t.Error("half a basis is taken")
+	}
+	if diff := cmp.Diff(before, files(t, s)); diff != "" {
+		t.Error(diff)
+	}
+	if err := s.DeleteVariant("Cats"); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, "cats", "cat") // the spelling is free again
+}
+
+// Every byte of every blob counts.
+func TestOneDamagedByte(t *testing.T) {
+	s := create(t)
+	f, err := s.PutBasis(tinyBasis())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := put(t, s, "cats", "cat")
+	for _, c := range []struct {
+		digest, says string
+		read         func(digest string) error
+	}{
+		{f.Basis, "fit the family again", func(d string) error { _, err := s.OpenBasis(d); return err }},
+		{e.Digest, "add the model again", func(d string) error { _, err := s.ReadVariant(d); return err }},
+	} {
+		path := filepath.Join(s.Dir(), "blobs", c.digest+".safetensors")
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range raw {
+			raw[i] ^= 1 << (i % 8)
+			if err := os.WriteFile(path, raw, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.read(c.digest); !errors.Is(err, store.ErrDigest) || !strings.Contains(err.Error(), c.says) {
+				t.Fatalf("byte %d: %v, want %v that says %q", i, err, store.ErrDigest, c.says)
+			}
+			raw[i] ^= 1 << (i % 8)
+		}
+		for _, damaged := range [][]byte{nil, raw[:len(raw)-1], append(bytes.Clone(raw), 0)} {
+			if err := os.WriteFile(path, damaged, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.read(c.digest); !errors.Is(err, store.ErrDigest) {
+				t.Errorf("%d bytes of %d: %v", len(damaged), len(raw), err)
+			}
+		}
+		os.Remove(path)
+		if err := c.read(c.digest); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("without the file: %v", err)
+		}
+	}
+	// Putting the same again mends it.
+	if _, err := s.PutBasis(tinyBasis()); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, "cats", "cat")
+	checkWhole(t, s)
+}
+
+// A sound file under the digest of the other kind is no damage, and still wrong.
+func TestPointersOfTheOtherKind(t *testing.T) {
+	s := create(t)
+	f, err := s.PutBasis(tinyBasis())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := put(t, s, "cats", "cat")
+	if _, err := s.ReadVariant(f.Basis); !errors.Is(err, store.ErrFormat) {
+		t.Errorf("a basis read as a variant: %v", err)
+	}
+	if _, err := s.OpenBasis(e.Digest); !errors.Is(err, store.ErrFormat) {
+		t.Errorf("a variant opened as a basis: %v", err)
+	}
+}

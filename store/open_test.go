@@ -1,0 +1,149 @@
+package store_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"eigenserve/store"
+)
+
+func write(t testing.TB, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOpenRefusals(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		files map[string]string
+		is    error
+		says  string
+	}{
+		{"no folder", nil, store.ErrNoStore, "eigenserve fit --store"},
+		{"somebody's folder", map[string]string{"photo.png": "x"}, store.ErrNoStore, "it has no store.json"},
+		{"a future version", map[string]string{"store.json": `{"format":"eigenserve.store","version":"2"}`}, store.ErrNoStore, `version "2"; this program reads`},
+		{"another program's marker", map[string]string{"store.json": `{"format":"else","version":"1"}`}, store.ErrNoStore, `format "else"`},
+		{"half a marker", map[string]string{"store.json": `{"format":`}, store.ErrFormat, "store.json"},
+		{"an empty marker", map[string]string{"store.json": ``}, store.ErrFormat, "store.json"},
+		{"a marker of another type", map[string]string{"store.json": `[1]`}, store.ErrFormat, "store.json"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "store")
+			for path, text := range c.files {
+				write(t, filepath.Join(dir, path), text)
+			}
+			_, err := store.Open(dir)
+			if !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%v, want %v that says %q", err, c.is, c.says)
+			}
+			if c.files == nil {
+				return
+			}
+			if _, err := store.Create(dir); !errors.Is(err, c.is) {
+				t.Errorf("Create: %v, want %v", err, c.is)
+			}
+			if found, _ := filepath.Glob(filepath.Join(dir, "*")); len(found) != len(c.files) {
+				t.Errorf("the folder holds %v", found)
+			}
+		})
+	}
+}
+
+func TestDamagedPointers(t *testing.T) {
+	sound := create(t)
+	if _, err := sound.PutBasis(tinyBasis()); err != nil {
+		t.Fatal(err)
+	}
+	put(t, sound, "cats", "cat")
+	for _, file := range []string{"families/tiny.json", "models/cats.json"} {
+		path := filepath.Join(sound.Dir(), file)
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, spoil := range map[string]func(s string) string{
+			"cut short":     func(s string) string { return s[:len(s)/2] },
+			"empty":         func(string) string { return "" },
+			"not an object": func(string) string { return `"cats"` },
+			"null":          func(string) string { return `null` },
+			"another name":  func(s string) string { return strings.Replace(s, `"name": "`, `"name": "x`, 1) },
+			"no digest":     func(s string) string { return strings.NewReplacer(`"digest"`, `"d"`, `"basis"`, `"b"`).Replace(s) },
+			"a way out": func(s string) string {
+				return strings.Replace(s, `"basis": "`, `"basis": "../`, 1)
+			},
+			"a number as text": func(s string) string { return strings.Replace(s, `"bytes": `, `"bytes": "1`, 1) },
+		} {
+			write(t, path, spoil(string(raw)))
+			_, err := store.Open(sound.Dir())
+			if !errors.Is(err, store.ErrFormat) || !strings.Contains(err.Error(), filepath.Base(file)) || !strings.Contains(err.Error(), "remove that file") {
+				t.Errorf("%s, %s: %v, want %v that names the file", file, name, err, store.ErrFormat)
+			}
+		}
+		write(t, path, string(raw))
+	}
+	checkWhole(t, reopen(t, sound))
+}
+
+// A pointer whose digest was damaged into another one leads nowhere.
+func TestPointerToNothing(t *testing.T) {
+	s := create(t)
+	e := put(t, s, "cats", "cat")
+	path := filepath.Join(s.Dir(), "models", "cats.json")
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, strings.Replace(string(raw), e.Digest, store.Digest(nil), 1))
+	s = reopen(t, s)
+	if e, err = s.Entry("cats"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.ReadVariant(e.Digest); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("%v, want %v", err, store.ErrNotFound)
+	}
+}
+
+// What a crash leaves behind is passed over, in a store as in one that was just
+// being made.
+func TestLeftovers(t *testing.T) {
+	s := create(t)
+	put(t, s, "cats", "cat")
+	for _, file := range []string{".store.json.0123.tmp", "models/.cats.json.0123.tmp", "models/.dogs.json.0123.tmp",
+		"families/.tiny.json.0123.tmp", "blobs/.abc.safetensors.0123.tmp", "blobs/" + store.Digest(nil) + ".safetensors", "models/README"} {
+		write(t, filepath.Join(s.Dir(), file), `{"na`)
+	}
+	s = reopen(t, s)
+	if n := len(s.Variants()); n != 1 {
+		t.Errorf("%d variants", n)
+	}
+	put(t, s, "dogs", "dog")
+	checkWhole(t, reopen(t, s))
+
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, ".store.json.0123.tmp"), `{"form`)
+	for _, sub := range []string{"families", "models"} {
+		if err := os.Mkdir(filepath.Join(dir, sub), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := store.Create(dir)
+	if err != nil {
+		t.Fatalf("a store whose making was cut off can't be made: %v", err)
+	}
+	put(t, s, "cats", "cat")
+	checkWhole(t, reopen(t, s))
+
+	dir = t.TempDir()
+	write(t, filepath.Join(dir, "models", "somebody's.json"), `{}`)
+	if _, err := store.Create(dir); !errors.Is(err, store.ErrNoStore) {
+		t.Errorf("somebody's folder of models is made a store: %v", err)
+	}
+}
