@@ -122,5 +122,13 @@ func BenchmarkRebuild(b *testing.B) {
 			}
 			gflops(b, 2*float64(len(c.Rights))*float64(m)*float64(n))
 		})
+		dst16 := make([]uint16, PackedLenBF16(m, n))
+		eachISA(b, fmt.Sprintf("op=rebuildbf16/m=%d/n=%d/rights=%d", m, n, len(c.Rights)), func(b *testing.B) {
+			b.SetBytes(int64(4 * len(dst)))
+			for b.Loop() {
+				RebuildBF16(dst16, bias, l, c, scratch)
+			}
+			gflops(b, 2*float64(len(c.Rights))*float64(m)*float64(n))
+		})
 	}
 }

@@ -59,3 +59,14 @@ func splitPairsGeneric(dst []float32, pairs []uint16) {
 		}
 	}
 }
+
+// joinPairsGeneric rounds (k, 32) in float32, k even, to a panel's part
+// (k/2, 32, 2).
+func joinPairsGeneric(pairs []uint16, src []float32) {
+	for ; len(src) >= 2*Panel; pairs, src = pairs[2*Panel:], src[2*Panel:] {
+		to, from := (*[2 * Panel]uint16)(pairs), (*[2 * Panel]float32)(src)
+		for j := range Panel {
+			to[2*j], to[2*j+1] = toBF16(from[j]), toBF16(from[Panel+j])
+		}
+	}
+}

@@ -29,6 +29,37 @@ func tileBF16(c []float32, ldc int, x []uint16, ldx int, pairs []uint16, rows in
 	}
 }
 
+// splitPairs turns a panel's part, (k/2, 32, 2) in BF16, into (k, 32) in
+// float32.
+func splitPairs(dst []float32, pairs []uint16) {
+	if len(pairs) == 0 {
+		return
+	}
+	_ = dst[len(pairs)-1]
+	if isa >= avx512 {
+		splitPairsAVX512(&dst[0], &pairs[0], len(pairs)/(2*Panel))
+	} else if isa >= avx2 {
+		splitPairsAVX2(&dst[0], &pairs[0], len(pairs)/(2*Panel))
+	} else {
+		splitPairsGeneric(dst, pairs)
+	}
+}
+
+// joinPairs rounds (k, 32) in float32, k even, to a panel's part (k/2, 32, 2).
+func joinPairs(pairs []uint16, src []float32) {
+	if len(src) == 0 {
+		return
+	}
+	_ = pairs[len(src)-1]
+	if isa >= avx512 {
+		joinPairsAVX512(&pairs[0], &src[0], len(src)/(2*Panel))
+	} else if isa >= avx2 {
+		joinPairsAVX2(&pairs[0], &src[0], len(src)/(2*Panel))
+	} else {
+		joinPairsGeneric(pairs, src)
+	}
+}
+
 // bf16Rounds does BF16 products and returns how many operations they were.
 func bf16Rounds(rounds int) float64 {
 	if isa >= amx {

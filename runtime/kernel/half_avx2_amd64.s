@@ -59,13 +59,13 @@ TEXT ·toBF16AVX2(SB), NOSPLIT, $0-24
 	MOVQ n+16(FP), CX
 next4:
 	VMOVUPS (SI), Y0
-	VPSRLD $16, Y0, Y1
-	VCMPPS $3, Y0, Y0, Y3
-	VPOR ·vectors+const_cQuiet(SB), Y0, Y2
-	VANDPS ·vectors+const_cLowestBit(SB), Y1, Y1
-	VPADDD Y1, Y0, Y0
+	VPSRLD $16, Y0, Y5
+	VCMPPS $3, Y0, Y0, Y7
+	VPOR ·vectors+const_cQuiet(SB), Y0, Y6
+	VANDPS ·vectors+const_cLowestBit(SB), Y5, Y5
+	VPADDD Y5, Y0, Y0
 	VPADDD ·vectors+const_cBelowHalf(SB), Y0, Y0
-	VBLENDVPS Y3, Y2, Y0, Y0
+	VBLENDVPS Y7, Y6, Y0, Y0
 	VPSRLD $16, Y0, Y0
 	// packing works within each 128 bits; the words wanted are quarters 0 and 2
 	VPACKUSDW Y0, Y0, Y0

@@ -59,13 +59,13 @@ TEXT ·toBF16AVX512(SB), NOSPLIT, $0-24
 	MOVQ n+16(FP), CX
 next4:
 	VMOVUPS (SI), Z0
-	VPSRLD $16, Z0, Z1
+	VPSRLD $16, Z0, Z5
 	VCMPPS $3, Z0, Z0, K1
-	VPORD.BCST ·vectors+const_cQuiet(SB), Z0, Z2
-	VPANDD.BCST ·vectors+const_cLowestBit(SB), Z1, Z1
-	VPADDD Z1, Z0, Z0
+	VPORD.BCST ·vectors+const_cQuiet(SB), Z0, Z6
+	VPANDD.BCST ·vectors+const_cLowestBit(SB), Z5, Z5
+	VPADDD Z5, Z0, Z0
 	VPADDD.BCST ·vectors+const_cBelowHalf(SB), Z0, Z0
-	VMOVDQA32 Z2, K1, Z0
+	VMOVDQA32 Z6, K1, Z0
 	VPSRLD $16, Z0, Z0
 	VPMOVDW Z0, (DI)
 	ADDQ $64, SI

@@ -45,3 +45,5 @@ func tileBF16([]float32, int, []uint16, int, []uint16, int, bool) {
 func splitPairs(dst []float32, pairs []uint16) { splitPairsGeneric(dst, pairs) }
 
 func bf16Rounds(int) float64 { return 0 }
+
+func joinPairs(pairs []uint16, src []float32) { joinPairsGeneric(pairs, src) }

@@ -31,3 +31,38 @@ func (l *Layer) inputs() int {
 	}
 	return l.N
 }
+
+func checkLayer(l *Layer) {
+	checkLen("Layer: Mean", len(l.Mean), PackedLen(l.M, l.N))
+	checkLen("Layer: Left", len(l.Left), PackedLen(l.M, l.P))
+	checkLen("Layer: Right", len(l.Right), l.inputs()*l.Q)
+	if l.Bias {
+		checkLen("Layer: MeanBias", len(l.MeanBias), l.M)
+	}
+}
+
+// checkCore keeps assembly, which checks no bounds, inside Left.
+func checkCore(l *Layer, c *Core) {
+	if len(c.Starts) != len(c.Rights)+1 && len(c.Rights) > 0 || len(c.Rights) > l.Q {
+		panic("kernel: Core: Rights and Starts do not fit the layer or each other")
+	}
+	checkLen("Core: Values", len(c.Values), len(c.Lefts))
+	for _, i := range c.Lefts {
+		if uint(i) >= uint(l.P) {
+			panic("kernel: Core: a left direction that the layer does not have")
+		}
+	}
+}
+
+// combineGeneric sets dst to the sum of the left directions' parts in one
+// panel, (P, 32) in BF16, each times its value.
+func combineGeneric(dst *[Panel]float32, left []uint16, lefts []int32, values []float32) {
+	*dst = [Panel]float32{}
+	values = values[:len(lefts)]
+	for i, l := range lefts {
+		v := values[i]
+		for j, h := range (*[Panel]uint16)(left[int(l)*Panel:]) {
+			dst[j] += v * fromBF16(h)
+		}
+	}
+}

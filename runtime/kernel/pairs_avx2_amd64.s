@@ -5,12 +5,105 @@
 #include "go_asm.h"
 #include "textflag.h"
 
+// func joinPairs(pairs *uint16, src *float32, n int)
+TEXT ·joinPairsAVX2(SB), NOSPLIT, $0-24
+	MOVQ pairs+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+next1:
+	VMOVUPS 0(SI), Y0
+	VMOVUPS 128(SI), Y1
+	VPSRLD $16, Y0, Y5
+	VCMPPS $3, Y0, Y0, Y7
+	VPOR ·vectors+const_cQuiet(SB), Y0, Y6
+	VANDPS ·vectors+const_cLowestBit(SB), Y5, Y5
+	VPADDD Y5, Y0, Y0
+	VPADDD ·vectors+const_cBelowHalf(SB), Y0, Y0
+	VBLENDVPS Y7, Y6, Y0, Y0
+	VPSRLD $16, Y1, Y5
+	VCMPPS $3, Y1, Y1, Y7
+	VPOR ·vectors+const_cQuiet(SB), Y1, Y6
+	VANDPS ·vectors+const_cLowestBit(SB), Y5, Y5
+	VPADDD Y5, Y1, Y1
+	VPADDD ·vectors+const_cBelowHalf(SB), Y1, Y1
+	VBLENDVPS Y7, Y6, Y1, Y1
+	VPSRLD $16, Y0, Y0
+	VANDPS ·vectors+const_cUpperHalf(SB), Y1, Y1
+	VORPS Y0, Y1, Y1
+	VMOVUPS Y1, 0(DI)
+	VMOVUPS 32(SI), Y0
+	VMOVUPS 160(SI), Y1
+	VPSRLD $16, Y0, Y5
+	VCMPPS $3, Y0, Y0, Y7
+	VPOR ·vectors+const_cQuiet(SB), Y0, Y6
+	VANDPS ·vectors+const_cLowestBit(SB), Y5, Y5
+	VPADDD Y5, Y0, Y0
+	VPADDD ·vectors+const_cBelowHalf(SB), Y0, Y0
+	VBLENDVPS Y7, Y6, Y0, Y0
+	VPSRLD $16, Y1, Y5
+	VCMPPS $3, Y1, Y1, Y7
+	VPOR ·vectors+const_cQuiet(SB), Y1, Y6
+	VANDPS ·vectors+const_cLowestBit(SB), Y5, Y5
+	VPADDD Y5, Y1, Y1
+	VPADDD ·vectors+const_cBelowHalf(SB), Y1, Y1
+	VBLENDVPS Y7, Y6, Y1, Y1
+	VPSRLD $16, Y0, Y0
+	VANDPS ·vectors+const_cUpperHalf(SB), Y1, Y1
+	VORPS Y0, Y1, Y1
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS 64(SI), Y0
+	VMOVUPS 192(SI), Y1
+	VPSRLD $16, Y0, Y5
+	VCMPPS $3, Y0, Y0, Y7
+	VPOR ·vectors+const_cQuiet(SB), Y0, Y6
+	VANDPS ·vectors+const_cLowestBit(SB), Y5, Y5
+	VPADDD Y5, Y0, Y0
+	VPADDD ·vectors+const_cBelowHalf(SB), Y0, Y0
+	VBLENDVPS Y7, Y6, Y0, Y0
+	VPSRLD $16, Y1, Y5
+	VCMPPS $3, Y1, Y1, Y7
+	VPOR ·vectors+const_cQuiet(SB), Y1, Y6
+	VANDPS ·vectors+const_cLowestBit(SB), Y5, Y5
+	VPADDD Y5, Y1, Y1
+	VPADDD ·vectors+const_cBelowHalf(SB), Y1, Y1
+	VBLENDVPS Y7, Y6, Y1, Y1
+	VPSRLD $16, Y0, Y0
+	VANDPS ·vectors+const_cUpperHalf(SB), Y1, Y1
+	VORPS Y0, Y1, Y1
+	VMOVUPS Y1, 64(DI)
+	VMOVUPS 96(SI), Y0
+	VMOVUPS 224(SI), Y1
+	VPSRLD $16, Y0, Y5
+	VCMPPS $3, Y0, Y0, Y7
+	VPOR ·vectors+const_cQuiet(SB), Y0, Y6
+	VANDPS ·vectors+const_cLowestBit(SB), Y5, Y5
+	VPADDD Y5, Y0, Y0
+	VPADDD ·vectors+const_cBelowHalf(SB), Y0, Y0
+	VBLENDVPS Y7, Y6, Y0, Y0
+	VPSRLD $16, Y1, Y5
+	VCMPPS $3, Y1, Y1, Y7
+	VPOR ·vectors+const_cQuiet(SB), Y1, Y6
+	VANDPS ·vectors+const_cLowestBit(SB), Y5, Y5
+	VPADDD Y5, Y1, Y1
+	VPADDD ·vectors+const_cBelowHalf(SB), Y1, Y1
+	VBLENDVPS Y7, Y6, Y1, Y1
+	VPSRLD $16, Y0, Y0
+	VANDPS ·vectors+const_cUpperHalf(SB), Y1, Y1
+	VORPS Y0, Y1, Y1
+	VMOVUPS Y1, 96(DI)
+	ADDQ $256, SI
+	ADDQ $128, DI
+	DECQ CX
+	JNZ  next1
+	VZEROUPPER
+	RET
+
 // func splitPairs(dst *float32, pairs *uint16, n int)
 TEXT ·splitPairsAVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ pairs+8(FP), SI
 	MOVQ n+16(FP), CX
-next1:
+next2:
 	VMOVUPS 0(SI), Y0
 	VPSLLD $16, Y0, Y1
 	VANDPS ·vectors+const_cUpperHalf(SB), Y0, Y2
@@ -34,6 +127,6 @@ next1:
 	ADDQ $128, SI
 	ADDQ $256, DI
 	DECQ CX
-	JNZ  next1
+	JNZ  next2
 	VZEROUPPER
 	RET

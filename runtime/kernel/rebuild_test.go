@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -45,8 +46,9 @@ func randomCore(rights []int32, p int) *Core {
 	return c
 }
 
-// rebuild64 is the definition: mean + left·core·right, (M, inputs).
-func rebuild64(l *Layer, c *Core) []float64 {
+// rebuild64 is the definition: mean + (left·core)·right, (M, inputs), where
+// left·core goes through round.
+func rebuild64(l *Layer, c *Core, round func(float64) float64) []float64 {
 	mean := make([]float32, l.M*l.N)
 	Unpack(mean, l.N, fromHalves(l.Mean, l.MeanType), l.M, l.N)
 	left := make([]float32, l.M*l.P)
@@ -62,9 +64,11 @@ func rebuild64(l *Layer, c *Core) []float64 {
 				sum = float64(l.MeanBias[o])
 			}
 			for k, r := range c.Rights {
+				s := 0.0
 				for at := c.Starts[k]; at < c.Starts[k+1]; at++ {
-					sum += float64(left[o*l.P+int(c.Lefts[at])]) * float64(c.Values[at]) * float64(right[i*l.Q+int(r)])
+					s += float64(left[o*l.P+int(c.Lefts[at])]) * float64(c.Values[at])
 				}
+				sum += round(s) * float64(right[i*l.Q+int(r)])
 			}
 			out[o*l.inputs()+i] = sum
 		}
@@ -89,8 +93,16 @@ func TestRebuild(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			l := randomLayer(c.m, c.n, c.p, c.q, c.bias, c.mean)
 			core := randomCore(c.rights, c.p)
-			want := rebuild64(l, core)
-			everyISA(t, func(t *testing.T) { testRebuild(t, l, core, want) })
+			exact := rebuild64(l, core, func(s float64) float64 { return s })
+			rounded := rebuild64(l, core, func(s float64) float64 { return float64(fromBF16(toBF16(float32(s)))) })
+			everyISA(t, func(t *testing.T) {
+				testRebuild(t, l, core, exact)
+				if multipliesBF16() {
+					testRebuildBF16(t, l, core, rounded)
+				} else {
+					testRebuildBF16(t, l, core, exact)
+				}
+			})
 		})
 	}
 }
@@ -118,6 +130,33 @@ func testRebuild(t *testing.T, l *Layer, c *Core, want []float64) {
 		if v != v {
 			t.Fatalf("element %d is NaN", i)
 		}
+	}
+}
+
+func testRebuildBF16(t *testing.T, l *Layer, c *Core, want []float64) {
+	w := WeightsBF16{N: l.M, K: l.N, Panels: make([]uint16, PackedLenBF16(l.M, l.N))}
+	for i := range w.Panels {
+		w.Panels[i] = 0x7fc0
+	}
+	scratch := make([]float32, RebuildScratch(l))
+	for i := range scratch {
+		scratch[i] = nan
+	}
+	bias := make([]float32, l.M)
+	RebuildBF16(w.Panels, bias, l, c, scratch)
+	got := make([]float32, l.M*l.N)
+	UnpackBF16(got, l.N, w)
+	for o := range l.M {
+		row := want[o*l.inputs():]
+		near(t, "bf16 weights", got[o*l.N:][:l.N], row[:l.N], 1.0/255)
+		if l.Bias {
+			near(t, "bf16 bias", bias[o:o+1], row[l.N:l.N+1], 1e-4)
+		}
+	}
+	again := make([]uint16, len(w.Panels))
+	PackBF16(again, got, l.N, l.M, l.N)
+	if !slices.Equal(again, w.Panels) {
+		t.Fatal("the order differs from PackBF16's, or what is beyond the layer is not zero")
 	}
 }
 

@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // selfTest compares the kernels of the current level with the generic ones on
@@ -127,12 +128,14 @@ func addAgrees() bool {
 }
 
 func pairsAgree() bool {
-	pairs := make([]uint16, 32*Panel)
-	toHalfGeneric(pairs, ramp(len(pairs)), BF16)
-	got, want := make([]float32, len(pairs)), make([]float32, len(pairs))
-	splitPairs(got, pairs)
-	splitPairsGeneric(want, pairs)
-	return agree(got, want)
+	src := ramp(4 * Panel)
+	got, want := make([]uint16, len(src)), make([]uint16, len(src))
+	joinPairs(got, src)
+	joinPairsGeneric(want, src)
+	gotBack, wantBack := make([]float32, len(src)), make([]float32, len(src))
+	splitPairs(gotBack, got)
+	splitPairsGeneric(wantBack, want)
+	return slices.Equal(got, want) && agree(gotBack, wantBack)
 }
 
 // tileBF16Agrees compares with the float32 tile of the same numbers.

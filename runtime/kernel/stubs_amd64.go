@@ -92,6 +92,12 @@ func splitPairsAVX512(dst *float32, pairs *uint16, n int)
 func splitPairsAVX2(dst *float32, pairs *uint16, n int)
 
 //go:noescape
+func joinPairsAVX512(pairs *uint16, src *float32, n int)
+
+//go:noescape
+func joinPairsAVX2(pairs *uint16, src *float32, n int)
+
+//go:noescape
 func dotBF16AVX512(rounds int)
 
 //go:noescape

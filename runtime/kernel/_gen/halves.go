@@ -41,17 +41,32 @@ func half(a *asm) {
 	loop("func toBF16(dst *uint16, src *float32, n int)", "toBF16", true, func() { toBF16(a) })
 }
 
-// toBF16 rounds by adding 0x7fff and the lowest bit that stays; NaNs are cut
-// and made quiet instead.
 func toBF16(a *asm) {
-	x, odd, quiet := a.r(0), a.r(1), a.r(2)
+	x := a.r(0)
 	a.o("VMOVUPS (SI), %s", x)
+	a.roundBF16(x)
+	a.o("VPSRLD $16, %s, %s", x, x)
+	if a.wide() {
+		a.o("VPMOVDW %s, (DI)", x)
+		return
+	}
+	a.comment("packing works within each 128 bits; the words wanted are quarters 0 and 2")
+	a.o("VPACKUSDW %s, %s, %s", x, x, x)
+	a.o("VPERMQ $0x08, %s, %s", x, x)
+	a.o("VMOVDQU X0, (DI)")
+}
+
+// roundBF16 leaves x rounded in its upper halves, with registers 5 to 7 as
+// scratch: it adds 0x7fff and the lowest bit that stays; NaNs are made quiet
+// instead.
+func (a *asm) roundBF16(x string) {
+	odd, quiet := a.r(5), a.r(6)
 	a.o("VPSRLD $16, %s, %s", x, odd)
 	if a.wide() {
 		a.o("VCMPPS $3, %s, %s, K1", x, x)
 		a.c("VPORD", "cQuiet", x, quiet)
 	} else {
-		a.o("VCMPPS $3, %s, %s, Y3", x, x)
+		a.o("VCMPPS $3, %s, %s, Y7", x, x)
 		a.c("VPOR", "cQuiet", x, quiet)
 	}
 	a.and("cLowestBit", odd, odd)
@@ -59,16 +74,9 @@ func toBF16(a *asm) {
 	a.c("VPADDD", "cBelowHalf", x, x)
 	if a.wide() {
 		a.o("VMOVDQA32 %s, K1, %s", quiet, x)
-		a.o("VPSRLD $16, %s, %s", x, x)
-		a.o("VPMOVDW %s, (DI)", x)
-		return
+	} else {
+		a.o("VBLENDVPS Y7, %s, %s, %s", quiet, x, x)
 	}
-	a.o("VBLENDVPS Y3, %s, %s, %s", quiet, x, x)
-	a.o("VPSRLD $16, %s, %s", x, x)
-	a.comment("packing works within each 128 bits; the words wanted are quarters 0 and 2")
-	a.o("VPACKUSDW %s, %s, %s", x, x, x)
-	a.o("VPERMQ $0x08, %s, %s", x, x)
-	a.o("VMOVDQU X0, (DI)")
 }
 
 // combine: dst (32) = Σ value·left, two terms at a time.
@@ -129,6 +137,38 @@ func add(a *asm) {
 	a.o("ADDQ $%d, SI", a.bytes)
 	a.o("ADDQ $%d, DI", a.bytes)
 	a.o("SUBQ $%d, CX", a.lanes())
+	a.o("JNZ  %s", next)
+	a.ret()
+}
+
+// pairs: between rows of float32 and pairs of BF16.
+func pairs(a *asm) {
+	joinPairs(a)
+	splitPairs(a)
+}
+
+// joinPairs: n times two rows of 32 float32s become 32 pairs of BF16.
+func joinPairs(a *asm) {
+	a.function("func joinPairs(pairs *uint16, src *float32, n int)", "joinPairs", 24)
+	a.o("MOVQ pairs+0(FP), DI")
+	a.o("MOVQ src+8(FP), SI")
+	a.o("MOVQ n+16(FP), CX")
+	next := a.newLabel("next")
+	a.label(next)
+	first, second := a.r(0), a.r(1)
+	for v := range 128 / a.bytes {
+		a.o("VMOVUPS %d(SI), %s", v*a.bytes, first)
+		a.o("VMOVUPS %d(SI), %s", 128+v*a.bytes, second)
+		a.roundBF16(first)
+		a.roundBF16(second)
+		a.o("VPSRLD $16, %s, %s", first, first)
+		a.and("cUpperHalf", second, second)
+		a.o("VORPS %s, %s, %s", first, second, second)
+		a.o("VMOVUPS %s, %d(DI)", second, v*a.bytes)
+	}
+	a.o("ADDQ $256, SI")
+	a.o("ADDQ $128, DI")
+	a.o("DECQ CX")
 	a.o("JNZ  %s", next)
 	a.ret()
 }

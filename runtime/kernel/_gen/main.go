@@ -29,7 +29,7 @@ func files() map[string][]byte {
 	all := map[string][]byte{}
 	for op, write := range map[string]func(*asm){
 		"tile": tile, "finish": finish, "layernorm": layerNorm, "softmax": softmax,
-		"half": half, "combine": combine, "add": add, "pairs": splitPairs, "measure": measure,
+		"half": half, "combine": combine, "add": add, "pairs": pairs, "measure": measure,
 	} {
 		for _, v := range []isa{avx2, avx512} {
 			a := &asm{isa: v}
