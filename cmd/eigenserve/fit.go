@@ -33,7 +33,7 @@ are served on.`,
 			types := map[string]string{"auto": "", "f16": "F16", "bf16": "BF16"}
 			mean, ok := types[dtype]
 			if !ok {
-				return usagef("--basis-dtype %q: use auto, f16 or bf16", dtype)
+				return usagef("--basis-dtype %q: use auto, bf16 or f16", dtype)
 			}
 			o.MeanType = mean
 			if err := store.CheckName(family); err != nil {
@@ -46,7 +46,7 @@ are served on.`,
 	cmd.Flags().StringVar(&family, "family", "", "name of the family")
 	cmd.Flags().IntVar(&o.Rank, "rank", 0, "most directions a side of each layer (default: all)")
 	cmd.Flags().Float64Var(&o.Step, "step", runtime.DefaultStep, "quantisation step, in root-mean-square coefficients: larger is smaller and coarser")
-	cmd.Flags().StringVar(&dtype, "basis-dtype", "auto", "type of the stored means: auto (f16), f16 or bf16")
+	cmd.Flags().StringVar(&dtype, "basis-dtype", "auto", "type of the stored means: auto (bf16), bf16 or f16")
 	return cmd
 }
 

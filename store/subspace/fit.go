@@ -18,7 +18,9 @@ import (
 type Options struct {
 	// Rank caps the directions a side of every layer; 0 means no cap.
 	Rank int
-	// MeanType is the type of the stored means: "F16" (default) or "BF16".
+	// MeanType is the type of the stored means: "BF16" (default) or "F16". On a
+	// real family both kept the same answers (agreement 0.9975 and 0.9976 of the
+	// fitted, 0.994 and 0.992 of the others), and BF16 is what kernels multiply.
 	MeanType string
 	// Config and Preprocessor are kept in the basis as they are.
 	Config, Preprocessor []byte
@@ -42,7 +44,7 @@ func Fit(ctx context.Context, family string, layout store.Layout, sources []Sour
 	}
 	sources = inOrder(sources)
 	if o.MeanType == "" {
-		o.MeanType = "F16"
+		o.MeanType = "BF16"
 	}
 	b := &store.Basis{Family: family, Config: o.Config, Preprocessor: o.Preprocessor,
 		Rank: o.Rank, Metric: "none", Created: o.Created}
