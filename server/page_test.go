@@ -1,0 +1,276 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+
+	"github.com/chromedp/chromedp"
+
+	"eigenserve/runtime"
+	"eigenserve/server/web"
+)
+
+// hostile is a label that a variant's file may bring.
+const hostile = `<img src=x onerror="window.harmed=1">`
+
+// asked records what a page asks, and answers with a hostile label.
+type asked struct {
+	mu    sync.Mutex // guards the rest
+	names []string
+	image []byte
+}
+
+func (a *asked) classify(_ context.Context, name string, image []byte, _ runtime.ClassifyOptions) (runtime.Answer, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.names = append(a.names, name)
+	a.image = image
+	v := fakeVariant(name)
+	return runtime.Answer{
+		Scores:  []runtime.Score{{Label: hostile, Score: 0.75}, {Label: "ກ", Score: 0.25}},
+		Variant: name, Digest: v.Digest, Basis: v.Basis,
+	}, nil
+}
+
+func (a *asked) last() (name string, image []byte) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.names) == 0 {
+		return "", nil
+	}
+	return a.names[len(a.names)-1], a.image
+}
+
+func samplePNG(t *testing.T) []byte {
+	t.Helper()
+	m := image.NewGray(image.Rect(0, 0, 32, 32))
+	m.Set(16, 16, color.White)
+	var b bytes.Buffer
+	if err := png.Encode(&b, m); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// visit opens the page on a fake engine.
+func visit(t *testing.T) (*running, *fake, *asked, *browser) {
+	t.Helper()
+	f, a := newFake(), &asked{}
+	f.classify = a.classify
+	s := start(t, f, Options{Samples: fstest.MapFS{"music-1/ກ.png": {Data: samplePNG(t)}}})
+	b := openBrowser(t, s.url)
+	b.until(t, `document.querySelectorAll(".row").length === 3 && document.querySelector("#chosen h2")?.textContent === "music-1"`)
+	return s, f, a, b
+}
+
+const answered = `document.querySelectorAll("#answer .score").length === 2`
+
+func TestPageAnswersADrawing(t *testing.T) {
+	s, _, a, b := visit(t)
+	b.draw(t, [][2]float64{{0.1, 0.1}, {0.3, 0.1}, {0.5, 0.1}}, [][2]float64{{0.3, 0.1}, {0.3, 0.3}, {0.3, 0.5}})
+	b.until(t, answered)
+	if got := eval[string](t, b, `document.querySelector("#answer .score .label").firstChild.data`); got != hostile {
+		t.Errorf("label: %q", got)
+	}
+	if eval[bool](t, b, `window.harmed === 1 || !!document.querySelector("#answer img[src=x]")`) {
+		t.Error("a label became markup")
+	}
+	if got := eval[string](t, b, `document.querySelector("#answer .made").textContent`); !strings.Contains(got, "music-1@d100") || !strings.Contains(got, "basis b100") {
+		t.Errorf("what made it: %q", got)
+	}
+	name, sent := a.last()
+	if name != "music-1" {
+		t.Errorf("asked %q", name)
+	}
+	checkDrawing(t, sent)
+
+	b.click(t, "#clear")
+	b.until(t, `document.querySelector("#answer .idle")`)
+	b.clean(t, s.addr)
+}
+
+// checkDrawing holds what is sent to what the models read: an opaque image, dark
+// on light, of a glyph in the middle that spans about half.
+func checkDrawing(t *testing.T, sent []byte) {
+	t.Helper()
+	m, err := png.Decode(bytes.NewReader(sent))
+	if err != nil {
+		t.Fatal(err)
+	}
+	side := m.Bounds().Dx()
+	if m.Bounds().Dy() != side || side%32 != 0 {
+		t.Errorf("size %v", m.Bounds())
+	}
+	dark := image.Rectangle{}
+	for y := range side {
+		for x := range side {
+			g := color.GrayModel.Convert(m.At(x, y)).(color.Gray).Y
+			if g < 128 {
+				dark = dark.Union(image.Rect(x, y, x+1, y+1))
+			}
+		}
+	}
+	middle := dark.Min.Add(dark.Max).Div(2)
+	if dx, dy := middle.X-side/2, middle.Y-side/2; dx*dx+dy*dy > side {
+		t.Errorf("the glyph lies at %v of %d", dark, side)
+	}
+	if span := float64(max(dark.Dx(), dark.Dy())) / float64(side); span < 0.5 || span > 0.7 {
+		t.Errorf("the glyph spans %.2f", span)
+	}
+}
+
+func TestPageAnswersImages(t *testing.T) {
+	s, _, a, b := visit(t)
+	b.until(t, `document.querySelector("#samples button")`)
+	b.click(t, "#samples button")
+	b.until(t, answered)
+	if _, sent := a.last(); !bytes.Equal(sent, samplePNG(t)) {
+		t.Error("the sample was not sent as it is")
+	}
+	if !eval[bool](t, b, `!!document.querySelector('#answer img[src="/samples/music-1/%E0%BA%81.png"]')`) {
+		t.Error("the second label has no picture")
+	}
+
+	file := filepath.Join(t.TempDir(), "mine.png")
+	mine := append(samplePNG(t), "more"...)
+	if err := os.WriteFile(file, mine, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.do(t, chromedp.SetUploadFiles("#file", []string{file}))
+	b.until(t, answered+` && !document.querySelector("#clear").disabled`)
+	b.click(t, "#ask")
+	b.until(t, answered)
+	if _, sent := a.last(); !bytes.Equal(sent, mine) {
+		t.Error("the file was not sent as it is")
+	}
+
+	b.click(t, "#ask-all")
+	b.until(t, `document.querySelectorAll("#answer .match").length === 3`)
+	b.click(t, "#answer .match:nth-child(3)")
+	b.until(t, `document.querySelector("#chosen h2").textContent === "sans-takri"`)
+	b.clean(t, s.addr)
+}
+
+func TestPageShowsFaults(t *testing.T) {
+	_, f, _, b := visit(t)
+	f.mu.Lock()
+	f.classify, f.err = nil, runtime.Errorf(runtime.Busy, "every slab is leased")
+	f.mu.Unlock()
+	b.draw(t, [][2]float64{{0.1, 0.1}, {0.3, 0.3}})
+	b.until(t, `document.querySelector("#answer [role=alert]")?.textContent === "every slab is leased"`)
+}
+
+func TestPageIsLive(t *testing.T) {
+	s, f, _, b := visit(t)
+	b.until(t, `document.getElementById("model-ratio").textContent === "16.9×" && document.getElementById("pulse").classList.contains("live")`)
+	b.until(t, `document.querySelector("#legend").textContent.includes("12.0 MB") && document.querySelector(".chart path.rss").getAttribute("d")`)
+	f.mu.Lock()
+	f.ledger.ModelRatio, f.ledger.Slabs = 186.4, 13_000_000
+	f.variants[1].Requests, f.variants[1].Resident = 4321, "slab"
+	f.mu.Unlock()
+	b.until(t, `document.getElementById("model-ratio").textContent === "186×" && document.querySelector("#legend").textContent.includes("13.0 MB")`)
+	b.until(t, `document.querySelector(".row:nth-child(2)").textContent.includes("4,321") && document.querySelector(".row:nth-child(2) .res.slab")`)
+	b.clean(t, s.addr)
+}
+
+// press is a key pressed where the focus is.
+const press = `document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key: %q, bubbles: true, cancelable: true})) || true`
+
+func TestPageListsVariants(t *testing.T) {
+	s, _, _, b := visit(t)
+	names := `[...document.querySelectorAll(".row .name")].map((n) => n.firstChild.data).join()`
+	eval[bool](t, b, fmt.Sprintf(press, "/"))
+	b.until(t, `document.activeElement.id === "search"`)
+	b.do(t, chromedp.SendKeys("#search", "sans ta"))
+	b.until(t, names+` === "sans-takri"`)
+	eval[bool](t, b, `(document.getElementById("search").value = "", document.getElementById("search").dispatchEvent(new Event("input")))`)
+	b.until(t, names+` === "music-1,sans-lao,sans-takri"`)
+	b.do(t, chromedp.Focus("#rows"))
+	for _, step := range []struct{ key, want string }{{"ArrowDown", "sans-lao"}, {"End", "sans-takri"}, {"ArrowDown", "sans-takri"}, {"Home", "music-1"}} {
+		eval[bool](t, b, fmt.Sprintf(press, step.key))
+		b.until(t, fmt.Sprintf(`document.querySelector("#chosen h2").textContent === %q && document.querySelector('.row[aria-selected="true"]').title === %[1]q`, step.want))
+	}
+	if got := eval[string](t, b, `document.querySelector(".labels").textContent`); got != "ກຂ<b>&" {
+		t.Errorf("labels: %q", got)
+	}
+	b.clean(t, s.addr)
+}
+
+func TestPageChangesVariants(t *testing.T) {
+	s, f, _, b := visit(t)
+	file := filepath.Join(t.TempDir(), "my new.safetensors")
+	if err := os.WriteFile(file, []byte("coefficients"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.click(t, "#add")
+	b.do(t, chromedp.SetUploadFiles("#add-files", []string{file}))
+	b.until(t, `document.getElementById("add-name").value === "my-new"`)
+	b.click(t, "#add-form .primary")
+	b.until(t, `document.querySelector("#chosen h2").textContent === "my-new" && !document.querySelector("dialog[open]")`)
+
+	eval[bool](t, b, `(() => { const data = new DataTransfer(); data.items.add(new File(["dropped"], "dropped.safetensors"));
+		for (const kind of ["dragenter", "dragover", "drop"]) document.body.dispatchEvent(new DragEvent(kind, {dataTransfer: data, bubbles: true, cancelable: true}));
+		return true; })()`)
+	b.until(t, `document.querySelector("#chosen h2").textContent === "dropped" && document.querySelectorAll(".row").length === 5`)
+	f.mu.Lock()
+	if got := fmt.Sprintf("%s", f.added); got != "[coefficients dropped]" {
+		t.Errorf("the engine was given %s", got)
+	}
+	f.mu.Unlock()
+
+	b.click(t, "#chosen .acts button")
+	b.until(t, `document.querySelector("#chosen [aria-pressed=true]") && document.querySelector('.row[aria-selected="true"] .pin').textContent`)
+	b.click(t, "#chosen .acts button:last-child")
+	b.until(t, `document.querySelector("#remove-dialog[open]")`)
+	b.click(t, "#remove-dialog .danger")
+	b.until(t, `document.querySelectorAll(".row").length === 4 && document.querySelector("#chosen h2").textContent === "music-1"`)
+	b.clean(t, s.addr)
+}
+
+func TestPageFitsEveryWidth(t *testing.T) {
+	s, _, _, b := visit(t)
+	b.draw(t, [][2]float64{{0.1, 0.1}, {0.3, 0.3}})
+	b.until(t, answered)
+	for _, width := range []int64{320, 390, 620, 768, 1024, 1360, 2560} {
+		b.do(t, chromedp.EmulateViewport(width, 900))
+		wide := `[...document.querySelectorAll("main *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".strip, .curl")).map((e) => e.id || e.className).join()`
+		if got := eval[string](t, b, wide); got != "" {
+			t.Errorf("at %d pixels these stick out: %s", width, got)
+		}
+	}
+	unnamed := `[...document.querySelectorAll("button, input, select, canvas, [role=listbox], dialog, img")].filter((e) => !(e.ariaLabel || e.hasAttribute("alt") || e.querySelector("img[alt]:not([alt=''])") || e.textContent.trim() || e.labels?.length || e.getAttribute("aria-labelledby"))).map((e) => e.outerHTML).join()`
+	if got := eval[string](t, b, unnamed); got != "" {
+		t.Errorf("these have no name for a screen reader: %s", got)
+	}
+	b.clean(t, s.addr)
+}
+
+// TestPageNamesNoOtherHost needs no browser: nothing in the page's files may name
+// an address elsewhere, save XML's names of namespaces.
+func TestPageNamesNoOtherHost(t *testing.T) {
+	err := fs.WalkDir(web.Files, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := fs.ReadFile(web.Files, name)
+		rest := strings.ReplaceAll(string(text), "http://www.w3.org/2000/svg", "")
+		if strings.Contains(rest, "://") || strings.Contains(rest, "innerHTML") {
+			t.Errorf("%s names an address or sets markup", name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
