@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"math"
+	"strings"
 	"testing"
 )
 
@@ -43,40 +44,79 @@ func dense(x []float32, ld, rows, cols int) []float32 {
 	return d
 }
 
-func TestMatMul(t *testing.T) {
-	shapes := [][3]int{ // rows, n, k
-		{1, 1, 1}, {1, 32, 64}, {2, 33, 7}, {3, 31, 5}, {5, 64, 0}, {7, 100, 33}, {13, 96, 129},
-		{17, 192, 64}, {25, 65, 300}, {100, 40, 50}, {9, 64, 1600}, {200, 257, 192},
-	}
-	for r := 1; r <= 2*maxTileRows; r++ {
-		shapes = append(shapes, [3]int{r, 64, 19})
-	}
-	everyISA(t, func(t *testing.T) {
-		for _, s := range shapes {
-			rows, n, k := s[0], s[1], s[2]
-			ldx, ldd := k+3, n+5
-			x, w := random(1, rows*ldx), random(2, n*k)
-			old := random(3, rows*ldd)
-			for name, e := range epilogues(n, rows*ldd) {
-				dst := append([]float32(nil), old...)
-				if e.Residual == nil && name == "residual is dst" || name == "activation, residual is dst" {
-					e.Residual = dst
-				}
-				want := product64(x, ldx, rows, w, n, k, withOld(e, old), old, ldd)
-				MatMul(dst, ldd, x, ldx, rows, packed(w, n, k), e)
-				near(t, name+sizes(rows, n, k), dense(dst, ldd, rows, n), want, 2e-7*float64(10+k))
-				gapsUntouched(t, dst, old, ldd, n)
-			}
-		}
-	})
+// A form is one of the number formats that a product has.
+type form struct {
+	name string
+	// round is what becomes of both factors.
+	round func(x []float32) []float32
+	// prepare packs w (n, k) and returns the product with it.
+	prepare func(w []float32, n, k int) func(dst []float32, ldd int, x []float32, ldx, rows int, e Epilogue)
 }
 
-// withOld replaces a residual that is dst by what dst held.
-func withOld(e Epilogue, old []float32) Epilogue {
-	if e.Residual != nil {
-		e.Residual = append([]float32(nil), old...)
+var forms = []form{
+	{"f32", clone, func(w []float32, n, k int) func([]float32, int, []float32, int, int, Epilogue) {
+		p := packed(w, n, k)
+		return func(dst []float32, ldd int, x []float32, ldx, rows int, e Epilogue) {
+			MatMul(dst, ldd, x, ldx, rows, p, e)
+		}
+	}},
+	{"bf16", roundedBF16, func(w []float32, n, k int) func([]float32, int, []float32, int, int, Epilogue) {
+		p := packedBF16(w, n, k)
+		return func(dst []float32, ldd int, x []float32, ldx, rows int, e Epilogue) {
+			MatMulBF16(dst, ldd, x, ldx, rows, p, e)
+		}
+	}},
+}
+
+func TestMatMul(t *testing.T) {
+	for _, f := range forms {
+		t.Run(f.name, func(t *testing.T) {
+			for _, s := range [][3]int{ // rows, n, k
+				{1, 1, 1}, {1, 32, 64}, {2, 33, 7}, {3, 31, 5}, {5, 64, 0}, {7, 100, 33}, {13, 96, 129},
+				{17, 192, 64}, {25, 65, 300}, {100, 40, 50}, {9, 64, 1600}, {13, 96, 512 - 3}, {200, 65, 192},
+			} {
+				for name, e := range epilogues(s[1], s[0]*(s[1]+5)) {
+					testMatMul(t, f, s[0], s[1], s[2], name, e)
+				}
+			}
+		})
 	}
-	return e
+}
+
+// Every height of a tile, and two tiles of heights that differ.
+func TestMatMulOfAnyRows(t *testing.T) {
+	for _, f := range forms {
+		t.Run(f.name, func(t *testing.T) {
+			for rows := 1; rows <= 2*maxTileRows+1; rows++ {
+				testMatMul(t, f, rows, 64, 35, "plain", Epilogue{})
+				testMatMul(t, f, rows, 64, 35, "accumulate", Epilogue{Accumulate: true, Bias: random(4, 64)})
+			}
+		})
+	}
+}
+
+func testMatMul(t *testing.T, f form, rows, n, k int, name string, e Epilogue) {
+	t.Helper()
+	ldx, ldd := k+3, n+5
+	x, w, old := random(1, rows*ldx), random(2, n*k), random(3, rows*ldd)
+	multiply := f.prepare(w, n, k)
+	ontoItself := strings.HasSuffix(name, "residual is dst")
+	reference := e
+	if ontoItself {
+		reference.Residual = old
+	}
+	want := product64(f.round(x), ldx, rows, f.round(w), n, k, reference, old, ldd)
+	was := isa
+	defer func() { isa = was }()
+	for _, isa = range levels {
+		dst := clone(old)
+		if ontoItself {
+			e.Residual = dst
+		}
+		multiply(dst, ldd, x, ldx, rows, e)
+		near(t, ISA()+" "+name+sizes(rows, n, k), dense(dst, ldd, rows, n), want, 2e-7*float64(10+k))
+		gapsUntouched(t, dst, old, ldd, n)
+	}
 }
 
 func epilogues(n, residual int) map[string]Epilogue {
@@ -113,12 +153,23 @@ func TestMatMulResidualApart(t *testing.T) {
 
 func TestMatMulSpreadOverCores(t *testing.T) {
 	everyISA(t, func(t *testing.T) {
-		const rows, n, k = 210, 300, 800
+		const rows, n, k = 210, 100, 800
 		x, w := random(1, rows*k), random(2, n*k)
 		e := Epilogue{Bias: random(4, n)}
 		dst := make([]float32, rows*n)
 		MatMul(dst, n, x, k, rows, packed(w, n, k), e)
 		near(t, "large", dst, product64(x, k, rows, w, n, k, e, nil, n), 1e-4)
+	})
+}
+
+// A row stride that makes rows fall on the same cache lines.
+func TestMatMulGathersRows(t *testing.T) {
+	everyISA(t, func(t *testing.T) {
+		const rows, n, k, ldx = 14, 128, 800, 1024
+		x, w := random(1, rows*ldx), random(2, n*k)
+		dst := make([]float32, rows*n)
+		MatMul(dst, n, x, ldx, rows, packed(w, n, k), Epilogue{})
+		near(t, "gathered", dst, product64(x, ldx, rows, w, n, k, Epilogue{}, nil, n), 1e-4)
 	})
 }
 

@@ -53,24 +53,22 @@ func rebuild64(l *Layer, c *Core, round func(float64) float64) []float64 {
 	Unpack(mean, l.N, fromHalves(l.Mean, l.MeanType), l.M, l.N)
 	left := make([]float32, l.M*l.P)
 	Unpack(left, l.P, fromHalves(l.Left, BF16), l.M, l.P)
-	right := fromHalves(l.Right, BF16)
 	out := make([]float64, l.M*l.inputs())
+	right := fromHalves(l.Right, BF16)
 	for o := range l.M {
-		for i := range l.inputs() {
-			sum := 0.0
-			if i < l.N {
-				sum = float64(mean[o*l.N+i])
-			} else {
-				sum = float64(l.MeanBias[o])
+		row := out[o*l.inputs():][:l.inputs()]
+		copy(row, float64s(mean[o*l.N:][:l.N]))
+		if l.Bias {
+			row[l.N] = float64(l.MeanBias[o])
+		}
+		for k, r := range c.Rights {
+			s := 0.0
+			for at := c.Starts[k]; at < c.Starts[k+1]; at++ {
+				s += float64(left[o*l.P+int(c.Lefts[at])]) * float64(c.Values[at])
 			}
-			for k, r := range c.Rights {
-				s := 0.0
-				for at := c.Starts[k]; at < c.Starts[k+1]; at++ {
-					s += float64(left[o*l.P+int(c.Lefts[at])]) * float64(c.Values[at])
-				}
-				sum += round(s) * float64(right[i*l.Q+int(r)])
+			for i := range row {
+				row[i] += round(s) * float64(right[i*l.Q+int(r)])
 			}
-			out[o*l.inputs()+i] = sum
 		}
 	}
 	return out
@@ -88,7 +86,7 @@ func TestRebuild(t *testing.T) {
 		{"one direction", 33, 7, 5, 6, true, BF16, []int32{3}},
 		{"some directions, no bias", 64, 50, 20, 30, false, F16, []int32{0, 5, 6, 29}},
 		{"every direction", 70, 130, 9, 5, true, F16, []int32{0, 1, 2, 3, 4}},
-		{"large enough for all cores", 320, 700, 40, 40, true, BF16, []int32{1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38}},
+		{"large enough for all cores", 160, 1900, 40, 40, true, BF16, []int32{1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := randomLayer(c.m, c.n, c.p, c.q, c.bias, c.mean)
