@@ -2,6 +2,7 @@ package subspace
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 
@@ -19,8 +20,8 @@ const (
 	powers     = 3  // power iterations
 )
 
-// errEigen marks an eigendecomposition that did not converge, as with NaN.
-var errEigen = errors.New("the eigendecomposition failed: are all numbers finite?")
+// errEigen marks an eigendecomposition that did not converge.
+var errEigen = errors.New("the eigendecomposition failed")
 
 // leading gives the k leading eigenvectors of the symmetric, positive
 // semidefinite a (n,n) as the columns of an (n,k) matrix, and their eigenvalues,
@@ -29,7 +30,7 @@ var errEigen = errors.New("the eigendecomposition failed: are all numbers finite
 func leading(a []float64, n, k int) ([]float32, []float64, error) {
 	for _, x := range a {
 		if x-x != 0 {
-			return nil, nil, errEigen
+			return nil, nil, fmt.Errorf("the second moments: %w: %g", ErrNotFinite, x)
 		}
 	}
 	if n > small && k <= n/few {
@@ -91,14 +92,14 @@ func randomised(a []float64, n, k int) ([]float32, []float64, error) {
 			inner.SetSym(i, j, (b.At(i, j)+b.At(j, i))/2)
 		}
 	}
-	small, values, err := full(inner, w, k)
+	turn, values, err := full(inner, w, k)
 	if err != nil {
 		return nil, nil, err
 	}
 	rotation := mat.NewDense(w, k, nil)
 	for i := range w {
 		for j := range k {
-			rotation.Set(i, j, float64(small[i*k+j]))
+			rotation.Set(i, j, float64(turn[i*k+j]))
 		}
 	}
 	var vectors mat.Dense

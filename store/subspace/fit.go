@@ -7,29 +7,11 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"time"
 
 	"eigenserve/runtime/kernel"
 	"eigenserve/store"
 	"eigenserve/store/tensorfile"
 )
-
-// Options of a fit.
-type Options struct {
-	// Rank caps the directions a side of every layer; 0 means no cap.
-	Rank int
-	// MeanType is the type of the stored means: "BF16" (default) or "F16". On a
-	// real family both kept the same answers (agreement 0.9975 and 0.9976 of the
-	// fitted, 0.994 and 0.992 of the others), and BF16 is what kernels multiply.
-	MeanType string
-	// Config and Preprocessor are kept in the basis as they are.
-	Config, Preprocessor []byte
-	// Created is the time to write into the basis.
-	Created time.Time
-	// Progress, if set, is told after each tensor how many numbers of how many
-	// have been fitted.
-	Progress func(done, total int)
-}
 
 // ErrNoSources marks a fit of nothing.
 var ErrNoSources = errors.New("no checkpoints")
@@ -110,7 +92,7 @@ func rms(layers []store.BasisLayer, sources int) float64 {
 
 func fitLayer(ctx context.Context, l store.Layer, sources []Source, o Options) (*store.BasisLayer, error) {
 	f := newLayerFit(l, sources)
-	mean, bias, err := f.fitMean(o.MeanType)
+	mean, bias, err := f.fitMean(ctx, o.MeanType)
 	if err != nil {
 		return nil, err
 	}
@@ -169,9 +151,12 @@ func newLayerFit(l store.Layer, sources []Source) *layerFit {
 
 // fitMean averages the layer and keeps the mean as it is stored: what is
 // subtracted here is what a rebuild adds.
-func (f *layerFit) fitMean(dtype string) (tensorfile.Tensor, []float32, error) {
+func (f *layerFit) fitMean(ctx context.Context, dtype string) (tensorfile.Tensor, []float32, error) {
 	sum := make([]float64, len(f.w))
 	for _, s := range f.sources {
+		if err := ctx.Err(); err != nil {
+			return tensorfile.Tensor{}, nil, err
+		}
 		if err := readLayer(s, f.Layer, f.w, f.part); err != nil {
 			return tensorfile.Tensor{}, nil, err
 		}
@@ -191,6 +176,11 @@ func (f *layerFit) fitMean(dtype string) (tensorfile.Tensor, []float32, error) {
 	stored := tensorfile.FromFloat32(dtype, []int{m, n}, weight)
 	if err := stored.Float32(weight); err != nil {
 		return stored, nil, err
+	}
+	for _, x := range weight {
+		if x-x != 0 {
+			return stored, nil, fmt.Errorf("the mean as %s: %w: %g", dtype, ErrNotFinite, x)
+		}
 	}
 	join(f.mean, weight, bias, m, n)
 	return stored, bias, nil
@@ -267,8 +257,8 @@ func join(hat, w, b []float32, m, n int) {
 func fitVector(v store.Vector, sources []Source) (*store.BasisVector, error) {
 	x, sum := make([]float32, v.Len()), make([]float64, v.Len())
 	for _, s := range sources {
-		if err := s.Read(v.Name, x); err != nil {
-			return nil, fmt.Errorf("%s: %w", s.Name(), err)
+		if err := read(s, v.Name, x); err != nil {
+			return nil, err
 		}
 		for i := range x {
 			sum[i] += float64(x[i])

@@ -82,8 +82,8 @@ func (p *Projector) Project(s Source) (*Coefficients, error) {
 	for i := range p.basis.Vectors {
 		v := &p.basis.Vectors[i]
 		x := make([]float32, v.Len())
-		if err := s.Read(v.Name, x); err != nil {
-			return nil, fmt.Errorf("%s: %w", s.Name(), err)
+		if err := read(s, v.Name, x); err != nil {
+			return nil, err
 		}
 		for k := range x {
 			x[k] -= v.Mean[k]

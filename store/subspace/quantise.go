@@ -17,10 +17,11 @@ var ErrStep = errors.New("bad quantisation step")
 // Gains, Coefficients and the Fidelity that follows from them.
 func (p *Projector) Quantise(v *store.Variant, c *Coefficients, step float64) error {
 	b := p.basis
-	if !(step > 0) || math.IsInf(step, 0) {
-		return fmt.Errorf("%w: %g; it must be a positive number", ErrStep, step)
+	absolute := step * unit(b)
+	if err := checkStep(c, step, absolute); err != nil {
+		return err
 	}
-	v.Basis, v.Family, v.Step = b.Digest, b.Family, step*unit(b)
+	v.Basis, v.Family, v.Step = b.Digest, b.Family, absolute
 	blocks := p.blocks(c, v.Step)
 	v.Gains = make([]byte, len(blocks))
 	for i := range blocks {
@@ -34,6 +35,26 @@ func (p *Projector) Quantise(v *store.Variant, c *Coefficients, step float64) er
 	v.Fidelity.Step = step
 	v.Fidelity.Bytes.Coefficients = int64(len(v.Coefficients) + len(v.Gains))
 	return p.measure(&v.Fidelity, c, blocks, v.Step)
+}
+
+// checkStep refuses a step that no reader could use or that takes a coefficient
+// out of the coder's range.
+func checkStep(c *Coefficients, step, absolute float64) error {
+	if single := float64(float32(absolute)); !(single > 0) || math.IsInf(single, 0) {
+		return fmt.Errorf("%w: %g; it must be a positive number", ErrStep, step)
+	}
+	most := 0.0
+	for _, tensors := range [][][]float32{c.Layers, c.Vectors} {
+		for _, t := range tensors {
+			for _, x := range t {
+				most = max(most, math.Abs(float64(x)))
+			}
+		}
+	}
+	if !(most/absolute < code.MaxMagnitude) {
+		return fmt.Errorf("%w: %g is too small: the largest coefficient would take %.3g steps", ErrStep, step, most/absolute)
+	}
+	return nil
 }
 
 // block is one tensor's coefficients, quantised.
@@ -107,8 +128,7 @@ func stepped(right []float32, gain byte, step float64) []float32 {
 // round keeps the mean magnitude of a Laplace variable of this scale, both in
 // steps.
 func round(c float64, scale float32) int32 {
-	q := min(math.Floor(math.Abs(c)+rounding(scale)), code.MaxMagnitude)
-	return int32(math.Copysign(q, c))
+	return int32(math.Copysign(math.Floor(math.Abs(c)+rounding(scale)), c))
 }
 
 func ones(n int) []float32 {

@@ -11,10 +11,11 @@ import (
 
 // Randomise is the null of a basis: the same means and as many directions, but
 // random orthonormal ones, with scales learned anew from the sources. What it
-// keeps of an answer at the same bytes, the learned directions did not earn.
+// keeps of an answer at the same bytes, the learned directions did not earn. Its
+// means are views of b's, and it has no digest: its variants are not to be stored.
 func Randomise(ctx context.Context, b *store.Basis, sources []Source, seed uint64) (*store.Basis, error) {
-	out := *b
-	out.Layers = nil
+	out := &store.Basis{Family: b.Family, Config: b.Config, Preprocessor: b.Preprocessor, RMS: b.RMS,
+		Rank: b.Rank, Metric: b.Metric, Sources: b.Sources, Created: b.Created, Vectors: b.Vectors}
 	sources = inOrder(sources)
 	for i := range b.Layers {
 		l := b.Layers[i]
@@ -25,7 +26,7 @@ func Randomise(ctx context.Context, b *store.Basis, sources []Source, seed uint6
 		}
 		out.Layers = append(out.Layers, l)
 	}
-	return &out, nil
+	return out, nil
 }
 
 // rescale sets a layer's scales by the energy that the sources have in each of

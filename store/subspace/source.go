@@ -1,10 +1,15 @@
 package subspace
 
 import (
+	"errors"
 	"fmt"
 
 	"eigenserve/store"
 )
+
+// ErrNotFinite marks a checkpoint that holds NaN or an infinity, or numbers whose
+// mean or squares become one.
+var ErrNotFinite = errors.New("not a finite number")
 
 // Source is one checkpoint.
 type Source interface {
@@ -16,18 +21,32 @@ type Source interface {
 	Read(tensor string, dst []float32) error
 }
 
+// read reads a tensor and refuses what is not finite: one NaN would spoil the
+// whole family.
+func read(s Source, tensor string, dst []float32) error {
+	if err := s.Read(tensor, dst); err != nil {
+		return fmt.Errorf("%s: %w", s.Name(), err)
+	}
+	for _, x := range dst {
+		if x-x != 0 {
+			return fmt.Errorf("%s: tensor %q: %w: %g", s.Name(), tensor, ErrNotFinite, x)
+		}
+	}
+	return nil
+}
+
 // readLayer fills dst (m, width) with Ŵ = [W b]: the layer's parts stacked by
 // rows, each row followed by its bias. scratch holds one part's weight.
 func readLayer(s Source, l store.Layer, dst, scratch []float32) error {
 	n, width, rows := l.Cols(), l.Width(), l.Shape[0]
 	weight, bias := scratch[:rows*n], scratch[rows*n:rows*n+rows]
 	for i, part := range l.Parts {
-		if err := s.Read(part+".weight", weight); err != nil {
-			return fmt.Errorf("%s: %w", s.Name(), err)
+		if err := read(s, part+".weight", weight); err != nil {
+			return err
 		}
 		if l.Bias {
-			if err := s.Read(part+".bias", bias); err != nil {
-				return fmt.Errorf("%s: %w", s.Name(), err)
+			if err := read(s, part+".bias", bias); err != nil {
+				return err
 			}
 		}
 		for r := range rows {

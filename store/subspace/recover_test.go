@@ -1,0 +1,223 @@
+package subspace_test
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"eigenserve/store"
+	"eigenserve/store/subspace"
+	"eigenserve/store/tensorfile"
+)
+
+// exact is the error that rounding in float32 leaves in numbers of about 1.
+const exact = 1e-5
+
+// With all directions kept a smaller step takes the rebuild to the original,
+// for members as for a checkpoint that was never fitted, though the directions
+// are stored in 16 bits.
+func TestStepToZero(t *testing.T) {
+	l := mixed()
+	all := lineage(l, 6, 1)
+	p := projector(t, fit(t, l, all[1:], subspace.Options{}))
+	for k, name := range []string{"never fitted", "fitted"} {
+		s := all[k].(*memory)
+		for _, step := range []float64{1, 0.1, 0.01, 1e-3, 1e-4, 1e-5} {
+			v := quantised(t, p, s, step)
+			// A coefficient is off by at most 3/4 of a step, and the norm of the
+			// error is that of the coefficients'.
+			most := 0.75*v.Step*math.Sqrt(12*7)*1.02 + exact
+			if far := farthest(t, s.tensors, rebuilt(t, p.Basis(), v)); far > most {
+				t.Errorf("%s, step %g: off by %g, at most %g expected", name, step, far, most)
+			}
+		}
+		v := quantised(t, p, s, 1e-5)
+		if v.Fidelity.Energy != 1 {
+			t.Errorf("%s: kept %g of the energy", name, v.Fidelity.Energy)
+		}
+	}
+}
+
+// lowRank makes members whose deltas lie in p left and q right directions. The
+// mean is exact in F16 and the cores sum to zero, so that nothing else is in the
+// deltas.
+func lowRank(rows, cols, p, q, members int) []subspace.Source {
+	r := rand.New(rand.NewPCG(3, 3))
+	u, v := orthonormal(r, rows, p), orthonormal(r, cols+1, q)
+	mean, cores := make([]float64, rows*(cols+1)), make([][]float64, members)
+	for i := range mean {
+		mean[i] = math.Round(r.NormFloat64()*64) / 64
+	}
+	sum := make([]float64, p*q)
+	for k := range cores {
+		cores[k] = make([]float64, p*q)
+		for i := range sum {
+			cores[k][i] = r.NormFloat64()
+			if k == members-1 {
+				cores[k][i] = -sum[i]
+			}
+			sum[i] += cores[k][i]
+		}
+	}
+	var all []subspace.Source
+	for k, core := range cores {
+		at := func(row, col int) float64 {
+			x := mean[row*(cols+1)+col]
+			for i := range p {
+				for j := range q {
+					x += u[i][row] * core[i*q+j] * v[j][col]
+				}
+			}
+			return x
+		}
+		all = append(all, member(fmt.Sprintf("low-rank-%d", k), one(rows, cols), func(tensor string, i int) float64 {
+			if tensor == "layer.bias" {
+				return at(i, cols)
+			}
+			return at(i/cols, i%cols)
+		}))
+	}
+	return all
+}
+
+// Data that lies in p×q directions is found by a fit of that rank, up to the
+// rounding of the directions to 16 bits.
+func TestDataOfLowRank(t *testing.T) {
+	sources := lowRank(24, 17, 3, 3, 8)
+	b := fit(t, one(24, 17), sources, subspace.Options{Rank: 3})
+	l := &b.Layers[0]
+	if p, q := l.Directions(); p != 3 || q != 3 {
+		t.Fatalf("%d left and %d right directions", p, q)
+	}
+	for side, values := range [][]float64{l.Spectrum.Left, l.Spectrum.Right} {
+		if kept := values[0] + values[1] + values[2]; math.Abs(kept/l.Spectrum.Energy-1) > 1e-6 {
+			t.Errorf("side %d: three directions hold %g of %g", side, kept, l.Spectrum.Energy)
+		}
+	}
+	p := projector(t, b)
+	for _, s := range sources {
+		v := quantised(t, p, s, 1e-4)
+		if far := farthest(t, s.(*memory).tensors, rebuilt(t, b, v)); far > 1.0/128 {
+			t.Errorf("%s is off by %g", s.Name(), far)
+		}
+		if v.Fidelity.Energy < 0.9999 {
+			t.Errorf("%s kept %g of its energy", s.Name(), v.Fidelity.Energy)
+		}
+	}
+}
+
+// Data that lies in the directions as they are stored is recovered to float32
+// rounding at any rank: projection inverts what a rebuild multiplies by.
+func TestDataInStoredDirections(t *testing.T) {
+	all := lineage(one(24, 17), 6, 2)
+	b := fit(t, one(24, 17), all, subspace.Options{Rank: 4})
+	r := rand.New(rand.NewPCG(5, 5))
+	core := make([]float64, 4*4)
+	for i := range core {
+		core[i] = r.NormFloat64()
+	}
+	s := memberOf(t, b, [][]float64{core}, nil)
+	p := projector(t, b)
+	v := quantised(t, p, s, 1e-4)
+	if far := farthest(t, s.tensors, rebuilt(t, b, v)); far > exact+v.Step*4 {
+		t.Errorf("off by %g", far)
+	}
+}
+
+// Whatever metric the directions have absorbed, the limit is the same.
+func TestAnyMetricHasTheSameLimit(t *testing.T) {
+	l := mixed()
+	sources := lineage(l, 5, 4)
+	for seed := range uint64(4) {
+		b := fit(t, l, sources, subspace.Options{})
+		r := rand.New(rand.NewPCG(seed, 11))
+		for i := range b.Layers {
+			left, right := b.Layers[i].Directions()
+			b.Layers[i].Left = conditioned(r, left, left, seed)
+			b.Layers[i].Right = conditioned(r, right, right, seed)
+		}
+		for i := range b.Vectors {
+			for k := range b.Vectors[i].Scale {
+				b.Vectors[i].Scale[k] = float32(math.Exp(r.NormFloat64()))
+			}
+		}
+		p := projector(t, b)
+		for _, s := range sources {
+			v := quantised(t, p, s, 1e-5)
+			if far := farthest(t, s.(*memory).tensors, rebuilt(t, b, v)); far > 10*exact {
+				t.Errorf("metric %d, %s: off by %g", seed, s.Name(), far)
+			}
+		}
+	}
+}
+
+// conditioned is a random square matrix, far from orthogonal and well
+// conditioned: orthonormal columns, each stretched by 1/4 to 4, and sheared.
+func conditioned(r *rand.Rand, n, k int, seed uint64) tensorfile.Tensor {
+	columns := orthonormal(r, n, k)
+	v := make([]float32, n*k)
+	for j, c := range columns {
+		stretch := math.Exp2(4*r.Float64() - 2)
+		for i := range c {
+			v[i*k+j] = float32(stretch * (c[i] + 0.5*columns[(j+1)%k][i]))
+		}
+	}
+	return tensorfile.FromFloat32("BF16", []int{n, k}, v)
+}
+
+// Directions that depend on each other have no pseudo-inverse.
+func TestDependentDirections(t *testing.T) {
+	b := fit(t, one(4, 3), lineage(one(4, 3), 3, 5), subspace.Options{})
+	b.Layers[0].Left = tensorfile.FromFloat32("BF16", []int{4, 4}, make([]float32, 16))
+	if _, err := subspace.NewProjector(b); err == nil {
+		t.Error("a projector onto nothing was made")
+	}
+}
+
+func TestRandomise(t *testing.T) {
+	l := mixed()
+	sources := lineage(l, 5, 6)
+	b := fit(t, l, sources, subspace.Options{})
+	before := encoded(t, b)
+	random, err := subspace.Randomise(context.Background(), b, shuffled(sources), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := projector(t, random)
+	for _, s := range sources { // at full rank nothing is lost
+		v := quantised(t, p, s, 1e-5)
+		if far := farthest(t, s.(*memory).tensors, rebuilt(t, random, v)); far > exact {
+			t.Errorf("%s: off by %g", s.Name(), far)
+		}
+	}
+	again, err := subspace.Randomise(context.Background(), b, sources, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(encoded(t, random)) != string(encoded(t, again)) {
+		t.Error("the same seed gives other directions")
+	}
+	if string(encoded(t, b)) != string(before) {
+		t.Error("the learned basis has changed")
+	}
+}
+
+// Random directions keep what chance gives them, learned ones what there is.
+func TestRandomiseKeepsLess(t *testing.T) {
+	sources := lowRank(24, 23, 3, 3, 8)
+	b := fit(t, one(24, 23), sources, subspace.Options{Rank: 3})
+	b.Digest = store.Digest(nil)
+	random, err := subspace.Randomise(context.Background(), b, sources, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := quantised(t, projector(t, random), sources[0], 0.01)
+	if v.Fidelity.Energy > 0.2 || v.Fidelity.Energy < 0 {
+		t.Errorf("random directions keep %g of the energy", v.Fidelity.Energy)
+	}
+	if v.Basis != "" {
+		t.Error("a variant on random directions passes for one on the learned ones")
+	}
+}
