@@ -231,7 +231,6 @@ func (c *weightCache) giveBack(r *resident) {
 	c.used -= r.extra
 	c.free[r.pool] = append(c.free[r.pool], r.slab)
 	r.slab, r.value = nil, nil
-	c.wake()
 }
 
 // wake lets those who wait look again.
@@ -252,8 +251,7 @@ func (c *weightCache) fill(r *resident, build func(slab []float32) (any, error))
 		c.mu.Lock()
 		c.rebuilds++
 		if r.err != nil {
-			r.dead = true
-			delete(c.held, r.digest)
+			c.disown(r)
 		}
 		c.mu.Unlock()
 		close(r.ready)
@@ -269,10 +267,10 @@ func (c *weightCache) release(r *resident) {
 	}
 	if r.dead {
 		c.giveBack(r)
-		return
+	} else {
+		delete(c.held, r.digest)
+		c.idle.Add(r.digest, r)
 	}
-	delete(c.held, r.digest)
-	c.idle.Add(r.digest, r)
 	c.wake()
 }
 
@@ -284,9 +282,18 @@ func (c *weightCache) drop(digest string) {
 	if r, ok := c.idle.Peek(digest); ok {
 		c.idle.Remove(digest)
 		c.giveBack(r)
+		c.wake()
 	} else if r := c.held[digest]; r != nil {
-		r.dead = true
-		delete(c.held, digest)
+		c.disown(r)
+	}
+}
+
+// disown leaves an entry to those who lease it: nobody else finds it, and its
+// slab is free with the last lease. The caller holds mu.
+func (c *weightCache) disown(r *resident) {
+	r.dead = true
+	if c.held[r.digest] == r { // not if it was dropped before and is built anew
+		delete(c.held, r.digest)
 	}
 }
 
