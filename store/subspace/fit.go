@@ -25,8 +25,9 @@ func Fit(ctx context.Context, family string, layout store.Layout, sources []Sour
 		return nil, ErrNoSources
 	}
 	sources = inOrder(sources)
-	if o.MeanType == "" {
-		o.MeanType = "BF16"
+	o.MeanType = cmp.Or(o.MeanType, "BF16")
+	if err := o.check(); err != nil {
+		return nil, err
 	}
 	b := &store.Basis{Family: family, Config: o.Config, Preprocessor: o.Preprocessor,
 		Rank: o.Rank, Metric: "none", Created: o.Created}

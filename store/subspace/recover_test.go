@@ -41,7 +41,7 @@ func TestStepToZero(t *testing.T) {
 }
 
 // lowRank makes members whose deltas lie in p left and q right directions. The
-// mean is exact in F16 and the cores sum to zero, so that nothing else is in the
+// mean is exact in 16 bits and the cores sum to zero, so that nothing else is in the
 // deltas.
 func lowRank(rows, cols, p, q, members int) []subspace.Source {
 	r := rand.New(rand.NewPCG(3, 3))
