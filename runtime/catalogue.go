@@ -7,16 +7,13 @@ import (
 	"sort"
 
 	"eigenserve/models"
-	"eigenserve/models/nn"
 	"eigenserve/store"
-	"eigenserve/store/code"
-	"eigenserve/store/subspace"
 )
 
 // Variants lists up to limit variants (0: all) whose names come after a given
 // one, by name; next is what to pass as after for the rest, "" at the end.
 func (eng *Engine) Variants(after string, limit int) (list []VariantInfo, next string) {
-	all := eng.handles()
+	all := eng.sorted()
 	all = all[sort.Search(len(all), func(i int) bool { return all[i].entry.Name > after }):]
 	if limit > 0 && limit < len(all) {
 		all = all[:limit]
@@ -35,22 +32,22 @@ func (eng *Engine) info(h *handle) VariantInfo {
 	switch {
 	case eng.cache.resides(e.Digest):
 		resident = "slab"
-	case h.coefficients.Load() > 0:
+	case h.loaded.Load() != nil:
 		resident = "coefficients"
 	}
 	return VariantInfo{Name: e.Name, Digest: e.Digest, Family: e.Family, Basis: e.Basis, Bytes: e.Bytes,
 		SourceBytes: e.SourceBytes, Classes: e.Classes, Energy: e.Energy, Step: e.Step, Added: e.Added,
-		Resident: resident, Pinned: h.isPinned(),
+		Resident: resident, Pinned: h.pinned.Load() != nil,
 		Requests: h.requests.Load(), Hits: h.hits.Load(), Rebuilds: h.rebuilds.Load()}
 }
 
 // Variant tells all of one variant; it reads the variant's file.
 func (eng *Engine) Variant(name string) (VariantDetail, error) {
-	h, err := eng.find(name)
-	if err != nil {
+	if err := eng.enter(); err != nil {
 		return VariantDetail{}, err
 	}
-	f, err := eng.family(h.entry.Basis)
+	defer eng.leave()
+	h, l, err := eng.open(name)
 	if err != nil {
 		return VariantDetail{}, err
 	}
@@ -58,79 +55,46 @@ func (eng *Engine) Variant(name string) (VariantDetail, error) {
 	if err != nil {
 		return VariantDetail{}, storeError(err)
 	}
-	return VariantDetail{VariantInfo: eng.info(h), Labels: v.Labels, Fidelity: v.Fidelity, Worst: v.Fidelity.Worst(f.basis.Layout()),
-		Provenance: v.Provenance, Input: inputOf(f.model)}, nil
+	return VariantDetail{VariantInfo: eng.info(h), Labels: v.Labels, Fidelity: v.Fidelity, Worst: v.Fidelity.Worst(l.family.basis.Layout()),
+		Provenance: v.Provenance, Input: inputOf(l.family.model)}, nil
 }
 
 // PutVariant adds or replaces a variant from the bytes of its file. Nothing
 // changes unless all of the file is in order: its coefficients are decoded and
 // its private tensors bound before it is stored.
-func (eng *Engine) PutVariant(ctx context.Context, name string, file []byte) (VariantInfo, bool, error) {
+func (eng *Engine) PutVariant(ctx context.Context, name string, file []byte) (info VariantInfo, replaced bool, err error) {
+	if err := eng.enter(); err != nil {
+		return info, false, err
+	}
+	defer eng.leave()
 	if err := store.CheckName(name); err != nil {
-		return VariantInfo{}, false, storeError(err)
+		return info, false, storeError(err)
 	}
 	v, err := store.ParseVariant(file)
 	if err != nil {
-		return VariantInfo{}, false, &Error{Code: Invalid, Text: err.Error(), Err: err}
+		return info, false, &Error{Code: Invalid, Text: err.Error(), Err: err}
 	}
 	f, err := eng.family(v.Basis)
 	if errors.Is(err, store.ErrNotFound) {
-		return VariantInfo{}, false, &Error{Code: Conflict, Err: store.ErrBasis,
+		return info, false, &Error{Code: Conflict, Err: store.ErrBasis,
 			Text: fmt.Sprintf("the variant stands on basis %.12s, which this store does not have; project the checkpoint here with `eigenserve add`", v.Basis)}
 	}
 	if err != nil {
-		return VariantInfo{}, false, err
+		return info, false, err
 	}
 	if err := f.check(v); err != nil {
-		return VariantInfo{}, false, err
+		return info, false, err
 	}
 	return eng.put(ctx, f, name, v, file)
-}
-
-// check proves that a variant can be served: what fails here would fail every
-// request.
-func (f *family) check(v *store.Variant) error {
-	if err := v.CheckBasis(f.basis); err != nil {
-		return storeError(err)
-	}
-	if v.Family != f.name {
-		return Errorf(Conflict, "the variant says it is of family %q, its basis is of %q", v.Family, f.name)
-	}
-	if _, err := f.pixels(v); err != nil {
-		return storeError(err)
-	}
-	ignore := func(int, *code.Sparse) error { return nil }
-	if err := subspace.Visit(f.basis, v, ignore, func(int, []int32) error { return nil }); err != nil {
-		return &Error{Code: Invalid, Text: err.Error(), Err: err}
-	}
-	return f.checkPrivate(v)
-}
-
-func (f *family) checkPrivate(v *store.Variant) error {
-	known := map[string]bool{}
-	for _, p := range f.plan.Private {
-		known[p.Name] = true
-	}
-	for name := range v.Private {
-		if !known[name] {
-			return Errorf(Invalid, "tensor %q is none of the architecture's private ones", name)
-		}
-	}
-	var w nn.Weights
-	if err := f.plan.BindPrivate(&w, private(v)); err != nil {
-		return &Error{Code: Invalid, Text: err.Error(), Err: err}
-	}
-	for _, head := range w.Heads {
-		if head.N != len(v.Labels) {
-			return Errorf(Invalid, "%d labels for a head of %d outputs", len(v.Labels), head.N)
-		}
-	}
-	return nil
 }
 
 // put stores a checked variant and serves it from here on; requests that hold
 // the old one finish with it.
 func (eng *Engine) put(ctx context.Context, f *family, name string, v *store.Variant, file []byte) (VariantInfo, bool, error) {
+	kept, err := f.keep(v)
+	if err != nil {
+		return VariantInfo{}, false, err
+	}
 	eng.change.Lock()
 	defer eng.change.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -141,18 +105,13 @@ func (eng *Engine) put(ctx context.Context, f *family, name string, v *store.Var
 		return VariantInfo{}, false, storeError(err)
 	}
 	h := newHandle(e)
-	h.mu.Lock()
-	err = h.take(f, v)
-	h.mu.Unlock()
-	if err != nil {
-		return VariantInfo{}, false, err
-	}
+	h.loaded.Store(kept)
 	eng.swap(name, h)
 	return eng.info(h), replaced, nil
 }
 
 // swap puts h, or nothing, in the place of a name's handle and lets the old
-// one's weights go. The caller holds change.
+// one's weights go, unless another name has the same. The caller holds change.
 func (eng *Engine) swap(name string, h *handle) {
 	eng.mu.Lock()
 	old := eng.variants[name]
@@ -164,19 +123,42 @@ func (eng *Engine) swap(name string, h *handle) {
 	if old == nil {
 		return
 	}
+	if h != nil && h.entry.Digest == old.entry.Digest {
+		h.pinned.Store(old.pinned.Swap(nil)) // the same weights: they stay pinned
+		return
+	}
 	old.unpin()
-	if h == nil || h.entry.Digest != old.entry.Digest {
+	if !eng.serves(old.entry.Digest) {
 		eng.cache.drop(old.entry.Digest)
 	}
 }
 
+// serves tells whether a variant of this digest has a name.
+func (eng *Engine) serves(digest string) bool {
+	eng.mu.Lock()
+	defer eng.mu.Unlock()
+	for _, h := range eng.variants {
+		if h.entry.Digest == digest {
+			return true
+		}
+	}
+	return false
+}
+
 // DeleteVariant removes a name; requests under way finish.
 func (eng *Engine) DeleteVariant(ctx context.Context, name string) error {
+	if err := eng.enter(); err != nil {
+		return err
+	}
+	defer eng.leave()
+	eng.change.Lock()
+	defer eng.change.Unlock()
 	if _, err := eng.find(name); err != nil {
 		return err
 	}
-	eng.change.Lock()
-	defer eng.change.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if err := eng.store.DeleteVariant(name); err != nil {
 		return storeError(err)
 	}
@@ -184,44 +166,13 @@ func (eng *Engine) DeleteVariant(ctx context.Context, name string) error {
 	return nil
 }
 
-// SetPinned makes a variant's weights resident and keeps them so, or lets them
-// go again.
-func (eng *Engine) SetPinned(ctx context.Context, name string, pinned bool) error {
-	h, err := eng.find(name)
-	if err != nil {
-		return err
-	}
-	if !pinned {
-		h.unpin()
-		return nil
-	}
-	f, v, err := eng.load(h)
-	if err != nil {
-		return err
-	}
-	l, err := eng.lease(ctx, f, h, v)
-	if err != nil {
-		return err
-	}
-	eng.change.Lock()
-	defer eng.change.Unlock()
-	if now, err := eng.find(name); err != nil || now != h {
-		l.release() // deleted or replaced meanwhile
-		return Errorf(Conflict, "model %q was replaced meanwhile: pin it again", name)
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.pinned != nil {
-		l.release()
-		return nil
-	}
-	h.pinned = l
-	return nil
-}
-
 // Families lists the families by name. One whose basis can't be read is listed
 // with what the catalogue knows of it.
 func (eng *Engine) Families() []FamilyInfo {
+	if eng.enter() != nil {
+		return nil
+	}
+	defer eng.leave()
 	var out []FamilyInfo
 	for _, p := range eng.store.Families() {
 		info := FamilyInfo{Name: p.Name, Basis: p.Basis, Bytes: p.Bytes}
@@ -235,6 +186,10 @@ func (eng *Engine) Families() []FamilyInfo {
 
 // Family tells all of one family.
 func (eng *Engine) Family(name string) (FamilyDetail, error) {
+	if err := eng.enter(); err != nil {
+		return FamilyDetail{}, err
+	}
+	defer eng.leave()
 	f, p, err := eng.current(name)
 	if err != nil {
 		return FamilyDetail{}, err
@@ -259,7 +214,7 @@ func (eng *Engine) current(name string) (*family, store.Family, error) {
 		return nil, p, Errorf(NotFound, "no family %q; GET /v1/families lists them", name)
 	}
 	f, err := eng.family(p.Basis)
-	return f, p, err
+	return f, p, stored(err)
 }
 
 func (eng *Engine) familyInfo(f *family, p store.Family) FamilyInfo {
@@ -271,7 +226,7 @@ func (eng *Engine) familyInfo(f *family, p store.Family) FamilyInfo {
 	}
 	return FamilyInfo{Name: p.Name, Basis: p.Basis, Bytes: p.Bytes, Resident: f.bytes(), Rank: f.basis.Largest(),
 		RMS: f.basis.RMS, Fitted: len(f.basis.Sources), Variants: variants,
-		Parameters: f.dense() / 4, DenseBytes: f.dense(), SlabBytes: f.slabs.bytes, Input: inputOf(f.model)}
+		Parameters: f.shared, DenseBytes: f.dense(), SlabBytes: f.slabs.bytes, Input: inputOf(f.model)}
 }
 
 func energy90(s store.Spectrum) int {

@@ -64,6 +64,10 @@ func openModel(c *checkpoint.Checkpoint) (models.Model, error) {
 // AddCheckpoint projects an uploaded checkpoint onto a family's basis and serves
 // the variant that comes out.
 func (eng *Engine) AddCheckpoint(ctx context.Context, family, name string, u Upload) (VariantInfo, bool, error) {
+	if err := eng.enter(); err != nil {
+		return VariantInfo{}, false, err
+	}
+	defer eng.leave()
 	if err := store.CheckName(name); err != nil {
 		return VariantInfo{}, false, storeError(err)
 	}
@@ -85,6 +89,10 @@ func (eng *Engine) AddCheckpoint(ctx context.Context, family, name string, u Upl
 // Add projects a checkpoint onto a family's basis, quantises it with a step (in
 // units of the family's root-mean-square coefficient) and serves the variant.
 func (eng *Engine) Add(ctx context.Context, family, name string, c *checkpoint.Checkpoint, step float64) (VariantInfo, bool, error) {
+	if err := eng.enter(); err != nil {
+		return VariantInfo{}, false, err
+	}
+	defer eng.leave()
 	f, _, err := eng.current(family)
 	if err != nil {
 		return VariantInfo{}, false, err
@@ -109,13 +117,13 @@ func (f *family) variantOf(c *checkpoint.Checkpoint, name string, step float64) 
 	}
 	p, err := f.project()
 	if err != nil {
-		return nil, storeError(err)
+		return nil, err
 	}
 	coefficients, err := p.Project(s)
 	if err != nil {
 		return nil, err
 	}
-	return f.encode(p, s, m, coefficients, name, step)
+	return f.encode(p.Projector, s, m, coefficients, name, step)
 }
 
 // admit tells whether a checkpoint is of the family's architecture.

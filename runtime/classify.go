@@ -1,11 +1,12 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
-	"sort"
+	"slices"
 	"time"
 
 	"eigenserve/models/nn"
@@ -24,11 +25,15 @@ func (eng *Engine) Classify(ctx context.Context, name string, image []byte, o Cl
 }
 
 func (eng *Engine) classify(ctx context.Context, name string, image []byte, o ClassifyOptions) (Answer, error) {
+	if err := eng.enter(); err != nil {
+		return Answer{}, err
+	}
+	defer eng.leave()
 	score, err := scorer(o.Function)
 	if err != nil {
 		return Answer{}, err
 	}
-	h, err := eng.find(name)
+	h, l, err := eng.open(name)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -39,21 +44,21 @@ func (eng *Engine) classify(ctx context.Context, name string, image []byte, o Cl
 	defer eng.endTurn()
 	queued := time.Since(started)
 
-	logits, timing, err := eng.infer(ctx, h, image)
+	logits, timing, err := eng.infer(ctx, h, l, image)
 	if err != nil {
 		return Answer{}, err
 	}
 	timing.Queue += queued
 	score(logits)
-	return Answer{Scores: best(logits, h.labels(), o.TopK), Variant: h.entry.Name,
+	return Answer{Scores: best(logits, l.variant.Labels, o.TopK), Variant: h.entry.Name,
 		Digest: h.entry.Digest, Basis: h.entry.Basis, Timing: timing}, nil
 }
 
 // find gives the handle of a name.
 func (eng *Engine) find(name string) (*handle, error) {
 	eng.mu.Lock()
-	defer eng.mu.Unlock()
 	h := eng.variants[name]
+	eng.mu.Unlock()
 	if h == nil {
 		if err := store.CheckName(name); err != nil {
 			return nil, storeError(err)
@@ -61,12 +66,6 @@ func (eng *Engine) find(name string) (*handle, error) {
 		return nil, Errorf(NotFound, "no model %q; GET /v1/models lists them", name)
 	}
 	return h, nil
-}
-
-func (h *handle) labels() []string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.variant.Labels
 }
 
 // turn waits for a processor.
@@ -98,27 +97,23 @@ func (eng *Engine) endTurn() {
 
 // infer decodes an image and runs it through a variant's weights. The logits
 // are the caller's.
-func (eng *Engine) infer(ctx context.Context, h *handle, image []byte) ([]float32, Timing, error) {
+func (eng *Engine) infer(ctx context.Context, h *handle, l *loaded, image []byte) ([]float32, Timing, error) {
 	var t Timing
-	f, v, err := eng.load(h)
-	if err != nil {
-		return nil, t, err
-	}
 	began := time.Now()
-	pixels, err := prepare(h.pixels, f, image)
+	pixels, err := prepare(l.pixels, image)
 	if err != nil {
 		return nil, t, err
 	}
 	t.Preprocess = time.Since(began)
 
 	began = time.Now()
-	l, err := eng.lease(ctx, f, h, v)
+	lease, err := eng.lease(ctx, h, l)
 	if err != nil {
 		return nil, t, err
 	}
-	defer l.release()
+	defer lease.release()
 	h.requests.Add(1)
-	if l.rebuilt {
+	if lease.rebuilt {
 		t.Rebuild = time.Since(began)
 		h.rebuilds.Add(1)
 	} else {
@@ -126,24 +121,27 @@ func (eng *Engine) infer(ctx context.Context, h *handle, image []byte) ([]float3
 		h.hits.Add(1)
 	}
 	began = time.Now()
-	logits, err := f.forward(l.value().(*nn.Weights), pixels)
+	logits, err := l.family.forward(lease.value().(*nn.Weights), pixels)
+	if err != nil {
+		return nil, t, damaged(h, err)
+	}
 	t.Compute = time.Since(began)
-	return logits, t, err
+	return logits, t, nil
 }
 
 // lease makes a variant's weights resident and holds them.
-func (eng *Engine) lease(ctx context.Context, f *family, h *handle, v *store.Variant) (*lease, error) {
-	l, err := eng.cache.acquire(ctx, h.entry.Digest, f.slabs, headBytes(v), func(slab []float32) (any, error) {
-		return f.rebuild(v, slab)
+func (eng *Engine) lease(ctx context.Context, h *handle, l *loaded) (*lease, error) {
+	lease, err := eng.cache.acquire(ctx, h.entry.Digest, l.family.slabs, l.head, func(slab []float32) (any, error) {
+		return l.family.rebuild(l.variant, slab)
 	})
 	if err != nil {
 		return nil, damaged(h, err)
 	}
-	return l, nil
+	return lease, nil
 }
 
-// damaged says of a rebuild's failure that a stored file is at fault: it was
-// checked when it was put.
+// damaged says of a failure to rebuild or to answer that a stored file is at
+// fault: the request chose nothing but its name.
 func damaged(h *handle, err error) error {
 	var ours *Error
 	if errors.As(err, &ours) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
@@ -153,7 +151,7 @@ func damaged(h *handle, err error) error {
 }
 
 // prepare makes an image file into one input (channels, height, width).
-func prepare(spec pixel.Spec, f *family, image []byte) ([]float32, error) {
+func prepare(spec pixel.Spec, image []byte) ([]float32, error) {
 	img, err := spec.Decode(image)
 	if err != nil {
 		code := Unsupported
@@ -162,16 +160,19 @@ func prepare(spec pixel.Spec, f *family, image []byte) ([]float32, error) {
 		}
 		return nil, &Error{Code: code, Text: err.Error(), Err: err}
 	}
-	in := inputOf(f.model)
-	pixels := make([]float32, in.Channels*in.Height*in.Width)
+	pixels := make([]float32, spec.Channels*spec.Height*spec.Width)
 	if err := spec.Fill(pixels, img); err != nil {
 		return nil, &Error{Code: Invalid, Text: err.Error(), Err: err}
 	}
 	return pixels, nil
 }
 
-// forward runs images (n, channels, height, width) through one variant and
-// copies the first image's logits out of the pass.
+// errNotFinite marks an answer that weights which are no numbers, or overflow,
+// have made: no image does.
+var errNotFinite = errors.New("it does not answer with finite numbers")
+
+// forward runs one image (channels, height, width) through a variant. The
+// logits are the caller's.
 func (f *family) forward(w *nn.Weights, pixels []float32) ([]float32, error) {
 	p := f.passes.Begin(nn.Group{Images: 1, Weights: w})
 	defer f.passes.End(p)
@@ -179,7 +180,12 @@ func (f *family) forward(w *nn.Weights, pixels []float32) ([]float32, error) {
 	if err != nil {
 		return nil, fmt.Errorf("forward: %w", err)
 	}
-	return append([]float32(nil), logits[0]...), nil
+	for _, x := range logits[0] {
+		if x-x != 0 {
+			return nil, errNotFinite
+		}
+	}
+	return slices.Clone(logits[0]), nil
 }
 
 // scorer gives the function that makes scores of logits, in place.
@@ -215,17 +221,13 @@ func softmax(v []float32) {
 
 // best pairs scores with labels, best first; k ≤ 0 keeps all.
 func best(v []float32, labels []string, k int) []Score {
-	order := make([]int, len(v))
-	for i := range order {
-		order[i] = i
+	out := make([]Score, len(v))
+	for i, x := range v {
+		out[i] = Score{Label: labels[i], Score: float64(x)}
 	}
-	sort.SliceStable(order, func(a, b int) bool { return v[order[a]] > v[order[b]] })
-	if k > 0 && k < len(order) {
-		order = order[:k]
-	}
-	out := make([]Score, len(order))
-	for n, i := range order {
-		out[n] = Score{Label: labels[i], Score: float64(v[i])}
+	slices.SortStableFunc(out, func(a, b Score) int { return cmp.Compare(b.Score, a.Score) })
+	if k > 0 && k < len(out) {
+		out = out[:k]
 	}
 	return out
 }

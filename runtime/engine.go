@@ -6,6 +6,7 @@ import (
 	"fmt"
 	goruntime "runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,14 +61,18 @@ type Engine struct {
 	// turns holds one token for each request that may compute.
 	turns chan struct{}
 
-	// change orders puts and deletes of variants, so that the store's pointers
-	// and the handles never tell of different files. Taken before mu.
+	// change orders puts and deletes of variants, and their pins, so that the
+	// store's pointers and the handles never tell of different files. Taken
+	// before mu.
 	change sync.Mutex
-	// mu guards what follows, and no file is read under it but a basis's.
+	// mu guards what follows; no file is read under it.
 	mu       sync.Mutex
 	closed   bool
-	families map[string]*family // by digest of the basis
+	families map[string]*shelf  // by digest of the basis
 	variants map[string]*handle // by name
+	// inside counts the calls under way that read mapped memory; none begins
+	// once closed is set.
+	inside sync.WaitGroup
 
 	running, waiting   atomic.Int64
 	requests, failures atomic.Int64
@@ -80,30 +85,47 @@ func Open(s *store.Store, o Options) (*Engine, error) {
 	eng := &Engine{options: o, store: s, idleRSS: residentSetSize(),
 		cache:    newWeightCache(o.WeightCache, o.Queue, o.Patience),
 		turns:    make(chan struct{}, o.Parallel),
-		families: map[string]*family{}, variants: map[string]*handle{}}
+		families: map[string]*shelf{}, variants: map[string]*handle{}}
 	for _, e := range s.Variants() {
 		eng.variants[e.Name] = newHandle(e)
 	}
 	return eng, nil
 }
 
+// enter begins a call that Close waits for; leave ends it.
+func (eng *Engine) enter() error {
+	eng.mu.Lock()
+	defer eng.mu.Unlock()
+	if eng.closed {
+		return Errorf(Closed, "the engine is closing")
+	}
+	eng.inside.Add(1)
+	return nil
+}
+
+func (eng *Engine) leave() { eng.inside.Done() }
+
 // Preload reads every family's basis and every variant's coefficients, so that
 // no request has to, and returns what could not be read; the rest is served
 // all the same.
 func (eng *Engine) Preload(ctx context.Context) error {
+	if err := eng.enter(); err != nil {
+		return err
+	}
+	defer eng.leave()
 	var failed []error
-	for _, h := range eng.handles() {
+	for _, h := range eng.sorted() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if _, _, err := eng.load(h); err != nil {
+		if _, err := eng.load(h); err != nil {
 			failed = append(failed, fmt.Errorf("model %q: %w", h.entry.Name, err))
 		}
 	}
 	return errors.Join(failed...)
 }
 
-// handles gives the handles as of now, by name.
+// handles gives the handles as of now, in no order.
 func (eng *Engine) handles() []*handle {
 	eng.mu.Lock()
 	defer eng.mu.Unlock()
@@ -111,58 +133,76 @@ func (eng *Engine) handles() []*handle {
 	for _, h := range eng.variants {
 		out = append(out, h)
 	}
-	slices.SortFunc(out, func(a, b *handle) int { return compare(a.entry.Name, b.entry.Name) })
 	return out
 }
 
-func compare(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
+// sorted gives the handles as of now, by name.
+func (eng *Engine) sorted() []*handle {
+	out := eng.handles()
+	slices.SortFunc(out, func(a, b *handle) int { return strings.Compare(a.entry.Name, b.entry.Name) })
+	return out
+}
+
+// shelf is a family's place, filled at the family's first use.
+type shelf struct {
+	mu     sync.Mutex // held while the basis is read, so that it is read once
+	family atomic.Pointer[family]
 }
 
 // family gives the family on a basis, reading it at the first use. A failure is
 // not kept: the file may be restored.
 func (eng *Engine) family(digest string) (*family, error) {
 	eng.mu.Lock()
-	defer eng.mu.Unlock()
-	if eng.closed {
-		return nil, Errorf(Closed, "the engine is closing")
+	s := eng.families[digest]
+	if s == nil {
+		s = &shelf{}
+		eng.families[digest] = s
 	}
-	if f := eng.families[digest]; f != nil {
+	eng.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f := s.family.Load(); f != nil {
 		return f, nil
 	}
-	b, err := eng.store.OpenBasis(digest)
+	f, err := openFamily(eng.store, digest)
 	if err != nil {
 		return nil, storeError(err)
 	}
-	f, err := openFamily(b)
-	if err != nil {
-		b.Close()
-		return nil, storeError(err)
-	}
-	eng.families[digest] = f
+	s.family.Store(f)
 	return f, nil
 }
 
-// Close frees all memory. Requests under way must have ended.
-func (eng *Engine) Close() error {
+// opened gives the families in memory by the digests of their bases.
+func (eng *Engine) opened() map[string]*family {
 	eng.mu.Lock()
 	defer eng.mu.Unlock()
+	out := map[string]*family{}
+	for digest, s := range eng.families {
+		if f := s.family.Load(); f != nil {
+			out[digest] = f
+		}
+	}
+	return out
+}
+
+// Close waits for the calls under way, refuses new ones with Closed, and frees
+// all memory.
+func (eng *Engine) Close() error {
+	eng.mu.Lock()
 	if eng.closed {
+		eng.mu.Unlock()
 		return nil
 	}
 	eng.closed = true
-	for _, h := range eng.variants {
+	eng.mu.Unlock()
+
+	eng.inside.Wait()
+	for _, h := range eng.handles() {
 		h.unpin()
 	}
 	eng.cache.close()
 	var failed []error
-	for _, f := range eng.families {
+	for _, f := range eng.opened() {
 		failed = append(failed, f.close())
 	}
 	return errors.Join(failed...)

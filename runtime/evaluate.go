@@ -79,7 +79,15 @@ type Evaluator struct {
 // checkpoints. A positive step evaluates the checkpoints at that step, whether
 // they are stored or not.
 func (eng *Engine) NewEvaluator(ctx context.Context, family string, checkpoints []*checkpoint.Checkpoint, step float64) (*Evaluator, error) {
+	if err := eng.enter(); err != nil {
+		return nil, err
+	}
+	defer eng.leave()
 	f, _, err := eng.current(family)
+	if err != nil {
+		return nil, err
+	}
+	projector, err := f.project()
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +99,7 @@ func (eng *Engine) NewEvaluator(ctx context.Context, family string, checkpoints 
 		}
 		sources = append(sources, s)
 	}
-	random, err := subspace.Randomise(ctx, f.basis, sources, 1)
+	random, err := subspace.Randomise(ctx, projector.basis, sources, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +112,10 @@ func (eng *Engine) NewEvaluator(ctx context.Context, family string, checkpoints 
 
 // Evaluate scores one checkpoint and its variant on labelled images.
 func (ev *Evaluator) Evaluate(c *checkpoint.Checkpoint, images Images) (Evaluation, error) {
+	if err := ev.eng.enter(); err != nil {
+		return Evaluation{}, err
+	}
+	defer ev.eng.leave()
 	f := ev.family
 	s, m, err := f.admit(c)
 	if err != nil {
@@ -113,7 +125,7 @@ func (ev *Evaluator) Evaluate(c *checkpoint.Checkpoint, images Images) (Evaluati
 	if err != nil {
 		return Evaluation{}, err
 	}
-	v, err := ev.variant(projector, c, s.digest)
+	v, err := ev.variant(c, s.digest)
 	if err != nil {
 		return Evaluation{}, err
 	}
@@ -141,7 +153,7 @@ func (ev *Evaluator) Evaluate(c *checkpoint.Checkpoint, images Images) (Evaluati
 	if err != nil {
 		return out, err
 	}
-	mean, err := run.tensors(func(put putter) error { return subspace.Mean(f.basis, put) })
+	mean, err := run.tensors(func(put putter) error { return subspace.Mean(projector.basis, put) })
 	if err != nil {
 		return out, err
 	}
@@ -157,7 +169,7 @@ func (ev *Evaluator) Evaluate(c *checkpoint.Checkpoint, images Images) (Evaluati
 
 // variant gives the stored variant of the checkpoint's name, or one made at the
 // evaluator's step.
-func (ev *Evaluator) variant(p *subspace.Projector, c *checkpoint.Checkpoint, digest string) (*store.Variant, error) {
+func (ev *Evaluator) variant(c *checkpoint.Checkpoint, digest string) (*store.Variant, error) {
 	if ev.step > 0 {
 		return ev.family.variantOf(c, c.Name, ev.step)
 	}
@@ -265,20 +277,25 @@ func (r *runner) answer(w *nn.Weights) ([]int, error) {
 	}
 	const batch = 16
 	size := len(r.input) / r.images
-	var out []int
+	out := make([]int, 0, r.images)
 	for at := 0; at < r.images; at += batch {
 		n := min(batch, r.images-at)
-		p := r.f.passes.Begin(nn.Group{Images: n, Weights: w})
-		logits, err := r.f.model.Forward(p, r.input[at*size:(at+n)*size])
-		if err != nil {
+		if err := r.batch(w, r.input[at*size:(at+n)*size], n, &out); err != nil {
 			return nil, err
 		}
-		for _, l := range logits {
-			out = append(out, largest(l))
-		}
-		r.f.passes.End(p)
 	}
 	return out, nil
+}
+
+// batch appends the best label of each of n images.
+func (r *runner) batch(w *nn.Weights, images []float32, n int, out *[]int) error {
+	p := r.f.passes.Begin(nn.Group{Images: n, Weights: w})
+	defer r.f.passes.End(p)
+	logits, err := r.f.model.Forward(p, images)
+	for _, l := range logits {
+		*out = append(*out, largest(l))
+	}
+	return err
 }
 
 // pixelsOf prepares images as the server would.

@@ -16,16 +16,22 @@ import (
 // Export writes a variant as a full checkpoint, a folder as Hugging Face saves
 // it, in float32. The folder must not exist yet, or be empty.
 func (eng *Engine) Export(name, dir string) error {
-	h, err := eng.find(name)
+	if err := eng.enter(); err != nil {
+		return err
+	}
+	defer eng.leave()
+	_, l, err := eng.open(name)
 	if err != nil {
 		return err
 	}
-	f, v, err := eng.load(h)
+	v := l.variant
+	b, err := l.family.whole()
 	if err != nil {
-		return err
+		return storeError(err)
 	}
+	defer b.Close()
 	tensors := map[string]tensorfile.Tensor{}
-	err = subspace.Rebuild(f.basis, v, func(tensor string, shape []int, values []float32) {
+	err = subspace.Rebuild(b, v, func(tensor string, shape []int, values []float32) {
 		tensors[tensor] = tensorfile.FromFloat32("F32", shape, values)
 	})
 	if err != nil {
@@ -38,7 +44,7 @@ func (eng *Engine) Export(name, dir string) error {
 		}
 		tensors[tensor] = tensorfile.FromFloat32("F32", t.Shape, values)
 	}
-	config, err := exportConfig(f.basis.Config, v)
+	config, err := exportConfig(b.Config, v)
 	if err != nil {
 		return err
 	}
@@ -51,7 +57,7 @@ func (eng *Engine) Export(name, dir string) error {
 	if err := writeFile(filepath.Join(dir, "config.json"), config); err != nil {
 		return err
 	}
-	preprocessor := f.basis.Preprocessor
+	preprocessor := b.Preprocessor
 	if len(v.Preprocessor) > 0 {
 		preprocessor = v.Preprocessor
 	}

@@ -1,32 +1,44 @@
 package runtime
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"eigenserve/models"
 	"eigenserve/models/nn"
 	"eigenserve/runtime/kernel"
 	"eigenserve/store"
 	"eigenserve/store/subspace"
+	"eigenserve/store/tensorfile"
 )
 
 // family is a basis in memory, in the order that the kernels read, and the
 // architecture that runs on it.
 type family struct {
-	name   string
-	basis  *store.Basis // its file stays mapped: scales and vectors are read from it
+	name string
+	// basis is without its layers' matrices, which are packed in memory. The
+	// whole of it, as its file has it, is what whole opens.
+	basis  *store.Basis
+	whole  func() (*store.Basis, error)
 	model  models.Model
 	plan   *nn.Plan
 	layers []kernel.Layer
 	memory *region // what layers lie in
 	slabs  *slabPool
 	passes nn.Pool
+	shared int64 // numbers that all variants have: parameters without heads
 
-	// projectOnce makes projector, which only adding checkpoints needs.
-	projectOnce sync.Once
-	projector   *subspace.Projector
-	projectErr  error
+	projecting sync.Mutex                 // held while projector is made, so that it is made once
+	projector  atomic.Pointer[projection] // only adding checkpoints needs it
+}
+
+// projection is a projector with the file that it reads.
+type projection struct {
+	*subspace.Projector
+	basis *store.Basis
 }
 
 // layoutOf says what of a plan is shared, in the store's words.
@@ -40,30 +52,52 @@ func layoutOf(p *nn.Plan) (l store.Layout) {
 	return l
 }
 
-// openFamily reads a basis and permutes it, once, into packed order.
-func openFamily(b *store.Basis) (*family, error) {
+// openFamily reads a basis and permutes it, once, into packed order. The file
+// is not kept open: its pages would take as much memory again.
+func openFamily(s *store.Store, digest string) (*family, error) {
+	whole := func() (*store.Basis, error) { return s.OpenBasis(digest) }
+	b, err := whole()
+	if err != nil {
+		return nil, err
+	}
+	defer b.Close()
 	model, err := models.Open(b.Config, b.Preprocessor)
 	if err != nil {
-		return nil, fmt.Errorf("family %q: %w", b.Family, err)
+		return nil, fmt.Errorf("family %q: %w: %w", b.Family, store.ErrFormat, err)
 	}
-	f := &family{name: b.Family, basis: b, model: model, plan: model.Plan()}
+	f := &family{name: b.Family, basis: withoutMatrices(b), whole: whole, model: model, plan: model.Plan()}
 	if !layoutOf(f.plan).Equal(b.Layout()) {
 		return nil, fmt.Errorf("family %q: %w: its tensors are not those of its architecture", b.Family, store.ErrFormat)
 	}
 	f.slabs = &slabPool{bytes: 4 * int64(f.plan.SlabLen())}
-	return f, f.pack()
+	f.shared = int64(b.Layout().Parameters())
+	if err := f.pack(b); err != nil {
+		return nil, fmt.Errorf("family %q: %w", f.name, err)
+	}
+	return f, nil
+}
+
+// withoutMatrices is a basis without what lies in its file. Not to be closed:
+// the file is the original's.
+func withoutMatrices(b *store.Basis) *store.Basis {
+	light := *b
+	light.Layers = slices.Clone(b.Layers)
+	for i := range light.Layers {
+		l := &light.Layers[i]
+		l.Mean, l.Left, l.Right = tensorfile.Tensor{}, tensorfile.Tensor{}, tensorfile.Tensor{}
+	}
+	return &light
 }
 
 // pack lays out every layer's mean, left and right in one region.
-func (f *family) pack() error {
+func (f *family) pack(basis *store.Basis) (err error) {
 	total := 0
-	for i := range f.basis.Layers {
-		l := kernelLayer(&f.basis.Layers[i])
-		total += kernel.PackedLen(l.M, l.N) + kernel.PackedLen(l.M, l.P) + f.basis.Layers[i].Width()*l.Q
+	for i := range basis.Layers {
+		l := kernelLayer(&basis.Layers[i])
+		total += kernel.PackedLen(l.M, l.N) + kernel.PackedLen(l.M, l.P) + basis.Layers[i].Width()*l.Q
 	}
-	var err error
 	if f.memory, err = newRegion(2 * total); err != nil {
-		return fmt.Errorf("family %q: %w", f.name, err)
+		return err
 	}
 	rest := f.memory.halves()
 	cut := func(n int) []uint16 {
@@ -71,13 +105,13 @@ func (f *family) pack() error {
 		rest = rest[n:]
 		return piece
 	}
-	for i := range f.basis.Layers {
-		b := &f.basis.Layers[i]
+	for i := range basis.Layers {
+		b := &basis.Layers[i]
 		l := kernelLayer(b)
 		l.Mean, l.Left, l.Right = cut(kernel.PackedLen(l.M, l.N)), cut(kernel.PackedLen(l.M, l.P)), cut(b.Width()*l.Q)
 		l.MeanBias = b.Bias
 		if err := packLayer(&l, b); err != nil {
-			return fmt.Errorf("family %q: layer %q: %w", f.name, b.Name, err)
+			return errors.Join(fmt.Errorf("layer %q: %w", b.Name, err), f.memory.free())
 		}
 		f.layers = append(f.layers, l)
 	}
@@ -118,10 +152,7 @@ func packLayer(l *kernel.Layer, b *store.BasisLayer) error {
 
 // packHalves packs a 16-bit (n,k) tensor into panels of the same type, which
 // changes no value.
-func packHalves(dst []uint16, t interface {
-	Len() int
-	Float32([]float32) error
-}, n, k int, h kernel.Half) error {
+func packHalves(dst []uint16, t tensorfile.Tensor, n, k int, h kernel.Half) error {
 	w, panels := make([]float32, t.Len()), make([]float32, len(dst))
 	if err := t.Float32(w); err != nil {
 		return err
@@ -131,32 +162,63 @@ func packHalves(dst []uint16, t interface {
 	return nil
 }
 
-// project gives the projector of the basis, made at its first use.
-func (f *family) project() (*subspace.Projector, error) {
-	f.projectOnce.Do(func() { f.projector, f.projectErr = subspace.NewProjector(f.basis) })
-	return f.projector, f.projectErr
+// project gives the projector of the basis, made at its first use. A failure is
+// not kept: the file may be restored.
+func (f *family) project() (*projection, error) {
+	f.projecting.Lock()
+	defer f.projecting.Unlock()
+	if p := f.projector.Load(); p != nil {
+		return p, nil
+	}
+	b, err := f.whole()
+	if err != nil {
+		return nil, storeError(err)
+	}
+	p, err := subspace.NewProjector(b)
+	if err != nil {
+		b.Close()
+		return nil, storeError(err)
+	}
+	f.projector.Store(&projection{p, b})
+	return f.projector.Load(), nil
 }
 
-// bytes is what the resident basis takes: the packed layers, and the scales and
-// vectors beside them.
+// bytes is what the resident basis takes: the packed layers, the scales and
+// vectors beside them, and the projector once there is one.
 func (f *family) bytes() int64 {
 	n := f.memory.bytes()
 	for i := range f.basis.Layers {
 		l := &f.basis.Layers[i]
 		n += 4 * int64(len(l.Bias)+len(l.LeftScale)+len(l.RightScale))
+		n += 8 * int64(len(l.Spectrum.Left)+len(l.Spectrum.Right))
 	}
 	for i := range f.basis.Vectors {
 		n += 8 * int64(f.basis.Vectors[i].Len())
+	}
+	if p := f.projector.Load(); p != nil {
+		n += p.bytes()
+	}
+	return n
+}
+
+// bytes is what a projector takes: the pages of its file, the means, and both
+// pseudo-inverses.
+func (p *projection) bytes() (n int64) {
+	for i := range p.basis.Layers {
+		l := &p.basis.Layers[i]
+		n += int64(len(l.Mean.Data) + len(l.Left.Data) + len(l.Right.Data))
+		n += 4 * int64(l.Parameters()+l.Left.Len()+l.Right.Len())
 	}
 	return n
 }
 
 // dense is what one float32 copy of the shared tensors takes.
-func (f *family) dense() int64 { return 4 * int64(f.basis.Layout().Parameters()) }
+func (f *family) dense() int64 { return 4 * f.shared }
 
 func (f *family) close() error {
-	if err := f.memory.free(); err != nil {
-		return err
+	err := f.memory.free()
+	if p := f.projector.Load(); p != nil {
+		err = errors.Join(err, p.basis.Close())
 	}
-	return f.basis.Close()
+	return err
 }

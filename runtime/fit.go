@@ -14,7 +14,7 @@ import (
 type FitOptions struct {
 	Rank      int     // most directions a side, 0: all
 	Step      float64 // DefaultStep where 0
-	MeanType  string  // of the stored means: "F16" (default) or "BF16"
+	MeanType  string  // of the stored means: "BF16" (default) or "F16"
 	Progress  func(stage string, done, total int)
 	OnVariant func(VariantInfo)
 }
@@ -28,6 +28,10 @@ func Fit(ctx context.Context, s *store.Store, name string, checkpoints []*checkp
 	}
 	if o.Progress == nil {
 		o.Progress = func(string, int, int) {}
+	}
+	// What PutBasis and PutVariant would refuse is refused before the work.
+	if err := store.CheckName(name); err != nil {
+		return fmt.Errorf("family %w", err)
 	}
 	if err := distinct(checkpoints); err != nil {
 		return err

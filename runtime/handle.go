@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -12,72 +13,118 @@ import (
 )
 
 // handle is one name's variant: at rest an entry of the catalogue, after its
-// first use the coefficients as well. A replaced variant gets a new handle, so
-// whoever holds one goes on with the weights that it began with.
+// first use what answering needs as well. A replaced variant gets a new handle,
+// so whoever holds one goes on with the weights that it began with.
 type handle struct {
 	entry store.Entry
 
-	mu      sync.Mutex // guards variant, pixels, pinned, and is held while they are read
-	variant *store.Variant
-	pixels  pixel.Spec
-	pinned  *lease
-
-	// loaded is what variant takes in bytes, 0 before it is read.
-	coefficients, private atomic.Int64
+	mu     sync.Mutex // held while the variant is read, so that it is read once
+	loaded atomic.Pointer[loaded]
+	pinned atomic.Pointer[lease]
 
 	requests, hits, rebuilds atomic.Int64
 }
 
 func newHandle(e store.Entry) *handle { return &handle{entry: e} }
 
-// load reads a variant's coefficients at the first use and gives them with the
-// family they stand on.
-func (eng *Engine) load(h *handle) (*family, *store.Variant, error) {
+// loaded is what of a variant stays in memory. It does not change.
+type loaded struct {
+	family  *family
+	variant *store.Variant
+	pixels  pixel.Spec
+	// What the variant takes in bytes, and what its packed head will.
+	coefficients, private, head int64
+}
+
+// open gives the handle of a name with what answering needs.
+func (eng *Engine) open(name string) (*handle, *loaded, error) {
+	for {
+		h, err := eng.find(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		l, err := eng.load(h)
+		if !errors.Is(err, store.ErrNotFound) {
+			return h, l, err
+		}
+		// Its file is gone. If it was replaced or deleted since it was found,
+		// that change is on its way to the handles: look again after it.
+		eng.change.Lock()
+		now, gone := eng.find(name)
+		eng.change.Unlock()
+		if gone == nil && now == h {
+			return nil, nil, &Error{Code: Damaged, Text: fmt.Sprintf("model %q: %v", name, err), Err: err}
+		}
+	}
+}
+
+// load reads a variant's coefficients at the first use.
+func (eng *Engine) load(h *handle) (*loaded, error) {
+	if l := h.loaded.Load(); l != nil {
+		return l, nil
+	}
 	f, err := eng.family(h.entry.Basis)
 	if err != nil {
-		return nil, nil, err
+		return nil, stored(err)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.variant != nil {
-		return f, h.variant, nil
+	if l := h.loaded.Load(); l != nil {
+		return l, nil
 	}
 	v, err := eng.store.ReadVariant(h.entry.Digest)
 	if err != nil {
-		return nil, nil, storeError(err)
+		return nil, stored(storeError(err))
 	}
-	if err := h.take(f, v); err != nil {
-		return nil, nil, err
+	l, err := f.keep(v)
+	if err != nil {
+		return nil, stored(err)
 	}
-	return f, h.variant, nil
+	h.loaded.Store(l)
+	return l, nil
 }
 
-// take keeps of a variant what answering needs. The caller holds mu.
-func (h *handle) take(f *family, v *store.Variant) error {
+// stored says of what a request would be blamed for that a file of the store is
+// at fault: a request chose nothing but its name.
+func stored(err error) error {
+	var e *Error
+	if errors.As(err, &e) && (e.Code == Invalid || e.Code == Conflict) {
+		return &Error{Code: Damaged, Text: e.Text, Err: err}
+	}
+	return err
+}
+
+// keep copies of a variant what answering needs, so that the file's buffer can
+// go.
+func (f *family) keep(v *store.Variant) (*loaded, error) {
 	if err := v.CheckBasis(f.basis); err != nil {
-		return storeError(err)
+		return nil, storeError(err)
 	}
 	spec, err := f.pixels(v)
 	if err != nil {
-		return storeError(err)
+		return nil, storeError(err)
 	}
-	h.pixels = spec
-	h.variant = &store.Variant{Name: v.Name, Family: v.Family, Basis: v.Basis, Digest: v.Digest,
-		Step: v.Step, Labels: v.Labels, Gains: own(v.Gains), Coefficients: own(v.Coefficients),
-		Private: ownTensors(v.Private), Exact: ownTensors(v.Exact)}
-	h.coefficients.Store(int64(len(v.Coefficients) + len(v.Gains)))
-	private := 0
+	l := &loaded{family: f, pixels: spec, head: headBytes(v), variant: &store.Variant{
+		Name: v.Name, Family: v.Family, Basis: v.Basis, Digest: v.Digest,
+		Step: v.Step, Labels: v.Labels, Preprocessor: own(v.Preprocessor),
+		Gains: own(v.Gains), Coefficients: own(v.Coefficients),
+		Private: ownTensors(v.Private), Exact: ownTensors(v.Exact)}}
+	l.coefficients = int64(len(v.Coefficients) + len(v.Gains))
 	for _, m := range []map[string]tensorfile.Tensor{v.Private, v.Exact} {
 		for _, t := range m {
-			private += len(t.Data)
+			l.private += int64(len(t.Data))
 		}
 	}
-	h.private.Store(int64(private))
-	return nil
+	return l, nil
 }
 
-// own copies what is kept, so that the file's buffer can go.
-func own(b []byte) []byte { return append(make([]byte, 0, len(b)), b...) }
+// own copies b; nil stays nil.
+func own(b []byte) []byte {
+	if b == nil {
+		return nil
+	}
+	return append(make([]byte, 0, len(b)), b...)
+}
 
 func ownTensors(m map[string]tensorfile.Tensor) map[string]tensorfile.Tensor {
 	if len(m) == 0 {
@@ -106,16 +153,7 @@ func (f *family) pixels(v *store.Variant) (pixel.Spec, error) {
 
 // unpin lets the weights go, if they were pinned.
 func (h *handle) unpin() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.pinned != nil {
-		h.pinned.release()
-		h.pinned = nil
+	if l := h.pinned.Swap(nil); l != nil {
+		l.release()
 	}
-}
-
-func (h *handle) isPinned() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.pinned != nil
 }

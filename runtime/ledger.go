@@ -13,7 +13,8 @@ func (eng *Engine) Ledger() Ledger {
 	l := Ledger{SlabsUsed: c.slabs, Slabs: c.used, CacheLimit: eng.cache.limit,
 		RSS: residentSetSize(), IdleRSS: eng.idleRSS}
 	slab := int64(0)
-	for _, f := range eng.opened() {
+	families := eng.opened()
+	for _, f := range families {
 		l.Basis += f.bytes()
 		l.Activations += int64(f.passes.Bytes())
 		slab = max(slab, f.slabs.bytes)
@@ -23,10 +24,14 @@ func (eng *Engine) Ledger() Ledger {
 	}
 	for _, h := range eng.handles() {
 		l.Variants++
-		l.Coefficients += h.coefficients.Load()
-		l.Private += h.private.Load()
 		l.Catalogue += h.size()
-		l.Dense += eng.denseBytes(h)
+		if v := h.loaded.Load(); v != nil {
+			l.Coefficients += v.coefficients
+			l.Private += v.private
+		}
+		if f := families[h.entry.Basis]; f != nil {
+			l.Dense += f.denseWith(h.entry.Classes)
+		}
 	}
 	l.Total = l.Basis + l.Coefficients + l.Private + l.Slabs + l.Activations + l.Catalogue
 	l.ModelRatio, l.ProcessRatio = ratio(l.Dense, l.Total), ratio(l.Dense, l.RSS)
@@ -40,32 +45,14 @@ func ratio(a, b int64) float64 {
 	return float64(a) / float64(b)
 }
 
-// opened gives the families in memory.
-func (eng *Engine) opened() []*family {
-	eng.mu.Lock()
-	defer eng.mu.Unlock()
-	out := make([]*family, 0, len(eng.families))
-	for _, f := range eng.families {
-		out = append(out, f)
-	}
-	return out
-}
-
-// denseBytes is what one float32 copy of a variant would take; 0 while its
-// basis was never read.
-func (eng *Engine) denseBytes(h *handle) int64 {
-	eng.mu.Lock()
-	f := eng.families[h.entry.Basis]
-	eng.mu.Unlock()
-	if f == nil {
-		return 0
-	}
+// denseWith is what one float32 copy of a variant with so many labels would take.
+func (f *family) denseWith(labels int) int64 {
 	head := 0
 	for _, p := range f.plan.Private {
 		n := 1
 		for _, d := range p.Shape {
 			if d < 0 {
-				d = h.entry.Classes
+				d = labels
 			}
 			n *= d
 		}

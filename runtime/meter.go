@@ -9,7 +9,7 @@ import (
 )
 
 // Meter runs the parts of one variant's inference by themselves, for
-// measurement.
+// measurement. It is done with before the engine closes.
 type Meter struct {
 	eng    *Engine
 	name   string
@@ -21,15 +21,15 @@ type Meter struct {
 
 // NewMeter prepares a variant.
 func (eng *Engine) NewMeter(name string) (*Meter, error) {
-	h, err := eng.find(name)
+	if err := eng.enter(); err != nil {
+		return nil, err
+	}
+	defer eng.leave()
+	_, l, err := eng.open(name)
 	if err != nil {
 		return nil, err
 	}
-	f, v, err := eng.load(h)
-	if err != nil {
-		return nil, err
-	}
-	m := &Meter{eng: eng, name: name, family: f, v: v, slab: make([]float32, f.plan.SlabLen())}
+	m := &Meter{eng: eng, name: name, family: l.family, v: l.variant, slab: make([]float32, l.family.plan.SlabLen())}
 	return m, m.Rebuild()
 }
 

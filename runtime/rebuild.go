@@ -35,7 +35,20 @@ func (f *family) rebuild(v *store.Variant, slab []float32) (*nn.Weights, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &w, f.plan.BindPrivate(&w, private(v))
+	return &w, f.bindHeads(&w, v)
+}
+
+// bindHeads packs a variant's private tensors, of which each output has a label.
+func (f *family) bindHeads(w *nn.Weights, v *store.Variant) error {
+	if err := f.plan.BindPrivate(w, private(v)); err != nil {
+		return err
+	}
+	for _, head := range w.Heads {
+		if head.N != len(v.Labels) {
+			return fmt.Errorf("%w: %d labels for a head of %d outputs", store.ErrFormat, len(v.Labels), head.N)
+		}
+	}
+	return nil
 }
 
 // private reads a variant's private tensors for the plan.

@@ -1,0 +1,173 @@
+package runtime
+
+import (
+	"bytes"
+	"context"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+
+	"eigenserve/models"
+	"eigenserve/store/tensorfile"
+)
+
+func TestAddCheckpoint(t *testing.T) {
+	eng := tinyEngine(t, Options{Step: 0.5})
+	name, c := "unseen", newTiny(77, 4)
+	info, replaced, err := eng.AddCheckpoint(context.Background(), tinyFamily, name, c.upload())
+	if err != nil || replaced {
+		t.Fatalf("%t, %v", replaced, err)
+	}
+	// The tiny family has directions for all of any delta: at a fine step the
+	// answers are nearly the original's.
+	image := picture(1, 8, 8)
+	m, err := models.Open(c.configJSON(), []byte(c.preprocessor))
+	must(err)
+	tensors := map[string][]float32{}
+	for tensor, x := range c.tensors {
+		tensors[tensor] = make([]float32, x.Len())
+		must(x.Float32(tensors[tensor]))
+	}
+	want := denseLogits(t, m, tensors, 4, image)
+	_, got := classify(t, eng, name, image)
+	for i, label := range m.Labels() {
+		if math.Abs(got[label]-float64(want[i])) > 0.1 {
+			t.Errorf("%q scores %g, the original %g", label, got[label], want[i])
+		}
+	}
+	d, err := eng.Variant(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Classes != 4 || d.Step != 0.5 || d.Energy < 0.9 || d.Provenance.Fitted || d.Provenance.Name != name ||
+		d.SourceBytes != int64(len(c.tensorBytes())) || d.Bytes != int64(len(fileOf(t, eng, name))) {
+		t.Errorf("%+v", d)
+	}
+	parts := d.Fidelity.Bytes
+	if sum := parts.Coefficients + parts.Private + parts.Metadata; sum < d.Bytes-16 || sum > d.Bytes+16 {
+		t.Errorf("the parts %+v sum to %d, the file has %d bytes", parts, sum, d.Bytes)
+	}
+	again := serve(t, reopen(t, eng.store.Dir()), Options{})
+	if a, reopened := classify(t, again, name, image); a.Digest != info.Digest || !same(got, reopened) {
+		t.Errorf("reopened, it answers otherwise: %+v", a)
+	}
+}
+
+func (c *tiny) tensorBytes() []byte {
+	var all []byte
+	for _, t := range c.tensors {
+		all = append(all, t.Data...)
+	}
+	return all
+}
+
+func TestFittedCheckpointsAreKnownAsSuch(t *testing.T) {
+	eng := tinyEngine(t, Options{})
+	_, c := member(2)
+	if _, _, err := eng.AddCheckpoint(context.Background(), tinyFamily, "again", c.upload()); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := eng.Variant("again"); err != nil || !d.Provenance.Fitted {
+		t.Errorf("%+v, %v", d.Provenance, err)
+	}
+}
+
+func TestAddCheckpointRefuses(t *testing.T) {
+	eng := tinyEngine(t, Options{})
+	before := stateOf(t, eng)
+	upload := func(change func(c *tiny)) Upload {
+		c := newTiny(78, 4)
+		change(c)
+		return c.upload()
+	}
+	value := func(tensor string, x float64) Upload {
+		return upload(func(c *tiny) {
+			v := make([]float32, c.tensors[tensor].Len())
+			v[len(v)/2] = float32(x)
+			c.tensors[tensor] = tensorfile.FromFloat32("F32", c.tensors[tensor].Shape, v)
+		})
+	}
+	whole := upload(func(*tiny) {})
+	model := func(raw []byte) Upload { return Upload{raw, whole.Config, whole.Preprocessor} }
+	config := func(raw string) Upload { return Upload{whole.Model, []byte(raw), whole.Preprocessor} }
+	header := func(json string) Upload {
+		raw := append([]byte{byte(len(json)), byte(len(json) >> 8), 0, 0, 0, 0, 0, 0}, json...)
+		return model(append(raw, make([]byte, 64)...))
+	}
+	for what, c := range map[string]struct {
+		family, name string
+		upload       Upload
+		code         Code
+		says         string
+	}{
+		"an unknown family":         {"other", "new", whole, NotFound, "other"},
+		"a family that is a path":   {"../tiny", "new", whole, Invalid, ""},
+		"a name that climbs":        {tinyFamily, "..", whole, Invalid, ""},
+		"a name with a slash":       {tinyFamily, "a/b", whole, Invalid, ""},
+		"more heads":                {tinyFamily, "new", upload(func(c *tiny) { c.config["num_attention_heads"] = 4 }), Conflict, "architecture"},
+		"another activation":        {tinyFamily, "new", upload(func(c *tiny) { c.config["hidden_act"] = "relu" }), Conflict, "architecture"},
+		"another width":             {tinyFamily, "new", upload(func(c *tiny) { c.config["hidden_size"] = 32 }), Conflict, "architecture"},
+		"another kind of model":     {tinyFamily, "new", upload(func(c *tiny) { c.config["model_type"] = "bert" }), Invalid, "bert"},
+		"an absurd width":           {tinyFamily, "new", upload(func(c *tiny) { c.config["hidden_size"] = 1 << 40 }), Invalid, "hidden_size"},
+		"absurdly many layers":      {tinyFamily, "new", upload(func(c *tiny) { c.config["num_hidden_layers"] = 1 << 40 }), Invalid, "num_hidden_layers"},
+		"no config":                 {tinyFamily, "new", Upload{whole.Model, nil, nil}, Invalid, "config"},
+		"a config that is no JSON":  {tinyFamily, "new", config("{"), Invalid, "config"},
+		"a config that is a list":   {tinyFamily, "new", config("[]"), Invalid, ""},
+		"preprocessing of no sense": {tinyFamily, "new", Upload{whole.Model, whole.Config, []byte(`{"size":7}`)}, Invalid, ""},
+		"a missing tensor":          {tinyFamily, "new", upload(func(c *tiny) { delete(c.tensors, "vit.layernorm.bias") }), Invalid, "vit.layernorm.bias"},
+		"a missing head":            {tinyFamily, "new", upload(func(c *tiny) { delete(c.tensors, "classifier.weight") }), Invalid, "classifier.weight"},
+		"an extra tensor":           {tinyFamily, "new", upload(func(c *tiny) { c.tensors["vit.extra"] = c.tensors["classifier.bias"] }), Invalid, "vit.extra"},
+		"a misshaped tensor":        {tinyFamily, "new", upload(func(c *tiny) { c.tensors["vit.layernorm.bias"] = c.tensors["classifier.bias"] }), Invalid, "vit.layernorm.bias"},
+		"more labels than the head": {tinyFamily, "new", upload(func(c *tiny) { c.config["id2label"] = map[string]string{"0": "a", "1": "b"} }), Invalid, "labels"},
+		"whole numbers for weights": {tinyFamily, "new", upload(func(c *tiny) {
+			t := c.tensors["vit.layernorm.bias"]
+			t.DType = "I32"
+			c.tensors["vit.layernorm.bias"] = t
+		}), Invalid, "vit.layernorm.bias"},
+		"NaN in a shared tensor":     {tinyFamily, "new", value("vit.encoder.layer.1.output.dense.weight", math.NaN()), Invalid, "vit.encoder.layer.1.output.dense.weight"},
+		"NaN in the head":            {tinyFamily, "new", value("classifier.weight", math.NaN()), Invalid, "classifier.weight"},
+		"infinity in a norm":         {tinyFamily, "new", value("vit.layernorm.weight", math.Inf(-1)), Invalid, "vit.layernorm.weight"},
+		"an empty model":             {tinyFamily, "new", model(nil), Invalid, "model"},
+		"a pickle":                   {tinyFamily, "new", model([]byte("PK\x03\x04 archive/data.pkl and more of it")), Invalid, "model"},
+		"a truncated model":          {tinyFamily, "new", model(whole.Model[:len(whole.Model)-1]), Invalid, "model"},
+		"a header beyond the file":   {tinyFamily, "new", model(append(bytes.Repeat([]byte{255}, 7), whole.Model[7:]...)), Invalid, "model"},
+		"a tensor beyond the file":   {tinyFamily, "new", header(`{"a":{"dtype":"F32","shape":[4096],"data_offsets":[0,16384]}}`), Invalid, "model"},
+		"overlapping tensors":        {tinyFamily, "new", header(`{"a":{"dtype":"F32","shape":[12],"data_offsets":[0,48]},"b":{"dtype":"F32","shape":[12],"data_offsets":[16,64]}}`), Invalid, "model"},
+		"a negative offset":          {tinyFamily, "new", header(`{"a":{"dtype":"F32","shape":[17],"data_offsets":[-4,64]}}`), Invalid, "model"},
+		"a shape of 2^60":            {tinyFamily, "new", header(`{"a":{"dtype":"F32","shape":[1152921504606846976],"data_offsets":[0,64]}}`), Invalid, "model"},
+		"a shape that overflows":     {tinyFamily, "new", header(`{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,64]}}`), Invalid, "model"},
+		"a type that does not exist": {tinyFamily, "new", header(`{"a":{"dtype":"F7","shape":[16],"data_offsets":[0,64]}}`), Invalid, "model"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			for _, name := range []string{c.name, "m1"} { // neither added nor replaced
+				if c.name != "new" && name == "m1" {
+					continue
+				}
+				info, _, err := eng.AddCheckpoint(context.Background(), c.family, name, c.upload)
+				if codeOf(err) != c.code {
+					t.Fatalf("added as %q: code %d, want %d: %v %+v", name, codeOf(err), c.code, err, info)
+				}
+				if !strings.Contains(err.Error(), c.says) {
+					t.Errorf("%q does not say %q", err, c.says)
+				}
+			}
+		})
+	}
+	if after := stateOf(t, eng); !reflect.DeepEqual(after, before) {
+		t.Errorf("something changed:\n%+v\n%+v", after, before)
+	}
+}
+
+func TestAddRefusesASteplessStep(t *testing.T) {
+	eng := tinyEngine(t, Options{})
+	c := newTiny(78, 4).open(t, "new")
+	for _, step := range []float64{0, -1, math.NaN(), math.Inf(1)} {
+		if _, _, err := eng.Add(context.Background(), tinyFamily, "new", c, step); codeOf(err) != Invalid {
+			t.Errorf("step %g: %v", step, err)
+		}
+	}
+	if _, err := eng.Variant("new"); codeOf(err) != NotFound {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,89 @@
+package runtime
+
+import (
+	"context"
+	"sync"
+	"testing"
+)
+
+func TestCloseWaitsForRequests(t *testing.T) {
+	eng := tinyEngine(t, Options{Parallel: 1})
+	image := picture(1, 8, 8)
+	_, want := classify(t, eng, "m1", image)
+	eng.cache.drop(eng.store.Variants()[1].Digest) // so that it must rebuild, from the basis
+	eng.turns <- struct{}{}                        // the one processor is busy
+	var request, closing sync.WaitGroup
+	request.Go(func() {
+		a, err := eng.Classify(context.Background(), "m1", image, ClassifyOptions{Function: "none"})
+		if err != nil || !same(byLabel(a), want) {
+			t.Errorf("the request under way: %v, %v", a, err)
+		}
+	})
+	eventually(t, "the request waits", func() bool { return eng.Counters().Waiting == 1 })
+	closing.Go(func() {
+		if err := eng.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	eventually(t, "new requests are refused", func() bool {
+		_, err := eng.Variant("m1")
+		return codeOf(err) == Closed
+	})
+	if eng.cache.stats().used == 0 {
+		t.Error("the slabs were unmapped before the request had ended")
+	}
+	<-eng.turns
+	request.Wait()
+	closing.Wait()
+	if eng.cache.stats().used != 0 {
+		t.Error("slabs are still mapped")
+	}
+}
+
+func TestClosedRefusesAll(t *testing.T) {
+	eng := tinyEngine(t, Options{})
+	ctx, image := context.Background(), picture(1, 8, 8)
+	file, upload := fileOf(t, eng, "m1"), newTiny(9, 3).upload()
+	c := newTiny(9, 3).open(t, "c")
+	if err := eng.SetPinned(ctx, "m1", true); err != nil {
+		t.Fatal(err)
+	}
+	ev, err := eng.NewEvaluator(ctx, tinyFamily, nil, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // closing twice is harmless
+		if err := eng.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for what, call := range map[string]func() error{
+		"classify": func() error { _, err := eng.Classify(ctx, "m1", image, ClassifyOptions{}); return err },
+		"show":     func() error { _, err := eng.Variant("m1"); return err },
+		"put":      func() error { _, _, err := eng.PutVariant(ctx, "m1", file); return err },
+		"add": func() error {
+			_, _, err := eng.AddCheckpoint(ctx, tinyFamily, "m1", upload)
+			return err
+		},
+		"add offline": func() error { _, _, err := eng.Add(ctx, tinyFamily, "m1", c, 1); return err },
+		"delete":      func() error { return eng.DeleteVariant(ctx, "m1") },
+		"pin":         func() error { return eng.SetPinned(ctx, "m1", true) },
+		"unpin":       func() error { return eng.SetPinned(ctx, "m1", false) },
+		"family":      func() error { _, err := eng.Family(tinyFamily); return err },
+		"preload":     func() error { return eng.Preload(ctx) },
+		"export":      func() error { return eng.Export("m1", t.TempDir()) },
+		"evaluator":   func() error { _, err := eng.NewEvaluator(ctx, tinyFamily, nil, 1); return err },
+		"evaluate":    func() error { _, err := ev.Evaluate(c, Images{}); return err },
+		"meter":       func() error { _, err := eng.NewMeter("m1"); return err },
+	} {
+		if err := call(); codeOf(err) != Closed {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if n := len(eng.Families()); n != 0 {
+		t.Errorf("%d families", n)
+	}
+	if l := eng.Ledger(); l.Slabs != 0 {
+		t.Errorf("%+v", l)
+	}
+}
