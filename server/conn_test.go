@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -129,9 +131,34 @@ func TestListenAfterShutdown(t *testing.T) {
 	if err := <-s.served; err != nil {
 		t.Error(err)
 	}
-	l := &listener{}
-	if s.conns.listen(l) {
-		t.Error("a closed server took a listener")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Listen(l); err != nil {
+		t.Errorf("Listen again: %v", err)
+	}
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("its listener is still open: %v", err)
+	}
+}
+
+func TestReadinessEndsWithShutdown(t *testing.T) {
+	f := newFake()
+	begun, letGo := slow(f)
+	s := start(t, f, Options{})
+	// Two requests in one write: the second is answered while the server stops.
+	c := s.raw(t, ask+"GET /v2/health/ready HTTP/1.1\r\nHost: x\r\n\r\n")
+	<-begun
+	s.closing.Store(true)
+	letGo()
+	answers := bufio.NewReader(c)
+	for i, want := range []int{200, 503} {
+		res, err := http.ReadResponse(answers, nil)
+		if err != nil || res.StatusCode != want {
+			t.Fatalf("answer %d: %v %v, want %d", i, res, err, want)
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
 	}
 }
 

@@ -61,28 +61,28 @@ func (s *Server) getMetrics(r *request) error {
 // engineCollector reads the engine's ledger and counters once for each scrape.
 type engineCollector struct{ engine Engine }
 
-func describe(name, help string, labels ...string) *prometheus.Desc {
+func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("eigenserve_"+name, help, labels, nil)
 }
 
 var (
-	memoryDesc   = describe("memory_bytes", "Bytes that models take, as computed, by part.", "part")
-	rssDesc      = describe("rss_bytes", "The process's resident set as the operating system measures it.")
-	idleRSSDesc  = describe("idle_rss_bytes", "The resident set before any model was loaded.")
-	denseDesc    = describe("dense_bytes", "What one float32 copy of every variant would take.")
-	ratioDesc    = describe("memory_ratio", "How many times less than dense copies: the models' bytes, the whole process.", "of")
-	limitDesc    = describe("weight_cache_limit_bytes", "Budget of the weight cache.")
-	slabsDesc    = describe("slabs", "Slabs of the weight cache, by state.", "state")
-	variantsDesc = describe("variants", "Variants in the catalogue.")
+	memoryDesc   = desc("memory_bytes", "Bytes that models take, as computed, by part.", "part")
+	rssDesc      = desc("rss_bytes", "The process's resident set as the operating system measures it.")
+	idleRSSDesc  = desc("idle_rss_bytes", "The resident set before any model was loaded.")
+	denseDesc    = desc("dense_bytes", "What one float32 copy of every variant would take.")
+	ratioDesc    = desc("memory_ratio", "How many times less than dense copies: the models' bytes, the whole process.", "of")
+	limitDesc    = desc("weight_cache_limit_bytes", "Budget of the weight cache.")
+	slabsDesc    = desc("slabs", "Slabs of the weight cache, by state.", "state")
+	variantsDesc = desc("variants", "Variants in the catalogue.")
 
-	requestsDesc  = describe("requests_total", "Inferences asked for.")
-	failuresDesc  = describe("failures_total", "Inferences that ended in an error.")
-	hitsDesc      = describe("cache_hits_total", "Inferences whose weights were in the cache.")
-	missesDesc    = describe("cache_misses_total", "Inferences whose weights were not in the cache.")
-	rebuildsDesc  = describe("rebuilds_total", "Variants rebuilt.")
-	evictionsDesc = describe("evictions_total", "Slabs taken from one variant for another.")
-	waitingDesc   = describe("requests_waiting", "Requests that wait for a slab or a processor.")
-	runningDesc   = describe("requests_running", "Forward passes under way.")
+	requestsDesc  = desc("requests_total", "Inferences asked for.")
+	failuresDesc  = desc("failures_total", "Inferences that ended in an error.")
+	hitsDesc      = desc("cache_hits_total", "Inferences whose weights were in the cache.")
+	missesDesc    = desc("cache_misses_total", "Inferences whose weights were not in the cache.")
+	rebuildsDesc  = desc("rebuilds_total", "Variants rebuilt.")
+	evictionsDesc = desc("evictions_total", "Slabs taken from one variant for another.")
+	waitingDesc   = desc("requests_waiting", "Requests that wait for a slab or a processor.")
+	runningDesc   = desc("requests_running", "Forward passes under way.")
 )
 
 // Describe implements prometheus.Collector.

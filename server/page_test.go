@@ -207,6 +207,23 @@ func TestPageListsVariants(t *testing.T) {
 	b.clean(t, s.addr)
 }
 
+func TestPageFindsWhatItDidNotLoad(t *testing.T) {
+	f := newFake()
+	f.variants = nil
+	for i := range 6000 {
+		f.variants = append(f.variants, fakeVariant(fmt.Sprintf("v%04d", i)))
+	}
+	s := start(t, f, Options{})
+	b := openBrowser(t, s.url+"/#v0123")
+	b.until(t, `document.getElementById("count").textContent === "5,000+" && document.querySelector("#chosen h2")?.textContent === "v0123"`)
+	if got := eval[int](t, b, `document.querySelectorAll(".row").length`); got > 1000 {
+		t.Errorf("%d rows at once", got)
+	}
+	b.do(t, chromedp.SendKeys("#search", "v599"))
+	b.until(t, `document.querySelectorAll(".row").length === 10`)
+	b.clean(t, s.addr)
+}
+
 func TestPageChangesVariants(t *testing.T) {
 	s, f, _, b := visit(t)
 	file := filepath.Join(t.TempDir(), "my new.safetensors")

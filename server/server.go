@@ -72,17 +72,18 @@ type Options struct {
 const mib = 1 << 20
 
 func (o Options) withDefaults() Options {
-	def(&o.Log, slog.Default())
-	def(&o.ImageLimit, 32*mib)
-	def(&o.VariantLimit, 512*mib)
-	def(&o.CheckpointLimit, 4096*mib)
-	def(&o.ReadTimeout, 30*time.Second)
-	def(&o.WriteTimeout, 30*time.Second)
-	def(&o.IdleTimeout, 2*time.Minute)
+	setDefault(&o.Log, slog.Default())
+	setDefault(&o.ImageLimit, 32*mib)
+	setDefault(&o.VariantLimit, 512*mib)
+	setDefault(&o.CheckpointLimit, 4096*mib)
+	setDefault(&o.ReadTimeout, 30*time.Second)
+	setDefault(&o.WriteTimeout, 30*time.Second)
+	setDefault(&o.IdleTimeout, 2*time.Minute)
 	return o
 }
 
-func def[T comparable](field *T, value T) {
+// setDefault gives a field a value unless it has one.
+func setDefault[T comparable](field *T, value T) {
 	var zero T
 	if *field == zero {
 		*field = value

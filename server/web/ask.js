@@ -72,7 +72,7 @@ export function makeAsk({ pad, shown, picture, onSelect }) {
     if (drawn && found.length < of) return;
     drawn = true;
     requestAnimationFrame(() => (drawn = false));
-    const best = found.filter((m) => m.best).sort((a, b) => b.best.score - a.best.score).slice(0, matchesShown);
+    const best = found.filter((m) => m.best).sort((a, b) => b.best.score - a.best.score || (a.name < b.name ? -1 : 1)).slice(0, matchesShown);
     answer.replaceChildren(
       el("p", { class: "soft" }, `${count(found.length)} of ${count(of)} variants asked in ${duration(took)}. The surest:`),
       el("div", {}, ...best.map((m) => el("button", { type: "button", class: "match", onclick: () => onSelect(m.name) },
