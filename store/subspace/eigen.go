@@ -6,6 +6,9 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/lapack"
 	"gonum.org/v1/gonum/lapack/lapack64"
 	"gonum.org/v1/gonum/mat"
 )
@@ -26,7 +29,7 @@ var errEigen = errors.New("the eigendecomposition failed")
 // leading gives the k leading eigenvectors of the symmetric, positive
 // semidefinite a (n,n) as the columns of an (n,k) matrix, and their eigenvalues,
 // largest first. The sign of a vector is set so that its largest component is
-// positive.
+// positive. What a holds is lost.
 func leading(a []float64, n, k int) ([]float32, []float64, error) {
 	for _, x := range a {
 		if x-x != 0 {
@@ -36,22 +39,25 @@ func leading(a []float64, n, k int) ([]float32, []float64, error) {
 	if n > small && k <= n/few {
 		return randomised(a, n, k)
 	}
-	return full(mat.NewSymDense(n, a), n, k)
+	return full(a, n, k)
 }
 
-func full(a mat.Symmetric, n, k int) ([]float32, []float64, error) {
-	var e mat.EigenSym
-	if !e.Factorize(a, true) {
+// full decomposes a in place: at a large layer a copy would be the most that a
+// fit holds.
+func full(a []float64, n, k int) ([]float32, []float64, error) {
+	sym := blas64.Symmetric{N: n, Stride: n, Data: a, Uplo: blas.Upper}
+	ascending, query := make([]float64, n), make([]float64, 1)
+	lapack64.Syev(lapack.EVCompute, sym, ascending, query, -1)
+	work := make([]float64, int(query[0]))
+	if !lapack64.Syev(lapack.EVCompute, sym, ascending, work, len(work)) {
 		return nil, nil, errEigen
 	}
-	var vectors mat.Dense
-	e.VectorsTo(&vectors)
-	ascending := e.Values(nil)
+	vectors := mat.NewDense(n, n, a)
 	out, values := make([]float32, n*k), make([]float64, k)
 	for j := range k {
 		from := n - 1 - j
 		values[j] = max(ascending[from], 0)
-		sign := signOf(&vectors, from, n)
+		sign := signOf(vectors, from, n)
 		for r := range n {
 			out[r*k+j] = float32(sign * vectors.At(r, from))
 		}
@@ -92,7 +98,7 @@ func randomised(a []float64, n, k int) ([]float32, []float64, error) {
 			inner.SetSym(i, j, (b.At(i, j)+b.At(j, i))/2)
 		}
 	}
-	turn, values, err := full(inner, w, k)
+	turn, values, err := full(inner.RawSymmetric().Data, w, k)
 	if err != nil {
 		return nil, nil, err
 	}

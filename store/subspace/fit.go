@@ -8,7 +8,6 @@ import (
 	"math"
 	"slices"
 
-	"eigenserve/runtime/kernel"
 	"eigenserve/store"
 	"eigenserve/store/tensorfile"
 )
@@ -40,11 +39,9 @@ func Fit(ctx context.Context, family string, layout store.Layout, sources []Sour
 			o.Progress(done, total)
 		}
 	}
+	f := layerFit{sources: sources}
 	for _, l := range layout.Layers {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		layer, err := fitLayer(ctx, l, sources, o)
+		layer, err := f.fit(ctx, l, o)
 		if err != nil {
 			return nil, fmt.Errorf("fit layer %q: %w", l.Name, err)
 		}
@@ -91,29 +88,28 @@ func rms(layers []store.BasisLayer, sources int) float64 {
 	return math.Sqrt(sum / count)
 }
 
-func fitLayer(ctx context.Context, l store.Layer, sources []Source, o Options) (*store.BasisLayer, error) {
-	f := newLayerFit(l, sources)
+func (f *layerFit) fit(ctx context.Context, l store.Layer, o Options) (*store.BasisLayer, error) {
+	f.start(l)
 	mean, bias, err := f.fitMean(ctx, o.MeanType)
 	if err != nil {
 		return nil, err
 	}
-	out := &store.BasisLayer{Layer: l, Mean: mean, Bias: bias}
-	left, right, err := f.moments(ctx)
-	if err != nil {
+	if err := f.sumMoments(ctx); err != nil {
 		return nil, err
 	}
+	energy := trace(f.left, l.Rows())
 	p, q := capped(l.Rows(), o.Rank), capped(l.Width(), o.Rank)
-	u, lambda, err := leading(left, l.Rows(), p)
+	u, lambda, err := leading(f.left, l.Rows(), p)
 	if err != nil {
 		return nil, err
 	}
-	v, mu, err := leading(right, l.Width(), q)
+	v, mu, err := leading(f.right, l.Width(), q)
 	if err != nil {
 		return nil, err
 	}
-	out.Spectrum = store.Spectrum{Left: lambda, Right: mu, Energy: trace(left, l.Rows())}
+	out := &store.BasisLayer{Layer: l, Mean: mean, Bias: bias, Spectrum: store.Spectrum{Left: lambda, Right: mu, Energy: energy}}
 	setDirections(out, u, v, p, q)
-	out.LeftScale, out.RightScale = scales(lambda, mu, out.Spectrum.Energy, len(sources))
+	out.LeftScale, out.RightScale = scales(lambda, mu, energy, len(f.sources))
 	return out, nil
 }
 
@@ -136,123 +132,6 @@ func setDirections(l *store.BasisLayer, u, v []float32, p, q int) {
 	}
 	l.Left = tensorfile.FromFloat32("BF16", []int{m, p}, u)
 	l.Right = tensorfile.FromFloat32("BF16", []int{q, width}, vt)
-}
-
-// layerFit streams one layer of all sources.
-type layerFit struct {
-	store.Layer
-	sources       []Source
-	w, mean, part []float32 // (m,width), (m,width) as stored, scratch
-}
-
-func newLayerFit(l store.Layer, sources []Source) *layerFit {
-	n := l.Parameters()
-	return &layerFit{Layer: l, sources: sources, w: make([]float32, n), mean: make([]float32, n), part: make([]float32, layerScratch(l))}
-}
-
-// fitMean averages the layer and keeps the mean as it is stored: what is
-// subtracted here is what a rebuild adds.
-func (f *layerFit) fitMean(ctx context.Context, dtype string) (tensorfile.Tensor, []float32, error) {
-	sum := make([]float64, len(f.w))
-	for _, s := range f.sources {
-		if err := ctx.Err(); err != nil {
-			return tensorfile.Tensor{}, nil, err
-		}
-		if err := readLayer(s, f.Layer, f.w, f.part); err != nil {
-			return tensorfile.Tensor{}, nil, err
-		}
-		for i, x := range f.w {
-			sum[i] += float64(x)
-		}
-	}
-	for i, x := range sum {
-		f.mean[i] = float32(x / float64(len(f.sources)))
-	}
-	m, n := f.Rows(), f.Cols()
-	weight, bias := make([]float32, m*n), []float32(nil)
-	if f.Bias {
-		bias = make([]float32, m)
-	}
-	split(f.mean, weight, bias, m, n)
-	stored := tensorfile.FromFloat32(dtype, []int{m, n}, weight)
-	if err := stored.Float32(weight); err != nil {
-		return stored, nil, err
-	}
-	for _, x := range weight {
-		if x-x != 0 {
-			return stored, nil, fmt.Errorf("the mean as %s: %w: %g", dtype, ErrNotFinite, x)
-		}
-	}
-	join(f.mean, weight, bias, m, n)
-	return stored, bias, nil
-}
-
-// eachDelta reads every source and hands over its Z = Ŵ−M; the slice is reused.
-func (f *layerFit) eachDelta(ctx context.Context, do func(z []float32)) error {
-	for _, s := range f.sources {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := readLayer(s, f.Layer, f.w, f.part); err != nil {
-			return err
-		}
-		for i, m := range f.mean {
-			f.w[i] -= m
-		}
-		do(f.w)
-	}
-	return nil
-}
-
-// moments sums ZZᵀ (m,m) and ZᵀZ (width,width): each source's product in
-// float32, the sum over sources in float64.
-func (f *layerFit) moments(ctx context.Context) (left, right []float64, err error) {
-	m, width := f.Rows(), f.Width()
-	left, right = make([]float64, m*m), make([]float64, width*width)
-	scratch := make([]float32, max(m*m, width*width))
-	err = f.eachDelta(ctx, func(z []float32) {
-		kernel.Gemm(false, true, m, m, width, z, width, z, width, scratch, m, false)
-		addTo(left, scratch)
-		kernel.Gemm(true, false, width, width, m, z, width, z, width, scratch, width, false)
-		addTo(right, scratch)
-	})
-	return left, right, err
-}
-
-func addTo(sum []float64, x []float32) {
-	for i := range sum {
-		sum[i] += float64(x[i])
-	}
-}
-
-func trace(a []float64, n int) float64 {
-	t := 0.0
-	for i := range n {
-		t += a[i*n+i]
-	}
-	return t
-}
-
-// split divides Ŵ (m,n+1) into W (m,n) and b (m), or copies W where b is nil.
-func split(hat, w, b []float32, m, n int) {
-	width := len(hat) / m
-	for r := range m {
-		copy(w[r*n:(r+1)*n], hat[r*width:])
-		if b != nil {
-			b[r] = hat[r*width+n]
-		}
-	}
-}
-
-// join is the inverse of split.
-func join(hat, w, b []float32, m, n int) {
-	width := len(hat) / m
-	for r := range m {
-		copy(hat[r*width:], w[r*n:(r+1)*n])
-		if b != nil {
-			hat[r*width+n] = b[r]
-		}
-	}
 }
 
 func fitVector(v store.Vector, sources []Source) (*store.BasisVector, error) {

@@ -16,12 +16,12 @@ import (
 func Randomise(ctx context.Context, b *store.Basis, sources []Source, seed uint64) (*store.Basis, error) {
 	out := &store.Basis{Family: b.Family, Config: b.Config, Preprocessor: b.Preprocessor, RMS: b.RMS,
 		Rank: b.Rank, Metric: b.Metric, Sources: b.Sources, Created: b.Created, Vectors: b.Vectors}
-	sources = inOrder(sources)
+	f := layerFit{sources: inOrder(sources)}
 	for i := range b.Layers {
 		l := b.Layers[i]
 		p, q := l.Directions()
 		setDirections(&l, randomDirections(l.Rows(), p, seed+uint64(2*i)), randomDirections(l.Width(), q, seed+uint64(2*i+1)), p, q)
-		if err := rescale(ctx, &l, sources); err != nil {
+		if err := f.rescale(ctx, &l); err != nil {
 			return nil, fmt.Errorf("layer %q: %w", l.Name, err)
 		}
 		out.Layers = append(out.Layers, l)
@@ -31,8 +31,8 @@ func Randomise(ctx context.Context, b *store.Basis, sources []Source, seed uint6
 
 // rescale sets a layer's scales by the energy that the sources have in each of
 // its directions.
-func rescale(ctx context.Context, l *store.BasisLayer, sources []Source) error {
-	f := newLayerFit(l.Layer, sources)
+func (f *layerFit) rescale(ctx context.Context, l *store.BasisLayer) error {
+	f.start(l.Layer)
 	mean, err := meanOf(l)
 	if err != nil {
 		return err
@@ -53,7 +53,7 @@ func rescale(ctx context.Context, l *store.BasisLayer, sources []Source) error {
 			}
 		}
 	})
-	l.LeftScale, l.RightScale = scales(lambda, mu, total, len(sources))
+	l.LeftScale, l.RightScale = scales(lambda, mu, total, len(f.sources))
 	return err
 }
 

@@ -93,6 +93,9 @@ func fitZoo(t testing.TB, sources []subspace.Source, o subspace.Options) *subspa
 // TestZooRate holds the size at the default step to what the mathematics gave
 // in double precision: 2.1% and 2.2% of the shared tensors' float16 bytes.
 func TestZooRate(t *testing.T) {
+	if testing.Short() {
+		t.Skip("codes the zoo")
+	}
 	fitted, unseen := openZoo(t, "models", 1), openZoo(t, "unseen", 1)
 	p := fitZoo(t, fitted, subspace.Options{})
 	half := float64(2 * p.Basis().Layout().Parameters())

@@ -1,0 +1,77 @@
+package subspace_test
+
+import (
+	"context"
+	goruntime "runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"testing"
+
+	"eigenserve/store/subspace"
+)
+
+// sampled notes the most that the heap holds, garbage and all, whenever a fit
+// reads: between two reads it allocates no more than a layer's scratch.
+type sampled struct {
+	subspace.Source
+	peak *uint64
+}
+
+func (s sampled) Read(tensor string, dst []float32) error {
+	*s.peak = max(*s.peak, heap())
+	return s.Source.Read(tensor, dst)
+}
+
+// heap is the bytes of live objects and of dead ones that are not yet swept.
+func heap() uint64 {
+	s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64()
+}
+
+// Fitting the zoo's 200 checkpoints takes less memory than five of them dense,
+// and the basis: the heap above what it was before, with a collector that lets
+// 20% of garbage be. A further checkpoint leaves next to none behind.
+func TestZooFitMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("fits the zoo")
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(20))
+	all := openZoo(t, "models", 1)
+	layout := zooLayout()
+	measure := func(members int) (peak, allocated, basis uint64) {
+		var sources []subspace.Source
+		for _, s := range all[:min(members, len(all))] {
+			sources = append(sources, sampled{s, &peak})
+		}
+		goruntime.GC()
+		before, total := heap(), allocations()
+		b, err := subspace.Fit(context.Background(), "glyphs", layout, sources, subspace.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return peak - before, allocations() - total, uint64(len(encoded(t, b)))
+	}
+	const few = 20
+	dense := uint64(4 * layout.Parameters())
+	_, start, _ := measure(few)
+	peak, end, basis := measure(len(all))
+	each := (end - start) / uint64(len(all)-few)
+	t.Logf("%.1f MB at most, with the basis of %.1f MB; %.3f MB allocated for each further checkpoint of %.2f MB",
+		mb(peak), mb(basis), mb(each), mb(dense))
+	if peak > 5*dense+basis {
+		t.Errorf("%.1f MB, at most %.1f expected", mb(peak), mb(5*dense+basis))
+	}
+	if each > dense/10 {
+		t.Errorf("each further checkpoint of %.2f MB allocates %.2f MB", mb(dense), mb(each))
+	}
+}
+
+// allocations is the bytes that were ever allocated.
+func allocations() uint64 {
+	var m goruntime.MemStats
+	goruntime.ReadMemStats(&m)
+	return m.TotalAlloc
+}
+
+func mb(n uint64) float64 { return float64(n) / 1e6 }
