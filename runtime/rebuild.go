@@ -20,7 +20,7 @@ func (f *family) rebuild(v *store.Variant, slab []float32) (*nn.Weights, error) 
 	defer rebuildScratch.Put(s)
 	err := subspace.Visit(f.basis, v, func(i int, core *code.Sparse) error {
 		l := &f.layers[i]
-		kernel.Rebuild(w.Layers[i].Panels, w.Layers[i].Bias, l, s.core(core, v.Step), s.floats(kernel.RebuildScratch(l)))
+		w.Layers[i].Rebuild(l, s.core(core, v.Step), s.floats(kernel.RebuildScratch(l)))
 		return f.putExact(i, &w.Layers[i], v)
 	}, func(i int, q []int32) error {
 		b := &f.basis.Vectors[i]
@@ -44,8 +44,8 @@ func (f *family) bindHeads(w *nn.Weights, v *store.Variant) error {
 		return err
 	}
 	for _, head := range w.Heads {
-		if head.N != len(v.Labels) {
-			return fmt.Errorf("%w: %d labels for a head of %d outputs", store.ErrFormat, len(v.Labels), head.N)
+		if head.Outputs() != len(v.Labels) {
+			return fmt.Errorf("%w: %d labels for a head of %d outputs", store.ErrFormat, len(v.Labels), head.Outputs())
 		}
 	}
 	return nil
@@ -82,9 +82,9 @@ func (f *family) putExact(i int, d *nn.Dense, v *store.Variant) error {
 		return nil
 	}
 	l := f.plan.Layers[i]
-	rows, n := l.Shape[0], d.K
-	dense := make([]float32, d.N*n)
-	kernel.Unpack(dense, n, d.Panels, d.N, n)
+	rows, n := l.Shape[0], d.Inputs()
+	dense := make([]float32, d.Outputs()*n)
+	d.Unpack(dense)
 	put := func(t tensorfile.Tensor, ok bool, dst []float32) error {
 		if !ok {
 			return nil
@@ -103,7 +103,7 @@ func (f *family) putExact(i int, d *nn.Dense, v *store.Variant) error {
 			}
 		}
 	}
-	kernel.Pack(d.Panels, dense, n, d.N, n)
+	d.Pack(dense)
 	return nil
 }
 

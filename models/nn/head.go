@@ -15,11 +15,12 @@ func (h Head) Forward(p *Pass, x []float32) [][]float32 {
 	start := len(p.answers)
 	for _, g := range p.groups {
 		w := &g.Weights.Heads[h.index]
-		y := p.Floats(g.Images * w.N)
-		kernel.MatMul(y, w.N, x, h.in, g.Images, w.Weights, kernel.Epilogue{Bias: w.Bias})
+		labels := w.Outputs()
+		y := p.Floats(g.Images * labels)
+		w.multiply(y, labels, x, h.in, g.Images, kernel.Epilogue{})
 		for range g.Images {
-			p.answers = append(p.answers, y[:w.N:w.N])
-			y = y[w.N:]
+			p.answers = append(p.answers, y[:labels:labels])
+			y = y[labels:]
 		}
 		x = x[g.Images*h.in:]
 	}

@@ -31,11 +31,7 @@ func (l Linear) run(p *Pass, y, x, residual []float32) {
 	for _, g := range p.groups {
 		rows := g.Images * perImage
 		w := &g.Weights.Layers[l.layer]
-		kernel.MatMul(y, l.out, x, l.in, rows, w.Weights, kernel.Epilogue{
-			Bias:       w.Bias,
-			Activation: l.activation,
-			Residual:   residual,
-		})
+		w.multiply(y, l.out, x, l.in, rows, kernel.Epilogue{Activation: l.activation, Residual: residual})
 		x, y = x[rows*l.in:], y[rows*l.out:]
 		if residual != nil {
 			residual = y

@@ -19,11 +19,12 @@ func (p *Plan) Load(slab []float32, read func(name string, dst []float32) error)
 	var stacked []float32
 	for i, l := range p.Layers {
 		d := w.Layers[i]
-		stacked = slices.Grow(stacked[:0], d.N*d.K)[:d.N*d.K]
+		n := l.Rows() * l.Cols()
+		stacked = slices.Grow(stacked[:0], n)[:n]
 		if err := readParts(l, stacked, d.Bias, read); err != nil {
 			return err
 		}
-		kernel.Pack(d.Panels, stacked, d.K, d.N, d.K)
+		d.Pack(stacked)
 	}
 	for i, v := range p.Vectors {
 		if err := read(v.Name, w.Vectors[i]); err != nil {
@@ -63,9 +64,8 @@ func (p *Plan) BindPrivate(w *Weights, read func(name string) (values []float32,
 			return err
 		}
 		n, k := shape[0], size(shape[1:])
-		panels := make([]float32, kernel.PackedLen(n, k))
-		kernel.Pack(panels, weight, k, n, k)
-		heads[i].Weights = kernel.Weights{N: n, K: k, Panels: panels}
+		heads[i].set(Float32, n, k, make([]float32, kernel.PackedLen(n, k)))
+		heads[i].Pack(weight)
 		if h.bias < 0 {
 			continue
 		}

@@ -12,8 +12,6 @@
 // the caller owns, filled by Plan.Load or by a rebuild.
 package nn
 
-import "eigenserve/runtime/kernel"
-
 // Plan lists the weights of an architecture, in the order of its forward pass.
 // A position in one of the lists is what every other place means by "layer i"
 // or "vector i": the basis, a variant's coefficients and Weights follow it.
@@ -22,7 +20,8 @@ type Plan struct {
 	Vectors []Vector
 	Private []Private
 
-	heads []head
+	heads     []head
+	precision Precision
 }
 
 // Layer is one shared linear layer, (outputs, inputs) once stacked and
@@ -97,7 +96,7 @@ func (p *Plan) Specs() []Spec {
 func (p *Plan) SlabLen() int {
 	n := 0
 	for _, l := range p.Layers {
-		n += aligned(kernel.PackedLen(l.Rows(), l.Cols()))
+		n += aligned(p.packedLen(l))
 		if l.Bias {
 			n += aligned(l.Rows())
 		}

@@ -64,7 +64,7 @@ func TestBindCutsTheWholeSlabIntoAlignedPieces(t *testing.T) {
 	w := plan.Bind(slab)
 	pieces := append([][]float32{}, w.Vectors...)
 	for _, d := range w.Layers {
-		pieces = append(pieces, d.Panels)
+		pieces = append(pieces, d.F32.Panels)
 		if d.Bias != nil {
 			pieces = append(pieces, d.Bias)
 		}
@@ -119,7 +119,7 @@ func TestLoadPacksWhatItReads(t *testing.T) {
 			wantBias = append(wantBias, tensors[part+".bias"]...)
 		}
 		got := make([]float32, l.Rows()*l.Cols())
-		kernel.Unpack(got, l.Cols(), w.Layers[i].Panels, l.Rows(), l.Cols())
+		kernel.Unpack(got, l.Cols(), w.Layers[i].F32.Panels, l.Rows(), l.Cols())
 		if !slices.Equal(got, want) || !slices.Equal(w.Layers[i].Bias, wantBias) {
 			t.Errorf("layer %q is not what was read", l.Name)
 		}
@@ -187,7 +187,7 @@ func TestBindPrivate(t *testing.T) {
 				t.Errorf("%d private bytes, want %d", w.PrivateBytes(), want)
 			}
 			got := make([]float32, n*5)
-			kernel.Unpack(got, 5, h.Panels, n, 5)
+			kernel.Unpack(got, 5, h.F32.Panels, n, 5)
 			if !slices.Equal(got, counting(c.weight)) || !slices.Equal(h.Bias, counting(c.bias)) {
 				t.Error("the head is not what was read")
 			}

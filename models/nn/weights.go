@@ -11,15 +11,23 @@ type Weights struct {
 	Heads   []Dense     // in the order the architecture declared them; set by BindPrivate
 }
 
-// Dense is one linear layer in packed order.
+// Dense is one linear layer in packed order, in one of the precisions: the
+// panels of the other are nil.
 type Dense struct {
-	kernel.Weights
-	Bias []float32 // (N), nil without a bias
+	F32  kernel.Weights
+	BF16 kernel.WeightsBF16
+	Bias []float32 // (outputs), nil without a bias
 }
+
+// Outputs is the number of rows of the layer's matrix.
+func (d Dense) Outputs() int { return max(d.F32.N, d.BF16.N) }
+
+// Inputs is the number of its columns.
+func (d Dense) Inputs() int { return max(d.F32.K, d.BF16.K) }
 
 // Bytes is the memory that the layer takes, the padding of its last panel
 // included.
-func (d Dense) Bytes() int { return 4 * (len(d.Panels) + len(d.Bias)) }
+func (d Dense) Bytes() int { return 4*(len(d.F32.Panels)+len(d.Bias)) + 2*len(d.BF16.Panels) }
 
 // PrivateBytes is the memory that the heads take. It is apart from the slab.
 func (w *Weights) PrivateBytes() int {
@@ -45,10 +53,9 @@ func (p *Plan) Bind(slab []float32) Weights {
 	}
 	for i, l := range p.Layers {
 		d := &w.Layers[i]
-		d.N, d.K = l.Rows(), l.Cols()
-		d.Panels = cut(kernel.PackedLen(d.N, d.K))
+		d.set(p.precision, l.Rows(), l.Cols(), cut(p.packedLen(l)))
 		if l.Bias {
-			d.Bias = cut(d.N)
+			d.Bias = cut(l.Rows())
 		}
 	}
 	for i, v := range p.Vectors {
