@@ -128,21 +128,25 @@ func BenchmarkForward(b *testing.B) {
 		{"zoo", zooConfig}, {"vit-s16", vitS16Config}, {"vit-b16", vitB16Config},
 	} {
 		m := open(b, c.config)
-		w := randomWeights(b, m, "")
-		for _, batch := range []int{1, 8} {
-			b.Run(fmt.Sprintf("op=forward/model=%s/batch=%d", c.model, batch), func(b *testing.B) {
-				images := randomImages(b, c.config, batch)
-				b.SetBytes(int64(4 * m.Plan().SlabLen()))
-				b.ReportAllocs()
-				var p nn.Pass
-				for b.Loop() {
-					p.Begin(nn.Group{Images: batch, Weights: w})
-					if _, err := m.Forward(&p, images); err != nil {
-						b.Fatal(err)
-					}
-				}
-				b.ReportMetric(float64(batch*b.N)/b.Elapsed().Seconds(), "images/s")
-			})
+		for _, precision := range []nn.Precision{nn.Float32, nn.BFloat16} {
+			w := randomWeightsIn(b, m, "", precision)
+			for _, batch := range []int{1, 8} {
+				b.Run(fmt.Sprintf("op=forward/model=%s/dtype=%s/batch=%d", c.model, precision, batch), func(b *testing.B) {
+					benchmarkForward(b, m, w, randomImages(b, c.config, batch), batch)
+				})
+			}
 		}
 	}
+}
+
+func benchmarkForward(b *testing.B, m *vit.Model, w *nn.Weights, images []float32, batch int) {
+	b.ReportAllocs()
+	var p nn.Pass
+	for b.Loop() {
+		p.Begin(nn.Group{Images: batch, Weights: w})
+		if _, err := m.Forward(&p, images); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(batch*b.N)/b.Elapsed().Seconds(), "images/s")
 }

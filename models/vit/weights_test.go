@@ -57,7 +57,13 @@ func open(tb testing.TB, config string) *vit.Model {
 // name: with "" they are the goldens', with another the next variant's.
 func randomWeights(tb testing.TB, m *vit.Model, salt string) *nn.Weights {
 	tb.Helper()
-	plan := m.Plan()
+	return randomWeightsIn(tb, m, salt, nn.Float32)
+}
+
+// randomWeightsIn is randomWeights in a precision.
+func randomWeightsIn(tb testing.TB, m *vit.Model, salt string, precision nn.Precision) *nn.Weights {
+	tb.Helper()
+	plan := m.Plan().In(precision)
 	shapes := map[string][]int{}
 	for _, s := range plan.Specs() {
 		shapes[s.Name] = s.Shape

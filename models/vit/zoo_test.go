@@ -19,6 +19,43 @@ const zoo = "../../../shared/zoo"
 const zooTolerance = 1e-3
 
 func TestZooAnswersAsPyTorchDoes(t *testing.T) {
+	for _, dir := range zooFolders(t) {
+		name, err := filepath.Rel(zoo, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			checkZoo(t, dir)
+		})
+	}
+}
+
+// TestZooInBF16AnswersAsInFloat32 counts how often the best label is the same.
+func TestZooInBF16AnswersAsInFloat32(t *testing.T) {
+	same, all := 0, 0
+	for _, dir := range zooFolders(t) {
+		eval := openTensors(t, filepath.Join(dir, "eval.safetensors"))
+		images := zooImages(t, eval)
+		m, exact := openZoo(t, dir, nn.Float32)
+		_, rounded := openZoo(t, dir, nn.BFloat16)
+		n := len(images) / (3 * 32 * 32)
+		want := forward(t, m, images, nn.Group{Images: n, Weights: exact})
+		for i, row := range forward(t, m, images, nn.Group{Images: n, Weights: rounded}) {
+			all++
+			if best(row) == best(want[i]) {
+				same++
+			}
+		}
+	}
+	t.Logf("%d of %d images have the same best label: %.4f", same, all, float64(same)/float64(all))
+	if float64(same) < 0.99*float64(all) {
+		t.Errorf("BF16 and float32 agree on %d of %d images", same, all)
+	}
+}
+
+// zooFolders finds the checkpoints, two of each kind in short mode.
+func zooFolders(t *testing.T) []string {
 	var folders []string
 	for _, pattern := range []string{"models/*", "unseen/*", "hard/*/*", "foreign/*"} {
 		found, err := filepath.Glob(filepath.Join(zoo, pattern))
@@ -33,21 +70,12 @@ func TestZooAnswersAsPyTorchDoes(t *testing.T) {
 	if len(folders) == 0 {
 		t.Skip("no zoo of checkpoints at " + zoo)
 	}
-	for _, dir := range folders {
-		name, err := filepath.Rel(zoo, dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			checkZoo(t, dir)
-		})
-	}
+	return folders
 }
 
 // checkZoo holds one checkpoint's logits and accuracy against its eval file.
 func checkZoo(t *testing.T, dir string) {
-	m, w := openZoo(t, dir)
+	m, w := openZoo(t, dir, nn.Float32)
 	eval := openTensors(t, filepath.Join(dir, "eval.safetensors"))
 	want, shape, err := float32s(eval, "logits")
 	if err != nil {
@@ -69,14 +97,14 @@ func checkZoo(t *testing.T, dir string) {
 }
 
 // openZoo reads a checkpoint's model and weights.
-func openZoo(t *testing.T, dir string) (*vit.Model, *nn.Weights) {
+func openZoo(t *testing.T, dir string, precision nn.Precision) (*vit.Model, *nn.Weights) {
 	config, err := os.ReadFile(filepath.Join(dir, "config.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := open(t, string(config))
 	file := openTensors(t, filepath.Join(dir, "model.safetensors"))
-	plan := m.Plan()
+	plan := m.Plan().In(precision)
 	slab := make([]float32, plan.SlabLen())
 	err = plan.Load(slab, func(name string, dst []float32) error {
 		tensor, ok := file.Tensor(name)
@@ -134,15 +162,19 @@ func zooImages(t *testing.T, eval *tensorfile.File) []float32 {
 func correct(logits [][]float32, labels []byte) int {
 	n := 0
 	for i, row := range logits {
-		best := 0
-		for j, v := range row {
-			if v > row[best] {
-				best = j
-			}
-		}
-		if best == int(binary.LittleEndian.Uint32(labels[4*i:])) {
+		if best(row) == int(binary.LittleEndian.Uint32(labels[4*i:])) {
 			n++
 		}
 	}
 	return n
+}
+
+func best(row []float32) int {
+	best := 0
+	for j, v := range row {
+		if v > row[best] {
+			best = j
+		}
+	}
+	return best
 }
