@@ -107,9 +107,10 @@ func (b *Basis) Close() error {
 	return b.file.Close()
 }
 
+// What the metadata of the two kinds of file says under "format".
 const (
-	basisFormat   = "eigenserve.basis"
-	variantFormat = "eigenserve.variant"
+	BasisFormat   = "eigenserve.basis"
+	VariantFormat = "eigenserve.variant"
 	version       = "1"
 )
 
@@ -139,7 +140,7 @@ func (b *Basis) Encode(w io.Writer) error {
 		set.add(v.Name+".mean", tensorfile.FromFloat32("F32", v.Shape, v.Mean))
 		set.add(v.Name+".scale", tensorfile.FromFloat32("F32", v.Shape, v.Scale))
 	}
-	return encode(w, basisFormat, "", h, set)
+	return encode(w, BasisFormat, "", h, set)
 }
 
 // rounded keeps four digits of each eigenvalue: they are for people to look at.
@@ -164,7 +165,7 @@ func floats(v []float32) tensorfile.Tensor {
 func DecodeBasis(f *tensorfile.File) (*Basis, error) {
 	b := &Basis{file: f}
 	h := basisHeader{Basis: b}
-	if err := header(f, basisFormat, &h); err != nil {
+	if err := header(f, BasisFormat, &h); err != nil {
 		return nil, err
 	}
 	if err := CheckName(b.Family); err != nil {

@@ -83,7 +83,7 @@ func (v *Variant) Encode(w io.Writer) error {
 	for name, t := range v.Exact {
 		set.add(exactPrefix+name, t)
 	}
-	return encode(w, variantFormat, v.Basis, v, set)
+	return encode(w, VariantFormat, v.Basis, v, set)
 }
 
 // ParseVariant reads a variant from the bytes of its file.
@@ -115,7 +115,7 @@ func (v *Variant) Bytes() ([]byte, error) {
 // be checked without its basis. The variant refers to the file's bytes.
 func DecodeVariant(f *tensorfile.File) (*Variant, error) {
 	v := &Variant{Private: map[string]tensorfile.Tensor{}, Exact: map[string]tensorfile.Tensor{}}
-	if err := header(f, variantFormat, v); err != nil {
+	if err := header(f, VariantFormat, v); err != nil {
 		return nil, err
 	}
 	v.Basis = f.Metadata["basis"]

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"runtime/debug"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -51,6 +52,8 @@ are served on.`,
 }
 
 func (m *Main) runFit(cmd *cobra.Command, dir, family string, args []string, o runtime.FitOptions) error {
+	// A fit reuses its memory: let the collector keep the garbage of the rest small.
+	defer debug.SetGCPercent(debug.SetGCPercent(20))
 	checkpoints, err := openCheckpoints(args)
 	if err != nil {
 		return err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -57,19 +56,23 @@ func inspectFile(w io.Writer, path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	if b, err := store.DecodeBasis(f); err == nil {
+	switch f.Metadata["format"] {
+	case store.BasisFormat:
+		b, err := store.DecodeBasis(f)
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
 		b.Digest = store.Digest(raw)
 		return inspectBasis(w, b)
+	case store.VariantFormat:
+		v, err := store.DecodeVariant(f)
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		v.Digest = store.Digest(raw)
+		return inspectVariant(w, v, f)
 	}
-	v, err := store.DecodeVariant(f)
-	if errors.Is(err, store.ErrFormat) && !strings.HasPrefix(f.Metadata["format"], "eigenserve.") {
-		return inspectTensors(w, f)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	v.Digest = store.Digest(raw)
-	return inspectVariant(w, v, f)
+	return inspectTensors(w, f)
 }
 
 // inspectBasis prints a row for each layer: its size, its directions, and how
