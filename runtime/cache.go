@@ -23,11 +23,12 @@ type weightCache struct {
 	waiting int           // most requests that may wait for a slab
 	patient time.Duration // longest that one waits
 
-	mu   sync.Mutex // guards all below
-	held map[string]*resident
-	idle *simplelru.LRU[string, *resident] // counts entries; its size is no limit
-	used int64                             // bytes of all mapped slabs and of the heads bound to them
-	free map[*slabPool][]*region
+	mu    sync.Mutex // guards all below
+	held  map[string]*resident
+	idle  *simplelru.LRU[string, *resident] // counts entries; its size is no limit
+	used  int64                             // bytes of all mapped slabs, and of what is charged beside them
+	extra int64                             // of used, what is not slabs
+	free  map[*slabPool][]*region
 	// freed is closed, and made anew, when a slab may have become free.
 	freed   chan struct{}
 	waiters int
@@ -181,7 +182,7 @@ func (c *weightCache) take(pool *slabPool, extra int64) (*region, error) {
 		if free := c.free[pool]; len(free) > 0 && c.used+extra <= c.limit {
 			slab := free[len(free)-1]
 			c.free[pool] = free[:len(free)-1]
-			c.used += extra
+			c.charge(0, extra)
 			return slab, nil
 		}
 		if c.used+pool.bytes+extra <= c.limit {
@@ -189,7 +190,7 @@ func (c *weightCache) take(pool *slabPool, extra int64) (*region, error) {
 			if err != nil {
 				return nil, Errorf(Busy, "no memory for another slab: %w", err)
 			}
-			c.used += pool.bytes + extra
+			c.charge(pool.bytes, extra)
 			return slab, nil
 		}
 		if c.unmapSpare(pool) {
@@ -202,6 +203,11 @@ func (c *weightCache) take(pool *slabPool, extra int64) (*region, error) {
 		c.evictions++
 		c.giveBack(r)
 	}
+}
+
+func (c *weightCache) charge(slab, extra int64) {
+	c.used += slab + extra
+	c.extra += extra
 }
 
 // unmapSpare unmaps a free slab that pool does not need, so that it can use the
@@ -229,6 +235,7 @@ func (c *weightCache) unmap(slab *region) {
 // entry out of held and idle.
 func (c *weightCache) giveBack(r *resident) {
 	c.used -= r.extra
+	c.extra -= r.extra
 	c.free[r.pool] = append(c.free[r.pool], r.slab)
 	r.slab, r.value = nil, nil
 }
@@ -307,7 +314,8 @@ func (c *weightCache) resides(digest string) bool {
 // cacheStats is a snapshot of the account.
 type cacheStats struct {
 	used                              int64
-	slabs, leased                     int // entries; those of them that are leased
+	extra                             int64 // of used, what is not slabs
+	slabs, leased                     int   // entries; those of them that are leased
 	waiters                           int
 	hits, misses, rebuilds, evictions int64
 }
@@ -315,7 +323,7 @@ type cacheStats struct {
 func (c *weightCache) stats() cacheStats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return cacheStats{c.used, len(c.held) + c.idle.Len(), len(c.held), c.waiters, c.hits, c.misses, c.rebuilds, c.evictions}
+	return cacheStats{c.used, c.extra, len(c.held) + c.idle.Len(), len(c.held), c.waiters, c.hits, c.misses, c.rebuilds, c.evictions}
 }
 
 // close unmaps every slab. No lease may be out.

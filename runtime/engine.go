@@ -56,8 +56,9 @@ func (o Options) withDefaults() Options {
 type Engine struct {
 	options Options
 	store   *store.Store
-	idleRSS int64
 	cache   *weightCache
+	// residentSetSize and managedMemory when the engine opened.
+	idleRSS, idleManaged int64
 	// turns holds one token for each request that may compute.
 	turns chan struct{}
 
@@ -82,7 +83,8 @@ type Engine struct {
 // Preload.
 func Open(s *store.Store, o Options) (*Engine, error) {
 	o = o.withDefaults()
-	eng := &Engine{options: o, store: s, idleRSS: residentSetSize(),
+	eng := &Engine{options: o, store: s,
+		idleRSS: residentSetSize(), idleManaged: managedMemory(),
 		cache:    newWeightCache(o.WeightCache, o.Queue, o.Patience),
 		turns:    make(chan struct{}, o.Parallel),
 		families: map[string]*shelf{}, variants: map[string]*handle{}}

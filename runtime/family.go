@@ -183,10 +183,22 @@ func (f *family) project() (*projection, error) {
 	return f.projector.Load(), nil
 }
 
-// bytes is what the resident basis takes: the packed layers, the scales and
-// vectors beside them, and the projector once there is one.
+// bytes is what the resident basis takes: the packed layers, what lies beside
+// them, and the file that the projector reads.
 func (f *family) bytes() int64 {
-	n := f.memory.bytes()
+	n := f.memory.bytes() + f.heapBytes()
+	if p := f.projector.Load(); p != nil {
+		for i := range p.basis.Layers {
+			l := &p.basis.Layers[i]
+			n += int64(len(l.Mean.Data) + len(l.Left.Data) + len(l.Right.Data))
+		}
+	}
+	return n
+}
+
+// heapBytes is what of the basis lies on Go's heap: scales, vectors, spectra,
+// and the projector's means and pseudo-inverses.
+func (f *family) heapBytes() (n int64) {
 	for i := range f.basis.Layers {
 		l := &f.basis.Layers[i]
 		n += 4 * int64(len(l.Bias)+len(l.LeftScale)+len(l.RightScale))
@@ -196,18 +208,10 @@ func (f *family) bytes() int64 {
 		n += 8 * int64(f.basis.Vectors[i].Len())
 	}
 	if p := f.projector.Load(); p != nil {
-		n += p.bytes()
-	}
-	return n
-}
-
-// bytes is what a projector takes: the pages of its file, the means, and both
-// pseudo-inverses.
-func (p *projection) bytes() (n int64) {
-	for i := range p.basis.Layers {
-		l := &p.basis.Layers[i]
-		n += int64(len(l.Mean.Data) + len(l.Left.Data) + len(l.Right.Data))
-		n += 4 * int64(l.Parameters()+l.Left.Len()+l.Right.Len())
+		for i := range p.basis.Layers {
+			l := &p.basis.Layers[i]
+			n += 4 * int64(l.Parameters()+l.Left.Len()+l.Right.Len())
+		}
 	}
 	return n
 }

@@ -121,8 +121,7 @@ func member(i int) (string, *tiny) { return fmt.Sprintf("m%d", i), newTiny(uint6
 
 // fittedStore is a store with the family fitted, made once. Tests get copies.
 var fittedStore = sync.OnceValue(func() string {
-	work, err := os.MkdirTemp("", "eigenserve-runtime")
-	must(err)
+	work := folder()
 	var checkpoints []*checkpoint.Checkpoint
 	for i := range tinyMembers {
 		name, c := member(i)
@@ -135,17 +134,23 @@ var fittedStore = sync.OnceValue(func() string {
 	s, err := store.Create(filepath.Join(work, "store"))
 	must(err)
 	must(Fit(context.Background(), s, tinyFamily, checkpoints, FitOptions{Step: 0.5}))
-	fittedFolder = work
 	return s.Dir()
 })
 
-// fittedFolder is what TestMain removes.
-var fittedFolder string
+// folders are those that tests share; TestMain removes them.
+var folders []string
+
+func folder() string {
+	dir, err := os.MkdirTemp("", "eigenserve-runtime")
+	must(err)
+	folders = append(folders, dir)
+	return dir
+}
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if fittedFolder != "" {
-		os.RemoveAll(fittedFolder)
+	for _, dir := range folders {
+		os.RemoveAll(dir)
 	}
 	os.Exit(code)
 }

@@ -84,8 +84,9 @@ type LayerInfo struct {
 	Energy90 int `json:"energy90"`
 }
 
-// Ledger accounts for every byte that models take, beside what the operating
-// system says of the whole process, and beside what dense copies would take.
+// Ledger accounts for every byte that models take and that serving them costs,
+// beside what the operating system says of the whole process, and beside what
+// dense copies would take.
 type Ledger struct {
 	Basis        int64 `json:"basis_bytes"`
 	Coefficients int64 `json:"coefficients_bytes"`
@@ -93,7 +94,11 @@ type Ledger struct {
 	Slabs        int64 `json:"slabs_bytes"`
 	Activations  int64 `json:"activations_bytes"`
 	Catalogue    int64 `json:"catalogue_bytes"`
-	// Total is the sum of the above.
+	// Overhead is what Go's memory manager holds since the engine opened beyond
+	// what of the above lies on its heap: garbage that was not collected yet,
+	// rounded sizes, stacks, its own tables.
+	Overhead int64 `json:"overhead_bytes"`
+	// Total is the sum of the above, to compare with RSS − IdleRSS.
 	Total int64 `json:"total_bytes"`
 
 	SlabsUsed  int   `json:"slabs_used"`
@@ -108,7 +113,8 @@ type Ledger struct {
 	Variants int `json:"variants"`
 	// Dense is what one float32 copy of every variant would take.
 	Dense int64 `json:"dense_bytes"`
-	// ModelRatio is Dense / Total; ProcessRatio is Dense / RSS.
+	// ModelRatio is Dense to the models' bytes, Total − Overhead; ProcessRatio
+	// is Dense / RSS.
 	ModelRatio   float64 `json:"model_ratio"`
 	ProcessRatio float64 `json:"process_ratio"`
 }

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"os"
+	"runtime/metrics"
 	"unsafe"
 
 	"github.com/shirou/gopsutil/v4/process"
@@ -12,12 +13,13 @@ func (eng *Engine) Ledger() Ledger {
 	c := eng.cache.stats()
 	l := Ledger{SlabsUsed: c.slabs, Slabs: c.used, CacheLimit: eng.cache.limit,
 		RSS: residentSetSize(), IdleRSS: eng.idleRSS}
-	slab := int64(0)
+	slab, heap := int64(0), c.extra // of the above, what lies on Go's heap
 	families := eng.opened()
 	for _, f := range families {
 		l.Basis += f.bytes()
 		l.Activations += int64(f.passes.Bytes())
 		slab = max(slab, f.slabs.bytes)
+		heap += f.heapBytes()
 	}
 	if slab > 0 {
 		l.SlabsTotal = int(eng.cache.limit / slab)
@@ -33,8 +35,11 @@ func (eng *Engine) Ledger() Ledger {
 			l.Dense += f.denseWith(h.entry.Classes)
 		}
 	}
-	l.Total = l.Basis + l.Coefficients + l.Private + l.Slabs + l.Activations + l.Catalogue
-	l.ModelRatio, l.ProcessRatio = ratio(l.Dense, l.Total), ratio(l.Dense, l.RSS)
+	heap += l.Activations + l.Coefficients + l.Private + l.Catalogue
+	l.Overhead = max(0, managedMemory()-eng.idleManaged-heap)
+	models := l.Basis + l.Coefficients + l.Private + l.Slabs + l.Activations + l.Catalogue
+	l.Total = models + l.Overhead
+	l.ModelRatio, l.ProcessRatio = ratio(l.Dense, models), ratio(l.Dense, l.RSS)
 	return l
 }
 
@@ -88,4 +93,12 @@ func residentSetSize() int64 {
 		return 0
 	}
 	return int64(m.RSS)
+}
+
+// managedMemory is what Go's memory manager holds of the system's: the heap,
+// used or not, stacks and its own tables.
+func managedMemory() int64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(sample)
+	return int64(sample[0].Value.Uint64() - sample[1].Value.Uint64())
 }

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"fmt"
+	goruntime "runtime"
 	"unsafe"
 
 	"github.com/edsrzf/mmap-go"
@@ -16,7 +17,11 @@ func newRegion(bytes int) (*region, error) {
 	if bytes == 0 {
 		return &region{}, nil
 	}
-	m, err := mmap.MapRegion(nil, bytes, mmap.RDWR, mmap.ANON, 0)
+	access := mmap.COPY // private, by its Unix meaning: RDWR would make it shared memory, which the kernel keeps as a file's
+	if goruntime.GOOS == "windows" {
+		access = mmap.RDWR
+	}
+	m, err := mmap.MapRegion(nil, bytes, access, mmap.ANON, 0)
 	if err != nil {
 		return nil, fmt.Errorf("map %d bytes of memory: %w", bytes, err)
 	}

@@ -1,0 +1,85 @@
+package runtime
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+// Benchmarks run on the embedded family: 32×32 images, 64 wide, 6 layers.
+
+func BenchmarkClassify(b *testing.B) {
+	eng := zooEngine(b, Options{})
+	name, image := eng.store.Variants()[0].Name, picture(1, 32, 32)
+	_, l, err := eng.open(name)
+	must(err)
+	ask := func(b *testing.B) {
+		if _, err := eng.Classify(context.Background(), name, image, ClassifyOptions{TopK: 5}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run("op=classify/warm", func(b *testing.B) {
+		ask(b)
+		b.ReportAllocs()
+		for b.Loop() {
+			ask(b)
+		}
+	})
+	b.Run("op=classify/warm/clients=many", func(b *testing.B) {
+		ask(b)
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				ask(b)
+			}
+		})
+	})
+	b.Run("op=classify/cold", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			eng.cache.drop(l.variant.Digest)
+			ask(b)
+		}
+	})
+	b.Run("op=decode-image", func(b *testing.B) { // what of the above is the image's
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := prepare(l.pixels, image); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+func BenchmarkRebuild(b *testing.B) {
+	eng := zooEngine(b, Options{})
+	m, err := eng.NewMeter(eng.store.Variants()[0].Name)
+	must(err)
+	bytes, _ := m.Cost()
+	b.Run("op=rebuild/zoo", func(b *testing.B) {
+		b.SetBytes(bytes)
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := m.Rebuild(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+func BenchmarkLease(b *testing.B) {
+	c := newWeightCache(4*page, 8, time.Second)
+	defer c.close()
+	pool := &slabPool{bytes: page}
+	build := func(slab []float32) (any, error) { return slab, nil }
+	b.Run("op=lease/hit", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			l, err := c.acquire(context.Background(), "a", pool, 0, build)
+			if err != nil {
+				b.Fatal(err)
+			}
+			l.release()
+		}
+	})
+}
