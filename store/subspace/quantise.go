@@ -23,15 +23,9 @@ func (p *Projector) Quantise(v *store.Variant, c *Coefficients, step float64) er
 	}
 	v.Basis, v.Family, v.Step = b.Digest, b.Family, absolute
 	blocks := p.blocks(c, v.Step)
-	v.Gains = make([]byte, len(blocks))
-	for i := range blocks {
-		v.Gains[i] = blocks[i].gain
-	}
-	stream, err := encode(blocks)
-	if err != nil {
+	if err := encode(v, blocks); err != nil {
 		return err
 	}
-	v.Coefficients = stream
 	v.Fidelity.Step = step
 	v.Fidelity.Bytes.Coefficients = int64(len(v.Coefficients) + len(v.Gains))
 	return p.measure(&v.Fidelity, c, blocks, v.Step)
@@ -63,12 +57,34 @@ type block struct {
 	gain byte
 }
 
-func encode(blocks []block) ([]byte, error) {
+// encode sets a variant's gains and coefficients.
+func encode(v *store.Variant, blocks []block) error {
 	plain := make([]code.Block, len(blocks))
+	v.Gains = make([]byte, len(blocks))
 	for i := range blocks {
-		plain[i] = blocks[i].Block
+		plain[i], v.Gains[i] = blocks[i].Block, blocks[i].gain
 	}
-	return code.Encode(plain)
+	var err error
+	v.Coefficients, err = code.Encode(plain)
+	return err
+}
+
+// Code codes coefficients that are integers already, in steps of v.Step: those
+// of each layer (q,p), right-major, and of each vector. It sets the variant's
+// Basis, Family, Gains and Coefficients.
+func Code(v *store.Variant, b *store.Basis, layers, vectors [][]int32) error {
+	v.Basis, v.Family = b.Digest, b.Family
+	var blocks []block
+	for i := range b.Layers {
+		l := &b.Layers[i]
+		blocks = append(blocks, newBlock(dequantised(layers[i], v.Step), l.LeftScale, l.RightScale, v.Step))
+		blocks[i].Q = layers[i]
+	}
+	for i, q := range vectors {
+		blocks = append(blocks, newBlock(dequantised(q, v.Step), ones(len(q)), []float32{float32(unit(b))}, v.Step))
+		blocks[len(b.Layers)+i].Q = q
+	}
+	return encode(v, blocks)
 }
 
 // blocks quantises every tensor. The gain is the maximum-likelihood one: the
@@ -95,7 +111,9 @@ func unit(b *store.Basis) float64 {
 	return b.RMS
 }
 
-func quantise(c, left, right []float32, step float64) block {
+// newBlock finds the gain of a tensor's coefficients, and with it the scales that
+// the coder is told; the coefficients themselves are still to be set.
+func newBlock(c, left, right []float32, step float64) block {
 	gain := 0.0
 	for j, r := range right {
 		for i, l := range left {
@@ -104,6 +122,11 @@ func quantise(c, left, right []float32, step float64) block {
 	}
 	b := block{gain: store.GainByte(gain / float64(len(c)))}
 	b.Left, b.Right = left, stepped(right, b.gain, step)
+	return b
+}
+
+func quantise(c, left, right []float32, step float64) block {
+	b := newBlock(c, left, right, step)
 	b.Q = make([]int32, len(c))
 	for j, r := range b.Right {
 		for i, l := range left {
