@@ -171,3 +171,42 @@ func TestAddRefusesASteplessStep(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestSameJSON(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		same bool
+	}{
+		{"", "", true},
+		{"", "{}", false},
+		{`{"a":1,"b":[2]}`, "{ \"b\": [2.0],\n \"a\": 1 }", true},
+		{`{"a":1}`, `{"a":2}`, false},
+		{"no JSON", "no JSON", true},
+		{"no JSON", "none", false},
+	} {
+		if sameJSON([]byte(c.a), []byte(c.b)) != c.same || sameJSON([]byte(c.b), []byte(c.a)) != c.same {
+			t.Errorf("%q and %q: the same %t", c.a, c.b, !c.same)
+		}
+	}
+}
+
+func TestUploadWithItsOwnPreprocessing(t *testing.T) {
+	eng := tinyEngine(t, Options{})
+	c := newTiny(79, 3)
+	upload := func(preprocessor string) bool {
+		c.preprocessor = preprocessor
+		info, _, err := eng.AddCheckpoint(context.Background(), tinyFamily, "new", c.upload())
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := eng.store.ReadVariant(info.Digest)
+		must(err)
+		return len(v.Preprocessor) > 0
+	}
+	if upload(tinyPictures + "\n") {
+		t.Error("the family's is kept once more")
+	}
+	if !upload(`{"size":{"height":8,"width":8},"image_mean":[0,0,0]}`) {
+		t.Error("its own is not kept")
+	}
+}

@@ -32,7 +32,11 @@ func zooEngine(t testing.TB, o Options) *Engine {
 // TestServesManyFromFewSlabs asks all variants of the embedded family at once,
 // with room for a twentieth of them.
 func TestServesManyFromFewSlabs(t *testing.T) {
-	const clients, requests, slabs = 16, 2000, 10
+	const clients, slabs = 16, 10
+	requests := int64(2000)
+	if race { // which slows decoding down twentyfold
+		requests = 300
+	}
 	all := zooEngine(t, Options{})
 	image := picture(1, 32, 32)
 	want := map[string]Answer{}
@@ -77,7 +81,7 @@ func TestServesManyFromFewSlabs(t *testing.T) {
 	if n.Hits+n.Misses != requests || n.Rebuilds != n.Misses || n.Evictions < n.Misses-slabs {
 		t.Errorf("the counts do not add up: %+v", n)
 	}
-	if most.Load() != slabs || n.Hits == 0 || n.Misses < int64(len(want)) {
+	if most.Load() != slabs || n.Hits == 0 || n.Misses < requests/2 {
 		t.Errorf("not the load that it was to be: %d slabs at most, %+v", most.Load(), n)
 	}
 	var hits, rebuilds int64

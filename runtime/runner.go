@@ -1,0 +1,91 @@
+package runtime
+
+import (
+	"fmt"
+
+	"eigenserve/models/nn"
+	"eigenserve/store"
+)
+
+// putter takes one tensor of a rebuilt or mean model.
+type putter = func(tensor string, shape []int, values []float32)
+
+// runner answers one variant's images with different weights: always the
+// variant's own head.
+type runner struct {
+	f      *family
+	v      *store.Variant
+	input  []float32
+	images int
+	slab   []float32
+}
+
+// dense answers with the weights that read gives.
+func (r *runner) dense(read func(string, []float32) error) ([]int, error) {
+	if err := r.f.plan.Load(r.slab, read); err != nil {
+		return nil, err
+	}
+	w := r.f.plan.Bind(r.slab)
+	if err := r.f.bindHeads(&w, r.v); err != nil {
+		return nil, err
+	}
+	return r.answer(&w)
+}
+
+// tensors answers with the weights that give puts.
+func (r *runner) tensors(give func(put putter) error) ([]int, error) {
+	tensors := map[string][]float32{}
+	if err := give(func(tensor string, _ []int, values []float32) { tensors[tensor] = values }); err != nil {
+		return nil, err
+	}
+	return r.dense(func(name string, dst []float32) error {
+		if copy(dst, tensors[name]) != len(dst) {
+			return fmt.Errorf("tensor %q is missing", name)
+		}
+		return nil
+	})
+}
+
+// rebuilt answers as the server does: through the kernels' rebuild.
+func (r *runner) rebuilt() ([]int, error) {
+	w, err := r.f.rebuild(r.v, r.slab)
+	if err != nil {
+		return nil, err
+	}
+	return r.answer(w)
+}
+
+// answer gives the best label of each image.
+func (r *runner) answer(w *nn.Weights) ([]int, error) {
+	const batch = 16
+	size := len(r.input) / r.images
+	out := make([]int, 0, r.images)
+	for at := 0; at < r.images; at += batch {
+		n := min(batch, r.images-at)
+		if err := r.batch(w, r.input[at*size:(at+n)*size], n, &out); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// batch appends the best label of each of n images.
+func (r *runner) batch(w *nn.Weights, images []float32, n int, out *[]int) error {
+	p := r.f.passes.Begin(nn.Group{Images: n, Weights: w})
+	defer r.f.passes.End(p)
+	logits, err := r.f.model.Forward(p, images)
+	for _, l := range logits {
+		*out = append(*out, largest(l))
+	}
+	return err
+}
+
+func largest(v []float32) int {
+	best := 0
+	for i, x := range v {
+		if x > v[best] {
+			best = i
+		}
+	}
+	return best
+}

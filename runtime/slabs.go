@@ -1,0 +1,71 @@
+package runtime
+
+import "fmt"
+
+// slabPool is one family's kind of slab.
+type slabPool struct{ bytes int64 }
+
+// take finds a slab of the pool: a free one, a new one, or that of the oldest
+// idle entry. It gives nil when all are leased. The caller holds mu.
+func (c *weightCache) take(pool *slabPool, extra int64) (*region, error) {
+	for {
+		if free := c.free[pool]; len(free) > 0 && c.used+extra <= c.limit {
+			slab := free[len(free)-1]
+			c.free[pool] = free[:len(free)-1]
+			c.charge(0, extra)
+			return slab, nil
+		}
+		if c.used+pool.bytes+extra <= c.limit {
+			slab, err := newRegion(int(pool.bytes))
+			if err != nil {
+				return nil, Errorf(Busy, "no memory for another slab: %w", err)
+			}
+			c.charge(pool.bytes, extra)
+			return slab, nil
+		}
+		if c.unmapSpare(pool) {
+			continue
+		}
+		_, r, ok := c.idle.RemoveOldest()
+		if !ok {
+			return nil, nil
+		}
+		c.evictions++
+		c.giveBack(r)
+	}
+}
+
+func (c *weightCache) charge(slab, extra int64) {
+	c.used += slab + extra
+	c.extra += extra
+}
+
+// unmapSpare unmaps a free slab that pool does not need, so that it can use the
+// bytes: one of another pool, or one of its own beside another.
+func (c *weightCache) unmapSpare(pool *slabPool) bool {
+	for p, free := range c.free {
+		if len(free) == 0 || p == pool && len(free) == 1 {
+			continue
+		}
+		c.unmap(free[len(free)-1])
+		c.free[p] = free[:len(free)-1]
+		return true
+	}
+	return false
+}
+
+func (c *weightCache) unmap(slab *region) {
+	c.used -= slab.bytes()
+	if err := slab.free(); err != nil {
+		panic(fmt.Sprintf("unmap a slab: %v", err)) // the address was ours
+	}
+}
+
+// giveBack makes an entry's slab free. The caller holds mu and has taken the
+// entry out of held and idle.
+func (c *weightCache) giveBack(r *resident) {
+	c.used -= r.extra
+	c.extra -= r.extra
+	c.free[r.pool] = append(c.free[r.pool], r.slab)
+	r.slab, r.value = nil, nil
+}
