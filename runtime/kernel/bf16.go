@@ -70,3 +70,13 @@ func joinPairsGeneric(pairs []uint16, src []float32) {
 		}
 	}
 }
+
+// pairGeneric lays (k, 32) in 16 bits, k even, into a panel's part (k/2, 32, 2).
+func pairGeneric(pairs, src []uint16) {
+	for ; len(src) >= 2*Panel; pairs, src = pairs[2*Panel:], src[2*Panel:] {
+		to, from := (*[2 * Panel]uint16)(pairs), (*[2 * Panel]uint16)(src)
+		for j := range Panel {
+			to[2*j], to[2*j+1] = from[j], from[Panel+j]
+		}
+	}
+}

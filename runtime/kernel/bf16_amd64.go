@@ -60,6 +60,34 @@ func joinPairs(pairs []uint16, src []float32) {
 	}
 }
 
+// roundBF16 rounds src to BF16, denormals to zero; only with multipliesBF16.
+func roundBF16(dst []uint16, src []float32) {
+	if n := len(src) &^ 31; n > 0 {
+		_ = dst[n-1]
+		roundBF16AVX512(&dst[0], &src[0], n)
+		dst, src = dst[n:], src[n:]
+	}
+	toHalf(dst, src, BF16)
+}
+
+// roundPairsBF16 is joinPairs with denormals rounded to zero; only with
+// multipliesBF16.
+func roundPairsBF16(pairs []uint16, src []float32) {
+	if n := len(src) / (2 * Panel); n > 0 {
+		_ = pairs[n*2*Panel-1]
+		roundPairsBF16AVX512(&pairs[0], &src[0], n)
+	}
+}
+
+// pairBF16 lays (k, 32) in BF16 into a panel's part (k/2, 32, 2), for even k;
+// only with multipliesBF16.
+func pairBF16(pairs, src []uint16) {
+	if n := len(src) / (2 * Panel); n > 0 {
+		_ = pairs[n*2*Panel-1]
+		pairBF16AVX512(&pairs[0], &src[0], n)
+	}
+}
+
 // bf16Rounds does BF16 products and returns how many operations they were.
 func bf16Rounds(rounds int) float64 {
 	if isa >= amx {

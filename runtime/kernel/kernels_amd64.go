@@ -154,18 +154,6 @@ func fromHalf(dst []float32, src []uint16, h Half) {
 	fromHalfGeneric(dst, src, h)
 }
 
-// combine sets dst to the sum of left's rows (32 wide) at lefts, which are in
-// range, each times its value.
-func combine(dst *[Panel]float32, left []uint16, lefts []int32, values []float32) {
-	if isa == generic || len(lefts) == 0 {
-		combineGeneric(dst, left, lefts, values)
-	} else if isa >= avx512 {
-		combineAVX512(&dst[0], &left[0], &lefts[0], &values[0], len(lefts))
-	} else {
-		combineAVX2(&dst[0], &left[0], &lefts[0], &values[0], len(lefts))
-	}
-}
-
 // fmaRounds does multiply-adds and returns how many operations they were.
 func fmaRounds(rounds int) float64 {
 	const sums = 12

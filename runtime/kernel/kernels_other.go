@@ -26,8 +26,16 @@ func toHalf(dst []uint16, src []float32, h Half) { toHalfGeneric(dst, src, h) }
 
 func fromHalf(dst []float32, src []uint16, h Half) { fromHalfGeneric(dst, src, h) }
 
-func combine(dst *[Panel]float32, left []uint16, lefts []int32, values []float32) {
-	combineGeneric(dst, left, lefts, values)
+func combine(dst *[Panel]float32, from []float32, places []int32, values []float32) {
+	combineGeneric(dst, from, places, values)
+}
+
+func scatter(dst []float32, places []int32, values []float32, from *[Panel]float32) {
+	scatterGeneric(dst, places, values, from)
+}
+
+func gather(dst []uint16, ldd int, src []uint16, lds int, columns []int32, rows int) {
+	gatherGeneric(dst, ldd, src, lds, columns, rows)
 }
 
 func fmaRounds(rounds int) float64 { return fmaRoundsGeneric(rounds) }
@@ -47,3 +55,9 @@ func splitPairs(dst []float32, pairs []uint16) { splitPairsGeneric(dst, pairs) }
 func bf16Rounds(int) float64 { return 0 }
 
 func joinPairs(pairs []uint16, src []float32) { joinPairsGeneric(pairs, src) }
+
+func roundBF16(dst []uint16, src []float32) { toHalfGeneric(dst, src, BF16) }
+
+func roundPairsBF16(pairs []uint16, src []float32) { joinPairsGeneric(pairs, src) }
+
+func pairBF16(pairs, src []uint16) { pairGeneric(pairs, src) }

@@ -41,12 +41,19 @@ func checkLayer(l *Layer) {
 	}
 }
 
-// checkCore keeps assembly, which checks no bounds, inside Left.
+// checkCore keeps assembly, which checks no bounds, inside Left and Right.
 func checkCore(l *Layer, c *Core) {
 	if len(c.Starts) != len(c.Rights)+1 && len(c.Rights) > 0 || len(c.Rights) > l.Q {
 		panic("kernel: Core: Rights and Starts do not fit the layer or each other")
 	}
 	checkLen("Core: Values", len(c.Values), len(c.Lefts))
+	last := int32(-1)
+	for _, r := range c.Rights {
+		if r <= last || int(r) >= l.Q {
+			panic("kernel: Core: right directions that do not ascend, or one that the layer does not have")
+		}
+		last = r
+	}
 	for _, i := range c.Lefts {
 		if uint(i) >= uint(l.P) {
 			panic("kernel: Core: a left direction that the layer does not have")
@@ -54,15 +61,9 @@ func checkCore(l *Layer, c *Core) {
 	}
 }
 
-// combineGeneric sets dst to the sum of the left directions' parts in one
-// panel, (P, 32) in BF16, each times its value.
-func combineGeneric(dst *[Panel]float32, left []uint16, lefts []int32, values []float32) {
-	*dst = [Panel]float32{}
-	values = values[:len(lefts)]
-	for i, l := range lefts {
-		v := values[i]
-		for j, h := range (*[Panel]uint16)(left[int(l)*Panel:]) {
-			dst[j] += v * fromBF16(h)
-		}
-	}
+// nonzeros are the left directions that the core joins to its right i, and the
+// values.
+func (c *Core) nonzeros(i int) (lefts []int32, values []float32) {
+	from, to := c.Starts[i], c.Starts[i+1]
+	return c.Lefts[from:to], c.Values[from:to]
 }

@@ -5,26 +5,34 @@ import (
 	"unsafe"
 )
 
-// meanRows is how many inputs of a panel take the mean's values and then the
-// product: few enough to stay in the first-level cache in between, and whole
-// steps of 32.
-const meanRows = 96
+const (
+	// meanRows is how many inputs of a panel take the mean's values and then
+	// the product: few enough to stay in the first-level cache in between, and
+	// whole steps of 32.
+	meanRows = 96
+	// gatherRows is how many rows of Right are gathered at a time.
+	gatherRows = 64
+)
 
 // RebuildScratch is the number of float32s that Rebuild and RebuildBF16 need as
 // scratch.
-func RebuildScratch(l *Layer) int {
-	q := paddedBF16(l.Q)
-	return l.inputs()*q + q + rebuildWorkers(l, l.Q)*sumsLen(l)
+func RebuildScratch(l *Layer) int { return RebuildSeveralScratch(l, 1) }
+
+// RebuildSeveralScratch is the number of float32s that RebuildSeveral and
+// RebuildSeveralBF16 need as scratch for so many variants.
+func RebuildSeveralScratch(l *Layer, variants int) int {
+	return variants*rightLen(l) + workers*rebuildRoom(l)
 }
 
-// sumsLen is one worker's share: S in float32 and, half as long, in pairs.
-func sumsLen(l *Layer) int { return paddedBF16(l.Q) * (Panel + Panel/2) }
+// rightLen is the used columns of Right, as float32 and filled up to whole
+// panels.
+func rightLen(l *Layer) int { return l.inputs() * paddedBF16(l.Q) }
 
-func rebuildWorkers(l *Layer, rights int) int {
-	if l.M*l.N*max(rights, parallelRows) < parallelWork {
-		return 1
-	}
-	return min(workers, panels(l.M))
+// rebuildRoom is one worker's share: a panel's S, in float32 and in pairs or
+// what is gathered before, and a panel of Left in float32.
+func rebuildRoom(l *Layer) int {
+	q := paddedBF16(l.Q)
+	return q*Panel + q*max(Panel, gatherRows)/2 + l.P*Panel
 }
 
 // Rebuild writes a variant's weights of one layer: dst packed,
@@ -36,89 +44,125 @@ func rebuildWorkers(l *Layer, rights int) int {
 // are the product's rows, the panel's outputs its columns, so that it ends in
 // packed order.
 func Rebuild(dst, bias []float32, l *Layer, c *Core, scratch []float32) {
-	checkLen("Rebuild: dst", len(dst), PackedLen(l.M, l.N))
-	rebuildTo(rebuild{dst: dst, bias: bias, layer: l, core: c}, scratch)
+	b := newRebuild(l, false)
+	b.targets = append(b.targets, rebuildTarget{dst: dst, bias: bias, core: c})
+	b.run(scratch)
 }
 
 // RebuildBF16 is Rebuild into WeightsBF16's order. Where the processor
-// multiplies BF16, S is rounded to it: an error relative to the delta, not to
-// the weight.
+// multiplies BF16, S is rounded to it, an error relative to the delta, not to
+// the weight, and denormal weights become zero.
 func RebuildBF16(dst []uint16, bias []float32, l *Layer, c *Core, scratch []float32) {
-	checkLen("Rebuild: dst", len(dst), PackedLenBF16(l.M, l.N))
-	rebuildTo(rebuild{dst16: dst, bias: bias, layer: l, core: c, native: multipliesBF16()}, scratch)
+	b := newRebuild(l, true)
+	b.targets = append(b.targets, rebuildTarget{dst16: dst, bias: bias, core: c})
+	b.run(scratch)
+}
+
+// A Target is where RebuildSeveral writes one variant's layer.
+type Target struct {
+	Dst, Bias []float32 // as Rebuild's
+	Core      *Core
+}
+
+// A TargetBF16 is a Target for weights in BF16.
+type TargetBF16 struct {
+	Dst  []uint16
+	Bias []float32
+	Core *Core
+}
+
+// RebuildSeveral is Rebuild for several variants, which reads the layer's Mean,
+// Left and Right from memory once for all.
+func RebuildSeveral(to []Target, l *Layer, scratch []float32) {
+	b := newRebuild(l, false)
+	for _, t := range to {
+		b.targets = append(b.targets, rebuildTarget{dst: t.Dst, bias: t.Bias, core: t.Core})
+	}
+	b.run(scratch)
+}
+
+// RebuildSeveralBF16 is RebuildSeveral as RebuildBF16 is Rebuild.
+func RebuildSeveralBF16(to []TargetBF16, l *Layer, scratch []float32) {
+	b := newRebuild(l, true)
+	for _, t := range to {
+		b.targets = append(b.targets, rebuildTarget{dst16: t.Dst, bias: t.Bias, core: t.Core})
+	}
+	b.run(scratch)
 }
 
 var rebuilds = sync.Pool{New: func() any { return new(rebuild) }}
 
-// A rebuild is one call under way; its units are panels.
+// A rebuild is one call under way. Its units are first chunks of Right's rows,
+// whose used columns are gathered for every target, and then panels.
 type rebuild struct {
-	dst     []float32 // or
-	dst16   []uint16
-	bias    []float32
-	layer   *Layer
-	core    *Core
-	native  bool // multiplies in BF16
-	used    int  // right directions; with native, filled up to whole steps of 32
-	right   []float32
-	right16 []uint16  // (inputs, used), one of the two
-	sums    []float32 // (workers, sumsLen)
+	layer     *Layer
+	bf16      bool // the targets are
+	native    bool // multiplies in BF16
+	targets   []rebuildTarget
+	rooms     []float32 // (workers, rebuildRoom)
+	gathering bool
 }
 
-func rebuildTo(q rebuild, scratch []float32) {
-	l := q.layer
-	checkLayer(l)
-	checkCore(l, q.core)
-	checkLen("Rebuild: scratch", len(scratch), RebuildScratch(l))
-	if l.Bias {
-		checkLen("Rebuild: bias", len(q.bias), l.M)
-	}
+type rebuildTarget struct {
+	dst   []float32 // or
+	dst16 []uint16
+	bias  []float32
+	core  *Core
+
+	used    int       // right directions; with native, filled up to whole steps of 32
+	right   []float32 // (inputs, used), or
+	right16 []uint16
+	lefts   []int32 // the left directions that the core uses
+}
+
+func newRebuild(l *Layer, bf16 bool) *rebuild {
 	b := rebuilds.Get().(*rebuild)
-	*b = q
-	room := (l.inputs() + 1) * paddedBF16(l.Q)
-	b.gatherRight(scratch[:room])
-	b.sums = scratch[room:]
-	run(b, panels(l.M), rebuildWorkers(l, len(q.core.Rights)))
-	*b = rebuild{}
+	b.layer, b.bf16, b.native = l, bf16, bf16 && multipliesBF16()
+	return b
+}
+
+func (b *rebuild) run(scratch []float32) {
+	l := b.layer
+	checkLayer(l)
+	checkLen("Rebuild: scratch", len(scratch), RebuildSeveralScratch(l, len(b.targets)))
+	rights := 0
+	for i := range b.targets {
+		var right []float32
+		right, scratch = cut(scratch, rightLen(l))
+		rights += b.open(&b.targets[i], right)
+	}
+	b.rooms = scratch
+	most := 1
+	if l.M*l.N*max(rights, parallelRows) >= parallelWork {
+		most = workers
+	}
+	b.gathering = true
+	run(b, (l.inputs()+gatherRows-1)/gatherRows, most)
+	b.gathering = false
+	run(b, panels(l.M), most)
+	clear(b.targets)
+	*b = rebuild{targets: b.targets[:0]}
 	rebuilds.Put(b)
 }
 
-// gatherRight writes the used columns of Right, side by side, to the scratch:
-// as they are, or as float32. The room for one whole row at the end holds a row
-// while its columns are picked.
-func (b *rebuild) gatherRight(scratch []float32) {
-	l, rights := b.layer, b.core.Rights
-	inputs := l.inputs()
+// open checks a target and gives it its room for Right's columns; it returns
+// how many the core uses.
+func (b *rebuild) open(t *rebuildTarget, right []float32) int {
+	l := b.layer
+	checkCore(l, t.core)
+	if b.bf16 {
+		checkLen("Rebuild: dst", len(t.dst16), PackedLenBF16(l.M, l.N))
+	} else {
+		checkLen("Rebuild: dst", len(t.dst), PackedLen(l.M, l.N))
+	}
+	if l.Bias {
+		checkLen("Rebuild: bias", len(t.bias), l.M)
+	}
+	t.used, t.right = len(t.core.Rights), right
 	if b.native {
-		b.used = paddedBF16(len(rights))
-		b.right16 = asHalves(scratch)
-		for i := range inputs {
-			to := b.right16[i*b.used:][:b.used]
-			pick(to, l.Right[i*l.Q:][:l.Q], rights)
-			clear(to[len(rights):])
-		}
-		return
+		t.used, t.right16 = paddedBF16(t.used), asHalves(right)
 	}
-	b.used, b.right = len(rights), scratch
-	row := scratch[len(scratch)-paddedBF16(l.Q):][:l.Q]
-	for i := range inputs {
-		to, from := b.right[i*b.used:][:b.used], l.Right[i*l.Q:][:l.Q]
-		if b.used == l.Q {
-			fromHalf(to, from, BF16)
-			continue
-		}
-		fromHalf(row, from, BF16)
-		pick(to, row, rights)
-	}
-}
-
-func pick[T any](to, from []T, places []int32) {
-	if len(places) == len(from) {
-		copy(to, from)
-		return
-	}
-	for j, p := range places {
-		to[j] = from[p]
-	}
+	return t.used
 }
 
 // asHalves is the same memory as twice as many uint16s.
@@ -129,26 +173,69 @@ func asHalves(x []float32) []uint16 {
 	return unsafe.Slice((*uint16)(unsafe.Pointer(&x[0])), 2*len(x))
 }
 
-func (b *rebuild) unit(worker, panel int) {
+func (b *rebuild) unit(worker, unit int) {
+	size := rebuildRoom(b.layer)
+	room := b.rooms[worker*size:][:size]
+	for i := range b.targets {
+		if b.gathering {
+			b.gather(&b.targets[i], unit*gatherRows, room)
+		} else {
+			b.panel(&b.targets[i], unit, room)
+		}
+	}
+}
+
+// gather picks the used columns of some of Right's rows: as they are, or as
+// float32.
+func (b *rebuild) gather(t *rebuildTarget, row int, room []float32) {
 	l := b.layer
-	s := b.combine(b.sums[worker*sumsLen(l):][:sumsLen(l)], panel)
+	rows := min(gatherRows, l.inputs()-row)
+	rights := t.core.Rights
+	wide := paddedBF16(len(rights))
+	to := asHalves(room)
+	if b.native {
+		to = t.right16[row*wide:]
+	}
+	for at := 0; at < len(rights); at += Panel {
+		gather(to[at:], wide, l.Right[row*l.Q:], l.Q, rights[at:min(at+Panel, len(rights))], rows)
+	}
+	if b.native {
+		return
+	}
+	for r := range rows {
+		fromHalf(t.right[(row+r)*t.used:][:t.used], to[r*wide:][:t.used], BF16)
+	}
+}
+
+// panel rebuilds one panel.
+func (b *rebuild) panel(t *rebuildTarget, panel int, room []float32) {
+	l := b.layer
+	s := b.combine(t, panel, room)
 	mean := l.Mean[panel*l.N*Panel:][:l.N*Panel]
 	for r := 0; r < l.N; r += meanRows {
 		rows := min(meanRows, l.N-r)
-		if b.dst16 == nil {
-			to := b.dst[(panel*l.N+r)*Panel:][:rows*Panel]
+		if !b.bf16 {
+			to := t.dst[(panel*l.N+r)*Panel:][:rows*Panel]
 			fromHalf(to, mean[r*Panel:][:rows*Panel], l.MeanType)
-			b.addRows(to, r, rows, s)
+			b.addRows(to, t, r, rows, s)
 			continue
 		}
 		var wide [meanRows * Panel]float32
 		fromHalf(wide[:rows*Panel], mean[r*Panel:][:rows*Panel], l.MeanType)
-		b.addRows(wide[:], r, rows, s)
+		b.addRows(wide[:], t, r, rows, s)
 		padded := paddedBF16(rows) * Panel
-		joinPairs(b.dst16[(panel*paddedBF16(l.N)+r)*Panel:][:padded], wide[:padded])
+		b.join(t.dst16[(panel*paddedBF16(l.N)+r)*Panel:][:padded], wide[:padded])
 	}
 	if l.Bias {
-		b.finishBias(panel, s)
+		b.finishBias(t, panel, s)
+	}
+}
+
+func (b *rebuild) join(pairs []uint16, wide []float32) {
+	if b.native {
+		roundPairsBF16(pairs, wide)
+	} else {
+		joinPairs(pairs, wide)
 	}
 }
 
@@ -159,25 +246,27 @@ type sums struct {
 }
 
 // combine forms one panel's S in its worker's room.
-func (b *rebuild) combine(room []float32, panel int) sums {
-	l, c := b.layer, b.core
-	left := l.Left[panel*l.P*Panel:][:l.P*Panel]
-	s := sums{wide: room[:b.used*Panel]}
+func (b *rebuild) combine(t *rebuildTarget, panel int, room []float32) sums {
+	l, c := b.layer, t.core
+	left, room := cut(room, l.P*Panel)
+	wide, room := cut(room, t.used*Panel)
+	fromHalf(left, l.Left[panel*l.P*Panel:][:l.P*Panel], BF16)
+	s := sums{wide: wide}
 	for i := range c.Rights {
-		from, to := c.Starts[i], c.Starts[i+1]
-		combine((*[Panel]float32)(s.wide[i*Panel:]), left, c.Lefts[from:to], c.Values[from:to])
+		lefts, values := c.nonzeros(i)
+		combine((*[Panel]float32)(s.wide[i*Panel:]), left, lefts, values)
 	}
 	if b.native {
 		clear(s.wide[len(c.Rights)*Panel:])
-		s.pairs = asHalves(room[paddedBF16(l.Q)*Panel:])[:len(s.wide)]
-		joinPairs(s.pairs, s.wide)
+		s.pairs = asHalves(room)[:len(s.wide)]
+		roundPairsBF16(s.pairs, s.wide)
 	}
 	return s
 }
 
 // addRows adds Right's rows, from row on, times S to dst (rows, 32).
-func (b *rebuild) addRows(dst []float32, row, rows int, s sums) {
-	if b.used == 0 {
+func (b *rebuild) addRows(dst []float32, t *rebuildTarget, row, rows int, s sums) {
+	if t.used == 0 {
 		return
 	}
 	tall := tileRows()
@@ -185,21 +274,21 @@ func (b *rebuild) addRows(dst []float32, row, rows int, s sums) {
 		tall = tileRowsBF16()
 	}
 	tiles := (rows + tall - 1) / tall
-	for t := range tiles {
-		r0, r1 := t*rows/tiles, (t+1)*rows/tiles
+	for i := range tiles {
+		r0, r1 := i*rows/tiles, (i+1)*rows/tiles
 		if b.native {
-			tileBF16(dst[r0*Panel:], Panel, b.right16[(row+r0)*b.used:], b.used, s.pairs, r1-r0, true)
+			tileBF16(dst[r0*Panel:], Panel, t.right16[(row+r0)*t.used:], t.used, s.pairs, r1-r0, true)
 		} else {
-			tile(dst[r0*Panel:], Panel, b.right[(row+r0)*b.used:], b.used, s.wide, r1-r0, b.used, true)
+			tile(dst[r0*Panel:], Panel, t.right[(row+r0)*t.used:], t.used, s.wide, r1-r0, t.used, true)
 		}
 	}
 }
 
-func (b *rebuild) finishBias(panel int, s sums) {
+func (b *rebuild) finishBias(t *rebuildTarget, panel int, s sums) {
 	l := b.layer
 	var row [Panel]float32
 	width := min(Panel, l.M-panel*Panel)
 	copy(row[:], l.MeanBias[panel*Panel:][:width])
-	b.addRows(row[:], l.N, 1, s)
-	copy(b.bias[panel*Panel:][:width], row[:])
+	b.addRows(row[:], t, l.N, 1, s)
+	copy(t.bias[panel*Panel:][:width], row[:])
 }

@@ -14,7 +14,7 @@ func selfTest() error {
 		check func() bool
 	}{
 		{"tile", tileAgrees}, {"finish", finishAgrees}, {"layernorm", layerNormAgrees}, {"softmax", softmaxAgrees},
-		{"half", halfAgrees}, {"combine", combineAgrees}, {"add", addAgrees},
+		{"half", halfAgrees}, {"sparse", sparseAgrees}, {"gather", gatherAgrees}, {"add", addAgrees},
 		{"pairs", pairsAgree}, {"tile in bf16", tileBF16Agrees},
 	} {
 		if !c.check() {
@@ -109,14 +109,26 @@ func halfAgrees() bool {
 	return true
 }
 
-func combineAgrees() bool {
-	left := make([]uint16, 4*Panel)
-	toHalfGeneric(left, ramp(len(left)), BF16)
-	lefts, values := []int32{3, 0, 2}, ramp(3)
+func sparseAgrees() bool {
+	from, places, values := ramp(4*Panel), []int32{3, 0, 2}, ramp(3)
 	var got, want [Panel]float32
-	combine(&got, left, lefts, values)
-	combineGeneric(&want, left, lefts, values)
-	return agree(got[:], want[:])
+	combine(&got, from, places, values)
+	combineGeneric(&want, from, places, values)
+	gotRows, wantRows := ramp(4*Panel), ramp(4*Panel)
+	scatter(gotRows, places, values, &got)
+	scatterGeneric(wantRows, places, values, &want)
+	return agree(got[:], want[:]) && agree(gotRows, wantRows)
+}
+
+func gatherAgrees() bool {
+	const rows, width, ld = 3, 77, 34
+	src := make([]uint16, rows*width)
+	toHalfGeneric(src, ramp(len(src)), BF16)
+	columns := []int32{0, 1, 30, 33, 47, 62, 63, 76}
+	got, want := make([]uint16, rows*ld), make([]uint16, rows*ld)
+	gather(got, ld, src, width, columns, rows)
+	gatherGeneric(want, ld, src, width, columns, rows)
+	return slices.Equal(got, want)
 }
 
 func addAgrees() bool {
@@ -135,7 +147,22 @@ func pairsAgree() bool {
 	gotBack, wantBack := make([]float32, len(src)), make([]float32, len(src))
 	splitPairs(gotBack, got)
 	splitPairsGeneric(wantBack, want)
-	return slices.Equal(got, want) && agree(gotBack, wantBack)
+	if !slices.Equal(got, want) || !agree(gotBack, wantBack) {
+		return false
+	}
+	return !multipliesBF16() || roundingAgrees(src, got)
+}
+
+// roundingAgrees compares the conversions that the processor does itself; pairs
+// are src's.
+func roundingAgrees(src []float32, pairs []uint16) bool {
+	got, want := make([]uint16, len(src)), make([]uint16, len(src))
+	roundBF16(got, src)
+	toHalfGeneric(want, src, BF16)
+	paired, rounded := make([]uint16, len(src)), make([]uint16, len(src))
+	pairBF16(paired, got)
+	roundPairsBF16(rounded, src)
+	return slices.Equal(got, want) && slices.Equal(paired, pairs) && slices.Equal(rounded, pairs)
 }
 
 // tileBF16Agrees compares with the float32 tile of the same numbers.

@@ -2,7 +2,7 @@
 
 package kernel
 
-// What each does stands with its caller in kernels_amd64.go.
+// What each does stands with its caller.
 
 //go:noescape
 func tileAVX512(c *float32, ldc int, x *float32, ldx int, panel *float32, rows, k int, load bool)
@@ -59,10 +59,19 @@ func toF16AVX512(dst *uint16, src *float32, n int)
 func toF16AVX2(dst *uint16, src *float32, n int)
 
 //go:noescape
-func combineAVX512(dst *float32, left *uint16, lefts *int32, values *float32, n int)
+func combineAVX512(dst, from *float32, places *int32, values *float32, n int)
 
 //go:noescape
-func combineAVX2(dst *float32, left *uint16, lefts *int32, values *float32, n int)
+func combineAVX2(dst, from *float32, places *int32, values *float32, n int)
+
+//go:noescape
+func scatterAVX512(dst *float32, places *int32, values, from *float32, n int)
+
+//go:noescape
+func scatterAVX2(dst *float32, places *int32, values, from *float32, n int)
+
+//go:noescape
+func gatherAVX512(dst *uint16, ldd int, src *uint16, lds, rows int, c *columns)
 
 //go:noescape
 func fmaAVX512(rounds int)
@@ -96,6 +105,15 @@ func joinPairsAVX512(pairs *uint16, src *float32, n int)
 
 //go:noescape
 func joinPairsAVX2(pairs *uint16, src *float32, n int)
+
+//go:noescape
+func roundBF16AVX512(dst *uint16, src *float32, n int)
+
+//go:noescape
+func roundPairsBF16AVX512(pairs *uint16, src *float32, n int)
+
+//go:noescape
+func pairBF16AVX512(pairs, src *uint16, n int)
 
 //go:noescape
 func dotBF16AVX512(rounds int)

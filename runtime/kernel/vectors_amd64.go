@@ -45,7 +45,14 @@ var vectors [cEnd / 4]uint32
 // window is read at an offset to make the mask of a row's tail.
 var window = [16]int32{-1, -1, -1, -1, -1, -1, -1, -1}
 
+// pairOrder makes pairs of what lies in the lower and the upper half of a
+// register: it permutes 32 words.
+var pairOrder [32]uint16
+
 func fillVectors() {
+	for i := range uint16(16) {
+		pairOrder[2*i], pairOrder[2*i+1] = i, 16+i
+	}
 	table := map[int]uint32{
 		cExpBias: 127, cMagnitude: 0x7fffffff, cQuiet: 0x400000, cLowestBit: 1, cBelowHalf: 0x7fff, cUpperHalf: 0xffff0000,
 	}

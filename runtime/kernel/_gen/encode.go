@@ -19,13 +19,28 @@ func (a *asm) bytesOf(comment string, code ...byte) {
 func inverted(register, bit int) byte { return byte(^register >> bit & 1) }
 
 // dotBF16 writes VDPBF16PS: sum += w·x over pairs of BF16, 512 bits wide.
-func (a *asm) dotBF16(w, x, sum int) {
-	a.bytesOf(fmt.Sprintf("VDPBF16PS Z%d, Z%d, Z%d", w, x, sum),
+func (a *asm) dotBF16(w, x, sum int) { a.evex("VDPBF16PS", prefixF3, 0x52, w, x, sum) }
+
+// narrowBF16 writes VCVTNE2PS2BF16: two registers of float32, rounded, become
+// the lower and the upper half of dst.
+func (a *asm) narrowBF16(low, high, dst int) {
+	a.evex("VCVTNE2PS2BF16", prefixF2, 0x72, low, high, dst)
+}
+
+const (
+	prefixF3 = 2
+	prefixF2 = 3
+)
+
+// evex writes an instruction of map 0F38 on three 512-bit registers, in Go's
+// order of operands.
+func (a *asm) evex(name string, prefix, opcode byte, r, v, dst int) {
+	a.bytesOf(fmt.Sprintf("%s Z%d, Z%d, Z%d", name, r, v, dst),
 		0x62,
-		inverted(sum, 3)<<7|inverted(w, 4)<<6|inverted(w, 3)<<5|inverted(sum, 4)<<4|0x02, // map 0F38
-		byte(^x&15)<<3|0x04|0x02, // W0, prefix F3
-		0x40|inverted(x, 4)<<3,   // 512 bits
-		0x52, 0xc0|byte(sum&7)<<3|byte(w&7))
+		inverted(dst, 3)<<7|inverted(r, 4)<<6|inverted(r, 3)<<5|inverted(dst, 4)<<4|0x02,
+		byte(^v&15)<<3|0x04|prefix,
+		0x40|inverted(v, 4)<<3,
+		opcode, 0xc0|byte(dst&7)<<3|byte(r&7))
 }
 
 // tileMemory writes TILELOADD or TILESTORED, told apart by the prefix's last

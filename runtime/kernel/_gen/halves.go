@@ -79,50 +79,6 @@ func (a *asm) roundBF16(x string) {
 	}
 }
 
-// combine: dst (32) = Σ value·left, two terms at a time.
-func combine(a *asm) {
-	a.function("func combine(dst *float32, left *uint16, lefts *int32, values *float32, n int)", "combine", 40)
-	a.o("MOVQ dst+0(FP), DI")
-	a.o("MOVQ left+8(FP), SI")
-	a.o("MOVQ lefts+16(FP), BX")
-	a.o("MOVQ values+24(FP), DX")
-	a.o("MOVQ n+32(FP), CX")
-	vectors := 128 / a.bytes
-	for i := range 2 * vectors {
-		a.zero(a.r(i))
-	}
-	pairs, pair, done := a.newLabel("pairs"), a.newLabel("pair"), a.newLabel("done")
-	term := func(i int) {
-		a.o("MOVLQSX %d(BX), AX", 4*i)
-		a.o("SHLQ $6, AX")
-		a.o("VBROADCASTSS %d(DX), %s", 4*i, a.r(8))
-		for v := range vectors {
-			part := a.r(9 + v)
-			a.o("VPMOVZXWD %d(SI)(AX*1), %s", v*a.bytes/2, part)
-			a.o("VPSLLD $16, %s, %s", part, part)
-			a.o("VFMADD231PS %s, %s, %s", part, a.r(8), a.r(i*vectors+v))
-		}
-	}
-	a.label(pairs)
-	a.o("SUBQ $2, CX")
-	a.o("JLT  %s", pair)
-	term(0)
-	term(1)
-	a.o("ADDQ $8, BX")
-	a.o("ADDQ $8, DX")
-	a.o("JMP  %s", pairs)
-	a.label(pair)
-	a.o("ADDQ $2, CX")
-	a.o("JZ   %s", done)
-	term(0)
-	a.label(done)
-	for v := range vectors {
-		a.o("VADDPS %s, %s, %s", a.r(vectors+v), a.r(v), a.r(v))
-		a.o("VMOVUPS %s, %d(DI)", a.r(v), v*a.bytes)
-	}
-	a.ret()
-}
-
 // add: dst += x over whole registers; n is a multiple of 16.
 func add(a *asm) {
 	a.function("func add(dst, x *float32, n int)", "add", 24)

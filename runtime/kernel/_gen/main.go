@@ -29,7 +29,7 @@ func files() map[string][]byte {
 	all := map[string][]byte{}
 	for op, write := range map[string]func(*asm){
 		"tile": tile, "finish": finish, "layernorm": layerNorm, "softmax": softmax,
-		"half": half, "combine": combine, "add": add, "pairs": pairs, "measure": measure,
+		"half": half, "sparse": sparse, "add": add, "pairs": pairs, "measure": measure,
 	} {
 		for _, v := range []isa{avx2, avx512} {
 			a := &asm{isa: v}
@@ -37,10 +37,14 @@ func files() map[string][]byte {
 			all[fmt.Sprintf("%s_%s_amd64.s", op, v.file)] = a.file()
 		}
 	}
-	a := &asm{isa: avx512}
-	tileBF16(a)
-	all["tile_avx512bf16_amd64.s"] = a.file()
-	a = &asm{isa: isa{suffix: "AMX"}}
+	for op, write := range map[string]func(*asm){
+		"gather_avx512": gather, "tile_avx512bf16": tileBF16, "bf16_avx512bf16": bf16,
+	} {
+		a := &asm{isa: avx512}
+		write(a)
+		all[op+"_amd64.s"] = a.file()
+	}
+	a := &asm{isa: isa{suffix: "AMX"}}
 	tileAMX(a)
 	dotAMX(a)
 	all["tile_amx_amd64.s"] = a.file()

@@ -1,0 +1,111 @@
+package main
+
+// sparse: a core's nonzeros times rows of 32.
+func sparse(a *asm) {
+	combine(a)
+	scatter(a)
+}
+
+// combine: dst (32) = Σ value·from, two terms at a time.
+func combine(a *asm) {
+	a.function("func combine(dst, from *float32, places *int32, values *float32, n int)", "combine", 40)
+	a.o("MOVQ dst+0(FP), DI")
+	a.o("MOVQ from+8(FP), SI")
+	a.o("MOVQ places+16(FP), BX")
+	a.o("MOVQ values+24(FP), DX")
+	a.o("MOVQ n+32(FP), CX")
+	vectors := 128 / a.bytes
+	for i := range 2 * vectors {
+		a.zero(a.r(i))
+	}
+	pairs, pair, done := a.newLabel("pairs"), a.newLabel("pair"), a.newLabel("done")
+	term := func(i int) {
+		a.o("MOVLQSX %d(BX), AX", 4*i)
+		a.o("SHLQ $7, AX")
+		a.o("VBROADCASTSS %d(DX), %s", 4*i, a.r(8))
+		for v := range vectors {
+			a.o("VFMADD231PS %d(SI)(AX*1), %s, %s", v*a.bytes, a.r(8), a.r(i*vectors+v))
+		}
+	}
+	a.label(pairs)
+	a.o("SUBQ $2, CX")
+	a.o("JLT  %s", pair)
+	term(0)
+	term(1)
+	a.o("ADDQ $8, BX")
+	a.o("ADDQ $8, DX")
+	a.o("JMP  %s", pairs)
+	a.label(pair)
+	a.o("ADDQ $2, CX")
+	a.o("JZ   %s", done)
+	term(0)
+	a.label(done)
+	for v := range vectors {
+		a.o("VADDPS %s, %s, %s", a.r(vectors+v), a.r(v), a.r(v))
+		a.o("VMOVUPS %s, %d(DI)", a.r(v), v*a.bytes)
+	}
+	a.ret()
+}
+
+// scatter: dst += value·from (32), for each place in dst.
+func scatter(a *asm) {
+	a.function("func scatter(dst *float32, places *int32, values, from *float32, n int)", "scatter", 40)
+	a.o("MOVQ dst+0(FP), DI")
+	a.o("MOVQ places+8(FP), BX")
+	a.o("MOVQ values+16(FP), DX")
+	a.o("MOVQ from+24(FP), SI")
+	a.o("MOVQ n+32(FP), CX")
+	vectors := 128 / a.bytes
+	for v := range vectors {
+		a.o("VMOVUPS %d(SI), %s", v*a.bytes, a.r(v))
+	}
+	next := a.newLabel("next")
+	a.label(next)
+	a.o("MOVLQSX (BX), AX")
+	a.o("SHLQ $7, AX")
+	a.o("VBROADCASTSS (DX), %s", a.r(8))
+	for v := range vectors {
+		sum := a.r(vectors + v)
+		a.o("VMOVUPS %d(DI)(AX*1), %s", v*a.bytes, sum)
+		a.o("VFMADD231PS %s, %s, %s", a.r(v), a.r(8), sum)
+		a.o("VMOVUPS %s, %d(DI)(AX*1)", sum, v*a.bytes)
+	}
+	a.o("ADDQ $4, BX")
+	a.o("ADDQ $4, DX")
+	a.o("DECQ CX")
+	a.o("JNZ  %s", next)
+	a.ret()
+}
+
+// gather: columns of a 16-bit matrix, 32 together. Each window of 32 elements
+// of a row gives the columns that its mask names, from the places that the
+// columns tell.
+func gather(a *asm) {
+	a.function("func gather(dst *uint16, ldd int, src *uint16, lds, rows int, c *columns)", "gather", 48)
+	a.o("MOVQ dst+0(FP), DI")
+	a.o("MOVQ ldd+8(FP), R8")
+	a.o("MOVQ src+16(FP), SI")
+	a.o("MOVQ lds+24(FP), R9")
+	a.o("MOVQ rows+32(FP), CX")
+	a.o("MOVQ c+40(FP), BX")
+	a.o("SHLQ $1, R8")
+	a.o("SHLQ $1, R9")
+	a.o("MOVQ columns_windows(BX), DX")
+	a.o("VMOVDQU16 columns_place(BX), Z1")
+	a.label("row")
+	a.zero("Z0")
+	a.o("XORQ AX, AX")
+	a.label("window")
+	a.o("MOVLQSX columns_start(BX)(AX*4), R10")
+	a.o("KMOVD columns_mask(BX)(AX*4), K1")
+	a.o("VPERMW (SI)(R10*2), Z1, K1, Z0")
+	a.o("INCQ AX")
+	a.o("CMPQ AX, DX")
+	a.o("JLT  window")
+	a.o("VMOVDQU16 Z0, (DI)")
+	a.o("ADDQ R8, DI")
+	a.o("ADDQ R9, SI")
+	a.o("DECQ CX")
+	a.o("JNZ  row")
+	a.ret()
+}

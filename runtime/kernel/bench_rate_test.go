@@ -1,0 +1,43 @@
+package kernel
+
+import (
+	"testing"
+)
+
+// peakRates are the operations a second of processor time that registers alone
+// allow: float32, BF16 (or float32 again where there are no BF16 products).
+func peakRates() (f32, bf16 float64) {
+	rate := func(work func(rounds int) float64) float64 {
+		best := 0.0
+		for range 5 {
+			start, ops := cpuTime(), 0.0
+			for range 400 {
+				ops += work(5000)
+			}
+			if s := (cpuTime() - start).Seconds(); s > 0 {
+				best = max(best, ops/s)
+			}
+		}
+		return best
+	}
+	f32 = rate(fmaRounds)
+	if bf16 = f32; multipliesBF16() {
+		bf16 = rate(bf16Rounds)
+	}
+	return f32, bf16
+}
+
+// perCPU runs work and reports its operations a second of processor time, and
+// the share of the peak.
+func perCPU(b *testing.B, ops, peak float64, work func()) {
+	work()
+	start := cpuTime()
+	for b.Loop() {
+		work()
+	}
+	s := (cpuTime() - start).Seconds()
+	rate := ops * float64(b.N) / s
+	b.ReportMetric(rate*1e-9, "GFLOP/cpu-s")
+	b.ReportMetric(rate/peak, "of-peak")
+	b.ReportMetric(s/float64(b.N)*1e6, "cpu-us/op")
+}
