@@ -12,22 +12,24 @@ type Epilogue struct {
 // stride ldx, dst (rows, N) with row stride ldd. x must not overlap dst.
 // It allocates only where a residual is dst itself and there is an activation.
 func MatMul(dst []float32, ldd int, x []float32, ldx, rows int, w Weights, e Epilogue) {
-	multiply(product{dst: dst, ldd: ldd, x: x, ldx: ldx, rows: rows, n: w.N, k: w.K, panels: w.Panels, e: e})
+	multiply(product{dst: dst, ldd: ldd, rows: rows, n: w.N, term: term{x: x, ldx: ldx, k: w.K, panels: w.Panels}, e: e})
 }
 
 // MatMulBF16 is MatMul with both factors in BF16: x is rounded on the fly, the
 // sums are float32. Where the processor multiplies BF16 itself, denormals count
 // as zero.
 func MatMulBF16(dst []float32, ldd int, x []float32, ldx, rows int, w WeightsBF16, e Epilogue) {
-	multiply(product{dst: dst, ldd: ldd, x: x, ldx: ldx, rows: rows, n: w.N, k: w.K, bf16: true, pairs: w.Panels, e: e})
+	multiply(product{dst: dst, ldd: ldd, rows: rows, n: w.N, bf16: true, term: term{x: x, ldx: ldx, k: w.K, pairs: w.Panels}, e: e})
 }
 
 func (p *product) check() {
 	checkMatrix("MatMul: dst", len(p.dst), p.ldd, p.rows, p.n)
 	checkMatrix("MatMul: x", len(p.x), p.ldx, p.rows, p.k)
-	if p.bf16 {
+	switch {
+	case p.stock.data != nil: // checked with its layer
+	case p.bf16:
 		checkLen("MatMul: weights", len(p.pairs), PackedLenBF16(p.n, p.k))
-	} else {
+	default:
 		checkLen("MatMul: weights", len(p.panels), PackedLen(p.n, p.k))
 	}
 	if p.e.Bias != nil {

@@ -24,16 +24,28 @@ const (
 type product struct {
 	dst    []float32
 	ldd    int
-	x      []float32
-	ldx    int
 	rows   int
-	n, k   int
+	n      int
 	bf16   bool
-	panels []float32 // the weights, or
-	pairs  []uint16  // with bf16
+	term             // which all rows share
+	deltas *factored // gives each group of rows a term of its own; or nil
 	e      Epilogue
 	groups int // of panels
 }
+
+// A term is a summand of a product: rows of inputs, and the weights that they
+// meet.
+type term struct {
+	x      []float32 // (rows, k)
+	ldx    int
+	k      int
+	panels []float32 // (panels, k, 32), or
+	pairs  []uint16  // the same in BF16, in WeightsBF16's order, or
+	stock  stock
+}
+
+// An area is a part of dst: some rows, and the panels first to end.
+type area struct{ row, rows, first, end int }
 
 var products = sync.Pool{New: func() any { return new(product) }}
 
@@ -79,46 +91,64 @@ func (p *product) run() {
 	run(p, blocks*p.groups, workers)
 }
 
-// unit multiplies one block of rows by one group of panels, a part of the
-// inputs at a time.
+// unit multiplies one block of rows by one group of panels.
 func (p *product) unit(_, unit int) {
 	block, group := unit/p.groups, unit%p.groups
 	wide := panels(p.n)
-	first, end := group*wide/p.groups, (group+1)*wide/p.groups
-	b := operand{product: p, row: block * blockRows}
-	b.rows = min(blockRows, p.rows-b.row)
-	b.open(end - first)
-	// Parts begin at multiples of 32 inputs, as BF16 panels are padded.
-	const step = 32
-	steps := (p.k + step - 1) / step
-	parts := max(1, (p.k+b.depth-1)/b.depth)
-	for part := range parts {
-		b.take(part*steps/parts*step, min((part+1)*steps/parts*step, p.k))
-		for panel := first; panel < end; panel++ {
-			p.panel(&b, panel)
-		}
+	a := area{row: block * blockRows, first: group * wide / p.groups, end: (group + 1) * wide / p.groups}
+	a.rows = min(blockRows, p.rows-a.row)
+	p.multiply(a)
+}
+
+// multiply computes one area of dst.
+func (p *product) multiply(a area) {
+	b := newOperand(p.bf16)
+	t := p.term
+	t.x = t.from(a.row)
+	p.add(&b, &t, a, p.e.Accumulate, p.deltas == nil)
+	if p.deltas != nil {
+		p.deltas.add(p, &b, a)
 	}
 	b.close()
 }
 
-// panel multiplies a block of rows by a part of one panel.
-func (p *product) panel(b *operand, panel int) {
-	b.turn(panel)
+// from is x from a row on.
+func (t *term) from(row int) []float32 { return t.x[min(row*t.ldx, len(t.x)):] }
+
+// add adds a term, whose x begins at the area's first row, a part of the inputs
+// at a time: to dst's old content if load says so, and with the epilogue if it
+// is the last.
+func (p *product) add(b *operand, t *term, a area, load, last bool) {
+	b.open(*t, a)
+	// Parts begin at multiples of 32 inputs, as BF16 panels are padded.
+	const step = 32
+	steps := (t.k + step - 1) / step
+	parts := max(1, (t.k+b.depth-1)/b.depth)
+	for part := range parts {
+		b.take(part*steps/parts*step, min((part+1)*steps/parts*step, t.k))
+		for panel := a.first; panel < a.end; panel++ {
+			b.turn(panel)
+			p.tiles(b, a, panel, load || part > 0, last && part == parts-1)
+		}
+	}
+}
+
+// tiles multiplies the rows taken by the part of a panel.
+func (p *product) tiles(b *operand, a area, panel int, load, last bool) {
 	n0 := panel * Panel
 	whole := p.n-n0 >= Panel
-	load, last := p.e.Accumulate || b.k0 > 0, b.k1 == p.k
 	// Tiles of even height: 17 rows are 9 and 8, not 12 and 5.
-	tiles := (b.rows + b.tall - 1) / b.tall
+	tiles := (a.rows + b.tall - 1) / b.tall
 	for t := range tiles {
-		r0, r1 := t*b.rows/tiles, (t+1)*b.rows/tiles
+		r0, r1 := t*a.rows/tiles, (t+1)*a.rows/tiles
 		if !whole {
-			p.tileApart(b, r0, r1-r0, n0, load, last)
+			p.tileApart(b, a.row, r0, r1-r0, n0, load, last)
 			continue
 		}
-		c := p.dst[(b.row+r0)*p.ldd+n0:]
+		c := p.dst[(a.row+r0)*p.ldd+n0:]
 		b.tile(c, p.ldd, r0, r1-r0, load)
 		if last {
-			p.finish(c, b.row+r0, r1-r0, n0)
+			p.finish(c, a.row+r0, r1-r0, n0)
 		}
 	}
 }
@@ -137,10 +167,10 @@ func (p *product) finish(c []float32, row, rows, n0 int) {
 
 // tileApart computes a tile narrower than a panel, which has no room in dst for
 // the whole panel's width.
-func (p *product) tileApart(b *operand, r0, rows, n0 int, load, last bool) {
+func (p *product) tileApart(b *operand, row, r0, rows, n0 int, load, last bool) {
 	var sums, residual [maxTileRows * Panel]float32
 	var bias [Panel]float32
-	at, cols := (b.row+r0)*p.ldd+n0, p.n-n0
+	at, cols := (row+r0)*p.ldd+n0, p.n-n0
 	c := p.dst[at:]
 	if load {
 		copyTile(sums[:], Panel, c, p.ldd, rows, cols)
