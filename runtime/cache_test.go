@@ -69,17 +69,18 @@ func quiet(t *testing.T, c *weightCache) {
 	t.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var mapped int64
+	var mapped, extra int64
 	for _, r := range c.idle.Values() {
 		mapped += r.slab.bytes() + r.extra
+		extra += r.extra
 	}
 	for _, free := range c.free {
 		for _, slab := range free {
 			mapped += slab.bytes()
 		}
 	}
-	if len(c.held) > 0 || c.waiters > 0 || c.used != mapped || c.used > c.limit {
-		t.Errorf("%d leased, %d wait, %d bytes charged, %d mapped, limit %d", len(c.held), c.waiters, c.used, mapped, c.limit)
+	if len(c.held) > 0 || c.waiters > 0 || c.used != mapped || c.extra != extra || c.used > c.limit {
+		t.Errorf("%d leased, %d wait, %d bytes charged, %d beside slabs, %d and %d there are, limit %d", len(c.held), c.waiters, c.used, c.extra, mapped, extra, c.limit)
 	}
 }
 
