@@ -11,11 +11,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"eigenserve/models/nn"
 	"eigenserve/store"
 )
 
 // Options of an engine. The zero value of each means its default.
 type Options struct {
+	// Compute is the arithmetic of forward passes: ComputeF32.
+	Compute Compute
 	// WeightCache is the budget of rebuilt weights in bytes: 1 GiB.
 	WeightCache int64
 	// Parallel is how many requests compute at once: one a processor.
@@ -54,9 +57,10 @@ func (o Options) withDefaults() Options {
 
 // Engine serves the variants of one store.
 type Engine struct {
-	options Options
-	store   *store.Store
-	cache   *weightCache
+	options   Options
+	precision nn.Precision
+	store     *store.Store
+	cache     *weightCache
 	// residentSetSize and managedMemory when the engine opened.
 	idleRSS, idleManaged int64
 	// turns holds one token for each request that may compute.
@@ -83,7 +87,11 @@ type Engine struct {
 // Preload.
 func Open(s *store.Store, o Options) (*Engine, error) {
 	o = o.withDefaults()
-	eng := &Engine{options: o, store: s,
+	precision, err := o.Compute.precision()
+	if err != nil {
+		return nil, err
+	}
+	eng := &Engine{options: o, precision: precision, store: s,
 		idleRSS: residentSetSize(), idleManaged: managedMemory(),
 		cache:    newWeightCache(o.WeightCache, o.Queue, o.Patience),
 		turns:    make(chan struct{}, o.Parallel),
@@ -166,7 +174,7 @@ func (eng *Engine) family(digest string) (*family, error) {
 	if f := s.family.Load(); f != nil {
 		return f, nil
 	}
-	f, err := openFamily(eng.store, digest)
+	f, err := openFamily(eng.store, digest, eng.precision)
 	if err != nil {
 		return nil, storeError(err)
 	}

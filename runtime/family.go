@@ -54,7 +54,7 @@ func layoutOf(p *nn.Plan) (l store.Layout) {
 
 // openFamily reads a basis and permutes it, once, into packed order. The file
 // is not kept open: its pages would take as much memory again.
-func openFamily(s *store.Store, digest string) (*family, error) {
+func openFamily(s *store.Store, digest string, precision nn.Precision) (*family, error) {
 	whole := func() (*store.Basis, error) { return s.OpenBasis(digest) }
 	b, err := whole()
 	if err != nil {
@@ -65,7 +65,7 @@ func openFamily(s *store.Store, digest string) (*family, error) {
 	if err != nil {
 		return nil, fmt.Errorf("family %q: %w: %w", b.Family, store.ErrFormat, err)
 	}
-	f := &family{name: b.Family, basis: withoutMatrices(b), whole: whole, model: model, plan: model.Plan()}
+	f := &family{name: b.Family, basis: withoutMatrices(b), whole: whole, model: model, plan: model.Plan().In(precision)}
 	if !layoutOf(f.plan).Equal(b.Layout()) {
 		return nil, fmt.Errorf("family %q: %w: its tensors are not those of its architecture", b.Family, store.ErrFormat)
 	}

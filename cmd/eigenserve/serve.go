@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -31,7 +32,7 @@ func (f *serveFlags) add(cmd *cobra.Command, cache string) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.addr, "addr", "127.0.0.1:8080", "address to listen on; port 0 takes a free one")
 	flags.StringVar(&f.weightCache, "weight-cache", cache, "budget of rebuilt weights")
-	flags.StringVar(&f.compute, "compute", "auto", "arithmetic of a forward pass: auto or f32")
+	flags.StringVar(&f.compute, "compute", "auto", "arithmetic of a forward pass: f32, bf16, or auto: bf16 where the processor multiplies it")
 	flags.IntVar(&f.parallel, "parallel", 0, "requests that compute at once (default: one a processor)")
 	flags.IntVar(&f.queue, "queue", 1024, "requests that may wait; more get 503 with Retry-After")
 	flags.DurationVar(&f.patience, "patience", 10*time.Second, "longest wait for a slab of the weight cache")
@@ -44,13 +45,14 @@ func (f *serveFlags) options() (runtime.Options, error) {
 	if err != nil || cache == 0 || cache > 1<<50 {
 		return runtime.Options{}, usagef("--weight-cache %q: give a size such as 4GiB", f.weightCache)
 	}
-	if f.compute != "auto" && f.compute != "f32" {
-		return runtime.Options{}, usagef("--compute %q: this build computes in float32: use auto or f32", f.compute)
+	compute := runtime.Compute(f.compute)
+	if !slices.Contains([]runtime.Compute{runtime.ComputeAuto, runtime.ComputeF32, runtime.ComputeBF16}, compute) {
+		return runtime.Options{}, usagef("--compute %q: use auto, f32 or bf16", f.compute)
 	}
 	if !(f.step > 0) {
 		return runtime.Options{}, usagef("--step %g: give a positive number", f.step)
 	}
-	return runtime.Options{WeightCache: int64(cache), Parallel: f.parallel, Queue: f.queue, Patience: f.patience, Step: f.step}, nil
+	return runtime.Options{Compute: compute, WeightCache: int64(cache), Parallel: f.parallel, Queue: f.queue, Patience: f.patience, Step: f.step}, nil
 }
 
 func (m *Main) serve() *cobra.Command {

@@ -85,3 +85,7 @@ func Available() []string {
 	}
 	return names
 }
+
+// MultipliesBF16 tells whether the processor multiplies BF16 itself. Elsewhere
+// BF16 products are right but no faster than float32 ones.
+func MultipliesBF16() bool { return multipliesBF16() }
