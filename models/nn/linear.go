@@ -25,14 +25,24 @@ func (l Linear) Forward(p *Pass, x []float32) []float32 {
 // ForwardAdd adds the layer's answer to x (rows, in) onto y (rows, out).
 func (l Linear) ForwardAdd(p *Pass, y, x []float32) { l.run(p, y, x, y) }
 
-// run is the one place where a shared layer meets its weights.
+// run is the one place where a shared layer meets its weights: a group's slab,
+// or the basis for as many groups as share it.
 func (l Linear) run(p *Pass, y, x, residual []float32) {
 	perImage := len(x) / l.in / p.images
-	for _, g := range p.groups {
-		rows := g.Images * perImage
-		w := &g.Weights.Layers[l.layer]
-		w.multiply(y, l.out, x, l.in, rows, kernel.Epilogue{Activation: l.activation, Residual: residual})
-		x, y = x[rows*l.in:], y[rows*l.out:]
+	for groups := p.groups; len(groups) > 0; {
+		n, images := 1, groups[0].Images
+		if groups[0].Weights.Factored != nil {
+			n = together(groups)
+			for _, g := range groups[1:n] {
+				images += g.Images
+			}
+			l.factored(p, groups[:n], perImage, y, x, residual)
+		} else {
+			w := &groups[0].Weights.Layers[l.layer]
+			w.multiply(y, l.out, x, l.in, images*perImage, kernel.Epilogue{Activation: l.activation, Residual: residual})
+		}
+		rows := images * perImage
+		groups, x, y = groups[n:], x[rows*l.in:], y[rows*l.out:]
 		if residual != nil {
 			residual = y
 		}

@@ -1,5 +1,7 @@
 package nn
 
+import "eigenserve/runtime/kernel"
+
 // Group is a run of images in a batch that one variant answers.
 type Group struct {
 	Images  int // at least one
@@ -19,7 +21,8 @@ type Pass struct {
 	groups  []Group
 	images  int
 	answers [][]float32
-	charged int // bytes, by the Pool that it belongs to
+	rows    []kernel.Rows // of one factored layer
+	charged int           // bytes, by the Pool that it belongs to
 }
 
 // Begin starts a pass over the groups, which are copied, and takes back all the

@@ -6,7 +6,9 @@ import "eigenserve/runtime/kernel"
 // what the family shares, and the variant's own heads. They are read only while
 // a pass runs, so any number of passes may share them.
 type Weights struct {
-	Layers  []Dense     // by index in Plan.Layers
+	Layers   []Dense   // by index in Plan.Layers, or
+	Factored *Factored // in their place, the basis and the variant's cores
+
 	Vectors [][]float32 // by index in Plan.Vectors
 	Heads   []Dense     // in the order the architecture declared them; set by BindPrivate
 }
