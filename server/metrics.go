@@ -111,6 +111,7 @@ func collectLedger(l runtime.Ledger, out chan<- prometheus.Metric) {
 	gauge(memoryDesc, float64(l.Slabs), "slabs")
 	gauge(memoryDesc, float64(l.Activations), "activations")
 	gauge(memoryDesc, float64(l.Catalogue), "catalogue")
+	gauge(memoryDesc, float64(l.Overhead), "overhead")
 	gauge(rssDesc, float64(l.RSS))
 	gauge(idleRSSDesc, float64(l.IdleRSS))
 	gauge(denseDesc, float64(l.Dense))

@@ -234,6 +234,6 @@ func (m *Main) showMeasurements(r *measurements) error {
 	}
 	l := r.Memory
 	_, err := fmt.Fprintf(m.Stdout, "\nmemory: %d models in %s; dense float32 copies would take %s (%.1f times as much); whole process %s\n",
-		l.Variants, size(l.Total), size(l.Dense), l.ModelRatio, size(l.RSS))
+		l.Variants, size(l.Total-l.Overhead), size(l.Dense), l.ModelRatio, size(l.RSS))
 	return err
 }

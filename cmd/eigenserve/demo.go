@@ -91,7 +91,7 @@ func pickTrial(s *store.Store, samples fs.FS, dir string) (trial, error) {
 func (m *Main) invite(addr, family string, t trial, eng *runtime.Engine) {
 	l := eng.Ledger()
 	base := "http://" + addr
-	fmt.Fprintf(m.Stdout, "\n%d models of one family in %s; dense float32 copies would take %s.\n\n", l.Variants, size(l.Total), size(l.Dense))
+	fmt.Fprintf(m.Stdout, "\n%d models of one family in %s; dense float32 copies would take %s.\n\n", l.Variants, size(l.Total-l.Overhead), size(l.Dense))
 	fmt.Fprintf(m.Stdout, "  The page      %s/\n\n", base)
 	for _, line := range [][2]string{
 		{"List", fmt.Sprintf("curl -s '%s/v1/models?limit=3'", base)},

@@ -3,7 +3,7 @@
 
 import { svg } from "./dom.js";
 import { bytes } from "./format.js";
-import { parts } from "./ledger.js";
+import { modelBytes, parts } from "./ledger.js";
 
 const leastSpan = 30, mostSpan = 180; // seconds shown
 const margin = { top: 8, right: 2, bottom: 18, left: 52 };
@@ -65,7 +65,7 @@ export function makeChart(root, onPoint) {
   return function push(ledger) {
     history.push({ at: performance.now() / 1000, ledger });
     if (history.length > 4 * mostSpan) history.splice(0, mostSpan);
-    chart.setAttribute("aria-label", `Memory over the last minutes: now ${bytes(ledger.total_bytes)} of models in ${bytes(ledger.rss_bytes)} resident`);
+    chart.setAttribute("aria-label", `Memory over the last minutes: now ${bytes(modelBytes(ledger))} of models in ${bytes(ledger.rss_bytes)} resident`);
     draw();
   };
 }

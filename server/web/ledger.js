@@ -13,6 +13,9 @@ export const parts = [
   { key: "slabs_bytes", name: "slabs" },
 ];
 
+// modelBytes is what the models take: Go's own overhead is the process's.
+export const modelBytes = (ledger) => ledger.total_bytes - (ledger.overhead_bytes ?? 0);
+
 const explain = {
   basis: "What the family's variants share",
   coefficients: "What tells one variant from another",
@@ -20,6 +23,7 @@ const explain = {
   catalogue: "Names, labels and other bookkeeping",
   activations: "Room for forward passes",
   slabs: "Rebuilt weights in the weight cache",
+  overhead: "What Go's memory manager holds beside the models",
 };
 
 export function makeLedger() {
@@ -31,7 +35,7 @@ export function makeLedger() {
       ratio(byId("model-ratio"), ledger.model_ratio);
       ratio(byId("process-ratio"), ledger.process_ratio);
       const dense = `${count(ledger.variants)} dense ${ledger.variants === 1 ? "copy" : "copies"}`;
-      setText(byId("model-of"), `than ${dense}: ${bytes(ledger.total_bytes)} for ${bytes(ledger.dense_bytes)}`);
+      setText(byId("model-of"), `than ${dense}: ${bytes(modelBytes(ledger))} for ${bytes(ledger.dense_bytes)}`);
       setText(byId("process-of"), `all that is resident: ${bytes(ledger.rss_bytes)}`);
       scale(ledger);
     },
@@ -57,7 +61,7 @@ function makeScale(root) {
     setText(dense.what, `${count(ledger.variants)} variants as dense float32 copies`);
     setText(dense.value, bytes(ledger.dense_bytes));
     setText(rss.value, bytes(ledger.rss_bytes));
-    setText(models.value, bytes(ledger.total_bytes));
+    setText(models.value, bytes(modelBytes(ledger)));
     dense.bars[0].style.width = width(ledger.dense_bytes);
     rss.bars[0].style.width = width(ledger.rss_bytes);
     parts.forEach((p, i) => (models.bars[i].style.width = width(ledger[p.key])));
@@ -72,14 +76,14 @@ function measure(text, bars) {
 
 // makeLegend lists the parts; the function shows one ledger's bytes in it.
 function makeLegend(root) {
-  const rows = [...parts, { key: "rss_bytes", name: "resident" }].map((p) => {
+  const rows = [...parts, { key: "overhead_bytes", name: "overhead" }, { key: "rss_bytes", name: "resident" }].map((p) => {
     const value = el("dd");
-    const mark = el("i", { class: p.name === "resident" ? "line" : `fill-${p.name}` });
+    const mark = el("i", { class: { resident: "line", overhead: "none" }[p.name] ?? `fill-${p.name}` });
     root.append(el("div", { title: explain[p.name] ?? "As the operating system measures the process" }, mark, el("dt", {}, p.name), value));
     return { key: p.key, value };
   });
   return (ledger) => {
-    for (const row of rows) setText(row.value, bytes(ledger[row.key]));
+    for (const row of rows) setText(row.value, bytes(ledger[row.key] ?? 0));
     const slabs = rows.find((r) => r.key === "slabs_bytes").value;
     slabs.title = `${ledger.slabs_used} of ${ledger.slabs_total} in use`;
   };
