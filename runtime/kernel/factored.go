@@ -2,10 +2,6 @@ package kernel
 
 import "sync"
 
-// factoredRows is how many rows meet the right directions at a time, at most:
-// twice the width of a strip.
-const factoredRows = 2 * Panel
-
 // Rows is a run of consecutive rows that one variant answers.
 type Rows struct {
 	Rows int   // zero is allowed
@@ -39,7 +35,7 @@ func FactoredScratch(l *Layer, rows int) int { return rows*l.P + workers*factore
 // factoredRoom is one worker's share: z, its bias, and a strip of z and u.
 func factoredRoom(l *Layer) int {
 	q := panels(l.Q) * Panel
-	return factoredRows*q + q + q*Panel + l.P*Panel
+	return blockRows*q + q + q*Panel + l.P*Panel
 }
 
 // factored is a call's own terms under way. Its units are the blocks, whose u
@@ -80,21 +76,21 @@ func factor(p product, groups []Rows, l *Layer, scratch []float32) {
 	p.stock = stock{data: l.Mean, half: l.MeanType, stride: l.N}
 	f := factoreds.Get().(*factored)
 	f.layer, f.bf16, f.x, f.ldx = l, p.bf16, p.x, p.ldx
+	work := 0
 	for _, g := range groups {
 		p.rows += g.Rows
+		work += g.Rows * len(g.Core.Rights) * l.N
 	}
 	checkLen("Factored: scratch", len(scratch), FactoredScratch(l, p.rows))
 	checkMatrix("Factored: x", len(p.x), p.ldx, p.rows, l.N)
-	work := 0
-	for _, g := range groups {
-		scratch = f.group(g, scratch)
-		work += g.Rows * len(g.Core.Rights) * l.N
-	}
-	f.rooms = scratch
 	most := 1
 	if work >= parallelWork {
 		most = workers
 	}
+	for _, g := range groups {
+		scratch = f.group(g, (most+len(groups)-1)/len(groups), scratch)
+	}
+	f.rooms = scratch
 	run(f, len(f.blocks), most)
 	p.deltas = f
 	multiply(p)
@@ -103,9 +99,9 @@ func factor(p product, groups []Rows, l *Layer, scratch []float32) {
 	factoreds.Put(f)
 }
 
-// group appends a group and its blocks, and takes the room of its u off the
-// scratch.
-func (f *factored) group(r Rows, scratch []float32) []float32 {
+// group appends a group and its blocks, at least so many of them if it has the
+// rows, and takes the room of its u off the scratch.
+func (f *factored) group(r Rows, least int, scratch []float32) []float32 {
 	if r.Rows < 0 {
 		panic("kernel: Factored: a group of fewer than no rows")
 	}
@@ -117,7 +113,7 @@ func (f *factored) group(r Rows, scratch []float32) []float32 {
 	g.lefts = f.usedLefts(r.Core)
 	g.u, scratch = cut(scratch, g.rows*len(g.lefts))
 	if len(g.lefts) > 0 {
-		blocks := (g.rows + factoredRows - 1) / factoredRows
+		blocks := max((g.rows+blockRows-1)/blockRows, min(least, (g.rows+Panel-1)/Panel))
 		for b := range blocks {
 			r0, r1 := b*g.rows/blocks, (b+1)*g.rows/blocks
 			f.blocks = append(f.blocks, rowBlock{len(f.groups), r0, r1 - r0})

@@ -34,6 +34,8 @@ func scatter(dst []float32, places []int32, values []float32, from *[Panel]float
 	scatterGeneric(dst, places, values, from)
 }
 
+func pick(dst, from []uint16, places []int32) { pickGeneric(dst, from, places) }
+
 func gather(dst []uint16, ldd int, src []uint16, lds int, columns []int32, rows int) {
 	gatherGeneric(dst, ldd, src, lds, columns, rows)
 }
@@ -61,3 +63,5 @@ func roundBF16(dst []uint16, src []float32) { toHalfGeneric(dst, src, BF16) }
 func roundPairsBF16(pairs []uint16, src []float32) { joinPairsGeneric(pairs, src) }
 
 func pairBF16(pairs, src []uint16) { pairGeneric(pairs, src) }
+
+func prefetch([]uint16) {}

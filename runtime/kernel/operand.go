@@ -148,6 +148,18 @@ func (b *operand) turnStock(panel int) {
 	}
 }
 
+// prefetch asks for a share of the panel's part that will be turned next, if it
+// lies together: turning it would wait for memory, multiplying does not.
+func (b *operand) prefetch(panel, share, shares int) {
+	s := &b.stock
+	if s.data == nil || s.columns != nil || s.inputs != nil || (panel+1)*s.stride*Panel > len(s.data) {
+		return
+	}
+	k := b.k1 - b.k0
+	k0, k1 := b.k0+share*k/shares, b.k0+(share+1)*k/shares
+	prefetch(s.data[(panel*s.stride+k0)*Panel : (panel*s.stride+k1)*Panel])
+}
+
 // tile multiplies rows of the part, from r0 on, by the panel's part into c.
 func (b *operand) tile(c []float32, ldc, r0, rows int, load bool) {
 	if b.bf16 && multipliesBF16() {

@@ -15,8 +15,9 @@ const (
 	// cache. In BF16, twice as many inputs take the same room.
 	depth     = 768
 	depthBF16 = 2 * depth
-	// blockRows is how many rows of x go by while a panel's part is cached.
-	blockRows = 96
+	// blockRows is how many rows of x go by while a panel's part is cached, at
+	// most: 197 rows, a picture's tokens, are two blocks.
+	blockRows = 104
 )
 
 // A product is one matrix product under way. Its units are a block of rows
@@ -30,6 +31,7 @@ type product struct {
 	term             // which all rows share
 	deltas *factored // gives each group of rows a term of its own; or nil
 	e      Epilogue
+	blocks int // of rows
 	groups int // of panels
 }
 
@@ -78,26 +80,24 @@ func (p *product) settleAliasing() {
 }
 
 func (p *product) run() {
-	blocks := (p.rows + blockRows - 1) / blockRows
-	p.groups = 1
+	p.blocks, p.groups = (p.rows+blockRows-1)/blockRows, 1
 	if max(p.rows, parallelRows)*p.n*p.k < parallelWork {
-		run(p, blocks, 1)
+		run(p, p.blocks, 1)
 		return
 	}
 	// Units enough that cores which differ in speed finish together, but groups
 	// of panels wide enough that a block's rows are well used.
 	const unitsPerWorker, leastPanels = 6, 2
-	p.groups = max(1, min((unitsPerWorker*workers+blocks-1)/blocks, panels(p.n)/leastPanels))
-	run(p, blocks*p.groups, workers)
+	p.groups = max(1, min((unitsPerWorker*workers+p.blocks-1)/p.blocks, panels(p.n)/leastPanels))
+	run(p, p.blocks*p.groups, workers)
 }
 
 // unit multiplies one block of rows by one group of panels.
 func (p *product) unit(_, unit int) {
 	block, group := unit/p.groups, unit%p.groups
 	wide := panels(p.n)
-	a := area{row: block * blockRows, first: group * wide / p.groups, end: (group + 1) * wide / p.groups}
-	a.rows = min(blockRows, p.rows-a.row)
-	p.multiply(a)
+	row, end := block*p.rows/p.blocks, (block+1)*p.rows/p.blocks
+	p.multiply(area{row, end - row, group * wide / p.groups, (group + 1) * wide / p.groups})
 }
 
 // multiply computes one area of dst.
@@ -141,6 +141,7 @@ func (p *product) tiles(b *operand, a area, panel int, load, last bool) {
 	tiles := (a.rows + b.tall - 1) / b.tall
 	for t := range tiles {
 		r0, r1 := t*a.rows/tiles, (t+1)*a.rows/tiles
+		b.prefetch(panel+1, t, tiles)
 		if !whole {
 			p.tileApart(b, a.row, r0, r1-r0, n0, load, last)
 			continue

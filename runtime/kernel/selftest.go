@@ -128,7 +128,10 @@ func gatherAgrees() bool {
 	got, want := make([]uint16, rows*ld), make([]uint16, rows*ld)
 	gather(got, ld, src, width, columns, rows)
 	gatherGeneric(want, ld, src, width, columns, rows)
-	return slices.Equal(got, want)
+	picked, wantPicked := make([]uint16, 3*Panel), make([]uint16, 3*Panel)
+	pick(picked, src, []int32{4, 0, 2})
+	pickGeneric(wantPicked, src, []int32{4, 0, 2})
+	return slices.Equal(got, want) && slices.Equal(picked, wantPicked)
 }
 
 func addAgrees() bool {

@@ -26,6 +26,13 @@ func scatterGeneric(dst []float32, places []int32, values []float32, from *[Pane
 	}
 }
 
+// pickGeneric copies from's rows (32 wide) at places to dst.
+func pickGeneric(dst, from []uint16, places []int32) {
+	for i, p := range places {
+		copy(dst[i*Panel:][:Panel], from[int(p)*Panel:])
+	}
+}
+
 // gatherGeneric writes the named columns, 32 at most, of src (rows, lds) side by
 // side to dst (rows, 32) with row stride ldd, and zeros beside them.
 func gatherGeneric(dst []uint16, ldd int, src []uint16, lds int, columns []int32, rows int) {

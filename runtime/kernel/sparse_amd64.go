@@ -26,6 +26,20 @@ func scatter(dst []float32, places []int32, values []float32, from *[Panel]float
 	}
 }
 
+// pick copies from's rows (32 wide) at places, which are in range, to dst.
+func pick(dst, from []uint16, places []int32) {
+	if isa == generic || len(places) == 0 {
+		pickGeneric(dst, from, places)
+		return
+	}
+	_ = dst[len(places)*Panel-1]
+	if isa >= avx512 {
+		pickAVX512(&dst[0], &from[0], &places[0], len(places))
+	} else {
+		pickAVX2(&dst[0], &from[0], &places[0], len(places))
+	}
+}
+
 // gather writes the named columns of src (rows, lds), at most 32, ascending and
 // in range, side by side to dst (rows, 32) with row stride ldd, and zeros beside
 // them.
@@ -61,4 +75,11 @@ func windows(cols []int32, width int) (c columns) {
 		c.mask[last] |= 1 << i
 	}
 	return c
+}
+
+// prefetch asks for what will be read soon; it changes nothing.
+func prefetch(data []uint16) {
+	if n := len(data) / Panel; n > 0 && isa > generic {
+		prefetchLines(&data[0], n)
+	}
 }

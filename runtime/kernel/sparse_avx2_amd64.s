@@ -95,3 +95,23 @@ next4:
 	JNZ  next4
 	VZEROUPPER
 	RET
+
+// func pick(dst, from *uint16, places *int32, n int)
+TEXT ·pickAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ from+8(FP), SI
+	MOVQ places+16(FP), BX
+	MOVQ n+24(FP), CX
+next5:
+	MOVLQSX (BX), AX
+	SHLQ $6, AX
+	VMOVUPS 0(SI)(AX*1), Y0
+	VMOVUPS Y0, 0(DI)
+	VMOVUPS 32(SI)(AX*1), Y1
+	VMOVUPS Y1, 32(DI)
+	ADDQ $4, BX
+	ADDQ $64, DI
+	DECQ CX
+	JNZ  next5
+	VZEROUPPER
+	RET

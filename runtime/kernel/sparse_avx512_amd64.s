@@ -73,3 +73,21 @@ next4:
 	JNZ  next4
 	VZEROUPPER
 	RET
+
+// func pick(dst, from *uint16, places *int32, n int)
+TEXT ·pickAVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ from+8(FP), SI
+	MOVQ places+16(FP), BX
+	MOVQ n+24(FP), CX
+next5:
+	MOVLQSX (BX), AX
+	SHLQ $6, AX
+	VMOVUPS 0(SI)(AX*1), Z0
+	VMOVUPS Z0, 0(DI)
+	ADDQ $4, BX
+	ADDQ $64, DI
+	DECQ CX
+	JNZ  next5
+	VZEROUPPER
+	RET

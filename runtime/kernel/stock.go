@@ -21,10 +21,7 @@ func (s *stock) part(room []uint16, panel, k0, k1 int) []uint16 {
 		at := panel * Panel
 		gather(part, Panel, s.data[k0*s.stride:], s.stride, s.columns[at:min(at+Panel, len(s.columns))], k1-k0)
 	case s.inputs != nil:
-		from := s.data[panel*s.stride*Panel:]
-		for i, at := range s.inputs[k0:k1] {
-			copy(part[i*Panel:][:Panel], from[int(at)*Panel:])
-		}
+		pick(part, s.data[panel*s.stride*Panel:], s.inputs[k0:k1])
 	default:
 		part = s.data[(panel*s.stride+k0)*Panel:][:len(part)]
 	}

@@ -71,6 +71,12 @@ func scatterAVX512(dst *float32, places *int32, values, from *float32, n int)
 func scatterAVX2(dst *float32, places *int32, values, from *float32, n int)
 
 //go:noescape
+func pickAVX512(dst, from *uint16, places *int32, n int)
+
+//go:noescape
+func pickAVX2(dst, from *uint16, places *int32, n int)
+
+//go:noescape
 func gatherAVX512(dst *uint16, ldd int, src *uint16, lds, rows int, c *columns)
 
 //go:noescape
@@ -123,3 +129,6 @@ func tileAMX(c *float32, ldc int, x *uint16, ldx int, panel *uint16, rows, block
 
 //go:noescape
 func dotAMX(rounds int, config *[64]byte)
+
+//go:noescape
+func prefetchLines(src *uint16, n int)

@@ -48,6 +48,9 @@ func files() map[string][]byte {
 	tileAMX(a)
 	dotAMX(a)
 	all["tile_amx_amd64.s"] = a.file()
+	a = &asm{}
+	prefetch(a)
+	all["prefetch_amd64.s"] = a.file()
 	return all
 }
 

@@ -39,3 +39,16 @@ func (a *asm) rounds(sums int, work func(i int)) {
 	a.o("JNZ  %s", next)
 	a.ret()
 }
+
+// prefetch: n cache lines from src on into the second-level cache.
+func prefetch(a *asm) {
+	a.function("func prefetchLines(src *uint16, n int)", "prefetchLines", 16)
+	a.o("MOVQ src+0(FP), SI")
+	a.o("MOVQ n+8(FP), CX")
+	a.label("next")
+	a.o("PREFETCHT1 (SI)")
+	a.o("ADDQ $64, SI")
+	a.o("DECQ CX")
+	a.o("JNZ  next")
+	a.o("RET")
+}

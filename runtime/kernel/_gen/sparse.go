@@ -4,6 +4,29 @@ package main
 func sparse(a *asm) {
 	combine(a)
 	scatter(a)
+	pick(a)
+}
+
+// pick: n rows of 32 16-bit numbers, from their places.
+func pick(a *asm) {
+	a.function("func pick(dst, from *uint16, places *int32, n int)", "pick", 32)
+	a.o("MOVQ dst+0(FP), DI")
+	a.o("MOVQ from+8(FP), SI")
+	a.o("MOVQ places+16(FP), BX")
+	a.o("MOVQ n+24(FP), CX")
+	next := a.newLabel("next")
+	a.label(next)
+	a.o("MOVLQSX (BX), AX")
+	a.o("SHLQ $6, AX")
+	for v := range 64 / a.bytes {
+		a.o("VMOVUPS %d(SI)(AX*1), %s", v*a.bytes, a.r(v))
+		a.o("VMOVUPS %s, %d(DI)", a.r(v), v*a.bytes)
+	}
+	a.o("ADDQ $4, BX")
+	a.o("ADDQ $64, DI")
+	a.o("DECQ CX")
+	a.o("JNZ  %s", next)
+	a.ret()
 }
 
 // combine: dst (32) = Σ value·from, two terms at a time.
