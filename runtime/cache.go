@@ -98,6 +98,23 @@ func (c *weightCache) acquire(ctx context.Context, digest string, pool *slabPool
 	return &lease{c: c, r: r, rebuilt: builder}, nil
 }
 
+// ready leases the weights of digest if they are rebuilt, and waits for nothing.
+func (c *weightCache) ready(digest string) *lease {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r := c.held[digest]; r != nil {
+		select {
+		case <-r.ready:
+		default:
+			return nil // being rebuilt
+		}
+	}
+	if r := c.find(digest); r != nil {
+		return &lease{c: c, r: r}
+	}
+	return nil
+}
+
 // enter leases an entry, found or new; a new one has a slab and is to be built
 // by the caller. It waits while every slab is leased.
 func (c *weightCache) enter(ctx context.Context, digest string, pool *slabPool, extra int64) (r *resident, builder bool, err error) {

@@ -106,13 +106,16 @@ func (eng *Engine) infer(ctx context.Context, h *handle, l *loaded, image []byte
 	}
 	t.Preprocess = time.Since(began)
 
+	h.requests.Add(1)
+	if eng.options.Factored && l.factorable() {
+		return eng.quickest(h, l, pixels, t)
+	}
 	began = time.Now()
 	lease, err := eng.lease(ctx, h, l)
 	if err != nil {
 		return nil, t, err
 	}
 	defer lease.release()
-	h.requests.Add(1)
 	if lease.rebuilt {
 		t.Rebuild = time.Since(began)
 		h.rebuilds.Add(1)

@@ -19,6 +19,10 @@ import (
 type Options struct {
 	// Compute is the arithmetic of forward passes: ComputeF32.
 	Compute Compute
+	// Factored answers a request for a variant without rebuilt weights straight
+	// from the basis and its coefficients, and rebuilds it behind the requests
+	// once they are worth it. Without it such a request waits for the rebuild.
+	Factored bool
 	// WeightCache is the budget of rebuilt weights in bytes: 1 GiB.
 	WeightCache int64
 	// Parallel is how many requests compute at once: one a processor.
@@ -65,6 +69,8 @@ type Engine struct {
 	idleRSS, idleManaged int64
 	// turns holds one token for each request that may compute.
 	turns chan struct{}
+	// promoting holds a token while a variant is rebuilt behind the requests.
+	promoting chan struct{}
 
 	// change orders puts and deletes of variants, and their pins, so that the
 	// store's pointers and the handles never tell of different files. Taken
@@ -81,6 +87,7 @@ type Engine struct {
 
 	running, waiting   atomic.Int64
 	requests, failures atomic.Int64
+	factored           atomic.Int64
 }
 
 // Open makes an engine of a store. Bases are read at their first use, or by
@@ -93,8 +100,8 @@ func Open(s *store.Store, o Options) (*Engine, error) {
 	}
 	eng := &Engine{options: o, precision: precision, store: s,
 		idleRSS: residentSetSize(), idleManaged: managedMemory(),
-		cache:    newWeightCache(o.WeightCache, o.Queue, o.Patience),
-		turns:    make(chan struct{}, o.Parallel),
+		cache: newWeightCache(o.WeightCache, o.Queue, o.Patience),
+		turns: make(chan struct{}, o.Parallel), promoting: make(chan struct{}, 1),
 		families: map[string]*shelf{}, variants: map[string]*handle{}}
 	for _, e := range s.Variants() {
 		eng.variants[e.Name] = newHandle(e)

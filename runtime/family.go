@@ -29,6 +29,7 @@ type family struct {
 	memory *region // what layers lie in
 	slabs  *slabPool
 	passes nn.Pool
+	costs  costs
 	shared int64 // numbers that all variants have: parameters without heads
 
 	projecting sync.Mutex                 // held while projector is made, so that it is made once

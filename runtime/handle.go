@@ -23,6 +23,9 @@ type handle struct {
 	pinned atomic.Pointer[lease]
 
 	requests, hits, rebuilds atomic.Int64
+	// rent is what its requests have paid, in nanoseconds, since its weights were
+	// last rebuilt, for being answered without.
+	rent atomic.Int64
 }
 
 func newHandle(e store.Entry) *handle { return &handle{entry: e} }

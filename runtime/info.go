@@ -127,6 +127,7 @@ type Counters struct {
 	Misses    int64
 	Rebuilds  int64
 	Evictions int64
+	Factored  int64 // answers without rebuilt weights
 	Waiting   int64 // requests that wait for a slab or a processor now
 	Running   int64 // forward passes under way now
 }

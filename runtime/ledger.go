@@ -77,7 +77,7 @@ func (h *handle) size() int64 {
 func (eng *Engine) Counters() Counters {
 	c := eng.cache.stats()
 	return Counters{Requests: eng.requests.Load(), Failures: eng.failures.Load(),
-		Hits: c.hits, Misses: c.misses, Rebuilds: c.rebuilds, Evictions: c.evictions,
+		Hits: c.hits, Misses: c.misses, Rebuilds: c.rebuilds, Evictions: c.evictions, Factored: eng.factored.Load(),
 		Waiting: eng.waiting.Load() + int64(c.waiters), Running: eng.running.Load()}
 }
 

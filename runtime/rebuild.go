@@ -22,20 +22,23 @@ func (f *family) rebuild(v *store.Variant, slab []float32) (*nn.Weights, error) 
 		l := &f.layers[i]
 		w.Layers[i].Rebuild(l, s.core(core, v.Step), s.floats(kernel.RebuildScratch(l)))
 		return f.putExact(i, &w.Layers[i], v)
-	}, func(i int, q []int32) error {
-		b := &f.basis.Vectors[i]
-		for k := range q {
-			w.Vectors[i][k] = b.Mean[k] + b.Scale[k]*float32(float64(q[k])*v.Step)
-		}
-		if t, ok := v.Exact[b.Name]; ok {
-			return t.Float32(w.Vectors[i])
-		}
-		return nil
-	})
+	}, func(i int, q []int32) error { return f.vector(w.Vectors[i], v, i, q) })
 	if err != nil {
 		return nil, err
 	}
 	return &w, f.bindHeads(&w, v)
+}
+
+// vector fills dst with a variant's i-th vector.
+func (f *family) vector(dst []float32, v *store.Variant, i int, q []int32) error {
+	b := &f.basis.Vectors[i]
+	for k := range q {
+		dst[k] = b.Mean[k] + b.Scale[k]*float32(float64(q[k])*v.Step)
+	}
+	if t, ok := v.Exact[b.Name]; ok {
+		return t.Float32(dst)
+	}
+	return nil
 }
 
 // bindHeads packs a variant's private tensors, of which each output has a label.
@@ -115,13 +118,17 @@ type scratch struct {
 
 var rebuildScratch = sync.Pool{New: func() any { return new(scratch) }}
 
-// core gives the decoded core times the step.
+// core gives the decoded core times the step. It lasts until the next.
 func (s *scratch) core(c *code.Sparse, step float64) *kernel.Core {
-	s.values = s.values[:0]
-	for _, q := range c.Q {
-		s.values = append(s.values, float32(float64(q)*step))
-	}
+	s.values = appendValues(s.values[:0], c.Q, step)
 	return &kernel.Core{Rights: c.Rights, Starts: c.Starts, Lefts: c.Lefts, Values: s.values}
+}
+
+func appendValues(values []float32, q []int32, step float64) []float32 {
+	for _, x := range q {
+		values = append(values, float32(float64(x)*step))
+	}
+	return values
 }
 
 func (s *scratch) floats(n int) []float32 {

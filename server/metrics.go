@@ -81,6 +81,7 @@ var (
 	missesDesc    = desc("cache_misses_total", "Inferences whose weights were not in the cache.")
 	rebuildsDesc  = desc("rebuilds_total", "Variants rebuilt.")
 	evictionsDesc = desc("evictions_total", "Slabs taken from one variant for another.")
+	factoredDesc  = desc("factored_total", "Inferences answered straight from basis and coefficients.")
 	waitingDesc   = desc("requests_waiting", "Requests that wait for a slab or a processor.")
 	runningDesc   = desc("requests_running", "Forward passes under way.")
 )
@@ -89,7 +90,7 @@ var (
 func (c engineCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		memoryDesc, rssDesc, idleRSSDesc, denseDesc, ratioDesc, limitDesc, slabsDesc, variantsDesc,
-		requestsDesc, failuresDesc, hitsDesc, missesDesc, rebuildsDesc, evictionsDesc, waitingDesc, runningDesc,
+		requestsDesc, failuresDesc, hitsDesc, missesDesc, rebuildsDesc, evictionsDesc, factoredDesc, waitingDesc, runningDesc,
 	} {
 		out <- d
 	}
@@ -133,6 +134,7 @@ func collectCounters(n runtime.Counters, out chan<- prometheus.Metric) {
 	metric(missesDesc, prometheus.CounterValue, n.Misses)
 	metric(rebuildsDesc, prometheus.CounterValue, n.Rebuilds)
 	metric(evictionsDesc, prometheus.CounterValue, n.Evictions)
+	metric(factoredDesc, prometheus.CounterValue, n.Factored)
 	metric(waitingDesc, prometheus.GaugeValue, n.Waiting)
 	metric(runningDesc, prometheus.GaugeValue, n.Running)
 }

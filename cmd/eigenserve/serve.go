@@ -20,11 +20,11 @@ import (
 
 // serveFlags are those of serve and of demo.
 type serveFlags struct {
-	addr, weightCache, compute string
-	parallel, queue            int
-	patience, grace            time.Duration
-	step                       float64
-	samples                    fs.FS
+	addr, weightCache, compute, cold string
+	parallel, queue                  int
+	patience, grace                  time.Duration
+	step                             float64
+	samples                          fs.FS
 }
 
 // add declares the flags; cache is the default of --weight-cache.
@@ -33,6 +33,7 @@ func (f *serveFlags) add(cmd *cobra.Command, cache string) {
 	flags.StringVar(&f.addr, "addr", "127.0.0.1:8080", "address to listen on; port 0 takes a free one")
 	flags.StringVar(&f.weightCache, "weight-cache", cache, "budget of rebuilt weights")
 	flags.StringVar(&f.compute, "compute", "auto", "arithmetic of a forward pass: f32, bf16, or auto: bf16 where the processor multiplies it")
+	flags.StringVar(&f.cold, "cold", "factored", "a request without rebuilt weights: factored answers straight from basis and coefficients, rebuild waits for them")
 	flags.IntVar(&f.parallel, "parallel", 0, "requests that compute at once (default: one a processor)")
 	flags.IntVar(&f.queue, "queue", 1024, "requests that may wait; more get 503 with Retry-After")
 	flags.DurationVar(&f.patience, "patience", 10*time.Second, "longest wait for a slab of the weight cache")
@@ -49,10 +50,13 @@ func (f *serveFlags) options() (runtime.Options, error) {
 	if !slices.Contains([]runtime.Compute{runtime.ComputeAuto, runtime.ComputeF32, runtime.ComputeBF16}, compute) {
 		return runtime.Options{}, usagef("--compute %q: use auto, f32 or bf16", f.compute)
 	}
+	if f.cold != "factored" && f.cold != "rebuild" {
+		return runtime.Options{}, usagef("--cold %q: use factored or rebuild", f.cold)
+	}
 	if !(f.step > 0) {
 		return runtime.Options{}, usagef("--step %g: give a positive number", f.step)
 	}
-	return runtime.Options{Compute: compute, WeightCache: int64(cache), Parallel: f.parallel, Queue: f.queue, Patience: f.patience, Step: f.step}, nil
+	return runtime.Options{Compute: compute, Factored: f.cold == "factored", WeightCache: int64(cache), Parallel: f.parallel, Queue: f.queue, Patience: f.patience, Step: f.step}, nil
 }
 
 func (m *Main) serve() *cobra.Command {
