@@ -57,7 +57,7 @@ func BenchmarkFactored(b *testing.B) {
 			size := fmt.Sprintf("m=%d/n=%d/k=%d", rows, m, n)
 			wide := Weights{N: m, K: n, Panels: random(5, PackedLen(m, n))}
 			b.Run("op=dense/"+size+"/dtype=f32", func(b *testing.B) {
-				perCPU(b, ops, f32, func() { MatMul(dst, m, x, n, rows, wide, Epilogue{}) })
+				perCPU(b, ops, f32, func() { MatMul(dst, m, x, n, rows, wide, Epilogue{Bias: l.MeanBias}) })
 			})
 			size += fmt.Sprintf("/variants=%d", variants)
 			b.Run("op=factored/"+size+"/dtype=f32", func(b *testing.B) {
@@ -65,7 +65,7 @@ func BenchmarkFactored(b *testing.B) {
 			})
 			half := WeightsBF16{N: m, K: n, Panels: halves(random(5, PackedLenBF16(m, n)), BF16)}
 			b.Run("op=dense/"+size+"/dtype=bf16", func(b *testing.B) {
-				perCPU(b, ops, bf16, func() { MatMulBF16(dst, m, x, n, rows, half, Epilogue{}) })
+				perCPU(b, ops, bf16, func() { MatMulBF16(dst, m, x, n, rows, half, Epilogue{Bias: l.MeanBias}) })
 			})
 			b.Run("op=factored/"+size+"/dtype=bf16", func(b *testing.B) {
 				perCPU(b, ops, bf16, func() { FactoredBF16(dst, m, x, n, groups, l, Epilogue{}, scratch) })

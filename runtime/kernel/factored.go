@@ -48,6 +48,7 @@ type factored struct {
 	groups []rowGroup
 	blocks []rowBlock
 	lefts  []int32 // the groups' share it
+	most   int     // left directions of any of them, filled up to whole steps of 32
 	marks  []bool  // (P), by left direction; all false between groups
 	rooms  []float32
 }
@@ -92,7 +93,9 @@ func factor(p product, groups []Rows, l *Layer, scratch []float32) {
 	}
 	f.rooms = scratch
 	run(f, len(f.blocks), most)
-	p.deltas = f
+	if f.most > 0 {
+		p.deltas = f
+	}
 	multiply(p)
 	clear(f.groups)
 	*f = factored{groups: f.groups[:0], blocks: f.blocks[:0], lefts: f.lefts[:0], marks: f.marks}
@@ -111,6 +114,7 @@ func (f *factored) group(r Rows, least int, scratch []float32) []float32 {
 		g.row = f.groups[n-1].row + f.groups[n-1].rows
 	}
 	g.lefts = f.usedLefts(r.Core)
+	f.most = max(f.most, paddedBF16(len(g.lefts)))
 	g.u, scratch = cut(scratch, g.rows*len(g.lefts))
 	if len(g.lefts) > 0 {
 		blocks := max((g.rows+blockRows-1)/blockRows, min(least, (g.rows+Panel-1)/Panel))
@@ -196,18 +200,51 @@ func (g *rowGroup) strip(u, z []float32, wide, rows int, room []float32) {
 	}
 }
 
-// add adds the groups' own terms to an area of dst, and finishes it.
+// left is the group's own term for rows from one of its own on.
+func (f *factored) left(g *rowGroup, row int) term {
+	return term{
+		x: g.u[row*len(g.lefts):], ldx: len(g.lefts), k: len(g.lefts),
+		stock: stock{data: f.layer.Left, half: BF16, stride: f.layer.P, inputs: g.lefts},
+	}
+}
+
+// within is the group's part of an area, which may have no rows.
+func (g *rowGroup) within(a area) area {
+	from, to := max(a.row, g.row), min(a.row+a.rows, g.row+g.rows)
+	return area{from, to - from, a.first, a.end}
+}
+
+// take places each group's own inputs beside those that are taken.
+func (f *factored) take(b *operand, a area) {
+	for i := range f.groups {
+		g := &f.groups[i]
+		if in := g.within(a); in.rows > 0 {
+			t := f.left(g, in.row-g.row)
+			b.place(t.x, t.ldx, in.row-a.row, in.rows, t.k, b.width)
+		}
+	}
+}
+
+// tiles turns each group's own part of the panel behind the one that is turned,
+// and multiplies and finishes the group's rows.
+func (f *factored) tiles(p *product, b *operand, a area, panel int, load bool) {
+	for i := range f.groups {
+		g := &f.groups[i]
+		if in := g.within(a); in.rows > 0 {
+			t := f.left(g, 0)
+			b.turnStock(&t.stock, panel, 0, t.k, b.width)
+			p.tiles(b, in, in.row-a.row, panel, load, true)
+		}
+	}
+}
+
+// add adds the groups' own terms to an area of dst, and finishes it: for more
+// directions than fit beside other inputs.
 func (f *factored) add(p *product, b *operand, a area) {
 	for i := range f.groups {
 		g := &f.groups[i]
-		from, to := max(a.row, g.row), min(a.row+a.rows, g.row+g.rows)
-		if from >= to {
-			continue
+		if in := g.within(a); in.rows > 0 {
+			p.add(b, f.left(g, in.row-g.row), in, 0, true, true)
 		}
-		t := term{
-			x: g.u[(from-g.row)*len(g.lefts):], ldx: len(g.lefts), k: len(g.lefts),
-			stock: stock{data: f.layer.Left, half: BF16, stride: f.layer.P, inputs: g.lefts},
-		}
-		p.add(b, &t, area{from, to - from, a.first, a.end}, true, true)
 	}
 }

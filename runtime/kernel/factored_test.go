@@ -70,6 +70,7 @@ var factoredCases = []factoredCase{
 	{"a group of no rows", 32, 30, 9, 40, false, F16, []int{0, 4, 0, 3, 0}, []int{3, 2, 2, 5, 1}},
 	{"no bias, odd sizes", 31, 7, 3, 35, false, BF16, []int{9, 3}, []int{35, 1}},
 	{"more inputs than one part", 65, 1601, 30, 64, true, BF16, []int{30, 70}, []int{40, 64}},
+	{"as many directions as fit", 40, 100, 1000, 33, true, BF16, []int{20, 3}, []int{33, 20}},
 	{"large enough for all cores", 192, 800, 96, 100, true, BF16, []int{100, 60, 90}, []int{90, 70, 100}},
 }
 
@@ -109,6 +110,20 @@ func TestFactored(t *testing.T) {
 			}
 		})
 	}
+}
+
+// More left directions than a part holds take the way of a product of their own.
+func TestFactoredOfMoreDirectionsThanAPartHolds(t *testing.T) {
+	l := randomLayer(40, 20, depthBF16+100, 33, true, BF16)
+	l.Mean = halves(make([]float32, len(l.Mean)), BF16)
+	groups := []Rows{{3, sparseCore(1, l, 33, l.P/4)}, {20, sparseCore(2, l, 33, l.P/2)}, {2, &Core{}}}
+	x := scaled(random(8, 25*l.N), 0.01)
+	want := factored64(x, l.N, groups, l, Epilogue{Activation: SiLU}, nil, l.M)
+	everyISA(t, func(t *testing.T) {
+		dst := make([]float32, 25*l.M)
+		Factored(dst, l.M, x, l.N, groups, l, Epilogue{Activation: SiLU}, dirty(FactoredScratch(l, 25)))
+		near(t, "f32", dst, want, 1e-4)
+	})
 }
 
 // dirty is scratch that shows whatever is read before it is written.

@@ -70,6 +70,37 @@ func FuzzMatMul(f *testing.F) {
 	})
 }
 
+func FuzzFactored(f *testing.F) {
+	f.Add(uint8(40), uint8(33), uint8(20), uint8(50), uint8(0), uint64(1), []byte{3, 0, 17}, []byte("\x00\x00\xc0\x7f"))
+	f.Add(uint8(70), uint8(64), uint8(3), uint8(31), uint8(13), uint64(2), []byte{1, 1, 1, 60}, []byte("\x00\x00\x80\x7f"))
+	f.Fuzz(func(t *testing.T, m, n, p, q, flags uint8, seed uint64, runs, special []byte) {
+		if len(runs) > 8 {
+			return
+		}
+		l := randomLayer(int(m%100)+1, int(n%100)+1, int(p%70)+1, int(q%70)+1, flags&1 != 0, Half(flags>>1&1))
+		var groups []Rows
+		rows := 0
+		for i, r := range runs {
+			groups = append(groups, Rows{int(r % 120), sparseCore(seed+uint64(i), l, int(r>>3), int(seed%5))})
+			rows += int(r % 120)
+		}
+		x := scaled(random(seed, rows*l.N), 0.1)
+		copy(x, floats(special))
+		tame(x)
+		e := Epilogue{Activation: Activation(flags >> 2 % 6), Accumulate: flags&128 != 0}
+		for _, c := range []struct {
+			factored func([]float32, int, []float32, int, []Rows, *Layer, Epilogue, []float32)
+			bound    float64
+		}{{Factored, 1e-3}, {FactoredBF16, 1e-1}} {
+			onEveryISA(t, func() []float32 {
+				dst := random(5, rows*l.M)
+				c.factored(dst, l.M, x, l.N, groups, l, e, dirty(FactoredScratch(l, rows)))
+				return dst
+			}, within(c.bound))
+		}
+	})
+}
+
 func FuzzRows(f *testing.F) {
 	f.Add([]byte("0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz"), uint8(0))
 	f.Fuzz(func(t *testing.T, data []byte, op uint8) {

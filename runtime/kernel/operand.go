@@ -7,19 +7,20 @@ import "sync"
 type operand struct {
 	term
 	bf16   bool
-	depth  int // inputs in a part, at most
-	tall   int // rows in a tile, at most
+	native bool // BF16, and the processor multiplies it
+	depth  int  // inputs in a part, at most
+	tall   int  // rows in a tile, at most
 	rows   int
 	copies bool // the rows are copied together
 	k0, k1 int
+	width  int // of the part: k1−k0, with native filled up to whole steps of 32
 	room   *room
 
-	// float32, (rows, k1−k0) with stride ldx and (k1−k0, 32):
+	// float32, (rows, k) with stride ldx and (k, 32):
 	x       []float32
 	ldx     int
 	weights []float32
-	// BF16 where the processor multiplies it, (rows, padded) with stride ldx
-	// and (padded/2, 32, 2):
+	// with native, (rows, padded) with stride ldx and (padded/2, 32, 2):
 	rounded []uint16
 	pairs   []uint16
 }
@@ -42,15 +43,16 @@ var rooms = sync.Pool{New: func() any { return new(room) }}
 // newOperand settles the form.
 func newOperand(bf16 bool) operand {
 	if bf16 && multipliesBF16() {
-		return operand{bf16: true, depth: depthBF16, tall: tileRowsBF16()}
+		return operand{bf16: true, native: true, depth: depthBF16, tall: tileRowsBF16()}
 	}
 	return operand{bf16: bf16, depth: depth, tall: tileRows()}
 }
 
-// open begins a term, whose x starts at the area's first row.
-func (b *operand) open(t term, a area) {
+// open begins a term, whose x starts at the area's first row and may get so many
+// inputs of others beside it.
+func (b *operand) open(t term, a area, own int) {
 	b.term, b.rows = t, a.rows
-	b.copies = b.collides(a.end - a.first)
+	b.copies = own > 0 || b.collides(a.end-a.first)
 	if b.room == nil && (b.bf16 || b.copies || t.stock.data != nil) {
 		b.room = rooms.Get().(*room)
 	}
@@ -70,39 +72,41 @@ func (b *operand) collides(panels int) bool {
 	return b.term.ldx%halfWay == 0 && b.rows > 4 && panels > 2
 }
 
-// take makes ready the rows' inputs k0 to k1.
-func (b *operand) take(k0, k1 int) {
-	b.k0, b.k1 = k0, k1
-	b.x, b.ldx = b.term.x[min(k0, len(b.term.x)):], b.term.ldx
+// take makes ready the rows' inputs k0 to k1, with room for so many more.
+func (b *operand) take(k0, k1, own int) {
+	b.k0, b.k1, b.width = k0, k1, k1-k0
+	x := b.term.x[min(k0, len(b.term.x)):]
 	switch {
-	case b.bf16:
-		b.round()
-	case b.copies:
-		copyTile(b.room.x[:], depth+gap, b.x, b.ldx, b.rows, k1-k0)
-		b.x, b.ldx = b.room.x[:], depth+gap
+	case b.native:
+		b.width = paddedBF16(k1 - k0)
+		b.ldx, b.rounded = b.width+own+2*gap, b.room.rounded[:]
+	case b.bf16 || b.copies:
+		b.ldx, b.x = depth+gap, b.room.x[:]
+	default:
+		b.ldx, b.x = b.term.ldx, x
+		return
 	}
+	b.place(x, b.term.ldx, 0, b.rows, k1-k0, 0)
 }
 
-// round rounds the rows to BF16 and fills them up to whole steps of 32 inputs;
-// where the processor cannot multiply BF16, it makes them float32 again.
-func (b *operand) round() {
-	k := b.k1 - b.k0
-	padded := paddedBF16(k)
-	stride := padded + 2*gap
-	b.rounded = b.room.rounded[:]
-	for r := range b.rows {
-		row := b.rounded[r*stride:][:padded]
-		if multipliesBF16() {
-			roundBF16(row[:k], b.x[r*b.ldx:][:k])
-			clear(row[k:])
-			continue
+// place puts k inputs of some rows, x, into the room at a row and a column: as
+// they are, or rounded to BF16 and filled up to whole steps of 32; where the
+// processor cannot multiply BF16, float32 again.
+func (b *operand) place(x []float32, ldx, row, rows, k, column int) {
+	for r := range rows {
+		from, at := x[r*ldx:][:k], (row+r)*b.ldx+column
+		switch {
+		case b.native:
+			to := b.rounded[at:][:paddedBF16(k)]
+			roundBF16(to[:k], from)
+			clear(to[k:])
+		case b.bf16:
+			half := b.room.halves[:k]
+			toHalf(half, from, BF16)
+			fromHalf(b.x[at:][:k], half, BF16)
+		default:
+			copy(b.x[at:][:k], from)
 		}
-		toHalf(row[:k], b.x[r*b.ldx:][:k], BF16)
-		fromHalf(b.room.x[r*(depth+gap):][:k], row[:k], BF16)
-	}
-	b.x, b.ldx = b.room.x[:], depth+gap
-	if multipliesBF16() {
-		b.ldx = stride
 	}
 }
 
@@ -111,36 +115,37 @@ func (b *operand) turn(panel int) {
 	k := b.k1 - b.k0
 	switch {
 	case b.stock.data != nil:
-		b.turnStock(panel)
+		b.turnStock(&b.stock, panel, b.k0, b.k1, 0)
 	case !b.bf16:
 		b.weights = b.panels[(panel*b.k+b.k0)*Panel:][:k*Panel]
 	default:
 		b.pairs = b.term.pairs[(panel*paddedBF16(b.k)+b.k0)*Panel:][:paddedBF16(k)*Panel]
-		if !multipliesBF16() {
-			b.weights = b.room.weights[:len(b.pairs)]
-			splitPairs(b.weights, b.pairs)
+		if !b.native {
+			splitPairs(b.room.weights[:len(b.pairs)], b.pairs)
+			b.weights = b.room.weights[:k*Panel]
 		}
 	}
 }
 
-// turnStock makes a panel's part from weights in 16 bits.
-func (b *operand) turnStock(panel int) {
-	k := b.k1 - b.k0
-	h, half := b.stock.part(b.room.halves[:], panel, b.k0, b.k1), b.stock.half
+// turnStock makes inputs k0 to k1 of a panel from weights in 16 bits, behind so
+// many inputs that are turned already.
+func (b *operand) turnStock(s *stock, panel, k0, k1, at int) {
+	k := k1 - k0
+	h, half := s.part(b.room.halves[:], panel, k0, k1), s.half
 	if b.bf16 && half != BF16 {
 		rounded := b.room.halves[:len(h)]
 		convert(rounded, h, half)
 		h, half = rounded, BF16
 	}
-	if !b.bf16 || !multipliesBF16() {
-		b.weights = b.room.weights[:k*Panel]
-		fromHalf(b.weights, h, half)
+	if !b.native {
+		b.weights = b.room.weights[:(at+k)*Panel]
+		fromHalf(b.weights[at*Panel:], h, half)
 		return
 	}
-	b.pairs = asHalves(b.room.weights[:])[:paddedBF16(k)*Panel]
-	even := k &^ 1
-	pairBF16(b.pairs, h[:even*Panel])
-	if rest := b.pairs[even*Panel:]; len(rest) > 0 {
+	b.pairs = asHalves(b.room.weights[:])[:(at+paddedBF16(k))*Panel]
+	to, even := b.pairs[at*Panel:], k&^1
+	pairBF16(to, h[:even*Panel])
+	if rest := to[even*Panel:]; len(rest) > 0 {
 		clear(rest)
 		for j, w := range h[even*Panel:] {
 			rest[2*j] = w
@@ -148,23 +153,24 @@ func (b *operand) turnStock(panel int) {
 	}
 }
 
-// prefetch asks for a share of the panel's part that will be turned next, if it
-// lies together: turning it would wait for memory, multiplying does not.
-func (b *operand) prefetch(panel, share, shares int) {
+// prefetch asks for the panel's part that will be turned next, if it lies
+// together, for rows r0 to r1 their share of it: turning it would wait for
+// memory, multiplying does not.
+func (b *operand) prefetch(panel, r0, r1 int) {
 	s := &b.stock
 	if s.data == nil || s.columns != nil || s.inputs != nil || (panel+1)*s.stride*Panel > len(s.data) {
 		return
 	}
-	k := b.k1 - b.k0
-	k0, k1 := b.k0+share*k/shares, b.k0+(share+1)*k/shares
-	prefetch(s.data[(panel*s.stride+k0)*Panel : (panel*s.stride+k1)*Panel])
+	k, at := b.k1-b.k0, panel*s.stride+b.k0
+	prefetch(s.data[(at+r0*k/b.rows)*Panel : (at+r1*k/b.rows)*Panel])
 }
 
-// tile multiplies rows of the part, from r0 on, by the panel's part into c.
+// tile multiplies rows of the part, from r0 on, by what is turned of the panel
+// into c.
 func (b *operand) tile(c []float32, ldc, r0, rows int, load bool) {
-	if b.bf16 && multipliesBF16() {
+	if b.native {
 		tileBF16(c, ldc, b.rounded[r0*b.ldx:], b.ldx, b.pairs, rows, load)
 		return
 	}
-	tile(c, ldc, b.x[min(r0*b.ldx, len(b.x)):], b.ldx, b.weights, rows, b.k1-b.k0, load)
+	tile(c, ldc, b.x[min(r0*b.ldx, len(b.x)):], b.ldx, b.weights, rows, len(b.weights)/Panel, load)
 }

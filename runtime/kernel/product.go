@@ -11,9 +11,9 @@ const (
 	parallelRows = 8
 
 	// depth is how many inputs are multiplied before the next panel's turn:
-	// a panel's part (96 KiB) and a block's rows then stay in the second-level
+	// a panel's part (128 KiB) and a block's rows then stay in the second-level
 	// cache. In BF16, twice as many inputs take the same room.
-	depth     = 768
+	depth     = 1024
 	depthBF16 = 2 * depth
 	// blockRows is how many rows of x go by while a panel's part is cached, at
 	// most: 197 rows, a picture's tokens, are two blocks.
@@ -104,50 +104,65 @@ func (p *product) unit(_, unit int) {
 func (p *product) multiply(a area) {
 	b := newOperand(p.bf16)
 	t := p.term
-	t.x = t.from(a.row)
-	p.add(&b, &t, a, p.e.Accumulate, p.deltas == nil)
+	t.x = t.x[min(a.row*t.ldx, len(t.x)):]
+	own := 0
 	if p.deltas != nil {
+		own = p.deltas.most
+	}
+	if own <= b.depth {
+		p.add(&b, t, a, own, p.e.Accumulate, true)
+	} else {
+		p.add(&b, t, a, 0, p.e.Accumulate, false)
 		p.deltas.add(p, &b, a)
 	}
 	b.close()
 }
 
-// from is x from a row on.
-func (t *term) from(row int) []float32 { return t.x[min(row*t.ldx, len(t.x)):] }
-
 // add adds a term, whose x begins at the area's first row, a part of the inputs
 // at a time: to dst's old content if load says so, and with the epilogue if it
-// is the last.
-func (p *product) add(b *operand, t *term, a area, load, last bool) {
-	b.open(*t, a)
+// is the last. The last part takes with it the groups' own inputs, that many at
+// most, so that the sums stay in registers.
+func (p *product) add(b *operand, t term, a area, own int, load, last bool) {
+	b.open(t, a, own)
 	// Parts begin at multiples of 32 inputs, as BF16 panels are padded.
 	const step = 32
-	steps := (t.k + step - 1) / step
-	parts := max(1, (t.k+b.depth-1)/b.depth)
+	total := paddedBF16(t.k) + own
+	parts := max(1, (total+b.depth-1)/b.depth)
+	cut := func(part int) int { return min(part*(total/step)/parts*step, t.k) }
 	for part := range parts {
-		b.take(part*steps/parts*step, min((part+1)*steps/parts*step, t.k))
+		end := part == parts-1
+		if !end || own == 0 {
+			b.take(cut(part), cut(part+1), 0)
+		} else {
+			b.take(cut(part), t.k, own)
+			p.deltas.take(b, a)
+		}
 		for panel := a.first; panel < a.end; panel++ {
 			b.turn(panel)
-			p.tiles(b, a, panel, load || part > 0, last && part == parts-1)
+			if end && own > 0 {
+				p.deltas.tiles(p, b, a, panel, load || part > 0)
+			} else {
+				p.tiles(b, a, 0, panel, load || part > 0, last && end)
+			}
 		}
 	}
 }
 
-// tiles multiplies the rows taken by the part of a panel.
-func (p *product) tiles(b *operand, a area, panel int, load, last bool) {
+// tiles multiplies rows taken, from one on, by what is turned of a panel.
+func (p *product) tiles(b *operand, a area, from, panel int, load, last bool) {
 	n0 := panel * Panel
 	whole := p.n-n0 >= Panel
 	// Tiles of even height: 17 rows are 9 and 8, not 12 and 5.
 	tiles := (a.rows + b.tall - 1) / b.tall
 	for t := range tiles {
 		r0, r1 := t*a.rows/tiles, (t+1)*a.rows/tiles
-		b.prefetch(panel+1, t, tiles)
+		b.prefetch(panel+1, from+r0, from+r1)
 		if !whole {
-			p.tileApart(b, a.row, r0, r1-r0, n0, load, last)
+			p.tileApart(b, from+r0, area{row: a.row + r0, rows: r1 - r0}, n0, load, last)
 			continue
 		}
 		c := p.dst[(a.row+r0)*p.ldd+n0:]
-		b.tile(c, p.ldd, r0, r1-r0, load)
+		b.tile(c, p.ldd, from+r0, r1-r0, load)
 		if last {
 			p.finish(c, a.row+r0, r1-r0, n0)
 		}
@@ -168,15 +183,15 @@ func (p *product) finish(c []float32, row, rows, n0 int) {
 
 // tileApart computes a tile narrower than a panel, which has no room in dst for
 // the whole panel's width.
-func (p *product) tileApart(b *operand, row, r0, rows, n0 int, load, last bool) {
+func (p *product) tileApart(b *operand, from int, a area, n0 int, load, last bool) {
 	var sums, residual [maxTileRows * Panel]float32
 	var bias [Panel]float32
-	at, cols := (row+r0)*p.ldd+n0, p.n-n0
+	at, rows, cols := a.row*p.ldd+n0, a.rows, p.n-n0
 	c := p.dst[at:]
 	if load {
 		copyTile(sums[:], Panel, c, p.ldd, rows, cols)
 	}
-	b.tile(sums[:], Panel, r0, rows, load)
+	b.tile(sums[:], Panel, from, rows, load)
 	if last {
 		if p.e.Bias != nil {
 			copy(bias[:], p.e.Bias[n0:p.n])
