@@ -55,12 +55,13 @@ func BenchmarkRebuild(b *testing.B) {
 	eng := zooEngine(b, Options{})
 	m, err := eng.NewMeter(eng.store.Variants()[0].Name)
 	must(err)
-	bytes, _ := m.Cost()
+	bytes, _, err := m.Cost(1)
+	must(err)
 	b.Run("op=rebuild/zoo", func(b *testing.B) {
 		b.SetBytes(bytes)
 		b.ReportAllocs()
 		for b.Loop() {
-			if err := m.Rebuild(); err != nil {
+			if err := m.Rebuild(1); err != nil {
 				b.Fatal(err)
 			}
 		}

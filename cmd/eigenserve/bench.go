@@ -1,184 +1,209 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"image"
-	"image/color"
-	"image/png"
-	"math/rand/v2"
 	"os"
 	goruntime "runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"eigenserve/models/nn"
 	"eigenserve/runtime"
 	"eigenserve/runtime/kernel"
 	"eigenserve/store"
-	"eigenserve/store/zoo"
 )
 
-// measurements is what bench prints.
-type measurements struct {
-	Machine struct {
-		ISA   string `json:"isa"`
-		Cores int    `json:"cores"`
-	} `json:"machine"`
-	Floors  floors         `json:"floors"`
-	Rebuild []rebuildTime  `json:"rebuild"`
-	Forward []forwardTime  `json:"forward"`
-	Cold    []coldTime     `json:"cold"`
-	Memory  runtime.Ledger `json:"memory"`
+// benching is what bench was asked for.
+type benching struct {
+	dir, model, only string
+	repeats          int
+	json             bool
 }
 
-// floors are the machine's own limits, measured in the same run.
-type floors struct {
-	ReadGBps  float64 `json:"read_gbps"`
-	CopyGBps  float64 `json:"copy_gbps"`
-	FMAGFlops float64 `json:"fma_gflops"`
-}
-
-type rebuildTime struct {
-	Model   string  `json:"model"`
-	Ms      float64 `json:"ms"`
-	FloorMs float64 `json:"floor_ms"`
-	Share   float64 `json:"share"`
-}
-
-type forwardTime struct {
-	Model     string  `json:"model"`
-	Batch     int     `json:"batch"`
-	Ms        float64 `json:"ms"`
-	ImagesPer float64 `json:"images_per_s"`
-}
-
-// coldTime is the first answer after a variant's weights left the cache, beside
-// one with the weights in place.
-type coldTime struct {
-	Model       string  `json:"model"`
-	RebuildMs   float64 `json:"rebuild_ms"`
-	SlabFirstMs float64 `json:"slab_first_ms"`
-	WarmMs      float64 `json:"warm_ms"`
-}
+// parts of a benchmark, in their order.
+var benchParts = []string{"matmul", "rebuild", "forward", "cold"}
 
 func (m *Main) bench() *cobra.Command {
-	var dir, model string
-	var repeats int
-	var asJSON bool
+	var b benching
 	cmd := &cobra.Command{
-		Use:   "bench [--store DIR] [--model NAME]",
-		Short: "Measure this machine: rebuild, forward, cold and warm latency, memory",
-		Long: `Bench measures rebuilds, forward passes and whole answers of one model, beside
-what the machine itself can do in the same run: the bandwidth of its memory and
-the peak of its arithmetic. Figures are medians. Without --store it takes the
-embedded family.`,
-		Args: cobra.NoArgs,
+		Use:   "bench [--model zoo|vit-b16|vit-s16|DIR]",
+		Short: "Measure this machine: matmul, rebuild, forward, cold and warm latency, memory",
+		Long: `Bench measures the parts of an inference and whole answers, each beside what the
+machine itself can do in the same run: the bandwidth of its memory and the peaks
+of its arithmetic. Figures are medians.
+
+The model is the embedded family (zoo), a made-up family of the sizes of a known
+one (vit-b16, vit-s16), or a checkpoint's folder. With --store it is the name of a
+model of that store.`,
+		Example: "  eigenserve bench --model vit-b16 --repeats 7",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if repeats < 1 {
+			if b.repeats < 1 {
 				return usagef("--repeats must be positive")
 			}
-			eng, done, err := benchEngine(dir)
+			for _, part := range strings.Split(b.only, ",") {
+				if b.only != "" && !slices.Contains(benchParts, part) {
+					return usagef("--only %q: use %s", part, strings.Join(benchParts, ", "))
+				}
+			}
+			r, err := b.measure(cmd.Context(), newProgress(m.Stderr))
 			if err != nil {
 				return err
 			}
-			defer done()
-			r, err := measure(cmd.Context(), eng, model, repeats)
-			if err != nil {
-				return err
-			}
-			if asJSON {
+			if b.json {
 				return printJSON(m.Stdout, r)
 			}
-			return m.showMeasurements(r)
+			return r.print(m.Stdout)
 		},
 	}
-	storeFlag(cmd, &dir)
-	cmd.Flags().StringVar(&model, "model", "", "name of the model (default: the first)")
-	cmd.Flags().IntVar(&repeats, "repeats", 25, "how often each thing is measured; the median counts")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	storeFlag(cmd, &b.dir)
+	cmd.Flags().StringVar(&b.model, "model", "", "zoo (default), vit-b16, vit-s16 or a checkpoint's folder; with --store a name")
+	cmd.Flags().StringVar(&b.only, "only", "", "parts to measure, by commas: "+strings.Join(benchParts, ", ")+" (default: all)")
+	cmd.Flags().IntVar(&b.repeats, "repeats", 15, "how often each thing is measured; the median counts")
+	cmd.Flags().BoolVar(&b.json, "json", false, "print JSON")
 	return cmd
 }
 
-// benchEngine opens the store in dir, or the embedded family in a temporary one.
-func benchEngine(dir string) (*runtime.Engine, func(), error) {
-	if dir != "" {
-		eng, err := openEngine(dir)
-		return eng, func() { eng.Close() }, err
-	}
-	tmp, err := os.MkdirTemp("", "eigenserve-bench-")
+func (b benching) wants(part string) bool {
+	return b.only == "" || slices.Contains(strings.Split(b.only, ","), part)
+}
+
+func (b benching) measure(ctx context.Context, p *progress) (*measurements, error) {
+	defer p.end()
+	s, names, done, err := b.open()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	remove := func() { os.RemoveAll(tmp) }
-	s, err := store.Create(tmp)
-	if err == nil {
-		_, err = zoo.Install(s)
+	defer done()
+	r := &measurements{Floors: measureFloors()}
+	r.Machine.ISA, r.Machine.Cores = kernel.ISA(), goruntime.GOMAXPROCS(0)
+	if b.wants("matmul") {
+		r.matmuls(b.repeats)
+	}
+	for _, compute := range []runtime.Compute{runtime.ComputeF32, runtime.ComputeBF16} {
+		if err := b.engine(ctx, s, names, compute, r, p); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// open gives a store with the models to measure, and their names.
+func (b benching) open() (s *store.Store, names []string, done func(), err error) {
+	if b.dir != "" {
+		s, err = openStore(b.dir)
+		return s, []string{b.model}, func() {}, err
+	}
+	dir, err := os.MkdirTemp("", "eigenserve-bench-")
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	remove := func() { os.RemoveAll(dir) }
+	if s, err = store.Create(dir); err == nil {
+		err = installModel(s, b.model)
 	}
 	if err != nil {
 		remove()
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	eng, err := runtime.Open(s, runtime.Options{})
-	return eng, func() { eng.Close(); remove() }, err
+	for _, e := range s.Variants() {
+		if names = append(names, e.Name); len(names) == mixed {
+			break
+		}
+	}
+	return s, names, remove, nil
 }
 
-func measure(ctx context.Context, eng *runtime.Engine, name string, repeats int) (*measurements, error) {
-	if name == "" {
-		first, _ := eng.Variants("", 1)
-		if len(first) == 0 {
-			return nil, fmt.Errorf("the store holds no models: `eigenserve fit` makes some")
-		}
-		name = first[0].Name
-	}
-	meter, err := eng.NewMeter(name)
-	if err != nil {
-		return nil, err
-	}
-	r := &measurements{Floors: measureFloors()}
-	r.Machine.ISA, r.Machine.Cores = kernel.ISA(), goruntime.GOMAXPROCS(0)
+// mixed is how many variants a mixed batch has, or are rebuilt together.
+const mixed = 8
 
-	ms, err := median(repeats, meter.Rebuild)
+// engine measures all that depends on the arithmetic of forward passes.
+func (b benching) engine(ctx context.Context, s *store.Store, names []string, compute runtime.Compute, r *measurements, p *progress) error {
+	eng, err := runtime.Open(s, runtime.Options{Compute: compute, WeightCache: 8 << 30})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	moved, operations := meter.Cost()
-	floor := 1e3 * max(float64(moved)/(1e9*r.Floors.CopyGBps), float64(operations)/(1e9*r.Floors.FMAGFlops))
-	r.Rebuild = append(r.Rebuild, rebuildTime{Model: name, Ms: ms, FloorMs: floor, Share: floor / ms})
-	rebuildMs := ms
-
-	in := meter.Input()
-	for _, batch := range []int{1, 8} {
-		images := make([]float32, batch*in.Channels*in.Height*in.Width)
-		if ms, err = median(repeats, func() error { return meter.Forward(images, batch) }); err != nil {
-			return nil, err
+	defer eng.Close()
+	if names[0] == "" {
+		return usagef("--model NAME is needed with --store")
+	}
+	meter, err := eng.NewMeter(names...)
+	if err != nil {
+		return err
+	}
+	w := workload{b: b, meter: meter, model: b.label(names[0]), dtype: string(compute), r: r}
+	for i, part := range []struct {
+		name string
+		run  func() error
+	}{{"rebuild", w.rebuilds}, {"forward", w.forwards}, {"cold", func() error { return w.colds(ctx, s, names[0]) }}} {
+		if !b.wants(part.name) {
+			continue
 		}
-		r.Forward = append(r.Forward, forwardTime{Model: name, Batch: batch, Ms: ms, ImagesPer: 1e3 * float64(batch) / ms})
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := part.run(); err != nil {
+			return err
+		}
+		p.show("measure "+w.dtype, i+1, 3)
 	}
-	photo := noise(in.Height, in.Width)
-	answer := func(cold bool) (float64, error) {
-		return median(repeats, func() error { _, err := meter.Classify(ctx, photo, cold); return err })
-	}
-	first, err := answer(true)
-	if err != nil {
-		return nil, err
-	}
-	warm, err := answer(false)
-	r.Cold = append(r.Cold, coldTime{Model: name, RebuildMs: rebuildMs, SlabFirstMs: first, WarmMs: warm})
 	r.Memory = eng.Ledger()
-	return r, err
+	return nil
+}
+
+// label names the model in the output.
+func (b benching) label(name string) string {
+	if b.model == "" {
+		return "zoo"
+	}
+	if b.dir == "" {
+		return b.model
+	}
+	return name
 }
 
 func measureFloors() floors {
 	cores := goruntime.GOMAXPROCS(0)
-	const span = 100 * time.Millisecond
+	const span = 150 * time.Millisecond
 	return floors{
-		ReadGBps:  kernel.MeasureRead(cores, 256<<20, span),
-		CopyGBps:  kernel.MeasureCopy(cores, 256<<20, span),
-		FMAGFlops: kernel.MeasureFMA(cores, span),
+		ReadGBps:   kernel.MeasureRead(cores, 256<<20, span),
+		CopyGBps:   kernel.MeasureCopy(cores, 256<<20, span),
+		FMAGFlops:  kernel.MeasureFMA(cores, span),
+		BF16GFlops: kernel.MeasureBF16(cores, span),
 	}
+}
+
+// matmuls multiplies at the size of a ViT-B's second feed-forward layer, a batch
+// of 8, and at those of one image.
+func (r *measurements) matmuls(repeats int) {
+	for _, size := range [][3]int{{1576, 768, 3072}, {197, 768, 3072}, {197, 3072, 768}, {197, 768, 768}, {17, 192, 64}} {
+		m, n, k := size[0], size[1], size[2]
+		x, y := make([]float32, m*k), make([]float32, m*n)
+		weights := make([]float32, n*k)
+		for i := range weights {
+			weights[i] = float32(i%7) - 3
+		}
+		for precision, peak := range map[nn.Precision]float64{nn.Float32: r.Floors.FMAGFlops, nn.BFloat16: r.Floors.BF16GFlops} {
+			var run func() error
+			if precision == nn.BFloat16 {
+				w := kernel.WeightsBF16{N: n, K: k, Panels: make([]uint16, kernel.PackedLenBF16(n, k))}
+				kernel.PackBF16(w.Panels, weights, k, n, k)
+				run = func() error { kernel.MatMulBF16(y, n, x, k, m, w, kernel.Epilogue{}); return nil }
+			} else {
+				w := kernel.Weights{N: n, K: k, Panels: make([]float32, kernel.PackedLen(n, k))}
+				kernel.Pack(w.Panels, weights, k, n, k)
+				run = func() error { kernel.MatMul(y, n, x, k, m, w, kernel.Epilogue{}); return nil }
+			}
+			ms, _ := median(repeats, run)
+			rate := 2 * float64(m) * float64(n) * float64(k) / ms / 1e6
+			r.Matmul = append(r.Matmul, matmulRate{M: m, N: n, K: k, DType: precision.String(), GFlops: rate, Share: rate / peak})
+		}
+	}
+	slices.SortStableFunc(r.Matmul, func(a, b matmulRate) int { return strings.Compare(b.DType, a.DType) })
 }
 
 // median gives the middle time of several runs in milliseconds, after one that
@@ -199,41 +224,16 @@ func median(repeats int, run func() error) (float64, error) {
 	return times[len(times)/2], nil
 }
 
-// noise is a PNG of random colours, of the size that the model reads.
-func noise(h, w int) []byte {
-	img := image.NewRGBA(image.Rect(0, 0, w, h))
-	r := rand.New(rand.NewPCG(1, 2))
-	for y := range h {
-		for x := range w {
-			img.Set(x, y, color.RGBA{byte(r.IntN(256)), byte(r.IntN(256)), byte(r.IntN(256)), 255})
-		}
+// installModel puts the models that --model names into a store.
+func installModel(s *store.Store, model string) error {
+	if model == "" || model == "zoo" {
+		return installZoo(s)
 	}
-	var b bytes.Buffer
-	if err := png.Encode(&b, img); err != nil {
-		panic(err) // an image in memory into memory
+	if sy, ok := synthetics[model]; ok {
+		return sy.install(s)
 	}
-	return b.Bytes()
-}
-
-func (m *Main) showMeasurements(r *measurements) error {
-	fmt.Fprintf(m.Stdout, "%s, %d cores: reads %.1f GB/s, copies %.1f GB/s, %.0f GFLOP/s of f32 FMA\n\n",
-		r.Machine.ISA, r.Machine.Cores, r.Floors.ReadGBps, r.Floors.CopyGBps, r.Floors.FMAGFlops)
-	rows := [][]string{{"WHAT", "MODEL", "MS", ""}}
-	for _, x := range r.Rebuild {
-		rows = append(rows, []string{"rebuild", x.Model, fmt.Sprintf("%.3f", x.Ms), fmt.Sprintf("%s of the floor's speed (%.3f ms)", percent(x.Share), x.FloorMs)})
+	if err := installCheckpoint(s, model); err != nil {
+		return fmt.Errorf("--model %s: %w", model, err)
 	}
-	for _, x := range r.Forward {
-		rows = append(rows, []string{fmt.Sprintf("forward, batch %d", x.Batch), x.Model, fmt.Sprintf("%.3f", x.Ms), fmt.Sprintf("%.0f images/s", x.ImagesPer)})
-	}
-	for _, x := range r.Cold {
-		rows = append(rows, []string{"first answer, cold", x.Model, fmt.Sprintf("%.3f", x.SlabFirstMs), fmt.Sprintf("%.2f times a warm one", x.SlabFirstMs/x.WarmMs)},
-			[]string{"answer, warm", x.Model, fmt.Sprintf("%.3f", x.WarmMs), ""})
-	}
-	if err := table(m.Stdout, rows); err != nil {
-		return err
-	}
-	l := r.Memory
-	_, err := fmt.Fprintf(m.Stdout, "\nmemory: %d models in %s; dense float32 copies would take %s (%.1f times as much); whole process %s\n",
-		l.Variants, size(l.Total-l.Overhead), size(l.Dense), l.ModelRatio, size(l.RSS))
-	return err
+	return nil
 }

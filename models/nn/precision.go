@@ -75,6 +75,24 @@ func (d *Dense) Rebuild(l *kernel.Layer, c *kernel.Core, scratch []float32) {
 	kernel.Rebuild(d.F32.Panels, d.Bias, l, c, scratch)
 }
 
+// RebuildSeveral fills the same layer of several variants, all in one precision,
+// reading the basis once. scratch is as long as kernel.RebuildSeveralScratch says.
+func RebuildSeveral(to []*Dense, l *kernel.Layer, cores []*kernel.Core, scratch []float32) {
+	if to[0].BF16.Panels != nil {
+		targets := make([]kernel.TargetBF16, len(to))
+		for i, d := range to {
+			targets[i] = kernel.TargetBF16{Dst: d.BF16.Panels, Bias: d.Bias, Core: cores[i]}
+		}
+		kernel.RebuildSeveralBF16(targets, l, scratch)
+		return
+	}
+	targets := make([]kernel.Target, len(to))
+	for i, d := range to {
+		targets[i] = kernel.Target{Dst: d.F32.Panels, Bias: d.Bias, Core: cores[i]}
+	}
+	kernel.RebuildSeveral(targets, l, scratch)
+}
+
 // multiply is the layer's product with its epilogue.
 func (d *Dense) multiply(y []float32, ldy int, x []float32, ldx, rows int, e kernel.Epilogue) {
 	e.Bias = d.Bias
