@@ -98,37 +98,3 @@ func BenchmarkRows(b *testing.B) {
 		})
 	}
 }
-
-// A layer of ViT-B/16 whose core joins 128 directions a side, one in a hundred
-// pairs being there.
-func BenchmarkRebuild(b *testing.B) {
-	for _, s := range [][2]int{{768, 3072}, {2304, 768}, {192, 64}} {
-		m, n := s[0], s[1]
-		l := &Layer{M: m, N: n, P: min(m, 256), Q: min(n, 256), Bias: true}
-		l.Mean, l.Left = make([]uint16, PackedLen(m, n)), make([]uint16, PackedLen(m, l.P))
-		l.Right, l.MeanBias = make([]uint16, (n+1)*l.Q), make([]float32, m)
-		c := &Core{Starts: []int32{0}}
-		for r := range min(128, l.Q/2) {
-			c.Rights = append(c.Rights, int32(2*r))
-			c.Lefts = append(c.Lefts, int32(r), int32(l.P-1-r))
-			c.Values = append(c.Values, 1, 2)
-			c.Starts = append(c.Starts, int32(len(c.Lefts)))
-		}
-		dst, bias, scratch := make([]float32, PackedLen(m, n)), make([]float32, m), make([]float32, RebuildScratch(l))
-		eachISA(b, fmt.Sprintf("op=rebuild/m=%d/n=%d/rights=%d", m, n, len(c.Rights)), func(b *testing.B) {
-			b.SetBytes(int64(6 * len(dst)))
-			for b.Loop() {
-				Rebuild(dst, bias, l, c, scratch)
-			}
-			gflops(b, 2*float64(len(c.Rights))*float64(m)*float64(n))
-		})
-		dst16 := make([]uint16, PackedLenBF16(m, n))
-		eachISA(b, fmt.Sprintf("op=rebuildbf16/m=%d/n=%d/rights=%d", m, n, len(c.Rights)), func(b *testing.B) {
-			b.SetBytes(int64(4 * len(dst)))
-			for b.Loop() {
-				RebuildBF16(dst16, bias, l, c, scratch)
-			}
-			gflops(b, 2*float64(len(c.Rights))*float64(m)*float64(n))
-		})
-	}
-}

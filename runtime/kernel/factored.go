@@ -47,9 +47,8 @@ type factored struct {
 	ldx    int
 	groups []rowGroup
 	blocks []rowBlock
-	lefts  []int32 // the groups' share it
-	most   int     // left directions of any of them, filled up to whole steps of 32
-	marks  []bool  // (P), by left direction; all false between groups
+	lefts  directions
+	most   int // left directions of any group, filled up to whole steps of 32
 	rooms  []float32
 }
 
@@ -98,7 +97,8 @@ func factor(p product, groups []Rows, l *Layer, scratch []float32) {
 	}
 	multiply(p)
 	clear(f.groups)
-	*f = factored{groups: f.groups[:0], blocks: f.blocks[:0], lefts: f.lefts[:0], marks: f.marks}
+	f.lefts.reset()
+	*f = factored{groups: f.groups[:0], blocks: f.blocks[:0], lefts: f.lefts}
 	factoreds.Put(f)
 }
 
@@ -113,7 +113,7 @@ func (f *factored) group(r Rows, least int, scratch []float32) []float32 {
 	if n := len(f.groups); n > 0 {
 		g.row = f.groups[n-1].row + f.groups[n-1].rows
 	}
-	g.lefts = f.usedLefts(r.Core)
+	g.lefts = f.lefts.used(r.Core, f.layer.P)
 	f.most = max(f.most, paddedBF16(len(g.lefts)))
 	g.u, scratch = cut(scratch, g.rows*len(g.lefts))
 	if len(g.lefts) > 0 {
@@ -125,24 +125,6 @@ func (f *factored) group(r Rows, least int, scratch []float32) []float32 {
 	}
 	f.groups = append(f.groups, g)
 	return scratch
-}
-
-// usedLefts lists the left directions that a core uses.
-func (f *factored) usedLefts(c *Core) []int32 {
-	if p := f.layer.P; len(f.marks) < p {
-		f.marks = make([]bool, p)
-	}
-	for _, i := range c.Lefts {
-		f.marks[i] = true
-	}
-	from := len(f.lefts)
-	for i, used := range f.marks {
-		if used {
-			f.lefts = append(f.lefts, int32(i))
-			f.marks[i] = false
-		}
-	}
-	return f.lefts[from:len(f.lefts):len(f.lefts)]
 }
 
 // unit computes the u of one block: z = Right·[x;1] as a product, then its

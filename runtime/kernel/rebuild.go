@@ -1,9 +1,6 @@
 package kernel
 
-import (
-	"sync"
-	"unsafe"
-)
+import "sync"
 
 const (
 	// meanRows is how many inputs of a panel take the mean's values and then
@@ -12,6 +9,8 @@ const (
 	meanRows = 96
 	// gatherRows is how many rows of Right are gathered at a time.
 	gatherRows = 64
+	// mostDense is the largest core that is multiplied as a matrix.
+	mostDense = 1 << 16
 )
 
 // RebuildScratch is the number of float32s that Rebuild and RebuildBF16 need as
@@ -21,18 +20,21 @@ func RebuildScratch(l *Layer) int { return RebuildSeveralScratch(l, 1) }
 // RebuildSeveralScratch is the number of float32s that RebuildSeveral and
 // RebuildSeveralBF16 need as scratch for so many variants.
 func RebuildSeveralScratch(l *Layer, variants int) int {
-	return variants*rightLen(l) + workers*rebuildRoom(l)
+	return variants*(rightLen(l)+denseLen(l)) + workers*rebuildRoom(l)
 }
 
 // rightLen is the used columns of Right, as float32 and filled up to whole
 // panels.
 func rightLen(l *Layer) int { return l.inputs() * paddedBF16(l.Q) }
 
+// denseLen is a core as a matrix.
+func denseLen(l *Layer) int { return min(paddedBF16(l.P)*l.Q, mostDense) }
+
 // rebuildRoom is one worker's share: a panel's S, in float32 and in pairs or
 // what is gathered before, and a panel of Left in float32.
 func rebuildRoom(l *Layer) int {
 	q := paddedBF16(l.Q)
-	return q*Panel + q*max(Panel, gatherRows)/2 + l.P*Panel
+	return q*Panel + q*max(Panel, gatherRows)/2 + paddedBF16(l.P)*Panel
 }
 
 // Rebuild writes a variant's weights of one layer: dst packed,
@@ -99,6 +101,7 @@ type rebuild struct {
 	bf16      bool // the targets are
 	native    bool // multiplies in BF16
 	targets   []rebuildTarget
+	lefts     directions
 	rooms     []float32 // (workers, rebuildRoom)
 	gathering bool
 }
@@ -109,10 +112,9 @@ type rebuildTarget struct {
 	bias  []float32
 	core  *Core
 
-	used    int       // right directions; with native, filled up to whole steps of 32
-	right   []float32 // (inputs, used), or
-	right16 []uint16
-	lefts   []int32 // the left directions that the core uses
+	right matrix  // (inputs, rights), the columns that the core uses
+	lefts []int32 // the left directions that the core uses
+	dense matrix  // (rights, lefts), the core, where most of it is nonzero
 }
 
 func newRebuild(l *Layer, bf16 bool) *rebuild {
@@ -125,13 +127,19 @@ func (b *rebuild) run(scratch []float32) {
 	l := b.layer
 	checkLayer(l)
 	checkLen("Rebuild: scratch", len(scratch), RebuildSeveralScratch(l, len(b.targets)))
+	b.rooms = scratch[len(b.targets)*(rightLen(l)+denseLen(l)):]
 	rights := 0
 	for i := range b.targets {
-		var right []float32
-		right, scratch = cut(scratch, rightLen(l))
-		rights += b.open(&b.targets[i], right)
+		t := &b.targets[i]
+		b.check(t)
+		rights += len(t.core.Rights)
+		t.lefts = b.lefts.used(t.core, l.P)
+		var room []float32
+		room, scratch = cut(scratch, rightLen(l))
+		t.right = matrixIn(room, len(t.core.Rights), b.native)
+		room, scratch = cut(scratch, denseLen(l))
+		b.spreadCore(t, room)
 	}
-	b.rooms = scratch
 	most := 1
 	if l.M*l.N*max(rights, parallelRows) >= parallelWork {
 		most = workers
@@ -141,13 +149,12 @@ func (b *rebuild) run(scratch []float32) {
 	b.gathering = false
 	run(b, panels(l.M), most)
 	clear(b.targets)
-	*b = rebuild{targets: b.targets[:0]}
+	b.lefts.reset()
+	*b = rebuild{targets: b.targets[:0], lefts: b.lefts}
 	rebuilds.Put(b)
 }
 
-// open checks a target and gives it its room for Right's columns; it returns
-// how many the core uses.
-func (b *rebuild) open(t *rebuildTarget, right []float32) int {
+func (b *rebuild) check(t *rebuildTarget) {
 	l := b.layer
 	checkCore(l, t.core)
 	if b.bf16 {
@@ -158,19 +165,31 @@ func (b *rebuild) open(t *rebuildTarget, right []float32) int {
 	if l.Bias {
 		checkLen("Rebuild: bias", len(t.bias), l.M)
 	}
-	t.used, t.right = len(t.core.Rights), right
-	if b.native {
-		t.used, t.right16 = paddedBF16(t.used), asHalves(right)
-	}
-	return t.used
 }
 
-// asHalves is the same memory as twice as many uint16s.
-func asHalves(x []float32) []uint16 {
-	if len(x) == 0 {
-		return nil
+// spreadCore writes a core as a matrix where that pays: where half of the pairs
+// of the directions that it uses, or more, are there.
+func (b *rebuild) spreadCore(t *rebuildTarget, room []float32) {
+	c := t.core
+	m := matrixIn(room, len(t.lefts), b.native)
+	if size := len(c.Rights) * m.cols; 2*len(c.Lefts) < size || size == 0 || size > len(room) {
+		return
 	}
-	return unsafe.Slice((*uint16)(unsafe.Pointer(&x[0])), 2*len(x))
+	t.dense = m
+	row := b.rooms[:m.cols]
+	for i := range c.Rights {
+		if !b.native {
+			row = m.wide[i*m.cols:][:m.cols]
+		}
+		clear(row)
+		lefts, values := c.nonzeros(i)
+		for j, left := range lefts {
+			row[b.lefts.places[left]] += values[j]
+		}
+		if b.native {
+			roundBF16(m.halves[i*m.cols:][:m.cols], row)
+		}
+	}
 }
 
 func (b *rebuild) unit(worker, unit int) {
@@ -194,7 +213,7 @@ func (b *rebuild) gather(t *rebuildTarget, row int, room []float32) {
 	wide := paddedBF16(len(rights))
 	to := asHalves(room)
 	if b.native {
-		to = t.right16[row*wide:]
+		to = t.right.halves[row*wide:]
 	}
 	for at := 0; at < len(rights); at += Panel {
 		gather(to[at:], wide, l.Right[row*l.Q:], l.Q, rights[at:min(at+Panel, len(rights))], rows)
@@ -203,92 +222,6 @@ func (b *rebuild) gather(t *rebuildTarget, row int, room []float32) {
 		return
 	}
 	for r := range rows {
-		fromHalf(t.right[(row+r)*t.used:][:t.used], to[r*wide:][:t.used], BF16)
+		fromHalf(t.right.wide[(row+r)*len(rights):][:len(rights)], to[r*wide:][:len(rights)], BF16)
 	}
-}
-
-// panel rebuilds one panel.
-func (b *rebuild) panel(t *rebuildTarget, panel int, room []float32) {
-	l := b.layer
-	s := b.combine(t, panel, room)
-	mean := l.Mean[panel*l.N*Panel:][:l.N*Panel]
-	for r := 0; r < l.N; r += meanRows {
-		rows := min(meanRows, l.N-r)
-		if !b.bf16 {
-			to := t.dst[(panel*l.N+r)*Panel:][:rows*Panel]
-			fromHalf(to, mean[r*Panel:][:rows*Panel], l.MeanType)
-			b.addRows(to, t, r, rows, s)
-			continue
-		}
-		var wide [meanRows * Panel]float32
-		fromHalf(wide[:rows*Panel], mean[r*Panel:][:rows*Panel], l.MeanType)
-		b.addRows(wide[:], t, r, rows, s)
-		padded := paddedBF16(rows) * Panel
-		b.join(t.dst16[(panel*paddedBF16(l.N)+r)*Panel:][:padded], wide[:padded])
-	}
-	if l.Bias {
-		b.finishBias(t, panel, s)
-	}
-}
-
-func (b *rebuild) join(pairs []uint16, wide []float32) {
-	if b.native {
-		roundPairsBF16(pairs, wide)
-	} else {
-		joinPairs(pairs, wide)
-	}
-}
-
-// sums is one panel's S: (used, 32), or with native in pairs.
-type sums struct {
-	wide  []float32
-	pairs []uint16
-}
-
-// combine forms one panel's S in its worker's room.
-func (b *rebuild) combine(t *rebuildTarget, panel int, room []float32) sums {
-	l, c := b.layer, t.core
-	left, room := cut(room, l.P*Panel)
-	wide, room := cut(room, t.used*Panel)
-	fromHalf(left, l.Left[panel*l.P*Panel:][:l.P*Panel], BF16)
-	s := sums{wide: wide}
-	for i := range c.Rights {
-		lefts, values := c.nonzeros(i)
-		combine((*[Panel]float32)(s.wide[i*Panel:]), left, lefts, values)
-	}
-	if b.native {
-		clear(s.wide[len(c.Rights)*Panel:])
-		s.pairs = asHalves(room)[:len(s.wide)]
-		roundPairsBF16(s.pairs, s.wide)
-	}
-	return s
-}
-
-// addRows adds Right's rows, from row on, times S to dst (rows, 32).
-func (b *rebuild) addRows(dst []float32, t *rebuildTarget, row, rows int, s sums) {
-	if t.used == 0 {
-		return
-	}
-	tall := tileRows()
-	if b.native {
-		tall = tileRowsBF16()
-	}
-	tiles := (rows + tall - 1) / tall
-	for i := range tiles {
-		r0, r1 := i*rows/tiles, (i+1)*rows/tiles
-		if b.native {
-			tileBF16(dst[r0*Panel:], Panel, t.right16[(row+r0)*t.used:], t.used, s.pairs, r1-r0, true)
-		} else {
-			tile(dst[r0*Panel:], Panel, t.right[(row+r0)*t.used:], t.used, s.wide, r1-r0, t.used, true)
-		}
-	}
-}
-
-func (b *rebuild) finishBias(t *rebuildTarget, panel int, s sums) {
-	l := b.layer
-	var row [Panel]float32
-	width := min(Panel, l.M-panel*Panel)
-	copy(row[:], l.MeanBias[panel*Panel:][:width])
-	b.addRows(row[:], t, l.N, 1, s)
-	copy(t.bias[panel*Panel:][:width], row[:])
 }

@@ -20,6 +20,38 @@ func TestRebuildSeveralEqualsEachAlone(t *testing.T) {
 	})
 }
 
+// A core that has most pairs of its directions is multiplied as a matrix, in
+// BF16 rounded like the rest of the delta.
+func TestRebuildOfDenseCores(t *testing.T) {
+	for _, s := range []struct{ m, n, p, q, rights, lefts int }{{40, 50, 8, 9, 3, 5}, {70, 40, 50, 60, 45, 40}, {33, 20, 300, 290, 280, 290}} {
+		l := randomLayer(s.m, s.n, s.p, s.q, true, F16)
+		c := sparseCore(5, l, s.rights, s.lefts)
+		scaled(c.Values, 1/float32(s.lefts))
+		want := rebuild64(l, c, func(s float64) float64 { return s })
+		everyISA(t, func(t *testing.T) {
+			dst, bias := make([]float32, PackedLen(l.M, l.N)), make([]float32, l.M)
+			Rebuild(dst, bias, l, c, dirty(RebuildScratch(l)))
+			got := make([]float32, l.M*l.N)
+			Unpack(got, l.N, dst, l.M, l.N)
+			nearLayer(t, l, got, bias, want, 5e-5)
+			w := WeightsBF16{N: l.M, K: l.N, Panels: make([]uint16, PackedLenBF16(l.M, l.N))}
+			RebuildBF16(w.Panels, bias, l, c, dirty(RebuildScratch(l)))
+			UnpackBF16(got, l.N, w)
+			nearLayer(t, l, got, bias, want, 2e-2)
+		})
+	}
+}
+
+// nearLayer compares weights and bias with rows of weights and then bias.
+func nearLayer(t *testing.T, l *Layer, weights, bias []float32, want []float64, bound float64) {
+	t.Helper()
+	for o := range l.M {
+		row := want[o*l.inputs():]
+		near(t, "weights", weights[o*l.N:][:l.N], row[:l.N], bound)
+		near(t, "bias", bias[o:o+1], row[l.N:l.N+1], bound)
+	}
+}
+
 // upTo is 0, 1 … n−1.
 func upTo(n int) []int32 {
 	x := make([]int32, n)
