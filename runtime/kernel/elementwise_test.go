@@ -196,6 +196,27 @@ func TestAdd(t *testing.T) {
 	})
 }
 
+// Large enough for all cores, and no whole number of shares.
+func TestRowsSpreadOverCores(t *testing.T) {
+	const rows, cols = 343, 771
+	gamma, beta := random(2, cols), random(3, cols)
+	everyISA(t, func(t *testing.T) {
+		x, y := random(1, rows*cols), random(4, rows*cols)
+		got := make([]float32, rows*cols)
+		LayerNorm(got, x, rows, cols, gamma, beta, 1e-6)
+		near(t, "norm", got, norm64(x, rows, cols, gamma, beta, 1e-6), 2e-6)
+		want := make([]float64, len(x))
+		for i := range want {
+			want[i] = float64(x[i] + y[i])
+		}
+		if a := testing.AllocsPerRun(5, func() { Add(got, y); LayerNorm(got, x, rows, cols, gamma, beta, 1e-6) }); a >= 1 && !raceEnabled {
+			t.Errorf("%v allocations a call", a)
+		}
+		Add(x, y)
+		near(t, "sum", x, want, 0)
+	})
+}
+
 func TestPatches(t *testing.T) {
 	const channels, height, width, ph, pw = 3, 9, 8, 4, 2
 	image := random(1, channels*height*width)

@@ -9,9 +9,9 @@
 //
 // Every operation has a generic form in Go, which is the reference, and may
 // have assembly for an instruction set; which one runs is settled once, at
-// start (see ISA). A product that is large enough is spread over the machine's
-// cores; everything else stays on the caller's goroutine, because requests run
-// side by side.
+// start (see ISA). What is large enough is spread over the machine's cores;
+// everything else stays on the caller's goroutine, because requests run side by
+// side.
 package kernel
 
 // Panel is how many outputs lie together in packed weights.

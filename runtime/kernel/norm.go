@@ -1,9 +1,21 @@
 package kernel
 
-import "math"
+import (
+	"math"
+	"sync"
+)
+
+const (
+	// LayerNorm and Add are spread over the cores from this many elements on:
+	// some 40 µs of one core's AVX-512, beside which waking another is little.
+	parallelElements = 1 << 18
+	// shareElements is what a core takes at a time.
+	shareElements = 1 << 15
+)
 
 // LayerNorm writes (x − mean)/√(variance + eps)·gamma + beta for each row of x,
 // (rows, cols) without gaps, to dst, which may be x. gamma and beta are (cols).
+// Many rows are spread over the cores.
 func LayerNorm(dst, x []float32, rows, cols int, gamma, beta []float32, eps float32) {
 	checkLen("LayerNorm: dst", len(dst), rows*cols)
 	checkLen("LayerNorm: x", len(x), rows*cols)
@@ -12,8 +24,35 @@ func LayerNorm(dst, x []float32, rows, cols int, gamma, beta []float32, eps floa
 	if cols <= 0 {
 		return
 	}
-	for r := 0; r < rows; r++ {
-		layerNorm(dst[r*cols:][:cols], x[r*cols:][:cols], gamma[:cols], beta[:cols], eps)
+	n := norms.Get().(*norm)
+	*n = norm{dst: dst, x: x, rows: rows, cols: cols, gamma: gamma[:cols], beta: beta[:cols], eps: eps}
+	n.units = n.shares()
+	run(n, n.units, workers)
+	*n = norm{}
+	norms.Put(n)
+}
+
+// A norm is one call of LayerNorm under way; its units are shares of the rows.
+type norm struct {
+	dst, x      []float32
+	rows, cols  int
+	gamma, beta []float32
+	eps         float32
+	units       int
+}
+
+var norms = sync.Pool{New: func() any { return new(norm) }}
+
+func (n *norm) shares() int {
+	if n.rows*n.cols < parallelElements {
+		return 1
+	}
+	return min(n.rows, n.rows*n.cols/shareElements)
+}
+
+func (n *norm) unit(_, unit int) {
+	for r := unit * n.rows / n.units; r < (unit+1)*n.rows/n.units; r++ {
+		layerNorm(n.dst[r*n.cols:][:n.cols], n.x[r*n.cols:][:n.cols], n.gamma, n.beta, n.eps)
 	}
 }
 
@@ -67,8 +106,26 @@ func softmaxGeneric(x []float32, scale float32) {
 	}
 }
 
-// Add adds x to dst; they are equally long.
+// Add adds x to dst; they are equally long. Long ones are spread over the cores.
 func Add(dst, x []float32) {
 	checkLen("Add: x", len(x), len(dst))
-	add(dst, x[:len(dst)])
+	if len(dst) < parallelElements {
+		add(dst, x[:len(dst)])
+		return
+	}
+	s := additions.Get().(*addition)
+	*s = addition{dst: dst, x: x}
+	run(s, (len(dst)+shareElements-1)/shareElements, workers)
+	*s = addition{}
+	additions.Put(s)
+}
+
+// An addition is one call of Add under way; its units are shares.
+type addition struct{ dst, x []float32 }
+
+var additions = sync.Pool{New: func() any { return new(addition) }}
+
+func (s *addition) unit(_, unit int) {
+	from, to := unit*shareElements, min((unit+1)*shareElements, len(s.dst))
+	add(s.dst[from:to], s.x[from:to])
 }
