@@ -152,7 +152,7 @@ func (ev *Evaluator) Evaluate(c *checkpoint.Checkpoint, images Images) (Evaluati
 	if err != nil {
 		return out, err
 	}
-	mean, err := run.tensors(func(put putter) error { return subspace.Mean(projector.basis, put) })
+	mean, err := run.tensors(func(put subspace.Put) error { return subspace.Mean(projector.basis, put) })
 	if err != nil {
 		return out, err
 	}
@@ -196,7 +196,7 @@ func (ev *Evaluator) random(run *runner, s source, bytes int) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	return run.tensors(func(put putter) error { return subspace.Rebuild(ev.null.Basis(), v, put) })
+	return run.tensors(func(put subspace.Put) error { return subspace.Rebuild(ev.null.Basis(), v, put) })
 }
 
 // sameBytes searches the step whose stream is as long as bytes, to within 1%,

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"gorgonia.org/tensor"
+
 	"eigenserve/store"
 	"eigenserve/store/subspace"
 	"eigenserve/store/tensorfile"
@@ -31,18 +33,18 @@ func (eng *Engine) Export(name, dir string) error {
 	}
 	defer b.Close()
 	tensors := map[string]tensorfile.Tensor{}
-	err = subspace.Rebuild(b, v, func(tensor string, shape []int, values []float32) {
-		tensors[tensor] = tensorfile.FromFloat32("F32", shape, values)
+	err = subspace.Rebuild(b, v, func(name string, t *tensor.Dense) {
+		tensors[name] = tensorfile.FromFloat32("F32", t.Shape(), t.Float32s())
 	})
 	if err != nil {
 		return err
 	}
-	for tensor, t := range v.Private {
+	for name, t := range v.Private {
 		values := make([]float32, t.Len())
 		if err := t.Float32(values); err != nil {
 			return err
 		}
-		tensors[tensor] = tensorfile.FromFloat32("F32", t.Shape, values)
+		tensors[name] = tensorfile.FromFloat32("F32", t.Shape, values)
 	}
 	config, err := exportConfig(b.Config, v)
 	if err != nil {

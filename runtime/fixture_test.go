@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 
+	"gorgonia.org/tensor"
+
 	"eigenserve/models"
 	"eigenserve/models/nn"
 	"eigenserve/store"
@@ -222,7 +224,7 @@ func rebuiltTensors(t testing.TB, s *store.Store, digest string) (*store.Variant
 	}
 	defer b.Close()
 	tensors := map[string][]float32{}
-	if err := subspace.Rebuild(b, v, func(name string, _ []int, values []float32) { tensors[name] = values }); err != nil {
+	if err := subspace.Rebuild(b, v, func(name string, t *tensor.Dense) { tensors[name] = t.Float32s() }); err != nil {
 		t.Fatal(err)
 	}
 	for name, private := range v.Private {

@@ -3,12 +3,12 @@ package runtime
 import (
 	"fmt"
 
+	"gorgonia.org/tensor"
+
 	"eigenserve/models/nn"
 	"eigenserve/store"
+	"eigenserve/store/subspace"
 )
-
-// putter takes one tensor of a rebuilt or mean model.
-type putter = func(tensor string, shape []int, values []float32)
 
 // runner answers one variant's images with different weights: always the
 // variant's own head.
@@ -33,13 +33,14 @@ func (r *runner) dense(read func(string, []float32) error) ([]int, error) {
 }
 
 // tensors answers with the weights that give puts.
-func (r *runner) tensors(give func(put putter) error) ([]int, error) {
-	tensors := map[string][]float32{}
-	if err := give(func(tensor string, _ []int, values []float32) { tensors[tensor] = values }); err != nil {
+func (r *runner) tensors(give func(put subspace.Put) error) ([]int, error) {
+	tensors := map[string]*tensor.Dense{}
+	if err := give(func(name string, t *tensor.Dense) { tensors[name] = t }); err != nil {
 		return nil, err
 	}
 	return r.dense(func(name string, dst []float32) error {
-		if copy(dst, tensors[name]) != len(dst) {
+		t, ok := tensors[name]
+		if !ok || copy(dst, t.Float32s()) != len(dst) {
 			return fmt.Errorf("tensor %q is missing", name)
 		}
 		return nil

@@ -162,11 +162,7 @@ func (f *factored) unit(worker, unit int) {
 // nonzero is one multiplication of 32 rows.
 func (g *rowGroup) strip(u, z []float32, wide, rows int, room []float32) {
 	turned, sums := cut(room, len(g.core.Rights)*Panel)
-	for r := range rows {
-		for i, v := range z[r*wide:][:len(g.core.Rights)] {
-			turned[i*Panel+r] = v
-		}
-	}
+	packPanel(turned, z, wide, rows, len(g.core.Rights))
 	for _, left := range g.lefts {
 		clear(sums[left*Panel:][:Panel])
 	}
@@ -174,7 +170,16 @@ func (g *rowGroup) strip(u, z []float32, wide, rows int, room []float32) {
 		lefts, values := g.core.nonzeros(i)
 		scatter(sums, lefts, values, (*[Panel]float32)(turned[i*Panel:]))
 	}
-	for r := range rows {
+	r := 0
+	for ; r+4 <= rows; r += 4 {
+		n := len(g.lefts)
+		u0, u1, u2, u3 := u[r*n:][:n], u[(r+1)*n:][:n], u[(r+2)*n:][:n], u[(r+3)*n:][:n]
+		for i, left := range g.lefts {
+			s := (*[4]float32)(sums[int(left)*Panel+r:])
+			u0[i], u1[i], u2[i], u3[i] = s[0], s[1], s[2], s[3]
+		}
+	}
+	for ; r < rows; r++ {
 		row := u[r*len(g.lefts):][:len(g.lefts)]
 		for i, left := range g.lefts {
 			row[i] = sums[int(left)*Panel+r]

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"gorgonia.org/tensor"
+
 	"eigenserve/store"
 	"eigenserve/store/code"
 	"eigenserve/store/subspace"
@@ -102,7 +104,7 @@ func TestDecodeHostile(t *testing.T) {
 			left, right := basis.Layers[i].Directions()
 			spread(values.Layers[i], left, right)
 		}
-		err = subspace.Rebuild(basis, &v, func(_ string, shape []int, values []float32) {})
+		err = subspace.Rebuild(basis, &v, func(string, *tensor.Dense) {})
 		if err != nil {
 			t.Errorf("decoded, not rebuilt: %v", err)
 		}

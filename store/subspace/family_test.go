@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 
+	"gorgonia.org/tensor"
+
 	"eigenserve/store"
 	"eigenserve/store/subspace"
 )
@@ -132,8 +134,8 @@ func rebuilt(t testing.TB, b *store.Basis, v *store.Variant) map[string][]float3
 	return out
 }
 
-func gather(out map[string][]float32) func(string, []int, []float32) {
-	return func(tensor string, shape []int, values []float32) { out[tensor] = values }
+func gather(out map[string][]float32) subspace.Put {
+	return func(name string, t *tensor.Dense) { out[name] = t.Float32s() }
 }
 
 // farthest is the largest difference between two sets of the same tensors.

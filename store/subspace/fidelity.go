@@ -24,7 +24,9 @@ func (p *Projector) measure(f *store.Fidelity, c *Coefficients, blocks []block, 
 		}
 		np, nq := l.Directions()
 		rest := append([]float32(nil), c.deltas[i]...)
-		addDelta(rest, left, right, dequantised(blocks[i].Q, -step), np, nq)
+		if err := addDelta(rest, left, right, dequantised(blocks[i].Q, -step), np, nq); err != nil {
+			return err
+		}
 		add(c.deltas[i], rest)
 	}
 	for i := range p.basis.Vectors {

@@ -2,24 +2,30 @@ package subspace
 
 import (
 	"fmt"
+	"slices"
+
+	"gorgonia.org/tensor"
 
 	"eigenserve/runtime/kernel"
 	"eigenserve/store"
 	"eigenserve/store/code"
 )
 
+// Put takes one tensor of a rebuilt or mean model: its checkpoint name, and its
+// values in float32, which are put's own.
+type Put = func(name string, t *tensor.Dense)
+
 // Rebuild gives a variant's shared tensors as dense float32, under their
-// checkpoint names, and hands each to put with its shape. Exact tensors are
-// taken as they came.
-func Rebuild(b *store.Basis, v *store.Variant, put func(tensor string, shape []int, values []float32)) error {
+// checkpoint names. Exact tensors are taken as they came.
+func Rebuild(b *store.Basis, v *store.Variant, put Put) error {
 	var failed error
-	emit := func(tensor string, shape []int, values []float32) {
-		if t, ok := v.Exact[tensor]; ok {
-			if err := t.Float32(values); err != nil && failed == nil {
-				failed = fmt.Errorf("exact tensor %q: %w", tensor, err)
+	emit := func(name string, t *tensor.Dense) {
+		if exact, ok := v.Exact[name]; ok {
+			if err := exact.Float32(t.Float32s()); err != nil && failed == nil {
+				failed = fmt.Errorf("exact tensor %q: %w", name, err)
 			}
 		}
-		put(tensor, shape, values)
+		put(name, t)
 	}
 	err := Visit(b, v, func(i int, s *code.Sparse) error {
 		l := &b.Layers[i]
@@ -32,12 +38,14 @@ func Rebuild(b *store.Basis, v *store.Variant, put func(tensor string, shape []i
 			return err
 		}
 		p, q := l.Directions()
-		addDelta(w, left, right, spread(s, p, q, v.Step), p, q)
+		if err := addDelta(w, left, right, spread(s, p, q, v.Step), p, q); err != nil {
+			return err
+		}
 		splitLayer(l.Layer, w, emit)
 		return nil
 	}, func(i int, q []int32) error {
 		x := &b.Vectors[i]
-		emit(x.Name, x.Shape, vectorOf(x, q, v.Step))
+		emit(x.Name, dense32(x.Shape, vectorOf(x, q, v.Step)))
 		return nil
 	})
 	if err != nil {
@@ -47,7 +55,7 @@ func Rebuild(b *store.Basis, v *store.Variant, put func(tensor string, shape []i
 }
 
 // Mean hands the family's mean model to put: the null with no coefficients.
-func Mean(b *store.Basis, put func(tensor string, shape []int, values []float32)) error {
+func Mean(b *store.Basis, put Put) error {
 	for i := range b.Layers {
 		w, err := meanOf(&b.Layers[i])
 		if err != nil {
@@ -56,7 +64,7 @@ func Mean(b *store.Basis, put func(tensor string, shape []int, values []float32)
 		splitLayer(b.Layers[i].Layer, w, put)
 	}
 	for i := range b.Vectors {
-		put(b.Vectors[i].Name, b.Vectors[i].Shape, append([]float32(nil), b.Vectors[i].Mean...))
+		put(b.Vectors[i].Name, dense32(b.Vectors[i].Shape, slices.Clone(b.Vectors[i].Mean)))
 	}
 	return nil
 }
@@ -71,12 +79,27 @@ func directions(l *store.BasisLayer) (left, right []float32, err error) {
 }
 
 // addDelta adds L·coreᵀ·R to w (m,width); core is (q,p).
-func addDelta(w, left, right, core []float32, p, q int) {
+func addDelta(w, left, right, core []float32, p, q int) error {
 	m, width := len(left)/p, len(right)/q
-	t := make([]float32, m*q)
-	kernel.Gemm(false, true, m, q, p, left, p, core, p, t, q, false)
-	kernel.Gemm(false, false, m, width, q, t, q, right, width, w, width, true)
+	c := dense32([]int{q, p}, core)
+	if err := c.T(); err != nil {
+		return err
+	}
+	lc, err := tensor.MatMul(dense32([]int{m, p}, left), c)
+	if err != nil {
+		return err
+	}
+	_, err = tensor.MatMul(lc, dense32([]int{q, width}, right), tensor.WithIncr(dense32([]int{m, width}, w)))
+	return err
 }
+
+// dense32 is a tensor of values, which it does not copy.
+func dense32(shape []int, values []float32) *tensor.Dense {
+	return tensor.New(tensor.WithShape(shape...), tensor.WithBacking(values))
+}
+
+// Tensors are multiplied by the project's own kernels.
+func init() { tensor.Use(kernel.BLAS()) }
 
 // spread makes a dense core (q,p) of a sparse one, times the step.
 func spread(s *code.Sparse, p, q int, step float64) []float32 {

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 
+	"gorgonia.org/tensor"
+
 	"eigenserve/store"
 	"eigenserve/store/subspace"
 	"eigenserve/store/tensorfile"
@@ -60,10 +62,10 @@ func TestMean(t *testing.T) {
 	for name, shape := range l.Stored() {
 		shapes[name] = shape
 	}
-	if err := subspace.Mean(b, func(tensor string, shape []int, values []float32) {
-		got[tensor] = values
-		if !slices.Equal(shape, shapes[tensor]) {
-			t.Errorf("%q has shape %v, not %v", tensor, shape, shapes[tensor])
+	if err := subspace.Mean(b, func(name string, d *tensor.Dense) {
+		got[name] = d.Float32s()
+		if !slices.Equal(d.Shape(), shapes[name]) {
+			t.Errorf("%q has shape %v, not %v", name, d.Shape(), shapes[name])
 		}
 	}); err != nil {
 		t.Fatal(err)
@@ -106,7 +108,7 @@ func TestRebuildExact(t *testing.T) {
 		}
 	}
 	v.Exact["norm"] = tensorfile.Tensor{DType: "U8", Shape: []int{5}, Data: make([]byte, 5)}
-	if err := subspace.Rebuild(b, v, func(string, []int, []float32) {}); err == nil {
+	if err := subspace.Rebuild(b, v, func(string, *tensor.Dense) {}); err == nil {
 		t.Error("an exact tensor of integers was taken")
 	}
 }
@@ -117,7 +119,7 @@ func TestRebuildOfABadStream(t *testing.T) {
 	l := mixed()
 	b := fit(t, l, lineage(l, 3, 4), subspace.Options{})
 	v := store.Variant{Step: 1, Gains: make([]byte, 5), Coefficients: []byte{1, 2, 3}}
-	if err := subspace.Rebuild(b, &v, func(tensor string, _ []int, _ []float32) { t.Errorf("%q came out", tensor) }); err == nil {
+	if err := subspace.Rebuild(b, &v, func(name string, _ *tensor.Dense) { t.Errorf("%q came out", name) }); err == nil {
 		t.Error("a stream of three bytes was read")
 	}
 }

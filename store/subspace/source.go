@@ -65,7 +65,7 @@ func layerScratch(l store.Layer) int { return l.Shape[0] * (l.Cols() + 1) }
 
 // splitLayer is readLayer's inverse: it hands each part's weight and bias to
 // put, in slices that are put's own.
-func splitLayer(l store.Layer, w []float32, put func(tensor string, shape []int, v []float32)) {
+func splitLayer(l store.Layer, w []float32, put Put) {
 	n, width, rows := l.Cols(), l.Width(), l.Shape[0]
 	for i, part := range l.Parts {
 		weight, bias := make([]float32, rows*n), make([]float32, rows)
@@ -76,9 +76,9 @@ func splitLayer(l store.Layer, w []float32, put func(tensor string, shape []int,
 				bias[r] = row[n]
 			}
 		}
-		put(part+".weight", l.Shape, weight)
+		put(part+".weight", dense32(l.Shape, weight))
 		if l.Bias {
-			put(part+".bias", l.Shape[:1], bias)
+			put(part+".bias", dense32(l.Shape[:1], bias))
 		}
 	}
 }
