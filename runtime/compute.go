@@ -34,3 +34,6 @@ func (c Compute) precision() (nn.Precision, error) {
 	}
 	return 0, Errorf(Invalid, "compute %q: use auto, f32 or bf16", string(c))
 }
+
+// ISA is the instruction set that the kernels run on.
+func ISA() string { return kernel.ISA() }

@@ -84,13 +84,15 @@ var (
 	factoredDesc  = desc("factored_total", "Inferences answered straight from basis and coefficients.")
 	waitingDesc   = desc("requests_waiting", "Requests that wait for a slab or a processor.")
 	runningDesc   = desc("requests_running", "Forward passes under way.")
+
+	kernelDesc = desc("kernel_info", "The instruction set that the kernels run on; always 1.", "isa")
 )
 
 // Describe implements prometheus.Collector.
 func (c engineCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		memoryDesc, rssDesc, idleRSSDesc, denseDesc, ratioDesc, limitDesc, slabsDesc, variantsDesc,
-		requestsDesc, failuresDesc, hitsDesc, missesDesc, rebuildsDesc, evictionsDesc, factoredDesc, waitingDesc, runningDesc,
+		requestsDesc, failuresDesc, hitsDesc, missesDesc, rebuildsDesc, evictionsDesc, factoredDesc, waitingDesc, runningDesc, kernelDesc,
 	} {
 		out <- d
 	}
@@ -100,6 +102,7 @@ func (c engineCollector) Describe(out chan<- *prometheus.Desc) {
 func (c engineCollector) Collect(out chan<- prometheus.Metric) {
 	collectLedger(c.engine.Ledger(), out)
 	collectCounters(c.engine.Counters(), out)
+	out <- prometheus.MustNewConstMetric(kernelDesc, prometheus.GaugeValue, 1, runtime.ISA())
 }
 
 func collectLedger(l runtime.Ledger, out chan<- prometheus.Metric) {
