@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"os"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -91,6 +93,11 @@ The page is at /, the models under /v1/models, the memory account at /v1/memory.
 // listen serves a store until ctx is done. ready is called once the address
 // answers.
 func (m *Main) listen(ctx context.Context, s *store.Store, f serveFlags, o runtime.Options, ready func(addr string, eng *runtime.Engine)) error {
+	if os.Getenv("GOGC") == "" {
+		// What is large lies outside Go's heap. Collecting the rest twice as often
+		// as usual costs little and keeps garbage from outweighing the models.
+		defer debug.SetGCPercent(debug.SetGCPercent(50))
+	}
 	log := slog.New(slog.NewTextHandler(m.Stderr, nil))
 	eng, err := runtime.Open(s, o)
 	if err != nil {
