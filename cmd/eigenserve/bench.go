@@ -25,7 +25,7 @@ type benching struct {
 }
 
 // parts of a benchmark, in their order.
-var benchParts = []string{"matmul", "rebuild", "forward", "cold"}
+var benchParts = []string{"matmul", "rebuild", "forward", "factored", "cold"}
 
 func (m *Main) bench() *cobra.Command {
 	var b benching
@@ -139,7 +139,7 @@ func (b benching) engine(ctx context.Context, s *store.Store, names []string, co
 	for i, part := range []struct {
 		name string
 		run  func() error
-	}{{"rebuild", w.rebuilds}, {"forward", w.forwards}, {"cold", func() error { return w.colds(ctx, s, names[0]) }}} {
+	}{{"rebuild", w.rebuilds}, {"forward", w.forwards}, {"factored", w.factoreds}, {"cold", func() error { return w.colds(ctx, s, names[0]) }}} {
 		if !b.wants(part.name) {
 			continue
 		}
@@ -149,7 +149,7 @@ func (b benching) engine(ctx context.Context, s *store.Store, names []string, co
 		if err := part.run(); err != nil {
 			return err
 		}
-		p.show("measure "+w.dtype, i+1, 3)
+		p.show("measure "+w.dtype, i+1, len(benchParts)-1)
 	}
 	r.Memory = eng.Ledger()
 	return nil

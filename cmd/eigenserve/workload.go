@@ -57,6 +57,7 @@ func (w workload) rate() float64 {
 	return w.r.Floors.FMAGFlops
 }
 
+// forwards measures warm passes: one variant, its weights in place.
 func (w workload) forwards() error {
 	for _, batch := range []int{1, mixed} {
 		images := w.images(batch)
@@ -64,6 +65,11 @@ func (w workload) forwards() error {
 			return err
 		}
 	}
+	return nil
+}
+
+// factoreds measures cold variants, one image each, in one batch and one by one.
+func (w workload) factoreds() error {
 	for _, n := range []int{1, mixed} {
 		if n > w.meter.Variants() {
 			break
