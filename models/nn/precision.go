@@ -12,7 +12,7 @@ type Precision uint8
 
 const (
 	Float32  Precision = iota
-	BFloat16           // weights and a layer's inputs in BF16, sums in float32
+	BFloat16           // weights, a layer's inputs and attention's factors in BF16, sums in float32
 )
 
 var precisions = [...]string{Float32: "f32", BFloat16: "bf16"}
@@ -29,6 +29,17 @@ func (p *Plan) In(precision Precision) *Plan {
 
 // Precision is what the plan's slabs are in.
 func (p *Plan) Precision() Precision { return p.precision }
+
+// precision is what the shared layers are multiplied in.
+func (w *Weights) precision() Precision {
+	switch {
+	case w.Factored != nil:
+		return w.Factored.Precision
+	case len(w.Layers) > 0 && w.Layers[0].BF16.Panels != nil:
+		return BFloat16
+	}
+	return Float32
+}
 
 // packedLen is the number of float32s of a slab that a packed layer takes.
 func (p *Plan) packedLen(l Layer) int {

@@ -58,16 +58,21 @@ func BenchmarkPeak(b *testing.B) {
 }
 
 func BenchmarkAttention(b *testing.B) {
-	for _, s := range [][3]int{{197, 12, 64}, {577, 12, 64}, {17, 4, 16}} {
-		tokens, heads, dim := s[0], s[1], s[2]
-		qkv, out := random(1, 3*tokens*heads*dim), make([]float32, tokens*heads*dim)
-		scratch := make([]float32, AttentionScratch(tokens, heads, dim))
-		eachISA(b, fmt.Sprintf("op=attention/tokens=%d/heads=%d/dim=%d", tokens, heads, dim), func(b *testing.B) {
-			for b.Loop() {
-				Attention(out, qkv, tokens, heads, dim, scratch)
-			}
-			gflops(b, 4*float64(tokens)*float64(tokens)*float64(heads)*float64(dim))
-		})
+	for _, s := range [][4]int{{1, 197, 12, 64}, {8, 197, 12, 64}, {1, 577, 12, 64}, {1, 17, 4, 16}} {
+		images, tokens, heads, dim := s[0], s[1], s[2], s[3]
+		qkv, out := random(1, 3*images*tokens*heads*dim), make([]float32, images*tokens*heads*dim)
+		scratch := make([]float32, AttentionScratch(images, tokens, heads, dim))
+		for _, c := range []struct {
+			name string
+			run  func(out, qkv []float32, images, tokens, heads, dim int, scratch []float32)
+		}{{"attention", Attention}, {"attentionbf16", AttentionBF16}} {
+			eachISA(b, fmt.Sprintf("op=%s/images=%d/tokens=%d/heads=%d/dim=%d", c.name, images, tokens, heads, dim), func(b *testing.B) {
+				for b.Loop() {
+					c.run(out, qkv, images, tokens, heads, dim, scratch)
+				}
+				gflops(b, 4*float64(images*tokens)*float64(tokens)*float64(heads*dim))
+			})
+		}
 	}
 }
 

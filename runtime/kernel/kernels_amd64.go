@@ -56,6 +56,31 @@ func tile(c []float32, ldc int, x []float32, ldx int, panel []float32, rows, k i
 	}
 }
 
+// turn transposes the first rows and inputs of w (rows, k) into a panel, and
+// returns how many of each: what is no whole step of the processor's is left.
+func turn(panel, w []float32, ldw, rows, k int) (int, int) {
+	lanes := 16
+	switch {
+	case isa < avx2:
+		return 0, 0
+	case isa < avx512:
+		lanes = 8
+	}
+	rows, k = rows&^(lanes-1), k&^3
+	if rows == 0 || k == 0 {
+		return 0, 0
+	}
+	_, _ = w[(rows-1)*ldw+k-1], panel[(k-1)*Panel+rows-1]
+	for r := 0; r < rows; r += lanes {
+		if isa >= avx512 {
+			turnAVX512(&panel[r], &w[r*ldw], ldw, k)
+		} else {
+			turnAVX2(&panel[r], &w[r*ldw], ldw, k)
+		}
+	}
+	return rows, k
+}
+
 // finish applies an epilogue to a tile (rows, 32); bias (32) and residual
 // (rows, 32) may be nil.
 func finish(c []float32, ldc, rows int, bias []float32, act Activation, residual []float32, ldr int) {

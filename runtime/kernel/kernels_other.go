@@ -10,6 +10,8 @@ func tile(c []float32, ldc int, x []float32, ldx int, panel []float32, rows, k i
 	tileGeneric(c, ldc, x, ldx, panel, rows, k, load)
 }
 
+func turn([]float32, []float32, int, int, int) (int, int) { return 0, 0 }
+
 func finish(c []float32, ldc, rows int, bias []float32, act Activation, residual []float32, ldr int) {
 	finishGeneric(c, ldc, rows, bias, act, residual, ldr)
 }

@@ -15,7 +15,7 @@ func selfTest() error {
 	}{
 		{"tile", tileAgrees}, {"finish", finishAgrees}, {"layernorm", layerNormAgrees}, {"softmax", softmaxAgrees},
 		{"half", halfAgrees}, {"sparse", sparseAgrees}, {"gather", gatherAgrees}, {"add", addAgrees},
-		{"pairs", pairsAgree}, {"tile in bf16", tileBF16Agrees},
+		{"turn", turnAgrees}, {"pairs", pairsAgree}, {"tile in bf16", tileBF16Agrees},
 	} {
 		if !c.check() {
 			return fmt.Errorf("kernel: %s differs from the generic one", c.op)
@@ -140,6 +140,20 @@ func addAgrees() bool {
 	add(got, x)
 	addGeneric(want, x)
 	return agree(got, want)
+}
+
+func turnAgrees() bool {
+	const k, ldw = 11, 13
+	w := ramp(Panel * ldw)
+	for _, rows := range []int{3, 29, Panel} {
+		got, want := make([]float32, k*Panel), make([]float32, k*Panel)
+		packPanel(got, w, ldw, rows, k)
+		packRows(want, w, ldw, rows, k)
+		if !slices.Equal(got, want) {
+			return false
+		}
+	}
+	return true
 }
 
 func pairsAgree() bool {

@@ -113,6 +113,12 @@ func joinPairsAVX512(pairs *uint16, src *float32, n int)
 func joinPairsAVX2(pairs *uint16, src *float32, n int)
 
 //go:noescape
+func turnAVX512(panel, w *float32, ldw, k int)
+
+//go:noescape
+func turnAVX2(panel, w *float32, ldw, k int)
+
+//go:noescape
 func roundBF16AVX512(dst *uint16, src *float32, n int)
 
 //go:noescape

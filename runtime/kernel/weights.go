@@ -27,6 +27,24 @@ func Pack(dst, w []float32, ldw, n, k int) {
 // packPanel transposes rows×k of w into one panel, whose missing outputs it
 // fills with zeros.
 func packPanel(panel, w []float32, ldw, rows, k int) {
+	r, i := turn(panel, w, ldw, rows, k)
+	packRows(panel[i*Panel:], w[i:], ldw, r, k-i)
+	if r < rows {
+		packRows(panel[r:], w[r*ldw:], ldw, rows-r, k)
+	}
+	if rows == Panel {
+		return
+	}
+	for i := range k {
+		clear(panel[i*Panel+rows : (i+1)*Panel])
+	}
+}
+
+// packRows transposes rows×k of w into the first places of a panel's inputs.
+func packRows(panel, w []float32, ldw, rows, k int) {
+	if k == 0 {
+		return
+	}
 	// Four rows at a time: each step then fills a quarter of a cache line.
 	const step = 4
 	r := 0
@@ -44,12 +62,6 @@ func packPanel(panel, w []float32, ldw, rows, k int) {
 		for i, v := range w[r*ldw:][:k] {
 			panel[i*Panel+r] = v
 		}
-	}
-	if rows == Panel {
-		return
-	}
-	for i := 0; i < k; i++ {
-		clear(panel[i*Panel+rows : (i+1)*Panel])
 	}
 }
 

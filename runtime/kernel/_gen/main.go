@@ -29,7 +29,7 @@ func files() map[string][]byte {
 	all := map[string][]byte{}
 	for op, write := range map[string]func(*asm){
 		"tile": tile, "finish": finish, "layernorm": layerNorm, "softmax": softmax,
-		"half": half, "sparse": sparse, "add": add, "pairs": pairs, "measure": measure,
+		"half": half, "sparse": sparse, "add": add, "pairs": pairs, "turn": turn, "measure": measure,
 	} {
 		for _, v := range []isa{avx2, avx512} {
 			a := &asm{isa: v}

@@ -1,0 +1,52 @@
+package main
+
+import "fmt"
+
+// turn: as many rows as a register has lanes, of k inputs, a multiple of 4,
+// become k rows of a panel. Four inputs of four rows are transposed within each
+// 128 bits, which hold the rows that are neighbours in the panel.
+func turn(a *asm) {
+	a.function("func turn(panel, w *float32, ldw, k int)", "turn", 32)
+	a.o("MOVQ panel+0(FP), DI")
+	a.o("MOVQ w+8(FP), R8")
+	a.o("MOVQ ldw+16(FP), BX")
+	a.o("MOVQ k+24(FP), CX")
+	a.o("SHLQ $2, BX")
+	a.o("LEAQ (BX)(BX*2), DX")
+	quarters := a.lanes() / 4
+	for q := 1; q < quarters; q++ {
+		a.o("LEAQ (R%d)(BX*4), R%d", 7+q, 8+q)
+	}
+	row := func(q, i int) string {
+		return fmt.Sprintf("(R%d)%s", 8+q, [...]string{"", "(BX*1)", "(BX*2)", "(DX*1)"}[i])
+	}
+	insert := "VINSERTF128"
+	if a.wide() {
+		insert = "VINSERTF32X4"
+	}
+	next := a.newLabel("next")
+	a.label(next)
+	for i := range 4 {
+		a.o("VMOVUPS %s, X%d", row(0, i), i)
+		for q := 1; q < quarters; q++ {
+			a.o("%s $%d, %s, %s, %s", insert, q, row(q, i), a.r(i), a.r(i))
+		}
+	}
+	for i := range 2 {
+		a.o("VUNPCKLPS %s, %s, %s", a.r(2*i+1), a.r(2*i), a.r(4+i))
+		a.o("VUNPCKHPS %s, %s, %s", a.r(2*i+1), a.r(2*i), a.r(6+i))
+	}
+	for i := range 4 {
+		half := 4 + i&^1
+		op := [...]string{"VUNPCKLPD", "VUNPCKHPD"}[i&1]
+		a.o("%s %s, %s, %s", op, a.r(half+1), a.r(half), a.r(i))
+		a.o("VMOVUPS %s, %d(DI)", a.r(i), 128*i)
+	}
+	for q := range quarters {
+		a.o("ADDQ $16, R%d", 8+q)
+	}
+	a.o("ADDQ $512, DI")
+	a.o("SUBQ $4, CX")
+	a.o("JNZ  %s", next)
+	a.ret()
+}
