@@ -42,6 +42,7 @@ const (
 // AVX2 reads them whole, AVX-512 broadcasts the first.
 var vectors [cEnd / 4]uint32
 
+//lint:ignore U1000 the assembly reads it
 // window is read at an offset to make the mask of a row's tail.
 var window = [16]int32{-1, -1, -1, -1, -1, -1, -1, -1}
 
