@@ -6,7 +6,8 @@ package nn
 type arena struct {
 	blocks [][]float32
 	top    Mark
-	peak   int // the most float32s that were out at once
+	peak   int  // the most float32s that were out at once
+	hold   bool // Free takes nothing back
 }
 
 // Mark is a moment in a pass: Free gives back what was taken since.
@@ -38,7 +39,11 @@ func (a *arena) Floats(n int) []float32 {
 func (a *arena) Mark() Mark { return a.top }
 
 // Free takes back all that was handed out since the mark.
-func (a *arena) Free(m Mark) { a.top = m }
+func (a *arena) Free(m Mark) {
+	if !a.hold {
+		a.top = m
+	}
+}
 
 // Bytes is the memory that the arena holds, in use or not.
 func (a *arena) Bytes() int {

@@ -15,6 +15,9 @@ func (a Attention) Forward(p *Pass, qkv []float32) []float32 {
 	width := a.Heads * a.Dim
 	out := p.Floats(len(qkv) / 3)
 	tokens := len(out) / width / p.images
+	if p.tape != nil {
+		p.tape.attention(a, out, qkv)
+	}
 	defer p.Free(p.Mark())
 	scratch := p.Floats(kernel.AttentionScratch(p.images, tokens, a.Heads, a.Dim))
 	for groups, y, x := p.groups, out, qkv; len(groups) > 0; {

@@ -13,6 +13,9 @@ type Head struct {
 // its variant has labels.
 func (h Head) Forward(p *Pass, x []float32) [][]float32 {
 	start := len(p.answers)
+	if p.tape != nil {
+		p.tape.head(h, x, start)
+	}
 	for _, g := range p.groups {
 		w := &g.Weights.Heads[h.index]
 		labels := w.Outputs()

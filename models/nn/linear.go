@@ -28,6 +28,9 @@ func (l Linear) ForwardAdd(p *Pass, y, x []float32) { l.run(p, y, x, y) }
 // run is the one place where a shared layer meets its weights: a group's slab,
 // or the basis for as many groups as share it.
 func (l Linear) run(p *Pass, y, x, residual []float32) {
+	if p.tape != nil {
+		p.tape.linear(l, y, x)
+	}
 	perImage := len(x) / l.in / p.images
 	for groups := p.groups; len(groups) > 0; {
 		n, images := 1, groups[0].Images

@@ -13,6 +13,9 @@ type LayerNorm struct {
 // Forward maps x (rows, width) to a new slice of the same shape.
 func (l LayerNorm) Forward(p *Pass, x []float32) []float32 {
 	normed := p.Floats(len(x))
+	if p.tape != nil {
+		p.tape.norm(l, normed, x)
+	}
 	y := normed
 	perImage := len(x) / l.width / p.images
 	for _, g := range p.groups {

@@ -9,6 +9,9 @@ type Parameter struct {
 
 // Put overwrites the first rows of every image in x with the parameter.
 func (v Parameter) Put(p *Pass, x []float32) {
+	if p.tape != nil {
+		p.tape.parameter(v, x, true)
+	}
 	stride := len(x) / p.images
 	for _, g := range p.groups {
 		values := v.of(g)
@@ -21,6 +24,9 @@ func (v Parameter) Put(p *Pass, x []float32) {
 
 // Add adds the parameter, one image's rows long, to every image in x.
 func (v Parameter) Add(p *Pass, x []float32) {
+	if p.tape != nil {
+		p.tape.parameter(v, x, false)
+	}
 	stride := len(x) / p.images
 	for _, g := range p.groups {
 		values := v.of(g)

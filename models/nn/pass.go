@@ -22,6 +22,7 @@ type Pass struct {
 	images  int
 	answers [][]float32
 	rows    []kernel.Rows // of one factored layer
+	tape    *Tape         // of a recorded pass, else nil
 	charged int           // bytes, by the Pool that it belongs to
 }
 
@@ -29,6 +30,7 @@ type Pass struct {
 // memory of the one before.
 func (p *Pass) Begin(groups ...Group) {
 	p.reset()
+	p.tape, p.hold = nil, false
 	p.groups = append(p.groups[:0], groups...)
 	p.answers = p.answers[:0]
 	p.images = 0
@@ -40,7 +42,7 @@ func (p *Pass) Begin(groups ...Group) {
 // End lets go of the weights, so that a Pass at rest holds none.
 func (p *Pass) End() {
 	clear(p.groups[:cap(p.groups)])
-	p.groups, p.images = p.groups[:0], 0
+	p.groups, p.images, p.tape = p.groups[:0], 0, nil
 }
 
 // Images is the number of images in all groups.
@@ -53,6 +55,9 @@ func (p *Pass) First(x []float32, width int) []float32 {
 	stride := len(x) / p.images
 	for i := range p.images {
 		copy(first[i*width:(i+1)*width], x[i*stride:])
+	}
+	if p.tape != nil {
+		p.tape.first(first, x)
 	}
 	return first
 }

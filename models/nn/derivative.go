@@ -1,0 +1,34 @@
+package nn
+
+import (
+	"math"
+
+	"eigenserve/runtime/kernel"
+)
+
+// derivative is that of an activation.
+func derivative(a Activation, x float64) float64 {
+	switch a {
+	case kernel.GELU: // of x·Φ(x)
+		return 0.5*(1+math.Erf(x/math.Sqrt2)) + x*math.Exp(-x*x/2)/math.Sqrt(2*math.Pi)
+	case kernel.GELUTanh:
+		const a = 1.5957691216057308 // 2·√(2/π)
+		return sigmoidal(x, a, 0.044715*a)
+	case kernel.QuickGELU:
+		return sigmoidal(x, 1.702, 0)
+	case kernel.SiLU:
+		return sigmoidal(x, 1, 0)
+	case kernel.ReLU:
+		if x > 0 {
+			return 1
+		}
+		return 0
+	}
+	return 1
+}
+
+// sigmoidal is the derivative of x·sigmoid(x·(a + b·x²)).
+func sigmoidal(x, a, b float64) float64 {
+	s := 1 / (1 + math.Exp(-x*(a+b*x*x)))
+	return s + x*s*(1-s)*(a+3*b*x*x)
+}
