@@ -29,7 +29,13 @@ func Fit(ctx context.Context, family string, layout store.Layout, sources []Sour
 		return nil, err
 	}
 	b := &store.Basis{Family: family, Config: o.Config, Preprocessor: o.Preprocessor,
-		Rank: o.Rank, Metric: "none", Created: o.Created}
+		Rank: o.Rank, Metric: MetricNone, Created: o.Created}
+	if err := o.Metric.check(layout); err != nil {
+		return nil, err
+	}
+	if o.Metric != nil {
+		b.Metric = o.Metric.Kind
+	}
 	for _, s := range sources {
 		b.Sources = append(b.Sources, store.Source{Name: s.Name(), Digest: s.Digest()})
 	}
@@ -40,16 +46,16 @@ func Fit(ctx context.Context, family string, layout store.Layout, sources []Sour
 		}
 	}
 	f := layerFit{sources: sources}
-	for _, l := range layout.Layers {
-		layer, err := f.fit(ctx, l, o)
+	for i, l := range layout.Layers {
+		layer, err := f.fit(ctx, i, l, o)
 		if err != nil {
 			return nil, fmt.Errorf("fit layer %q: %w", l.Name, err)
 		}
 		b.Layers = append(b.Layers, *layer)
 		tell(l.Parameters())
 	}
-	for _, v := range layout.Vectors {
-		vector, err := fitVector(v, sources)
+	for i, v := range layout.Vectors {
+		vector, err := fitVector(v, sources, o.Metric.vectorScale(i, v.Len()))
 		if err != nil {
 			return nil, fmt.Errorf("fit vector %q: %w", v.Name, err)
 		}
@@ -73,7 +79,7 @@ func inOrder(sources []Source) []Source {
 // rms is the root-mean-square coefficient. The mean is taken over the
 // checkpoints' linear layers, each counting the same whatever its size; a layer
 // stacked of three counts three times. With all directions kept, a coefficient's
-// mean square is the delta's.
+// mean square is the weighed delta's.
 func rms(layers []store.BasisLayer, sources int) float64 {
 	sum, count := 0.0, 0.0
 	for i := range layers {
@@ -88,10 +94,13 @@ func rms(layers []store.BasisLayer, sources int) float64 {
 	return math.Sqrt(sum / count)
 }
 
-func (f *layerFit) fit(ctx context.Context, l store.Layer, o Options) (*store.BasisLayer, error) {
+func (f *layerFit) fit(ctx context.Context, i int, l store.Layer, o Options) (*store.BasisLayer, error) {
 	f.start(l)
 	mean, bias, err := f.fitMean(ctx, o.MeanType)
 	if err != nil {
+		return nil, err
+	}
+	if f.weighing, err = o.Metric.weighing(i, l); err != nil {
 		return nil, err
 	}
 	if err := f.sumMoments(ctx); err != nil {
@@ -108,6 +117,7 @@ func (f *layerFit) fit(ctx context.Context, l store.Layer, o Options) (*store.Ba
 		return nil, err
 	}
 	out := &store.BasisLayer{Layer: l, Mean: mean, Bias: bias, Spectrum: store.Spectrum{Left: lambda, Right: mu, Energy: energy}}
+	f.weighing.absorb(u, v, p, q)
 	setDirections(out, u, v, p, q)
 	out.LeftScale, out.RightScale = scales(lambda, mu, energy, len(f.sources))
 	return out, nil
@@ -120,8 +130,7 @@ func capped(n, rank int) int {
 	return n
 }
 
-// setDirections stores U (m,p) as L and V (width,q) transposed as R: with the
-// identity for a metric nothing else is to be absorbed.
+// setDirections stores L (m,p), and Rᵀ (width,q) as R.
 func setDirections(l *store.BasisLayer, u, v []float32, p, q int) {
 	m, width := l.Rows(), l.Width()
 	vt := make([]float32, q*width)
@@ -134,7 +143,7 @@ func setDirections(l *store.BasisLayer, u, v []float32, p, q int) {
 	l.Right = tensorfile.FromFloat32("BF16", []int{q, width}, vt)
 }
 
-func fitVector(v store.Vector, sources []Source) (*store.BasisVector, error) {
+func fitVector(v store.Vector, sources []Source, scale []float32) (*store.BasisVector, error) {
 	x, sum := make([]float32, v.Len()), make([]float64, v.Len())
 	for _, s := range sources {
 		if err := read(s, v.Name, x); err != nil {
@@ -144,10 +153,9 @@ func fitVector(v store.Vector, sources []Source) (*store.BasisVector, error) {
 			sum[i] += float64(x[i])
 		}
 	}
-	out := &store.BasisVector{Vector: v, Mean: make([]float32, v.Len()), Scale: make([]float32, v.Len())}
+	out := &store.BasisVector{Vector: v, Mean: make([]float32, v.Len()), Scale: scale}
 	for i := range sum {
 		out.Mean[i] = float32(sum[i] / float64(len(sources)))
-		out.Scale[i] = 1
 	}
 	return out, nil
 }

@@ -14,6 +14,7 @@ import (
 type layerFit struct {
 	store.Layer
 	sources       []Source
+	weighing      *weighing // of the deltas in the moments; nil for none
 	w, mean, part []float32 // (m,width), (m,width) as stored, scratch
 	sum           []float64 // (m,width)
 
@@ -91,7 +92,7 @@ func (f *layerFit) eachDelta(ctx context.Context, do func(z []float32)) error {
 	return nil
 }
 
-// sumMoments sums ZZᵀ and ZᵀZ: each source's product in float32, the sum over
+// sumMoments sums ZZᵀ and ZᵀZ of the weighed deltas: each source's product in float32, the sum over
 // sources in float64.
 func (f *layerFit) sumMoments(ctx context.Context) error {
 	m, width := f.Rows(), f.Width()
@@ -100,12 +101,8 @@ func (f *layerFit) sumMoments(ctx context.Context) error {
 	clear(f.right)
 	f.turned = resized(f.turned, m*width)
 	return f.eachDelta(ctx, func(z []float32) {
+		f.weighing.weigh(z, f.turned, m, width)
 		f.addGram(f.left, z, m, width)
-		for r := range m {
-			for c := range width {
-				f.turned[c*m+r] = z[r*width+c]
-			}
-		}
 		f.addGram(f.right, f.turned, width, m)
 	})
 }

@@ -14,6 +14,11 @@ type Options struct {
 	// real family both kept the same answers (agreement 0.9975 and 0.9976 of the
 	// fitted, 0.994 and 0.992 of the others), and BF16 is what kernels multiply.
 	MeanType string
+	// Metric weighs the deltas; nil for MetricNone. At full rank every metric
+	// codes a checkpoint exactly as the step goes to zero. Where Rank caps the
+	// directions, those that matter most in the metric are kept, and a checkpoint
+	// is projected onto them at the least error of its weights.
+	Metric *Metric
 	// Config and Preprocessor are kept in the basis as they are.
 	Config, Preprocessor []byte
 	// Created is the time to write into the basis.

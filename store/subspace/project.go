@@ -168,10 +168,15 @@ func pseudoInverse(a []float32, n, k int) ([]float32, error) {
 
 func transpose(a []float32, rows, cols int) []float32 {
 	out := make([]float32, len(a))
+	turn(out, a, rows, cols)
+	return out
+}
+
+// turn writes the transpose of a (rows,cols) to dst.
+func turn(dst, a []float32, rows, cols int) {
 	for r := range rows {
 		for c := range cols {
-			out[c*rows+r] = a[r*cols+c]
+			dst[c*rows+r] = a[r*cols+c]
 		}
 	}
-	return out
 }

@@ -10,12 +10,13 @@ import (
 )
 
 // Randomise is the null of a basis: the same means and as many directions, but
-// random orthonormal ones, with scales learned anew from the sources. What it
-// keeps of an answer at the same bytes, the learned directions did not earn. Its
-// means are views of b's, and it has no digest: its variants are not to be stored.
+// random orthonormal ones, with scales learned anew from the sources and without
+// a metric. What it keeps of an answer at the same bytes, the learned directions
+// and the metric did not earn. Its means are views of b's, and it has no digest:
+// its variants are not to be stored.
 func Randomise(ctx context.Context, b *store.Basis, sources []Source, seed uint64) (*store.Basis, error) {
-	out := &store.Basis{Family: b.Family, Config: b.Config, Preprocessor: b.Preprocessor, RMS: b.RMS,
-		Rank: b.Rank, Metric: b.Metric, Sources: b.Sources, Created: b.Created, Vectors: b.Vectors}
+	out := &store.Basis{Family: b.Family, Config: b.Config, Preprocessor: b.Preprocessor,
+		Rank: b.Rank, Metric: MetricNone, Sources: b.Sources, Created: b.Created}
 	f := layerFit{sources: inOrder(sources)}
 	for i := range b.Layers {
 		l := b.Layers[i]
@@ -26,6 +27,11 @@ func Randomise(ctx context.Context, b *store.Basis, sources []Source, seed uint6
 		}
 		out.Layers = append(out.Layers, l)
 	}
+	for _, v := range b.Vectors {
+		v.Scale = ones(v.Len())
+		out.Vectors = append(out.Vectors, v)
+	}
+	out.RMS = rms(out.Layers, len(sources))
 	return out, nil
 }
 
@@ -43,17 +49,19 @@ func (f *layerFit) rescale(ctx context.Context, l *store.BasisLayer) error {
 		return err
 	}
 	p, q := l.Directions()
-	c, lambda, mu, total := make([]float32, q*p), make([]float64, p), make([]float64, q), 0.0
+	c, lambda, mu, kept := make([]float32, q*p), make([]float64, p), make([]float64, q), 0.0
+	l.Spectrum = store.Spectrum{Left: lambda, Right: mu}
 	err = f.eachDelta(ctx, func(z []float32) {
+		l.Spectrum.Energy += energy(z)
 		project.project(c, z)
 		for j := range mu {
 			for i := range lambda {
 				e := float64(c[j*p+i]) * float64(c[j*p+i])
-				lambda[i], mu[j], total = lambda[i]+e, mu[j]+e, total+e
+				lambda[i], mu[j], kept = lambda[i]+e, mu[j]+e, kept+e
 			}
 		}
 	})
-	l.LeftScale, l.RightScale = scales(lambda, mu, total, len(f.sources))
+	l.LeftScale, l.RightScale = scales(lambda, mu, kept, len(f.sources))
 	return err
 }
 

@@ -1,0 +1,200 @@
+package subspace_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"eigenserve/store"
+	"eigenserve/store/subspace"
+)
+
+// randomMetric costs some directions a thousand times what it does others.
+func randomMetric(l store.Layout, kind string, seed uint64) *subspace.Metric {
+	r := rand.New(rand.NewPCG(seed, 21))
+	m := &subspace.Metric{Kind: kind}
+	for _, layer := range l.Layers {
+		m.Layers = append(m.Layers, subspace.LayerMetric{Input: moments(r, layer.Width()), Output: moments(r, layer.Rows())})
+	}
+	for _, v := range l.Vectors {
+		d := make([]float64, v.Len())
+		for i := range d {
+			d[i] = math.Exp(2 * r.NormFloat64())
+		}
+		m.Vectors = append(m.Vectors, d)
+	}
+	return m
+}
+
+func moments(r *rand.Rand, n int) []float64 {
+	a := make([]float64, n*n)
+	for _, c := range orthonormal(r, n, n) {
+		cost := math.Pow(1000, r.Float64())
+		for i := range n {
+			for j := range n {
+				a[i*n+j] += cost * c[i] * c[j]
+			}
+		}
+	}
+	return a
+}
+
+// damped adds to a symmetric matrix what a fit does.
+func damped(a []float64, n int) []float64 {
+	out, mean := append([]float64(nil), a...), 0.0
+	for i := range n {
+		mean += a[i*n+i] / float64(n)
+	}
+	for i := range n {
+		out[i*n+i] += 0.01 * mean
+	}
+	return out
+}
+
+// cost is the trace of G·E·A·Eᵀ of an E (m,width).
+func cost(e, a, g []float64, m, width int) float64 {
+	ea := make([]float64, m*width)
+	for i := range m {
+		for j := range width {
+			for k := range width {
+				ea[i*width+j] += e[i*width+k] * a[k*width+j]
+			}
+		}
+	}
+	sum := 0.0
+	for i := range m {
+		for k := range m {
+			for j := range width {
+				sum += g[i*m+k] * ea[k*width+j] * e[i*width+j]
+			}
+		}
+	}
+	return sum
+}
+
+// What coefficients are off by is what the rebuilt layer costs in the metric, up
+// to the rounding of the directions to 16 bits.
+func TestErrorsCostWhatTheMetricSays(t *testing.T) {
+	l := one(12, 9)
+	sources := lineage(l, 30, 8)
+	metric := randomMetric(l, subspace.MetricFull, 1)
+	b := fit(t, l, sources, subspace.Options{Metric: metric})
+	if b.Metric != subspace.MetricFull {
+		t.Errorf("the basis says its metric is %q", b.Metric)
+	}
+	a, g := damped(metric.Layers[0].Input, 10), damped(metric.Layers[0].Output, 12)
+	p := projector(t, b)
+	total := 0.0
+	for _, s := range sources {
+		c, err := p.Project(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := quantised(t, p, s, 1)
+		decoded, err := subspace.Decode(b, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest := append([]float32(nil), c.Layers[0]...)
+		q := &decoded.Layers[0]
+		for k, j := range q.Rights {
+			for at := q.Starts[k]; at < q.Starts[k+1]; at++ {
+				rest[int(j)*12+int(q.Lefts[at])] -= float32(float64(q.Q[at]) * v.Step)
+			}
+		}
+		off := 0.0
+		for i, x := range rest {
+			off += float64(x) * float64(x)
+			total += float64(c.Layers[0][i]) * float64(c.Layers[0][i])
+		}
+		w, r := s.(*memory).tensors, rebuilt(t, b, v)
+		e := make([]float64, 12*10)
+		for i := range 12 {
+			for j := range 9 {
+				e[i*10+j] = float64(w["layer.weight"][i*9+j]) - float64(r["layer.weight"][i*9+j])
+			}
+			e[i*10+9] = float64(w["layer.bias"][i]) - float64(r["layer.bias"][i])
+		}
+		if got := cost(e, a, g, 12, 10); math.Abs(got/off-1) > 0.05 {
+			t.Errorf("%s: costs %g, its coefficients are off by %g", s.Name(), got, off)
+		}
+	}
+	if want := math.Sqrt(total / float64(30*120)); math.Abs(b.RMS/want-1) > 0.05 {
+		t.Errorf("the basis says a coefficient is of %g, they are of %g", b.RMS, want)
+	}
+}
+
+// At full rank a metric changes what a step costs, not where it leads.
+func TestLimitOfAnyMetric(t *testing.T) {
+	l := mixed()
+	all := lineage(l, 6, 9)
+	for _, kind := range []string{subspace.MetricInput, subspace.MetricFull} {
+		p := projector(t, fit(t, l, all[1:], subspace.Options{Metric: randomMetric(l, kind, 2)}))
+		for _, s := range all {
+			v := quantised(t, p, s, 1e-6) // of coefficients that the metric made some hundred times the deltas
+			if far := farthest(t, s.(*memory).tensors, rebuilt(t, p.Basis(), v)); far > 5*exact {
+				t.Errorf("%s, %s: off by %g", kind, s.Name(), far)
+			}
+		}
+	}
+}
+
+// A metric that is the identity, but for its size, finds the directions that are
+// found without.
+func TestIdentityForAMetric(t *testing.T) {
+	l := one(5, 4)
+	sources := lineage(l, 6, 10)
+	m := &subspace.Metric{Kind: subspace.MetricFull, Layers: []subspace.LayerMetric{{Input: make([]float64, 25), Output: make([]float64, 25)}}}
+	for i := range 5 {
+		m.Layers[0].Input[i*6], m.Layers[0].Output[i*6] = 4, 9
+	}
+	with, without := fit(t, l, sources, subspace.Options{Metric: m}), fit(t, l, sources, subspace.Options{})
+	if r := with.RMS / without.RMS; math.Abs(r-6*1.01) > 1e-4 {
+		t.Errorf("coefficients are %g times as large, want 6 and what is added", r)
+	}
+	for _, s := range sources {
+		a, b := quantised(t, projector(t, with), s, 1), quantised(t, projector(t, without), s, 1)
+		if d := len(a.Coefficients) - len(b.Coefficients); d < -2 || d > 2 || math.Abs(a.Fidelity.Energy-b.Fidelity.Energy) > 0.02 {
+			t.Errorf("%s: %d bytes and %d, energy %g and %g", s.Name(), len(a.Coefficients), len(b.Coefficients), a.Fidelity.Energy, b.Fidelity.Energy)
+		}
+	}
+}
+
+func TestVectorsScaleByTheMetric(t *testing.T) {
+	l := store.Layout{Layers: one(3, 2).Layers, Vectors: []store.Vector{{Name: "v", Shape: []int{3}}}}
+	m := randomMetric(l, subspace.MetricInput, 3)
+	m.Vectors[0] = []float64{1, 4, 1}
+	b := fit(t, l, lineage(l, 3, 1), subspace.Options{Metric: m})
+	for i, d := range []float64{1.02, 4.02, 1.02} {
+		if got := float64(b.Vectors[0].Scale[i]); math.Abs(got*math.Sqrt(d)-1) > 1e-6 {
+			t.Errorf("scale %d is %g", i, got)
+		}
+	}
+}
+
+func TestMetricsThatDoNotFit(t *testing.T) {
+	l := mixed()
+	for what, spoil := range map[string]func(*subspace.Metric){
+		"no kind":                    func(m *subspace.Metric) { m.Kind = "" },
+		"none as a kind":             func(m *subspace.Metric) { m.Kind = subspace.MetricNone },
+		"a layer too few":            func(m *subspace.Metric) { m.Layers = m.Layers[1:] },
+		"a vector too few":           func(m *subspace.Metric) { m.Vectors = m.Vectors[1:] },
+		"inputs without the 1":       func(m *subspace.Metric) { m.Layers[0].Input = m.Layers[0].Input[:36] },
+		"outputs of one part":        func(m *subspace.Metric) { m.Layers[0].Output = m.Layers[0].Output[:16] },
+		"a vector of other size":     func(m *subspace.Metric) { m.Vectors[0] = m.Vectors[0][1:] },
+		"negative costs":             func(m *subspace.Metric) { m.Layers[0].Input[0] = -1e6 },
+		"costs that are no numbers":  func(m *subspace.Metric) { m.Layers[0].Output[0] = math.NaN() },
+		"infinite costs of a vector": func(m *subspace.Metric) { m.Vectors[1][0] = math.Inf(1) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			m := randomMetric(l, subspace.MetricFull, 4)
+			spoil(m)
+			_, err := subspace.Fit(context.Background(), "family", l, lineage(l, 2, 1), subspace.Options{Metric: m})
+			if !errors.Is(err, subspace.ErrOptions) {
+				t.Errorf("%v is not ErrOptions", err)
+			}
+		})
+	}
+}
