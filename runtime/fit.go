@@ -15,6 +15,8 @@ type FitOptions struct {
 	Rank      int     // most directions a side, 0: all
 	Step      float64 // DefaultStep where 0
 	MeanType  string  // of the stored means: "BF16" (default) or "F16"
+	Metric    string  // subspace.MetricFull (default), MetricInput or MetricNone
+	Probes    *Probes // what the metric is measured on; nil for built-in images
 	Progress  func(stage string, done, total int)
 	OnVariant func(VariantInfo)
 }
@@ -26,6 +28,9 @@ func Fit(ctx context.Context, s *store.Store, name string, checkpoints []*checkp
 	if o.Step == 0 {
 		o.Step = DefaultStep
 	}
+	if o.Metric == "" {
+		o.Metric = subspace.MetricFull
+	}
 	if o.Progress == nil {
 		o.Progress = func(string, int, int) {}
 	}
@@ -35,6 +40,11 @@ func Fit(ctx context.Context, s *store.Store, name string, checkpoints []*checkp
 	}
 	if err := distinct(checkpoints); err != nil {
 		return err
+	}
+	switch o.Metric {
+	case subspace.MetricFull, subspace.MetricInput, subspace.MetricNone:
+	default:
+		return fmt.Errorf("%w: a metric called %q", subspace.ErrOptions, o.Metric)
 	}
 	b, err := learn(ctx, name, checkpoints, o)
 	if err != nil {
@@ -69,7 +79,7 @@ func learn(ctx context.Context, name string, checkpoints []*checkpoint.Checkpoin
 	if err != nil {
 		return nil, err
 	}
-	var sources []subspace.Source
+	var sources []source
 	for i, c := range checkpoints {
 		m, err := openModel(c)
 		if err != nil {
@@ -90,8 +100,19 @@ func learn(ctx context.Context, name string, checkpoints []*checkpoint.Checkpoin
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint %q: config: %w", checkpoints[0].Name, err)
 	}
-	return subspace.Fit(ctx, name, layoutOf(first.Plan()), sources, subspace.Options{
-		Rank: o.Rank, MeanType: o.MeanType, Config: config, Preprocessor: checkpoints[0].Preprocessor,
+	var metric *subspace.Metric
+	if o.Metric != subspace.MetricNone {
+		tell := func(done, total int) { o.Progress("measure", done, total) }
+		if metric, err = metricOf(ctx, o.Metric, first, sources, o.Probes, tell); err != nil {
+			return nil, err
+		}
+	}
+	fitted := make([]subspace.Source, len(sources))
+	for i, s := range sources {
+		fitted[i] = s
+	}
+	return subspace.Fit(ctx, name, layoutOf(first.Plan()), fitted, subspace.Options{
+		Rank: o.Rank, MeanType: o.MeanType, Metric: metric, Config: config, Preprocessor: checkpoints[0].Preprocessor,
 		Created:  time.Now().UTC().Truncate(time.Second),
 		Progress: func(done, total int) { o.Progress("fit", done, total) },
 	})

@@ -41,7 +41,7 @@ func TestFit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(stages, []string{"check", "fit", "store"}) || !slices.Equal(variants, []string{"m0", "m1", "m2"}) {
+	if !slices.Equal(stages, []string{"check", "measure", "fit", "store"}) || !slices.Equal(variants, []string{"m0", "m1", "m2"}) {
 		t.Errorf("%v, %v", stages, variants)
 	}
 	eng := serve(t, s, Options{})

@@ -42,19 +42,45 @@ func fileImages(path string) (runtime.Images, error) {
 	if !ok || !okLabels {
 		return fail("a tensor is missing")
 	}
-	if s := images.Shape; images.DType != "U8" || len(s) != 4 || s[3] != 3 || len(labels.Shape) != 1 || labels.Shape[0] != s[0] {
+	if !isRGB(images) || len(labels.Shape) != 1 || labels.Shape[0] != images.Shape[0] {
 		return fail(fmt.Sprintf("images are %s %v and labels %s %v", images.DType, images.Shape, labels.DType, labels.Shape))
 	}
 	out := runtime.Images{Labels: make([]int, labels.Len())}
 	if err := labels.Ints(out.Labels); err != nil {
 		return fail(err.Error())
 	}
-	h, w := images.Shape[1], images.Shape[2]
-	pixels := append([]byte(nil), images.Data...)
-	out.Image = func(spec pixel.Spec, i int) (*pixel.Image, error) {
+	out.Image = rgbImages(images)
+	return out, nil
+}
+
+// imageAt gives the i-th of some images, decoded as spec has it.
+type imageAt = func(spec pixel.Spec, i int) (*pixel.Image, error)
+
+// isRGB tells whether a tensor is U8 [n,height,width,3].
+func isRGB(t tensorfile.Tensor) bool { return t.DType == "U8" && len(t.Shape) == 4 && t.Shape[3] == 3 }
+
+// rgbImages copies the images of such a tensor.
+func rgbImages(t tensorfile.Tensor) imageAt {
+	h, w := t.Shape[1], t.Shape[2]
+	pixels := append([]byte(nil), t.Data...)
+	return func(spec pixel.Spec, i int) (*pixel.Image, error) {
 		return spec.FromRGB(pixels[i*h*w*3:(i+1)*h*w*3], h, w)
 	}
-	return out, nil
+}
+
+// fileAt decodes image files.
+func fileAt(paths []string) imageAt {
+	return func(spec pixel.Spec, i int) (*pixel.Image, error) {
+		raw, err := os.ReadFile(paths[i])
+		if err != nil {
+			return nil, err
+		}
+		img, err := spec.Decode(raw)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", paths[i], err)
+		}
+		return img, nil
+	}
 }
 
 func folderImages(dir string) (runtime.Images, error) {
@@ -82,16 +108,6 @@ func folderImages(dir string) (runtime.Images, error) {
 	if len(paths) == 0 {
 		return out, fmt.Errorf("%s holds no label/image files", dir)
 	}
-	out.Image = func(spec pixel.Spec, i int) (*pixel.Image, error) {
-		raw, err := os.ReadFile(paths[i])
-		if err != nil {
-			return nil, err
-		}
-		img, err := spec.Decode(raw)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", paths[i], err)
-		}
-		return img, nil
-	}
+	out.Image = fileAt(paths)
 	return out, nil
 }

@@ -3,17 +3,20 @@ package main
 import (
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"eigenserve/runtime"
 	"eigenserve/store"
 	"eigenserve/store/checkpoint"
+	"eigenserve/store/subspace"
 )
 
 func (m *Main) fit() *cobra.Command {
-	var dir, family, dtype string
+	var dir, family, dtype, probes string
 	var o runtime.FitOptions
 	cmd := &cobra.Command{
 		Use:   "fit --store DIR --family NAME CHECKPOINT…",
@@ -21,8 +24,12 @@ func (m *Main) fit() *cobra.Command {
 		Long: `Fit learns the basis of a family from checkpoints (folders as Hugging Face saves
 them), and stores each as a variant named by its folder. The store is made if it
 is not there. A family of that name gets a new basis; variants on the old one
-are served on.`,
-		Example: "  eigenserve fit --store ./store --family glyphs checkpoints/*",
+are served on.
+
+The metric, what an error in each weight costs in the answers, is measured on
+images: --probes names some like those that the models are to read, without
+labels; else noise and patches of colour serve, nearly as well.`,
+		Example: "  eigenserve fit --store ./store --family glyphs --probes ./images checkpoints/*",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if dir == "" || family == "" {
@@ -37,23 +44,35 @@ are served on.`,
 				return usagef("--basis-dtype %q: use auto, bf16 or f16", dtype)
 			}
 			o.MeanType = mean
+			if !slices.Contains(metrics, o.Metric) {
+				return usagef("--metric %q: use %s", o.Metric, strings.Join(metrics, ", "))
+			}
 			if err := store.CheckName(family); err != nil {
 				return usagef("--family: %w", err)
 			}
-			return m.runFit(cmd, dir, family, args, o)
+			return m.runFit(cmd, dir, family, probes, args, o)
 		},
 	}
 	storeFlag(cmd, &dir)
 	cmd.Flags().StringVar(&family, "family", "", "name of the family")
 	cmd.Flags().IntVar(&o.Rank, "rank", 0, "most directions a side of each layer (default: all)")
 	cmd.Flags().Float64Var(&o.Step, "step", runtime.DefaultStep, "quantisation step, in root-mean-square coefficients: larger is smaller and coarser")
+	cmd.Flags().StringVar(&o.Metric, "metric", subspace.MetricFull, "what an error costs: full (by inputs and outputs of layers), input or none")
+	cmd.Flags().StringVar(&probes, "probes", "", "images to measure the metric on: a folder of them, or a safetensors file (default: built-in ones)")
 	cmd.Flags().StringVar(&dtype, "basis-dtype", "auto", "type of the stored means: auto (bf16), bf16 or f16")
 	return cmd
 }
 
-func (m *Main) runFit(cmd *cobra.Command, dir, family string, args []string, o runtime.FitOptions) error {
+// metrics are the kinds that --metric takes.
+var metrics = []string{subspace.MetricFull, subspace.MetricInput, subspace.MetricNone}
+
+func (m *Main) runFit(cmd *cobra.Command, dir, family, probes string, args []string, o runtime.FitOptions) error {
 	// A fit reuses its memory: let the collector keep the garbage of the rest small.
 	defer debug.SetGCPercent(debug.SetGCPercent(20))
+	var err error
+	if o.Probes, err = openProbes(probes); err != nil {
+		return err
+	}
 	checkpoints, err := openCheckpoints(args)
 	if err != nil {
 		return err
@@ -72,7 +91,11 @@ func (m *Main) runFit(cmd *cobra.Command, dir, family string, args []string, o r
 	if err != nil {
 		return err
 	}
-	return m.fitSummary(s, family, infos)
+	if err := m.fitSummary(s, family, infos); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(m.Stdout, metricSummary(o, probes))
+	return err
 }
 
 // fitSummary prints what came out: a row for each variant, then the totals.

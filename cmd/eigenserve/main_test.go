@@ -65,6 +65,8 @@ func TestUsage(t *testing.T) {
 		"fit with a negative rank": {[]string{"fit", "--store", "x", "--family", "f", "--rank", "-1", "y"}, 2, "--rank"},
 		"fit with step zero":       {[]string{"fit", "--store", "x", "--family", "f", "--step", "0", "y"}, 2, "--step"},
 		"fit with NaN for a step":  {[]string{"fit", "--store", "x", "--family", "f", "--step", "NaN", "y"}, 2, "--step"},
+		"fit with a new metric":    {[]string{"fit", "--store", "x", "--family", "f", "--metric", "m", "y"}, 2, "--metric"},
+		"fit on no images":         {[]string{"fit", "--store", "x", "--family", "f", "--probes", "nowhere", "y"}, 1, "--probes"},
 		"ls of nothing":            {[]string{"ls"}, 2, "--store"},
 		"ls of both":               {[]string{"ls", "--store", "x", "--server", "y"}, 2, "one of"},
 		"ls of no store":           {[]string{"ls", "--store", t.TempDir()}, 1, "not a store"},
@@ -103,7 +105,7 @@ func TestCommands(t *testing.T) {
 		return must(t, append(append([]string{name}, on...), args...)...)
 	}
 
-	if out := cmd("fit", append([]string{"--family", "glyphs"}, fitted...)...); !strings.Contains(out, "10 checkpoints of") {
+	if out := cmd("fit", append([]string{"--family", "glyphs"}, fitted...)...); !strings.Contains(out, "10 checkpoints of") || !strings.Contains(out, "Metric full") {
 		t.Errorf("fit says %q", out)
 	}
 	cmd("add", append([]string{"--family", "glyphs"}, unseen...)...)

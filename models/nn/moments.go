@@ -130,12 +130,15 @@ func scale(v []float64, count int) {
 // CentredLoss fills g with the gradient of a random loss, Σ logits·(e − mean(e))
 // with e standard normal. Averaged over many, squares of its gradients are those
 // of the logits up to a constant common to all of them, which no answer depends
-// on.
+// on. A single logit is not compared with others, and so not centred.
 func CentredLoss(g []float32, r *rand.Rand) {
 	mean := float32(0)
 	for i := range g {
 		g[i] = float32(r.NormFloat64())
 		mean += g[i] / float32(len(g))
+	}
+	if len(g) == 1 {
+		return
 	}
 	for i := range g {
 		g[i] -= mean

@@ -2,13 +2,35 @@ package subspace
 
 import (
 	"math"
+	"slices"
 
 	"eigenserve/store"
 )
 
-// measure rebuilds what was quantised and compares it with the original: the
-// share of each delta's energy that is kept.
+// measure sets the share of each delta's energy that is kept. Under a metric the
+// energy is the metric's, where a delta's and an error's are those of their
+// coefficients; without one what was quantised is rebuilt and compared with the
+// original, directions that the basis lacks and all.
 func (p *Projector) measure(f *store.Fidelity, c *Coefficients, blocks []block, step float64) error {
+	if p.basis.Metric == MetricNone {
+		return p.measureWeights(f, c, blocks, step)
+	}
+	f.Energies = nil
+	var lost, total float64
+	for i, z := range slices.Concat(c.Layers, c.Vectors) {
+		rest := dequantised(blocks[i].Q, -step)
+		for k, x := range z {
+			rest[k] += x
+		}
+		was, left := energy(z), energy(rest)
+		lost, total = lost+left, total+was
+		f.Energies = append(f.Energies, kept(left, was))
+	}
+	f.Energy = kept(lost, total)
+	return nil
+}
+
+func (p *Projector) measureWeights(f *store.Fidelity, c *Coefficients, blocks []block, step float64) error {
 	f.Energies = nil
 	var lost, total float64
 	add := func(delta, rest []float32) {
