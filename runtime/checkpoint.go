@@ -87,7 +87,8 @@ func (eng *Engine) AddCheckpoint(ctx context.Context, family, name string, u Upl
 }
 
 // Add projects a checkpoint onto a family's basis, quantises it with a step (in
-// units of the family's root-mean-square coefficient) and serves the variant.
+// units of the family's root-mean-square coefficient; 0 for DefaultStep, or
+// DefaultStepNoMetric) and serves the variant.
 func (eng *Engine) Add(ctx context.Context, family, name string, c *checkpoint.Checkpoint, step float64) (VariantInfo, bool, error) {
 	if err := eng.enter(); err != nil {
 		return VariantInfo{}, false, err
@@ -96,6 +97,9 @@ func (eng *Engine) Add(ctx context.Context, family, name string, c *checkpoint.C
 	f, _, err := eng.current(family)
 	if err != nil {
 		return VariantInfo{}, false, err
+	}
+	if step == 0 {
+		step = defaultStep(f.basis)
 	}
 	v, err := f.variantOf(c, name, step)
 	if err != nil {
@@ -107,6 +111,13 @@ func (eng *Engine) Add(ctx context.Context, family, name string, c *checkpoint.C
 	}
 	// Served as any upload is: from the file's bytes, after the same checks.
 	return eng.PutVariant(ctx, name, file)
+}
+
+func defaultStep(b *store.Basis) float64 {
+	if b.Metric == subspace.MetricNone {
+		return DefaultStepNoMetric
+	}
+	return DefaultStep
 }
 
 // variantOf makes a variant of a checkpoint.

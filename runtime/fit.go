@@ -13,7 +13,7 @@ import (
 // FitOptions of a fit.
 type FitOptions struct {
 	Rank      int     // most directions a side, 0: all
-	Step      float64 // DefaultStep where 0
+	Step      float64 // as Engine.Add has it
 	MeanType  string  // of the stored means: "BF16" (default) or "F16"
 	Metric    string  // subspace.MetricFull (default), MetricInput or MetricNone
 	Probes    *Probes // what the metric is measured on; nil for built-in images
@@ -25,9 +25,6 @@ type FitOptions struct {
 // one in the store, and stores each checkpoint as a variant under its name.
 // Nothing of the store changes before the basis is whole.
 func Fit(ctx context.Context, s *store.Store, name string, checkpoints []*checkpoint.Checkpoint, o FitOptions) error {
-	if o.Step == 0 {
-		o.Step = DefaultStep
-	}
 	if o.Metric == "" {
 		o.Metric = subspace.MetricFull
 	}

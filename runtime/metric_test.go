@@ -121,7 +121,15 @@ func TestFitWithMetrics(t *testing.T) {
 			if b.Metric != c.says || asked != c.asks {
 				t.Errorf("the metric is %q, %d images were asked for", b.Metric, asked)
 			}
-			classify(t, serve(t, s, Options{}), "m1", picture(1, 8, 8))
+			eng := serve(t, s, Options{})
+			classify(t, eng, "m1", picture(1, 8, 8))
+			want := float64(DefaultStep)
+			if c.says == "none" {
+				want = DefaultStepNoMetric
+			}
+			if d, err := eng.Variant("m1"); err != nil || d.Step != want {
+				t.Errorf("step %g, want %g (%v)", d.Step, want, err)
+			}
 		})
 	}
 }

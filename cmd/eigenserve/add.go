@@ -38,7 +38,7 @@ variant that was made elsewhere on the same basis; it needs no --family.`,
 	cmd.Flags().StringVar(&a.server, "server", "", "address of a running server, in the place of --store")
 	cmd.Flags().StringVar(&a.family, "family", "", "name of the family")
 	cmd.Flags().StringVar(&a.name, "name", "", "name of the variant (default: the folder's)")
-	cmd.Flags().Float64Var(&a.step, "step", runtime.DefaultStep, "quantisation step, in root-mean-square coefficients; a server uses its own")
+	stepFlag(cmd, &a.step, "quantisation step, where a server does not use its own")
 	return cmd
 }
 

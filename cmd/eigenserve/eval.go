@@ -30,9 +30,6 @@ they are in the store or not, and nothing is stored.`,
 			if e.family == "" {
 				return usagef("--family NAME is needed")
 			}
-			if cmd.Flags().Changed("step") && !(e.step > 0) {
-				return usagef("--step must be positive")
-			}
 			report, err := m.evaluate(cmd.Context(), e, args)
 			if err != nil {
 				return err
@@ -46,7 +43,7 @@ they are in the store or not, and nothing is stored.`,
 	storeFlag(cmd, &e.dir)
 	cmd.Flags().StringVar(&e.family, "family", "", "name of the family")
 	cmd.Flags().StringVar(&e.data, "data", "", "labelled images for all checkpoints: label/image folders, or a safetensors file")
-	cmd.Flags().Float64Var(&e.step, "step", 0, "code the checkpoints at this step (default: as they are stored)")
+	cmd.Flags().Var((*stepValue)(&e.step), "step", "code the checkpoints at this step (default: as they are stored)")
 	cmd.Flags().BoolVar(&e.json, "json", false, "print JSON")
 	return cmd
 }

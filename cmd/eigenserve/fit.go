@@ -35,8 +35,8 @@ labels; else noise and patches of colour serve, nearly as well.`,
 			if dir == "" || family == "" {
 				return usagef("--store DIR and --family NAME are needed")
 			}
-			if o.Rank < 0 || !(o.Step > 0) {
-				return usagef("--rank must not be negative and --step must be positive")
+			if o.Rank < 0 {
+				return usagef("--rank must not be negative")
 			}
 			types := map[string]string{"auto": "", "f16": "F16", "bf16": "BF16"}
 			mean, ok := types[dtype]
@@ -56,7 +56,7 @@ labels; else noise and patches of colour serve, nearly as well.`,
 	storeFlag(cmd, &dir)
 	cmd.Flags().StringVar(&family, "family", "", "name of the family")
 	cmd.Flags().IntVar(&o.Rank, "rank", 0, "most directions a side of each layer (default: all)")
-	cmd.Flags().Float64Var(&o.Step, "step", runtime.DefaultStep, "quantisation step, in root-mean-square coefficients: larger is smaller and coarser")
+	stepFlag(cmd, &o.Step, "quantisation step")
 	cmd.Flags().StringVar(&o.Metric, "metric", subspace.MetricFull, "what an error costs: full (by inputs and outputs of layers), input or none")
 	cmd.Flags().StringVar(&probes, "probes", "", "images to measure the metric on: a folder of them, or a safetensors file (default: built-in ones)")
 	cmd.Flags().StringVar(&dtype, "basis-dtype", "auto", "type of the stored means: auto (bf16), bf16 or f16")

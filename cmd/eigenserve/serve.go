@@ -40,7 +40,7 @@ func (f *serveFlags) add(cmd *cobra.Command, cache string) {
 	flags.IntVar(&f.queue, "queue", 1024, "requests that may wait; more get 503 with Retry-After")
 	flags.DurationVar(&f.patience, "patience", 10*time.Second, "longest wait for a slab of the weight cache")
 	flags.DurationVar(&f.grace, "grace", 30*time.Second, "how long requests under way may take to finish at the end")
-	flags.Float64Var(&f.step, "step", runtime.DefaultStep, "quantisation step of uploaded checkpoints, in root-mean-square coefficients")
+	stepFlag(cmd, &f.step, "quantisation step of uploaded checkpoints")
 }
 
 func (f *serveFlags) options() (runtime.Options, error) {
@@ -54,9 +54,6 @@ func (f *serveFlags) options() (runtime.Options, error) {
 	}
 	if f.cold != "factored" && f.cold != "rebuild" {
 		return runtime.Options{}, usagef("--cold %q: use factored or rebuild", f.cold)
-	}
-	if !(f.step > 0) {
-		return runtime.Options{}, usagef("--step %g: give a positive number", f.step)
 	}
 	return runtime.Options{Compute: compute, Factored: f.cold == "factored", WeightCache: int64(cache), Parallel: f.parallel, Queue: f.queue, Patience: f.patience, Step: f.step}, nil
 }
