@@ -12,13 +12,16 @@ import (
 	"eigenserve/store/subspace"
 )
 
-// How much a metric is measured on. More members and images sharpen it, slowly:
-// on a real family these give within 1% the bytes that four times as many do.
+// How much a metric is measured on.
 const (
 	metricMembers = 24
 	metricImages  = 128
-	// tapedFloats bounds the activations recorded at once, which take about as
-	// many float32s.
+	// metricRows is what one member reads at most, but for leastImages: an image
+	// of many tokens tells more than one of few, and takes as much longer. The
+	// members then take turns at the images.
+	metricRows  = 1 << 12
+	leastImages = 16
+	// tapedFloats bounds the activations recorded at once, in float32s.
 	tapedFloats = 1 << 24
 	largestTape = 32 // images
 )
@@ -33,7 +36,7 @@ func metricOf(ctx context.Context, kind string, model models.Model, sources []so
 	members := membersOf(sources, metricMembers)
 	r := recorder{model: model, input: input, slab: make([]float32, model.Plan().SlabLen()), moments: nn.NewMoments(model.Plan())}
 	for i, s := range members {
-		if err := r.member(ctx, s, rand.New(rand.NewPCG(1, uint64(i)))); err != nil {
+		if err := r.member(ctx, i, s, rand.New(rand.NewPCG(1, uint64(i)))); err != nil {
 			return nil, fmt.Errorf("checkpoint %q: measure: %w", s.Name(), err)
 		}
 		tell(i+1, len(members))
@@ -67,8 +70,8 @@ type recorder struct {
 	moments *nn.Moments
 }
 
-// member adds one checkpoint's passes to the moments.
-func (r *recorder) member(ctx context.Context, s source, random *rand.Rand) error {
+// member adds the i-th checkpoint's passes to the moments.
+func (r *recorder) member(ctx context.Context, i int, s source, random *rand.Rand) error {
 	plan := r.model.Plan()
 	if err := plan.Load(r.slab, s.Read); err != nil {
 		return err
@@ -79,15 +82,18 @@ func (r *recorder) member(ctx context.Context, s source, random *rand.Rand) erro
 	}
 	in := inputOf(r.model)
 	size, batch := in.Channels*in.Height*in.Width, tapeImages(r.model)
-	for rest := r.input; len(rest) > 0; {
+	images := len(r.input) / size
+	each := min(images, max(leastImages, metricRows/r.model.Tokens()))
+	for from, to := i*each, (i+1)*each; from < to; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n := min(batch, len(rest)/size)
-		if err := r.batch(&w, rest[:n*size], n, random); err != nil {
+		at := from % images
+		n := min(batch, to-from, images-at)
+		if err := r.batch(&w, r.input[at*size:(at+n)*size], n, random); err != nil {
 			return err
 		}
-		rest = rest[n*size:]
+		from += n
 	}
 	return nil
 }
