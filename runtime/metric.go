@@ -22,7 +22,7 @@ const (
 	metricRows  = 1 << 12
 	leastImages = 16
 	// tapedFloats bounds the activations recorded at once, in float32s.
-	tapedFloats = 1 << 24
+	tapedFloats = 1 << 27
 	largestTape = 32 // images
 )
 

@@ -8,7 +8,7 @@ import (
 
 // Moments sum up recorded passes into what a metric of the weights is made of:
 // how much a small change of each weight would change what the models answer.
-// All matrices are symmetric, row-major, in float64.
+// All matrices are symmetric, row-major, in float64, and whole after Average.
 type Moments struct {
 	// Inputs are, by index in Plan.Layers, the mean of [x;1][x;1]ᵀ over the rows
 	// that an answer depends on, (inputs+1, inputs+1), or without the 1 where
@@ -94,7 +94,8 @@ func zero(v []float32) bool {
 	return true
 }
 
-// addGram adds xᵀx of x (rows, n) to sum (n, n).
+// addGram adds the upper half of xᵀx of x (rows, n) to sum (n, n): at a large
+// layer the additions take longer than the product.
 func (m *Moments) addGram(sum []float64, x []float32, rows int) {
 	if rows == 0 {
 		return
@@ -105,14 +106,28 @@ func (m *Moments) addGram(sum []float64, x []float32, rows int) {
 	}
 	product := m.product[:n*n]
 	kernel.Gemm(true, false, n, n, rows, x, n, x, n, product, n, false)
-	for i, v := range product {
-		sum[i] += float64(v)
+	for r := range n {
+		to := sum[r*n+r : (r+1)*n]
+		for i, v := range product[r*n+r : (r+1)*n] {
+			to[i] += float64(v)
+		}
+	}
+}
+
+// mirror fills the lower half of a symmetric matrix.
+func mirror(a []float64, n int) {
+	for r := range n {
+		for c := range r {
+			a[r*n+c] = a[c*n+r]
+		}
 	}
 }
 
 // Average turns the sums into means. It is called once, after the last Add.
 func (m *Moments) Average() {
 	for i, rows := range m.rows {
+		mirror(m.Inputs[i], width(m.plan.Layers[i]))
+		mirror(m.Outputs[i], m.plan.Layers[i].Rows())
 		scale(m.Inputs[i], rows)
 		scale(m.Outputs[i], m.images)
 	}

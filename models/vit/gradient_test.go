@@ -142,3 +142,23 @@ func TestRecordedPassAnswersTheSame(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkMoments records one image, goes back through it and adds it up.
+func BenchmarkMoments(b *testing.B) {
+	for _, c := range []struct{ model, config string }{{"zoo", zooConfig}, {"vit-b16", vitB16Config}} {
+		b.Run("op=moments/model="+c.model, func(b *testing.B) {
+			m := open(b, c.config)
+			w, images := randomWeights(b, m, ""), randomImages(b, c.config, 1)
+			moments := nn.NewMoments(m.Plan())
+			var p nn.Pass
+			for b.Loop() {
+				tape := p.Record(1, w)
+				if _, err := m.Forward(&p, images); err != nil {
+					b.Fatal(err)
+				}
+				tape.Backward([][]float32{{1, -1}})
+				moments.Add(tape)
+			}
+		})
+	}
+}
