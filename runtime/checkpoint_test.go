@@ -162,7 +162,7 @@ func TestAddCheckpointRefuses(t *testing.T) {
 func TestAddRefusesASteplessStep(t *testing.T) {
 	eng := tinyEngine(t, Options{})
 	c := newTiny(78, 4).open(t, "new")
-	for _, step := range []float64{0, -1, math.NaN(), math.Inf(1)} {
+	for _, step := range []float64{-1, math.NaN(), math.Inf(1)} { // 0 is the default
 		if _, _, err := eng.Add(context.Background(), tinyFamily, "new", c, step); codeOf(err) != Invalid {
 			t.Errorf("step %g: %v", step, err)
 		}
