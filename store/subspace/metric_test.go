@@ -198,3 +198,17 @@ func TestMetricsThatDoNotFit(t *testing.T) {
 		})
 	}
 }
+
+// Data of low rank lies in as few directions under any metric, and a fit of that
+// rank recovers it up to the rounding of the directions to 16 bits.
+func TestDataOfLowRankUnderAMetric(t *testing.T) {
+	sources := lowRank(24, 17, 3, 3, 8)
+	b := fit(t, one(24, 17), sources, subspace.Options{Rank: 3, Metric: randomMetric(one(24, 17), subspace.MetricFull, 5)})
+	p := projector(t, b)
+	for _, s := range sources {
+		v := quantised(t, p, s, 1e-4)
+		if far := farthest(t, s.(*memory).tensors, rebuilt(t, b, v)); far > 1.0/64 {
+			t.Errorf("%s is off by %g", s.Name(), far)
+		}
+	}
+}
