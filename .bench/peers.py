@@ -258,7 +258,7 @@ def ours_logits(work):
     import numpy as np
 
     with tempfile.TemporaryDirectory(dir=work) as store:
-        ours(work, "fit", "--store", store, "--family", "peers", "--rank", "1", "--step", "0.5",
+        ours(work, "fit", "--metric", "none", "--store", store, "--family", "peers", "--rank", "1", "--step", "0.5",
              "--basis-dtype", "f16", work / "vit-b16")
         answers = json.loads(ours(work, "classify", "--store", store, "--model", "vit-b16",
                                   "--function", "none", "--top", "0", "--json", *image_files(work)))
