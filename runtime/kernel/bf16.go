@@ -71,8 +71,9 @@ func joinPairsGeneric(pairs []uint16, src []float32) {
 	}
 }
 
-//lint:ignore U1000 only machines without assembly call it
 // pairGeneric lays (k, 32) in 16 bits, k even, into a panel's part (k/2, 32, 2).
+//
+//lint:ignore U1000 only machines without assembly call it
 func pairGeneric(pairs, src []uint16) {
 	for ; len(src) >= 2*Panel; pairs, src = pairs[2*Panel:], src[2*Panel:] {
 		to, from := (*[2 * Panel]uint16)(pairs), (*[2 * Panel]uint16)(src)

@@ -42,8 +42,9 @@ const (
 // AVX2 reads them whole, AVX-512 broadcasts the first.
 var vectors [cEnd / 4]uint32
 
-//lint:ignore U1000 the assembly reads it
 // window is read at an offset to make the mask of a row's tail.
+//
+//lint:ignore U1000 the assembly reads it
 var window = [16]int32{-1, -1, -1, -1, -1, -1, -1, -1}
 
 // pairOrder makes pairs of what lies in the lower and the upper half of a
