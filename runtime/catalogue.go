@@ -211,7 +211,7 @@ func (eng *Engine) current(name string) (*family, store.Family, error) {
 	}
 	p, err := eng.store.Family(name)
 	if err != nil {
-		return nil, p, Errorf(NotFound, "no family %q; GET /v1/families lists them", name)
+		return nil, p, Errorf(NotFound, "no family %q; `eigenserve fit` makes one, GET /v1/families lists those there are", name)
 	}
 	f, err := eng.family(p.Basis)
 	return f, p, stored(err)

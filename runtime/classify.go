@@ -63,7 +63,7 @@ func (eng *Engine) find(name string) (*handle, error) {
 		if err := store.CheckName(name); err != nil {
 			return nil, storeError(err)
 		}
-		return nil, Errorf(NotFound, "no model %q; GET /v1/models lists them", name)
+		return nil, Errorf(NotFound, "no model %q; `eigenserve ls` and GET /v1/models list them", name)
 	}
 	return h, nil
 }
