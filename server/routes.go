@@ -10,10 +10,12 @@ import (
 	"eigenserve/runtime"
 )
 
-// route is a row of the table: a name for metrics, what it answers to, how many
-// bytes of body it takes (0: none is read), and its handler.
+// route is a row of the table: a name for metrics, what it answers to, the scope
+// that a token needs for it, how many bytes of body it takes (0: none is read),
+// and its handler.
 type route struct {
 	name, method, path string
+	scope              scope
 	limit              int64
 	handle             func(*request) error
 }
@@ -22,26 +24,26 @@ type route struct {
 func (s *Server) routes() []route {
 	image, variant, checkpoint := s.options.ImageLimit, s.options.VariantLimit, s.options.CheckpointLimit
 	return []route{
-		{"page", "GET", "/", 0, s.getPage},
-		{"asset", "GET", "/assets/:file", 0, s.getAsset},
-		{"samples", "GET", "/samples/*", 0, s.getSample},
+		{"page", "GET", "/", scopeOpen, 0, s.getPage},
+		{"asset", "GET", "/assets/:file", scopeOpen, 0, s.getAsset},
+		{"samples", "GET", "/samples/*", scopeRead, 0, s.getSample},
 
-		{"classify", "POST", "/v1/models/:variant/classify", image, s.classify},
-		{"variants", "GET", "/v1/models", 0, s.listVariants},
-		{"variant", "GET", "/v1/models/:variant", 0, s.getVariant},
-		{"put_variant", "PUT", "/v1/models/:variant", variant, s.putVariant},
-		{"delete_variant", "DELETE", "/v1/models/:variant", 0, s.deleteVariant},
-		{"pin", "POST", "/v1/models/:variant/pin", 0, s.pinVariant},
-		{"unpin", "DELETE", "/v1/models/:variant/pin", 0, s.unpinVariant},
+		{"classify", "POST", "/v1/models/:variant/classify", scopeInfer, image, s.classify},
+		{"variants", "GET", "/v1/models", scopeRead, 0, s.listVariants},
+		{"variant", "GET", "/v1/models/:variant", scopeRead, 0, s.getVariant},
+		{"put_variant", "PUT", "/v1/models/:variant", scopeAdmin, variant, s.putVariant},
+		{"delete_variant", "DELETE", "/v1/models/:variant", scopeAdmin, 0, s.deleteVariant},
+		{"pin", "POST", "/v1/models/:variant/pin", scopeAdmin, 0, s.pinVariant},
+		{"unpin", "DELETE", "/v1/models/:variant/pin", scopeAdmin, 0, s.unpinVariant},
 
-		{"families", "GET", "/v1/families", 0, s.listFamilies},
-		{"family", "GET", "/v1/families/:family", 0, s.getFamily},
-		{"add_checkpoint", "POST", "/v1/families/:family/models/:variant", checkpoint, s.addCheckpoint},
+		{"families", "GET", "/v1/families", scopeRead, 0, s.listFamilies},
+		{"family", "GET", "/v1/families/:family", scopeRead, 0, s.getFamily},
+		{"add_checkpoint", "POST", "/v1/families/:family/models/:variant", scopeAdmin, checkpoint, s.addCheckpoint},
 
-		{"memory", "GET", "/v1/memory", 0, s.getMemory},
-		{"metrics", "GET", "/metrics", 0, s.getMetrics},
-		{"live", "GET", "/v2/health/live", 0, s.getLive},
-		{"ready", "GET", "/v2/health/ready", 0, s.getReady},
+		{"memory", "GET", "/v1/memory", scopeRead, 0, s.getMemory},
+		{"metrics", "GET", "/metrics", scopeRead, 0, s.getMetrics},
+		{"live", "GET", "/v2/health/live", scopeOpen, 0, s.getLive},
+		{"ready", "GET", "/v2/health/ready", scopeOpen, 0, s.getReady},
 	}
 }
 
