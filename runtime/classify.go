@@ -105,12 +105,17 @@ func (eng *Engine) infer(ctx context.Context, h *handle, l *loaded, image []byte
 		return nil, t, err
 	}
 	t.Preprocess = time.Since(began)
+	return eng.run(ctx, h, l, pixels, t)
+}
 
+// run takes one input (channels, height, width) through a variant's weights, and
+// adds to t what that took. The logits are the caller's.
+func (eng *Engine) run(ctx context.Context, h *handle, l *loaded, pixels []float32, t Timing) ([]float32, Timing, error) {
 	h.requests.Add(1)
 	if eng.options.Factored && l.factorable() {
 		return eng.quickest(h, l, pixels, t)
 	}
-	began = time.Now()
+	began := time.Now()
 	lease, err := eng.lease(ctx, h, l)
 	if err != nil {
 		return nil, t, err

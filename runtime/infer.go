@@ -1,0 +1,135 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// MaxRows is how many inputs one call of Infer may carry.
+const MaxRows = 1024
+
+// Inputs are what one call asks of one variant: encoded images (PNG, JPEG, GIF,
+// WebP), or inputs that are prepared already, not both.
+type Inputs struct {
+	Images [][]byte
+	// Pixels are (rows, channels, height, width), resized and normalised as the
+	// variant's preprocessor_config.json says.
+	Pixels []float32
+	// Shape of one row of Pixels: channels, height, width.
+	Shape [3]int
+}
+
+// Outputs are the answers to Inputs, one row each, in their order.
+type Outputs struct {
+	Logits  []float32 // (rows, labels)
+	Rows    int
+	Labels  []string
+	Variant string // name
+	Digest  string // of the variant that answered
+	Basis   string // digest of its basis
+	Timing  Timing // sums over the rows
+}
+
+// Infer answers several inputs by one variant, all of them by the same weights.
+func (eng *Engine) Infer(ctx context.Context, name string, in Inputs) (Outputs, error) {
+	eng.requests.Add(1)
+	out, err := eng.inferRows(ctx, name, in)
+	if err != nil {
+		eng.failures.Add(1)
+	}
+	return out, err
+}
+
+func (eng *Engine) inferRows(ctx context.Context, name string, in Inputs) (Outputs, error) {
+	if err := eng.enter(); err != nil {
+		return Outputs{}, err
+	}
+	defer eng.leave()
+	h, l, err := eng.open(name)
+	if err != nil {
+		return Outputs{}, err
+	}
+	rows, err := in.rows(l)
+	if err != nil {
+		return Outputs{}, err
+	}
+	began := time.Now()
+	if err := eng.turn(ctx); err != nil {
+		return Outputs{}, err
+	}
+	defer eng.endTurn()
+	out := Outputs{Rows: rows, Labels: l.variant.Labels, Variant: h.entry.Name, Digest: h.entry.Digest, Basis: h.entry.Basis,
+		Logits: make([]float32, 0, rows*len(l.variant.Labels)), Timing: Timing{Queue: time.Since(began)}}
+	for i := range rows {
+		if err := ctx.Err(); err != nil {
+			return Outputs{}, err
+		}
+		logits, t, err := eng.row(ctx, h, l, in, i)
+		if err != nil {
+			return Outputs{}, ofRow(err, i, rows)
+		}
+		out.Logits = append(out.Logits, logits...)
+		out.Timing = out.Timing.plus(t)
+	}
+	return out, nil
+}
+
+// row answers one of the inputs.
+func (eng *Engine) row(ctx context.Context, h *handle, l *loaded, in Inputs, i int) ([]float32, Timing, error) {
+	if in.Pixels == nil {
+		return eng.infer(ctx, h, l, in.Images[i])
+	}
+	size := l.pixels.Channels * l.pixels.Height * l.pixels.Width
+	logits, t, err := eng.run(ctx, h, l, in.Pixels[i*size:(i+1)*size], Timing{})
+	if errors.Is(err, errNotFinite) {
+		// Decoded images can't do that to sound weights, arbitrary numbers can.
+		err = Errorf(Invalid, "with these pixel values the model's sums overflow; they should be normalised as its preprocessor_config.json says")
+	}
+	return logits, t, err
+}
+
+// rows counts the inputs after checking that they are what the variant reads.
+func (in Inputs) rows(l *loaded) (int, error) {
+	want := [3]int{l.pixels.Channels, l.pixels.Height, l.pixels.Width}
+	rows := len(in.Images)
+	if in.Pixels != nil {
+		size := want[0] * want[1] * want[2]
+		switch {
+		case in.Images != nil:
+			return 0, Errorf(Invalid, "send images or pixel values, not both")
+		case in.Shape != want:
+			return 0, Errorf(Invalid, "pixel values of shape %v a row: this model reads %v (channels, height, width)", in.Shape, want)
+		case len(in.Pixels)%size != 0:
+			return 0, Errorf(Invalid, "%d pixel values are no whole number of rows of %d", len(in.Pixels), size)
+		}
+		rows = len(in.Pixels) / size
+	}
+	switch {
+	case rows == 0:
+		return 0, Errorf(Invalid, "the request has no rows")
+	case rows > MaxRows:
+		return 0, Errorf(TooLarge, "%d rows in one request, at most %d are allowed", rows, MaxRows)
+	}
+	for i, x := range in.Pixels {
+		if x-x != 0 {
+			return 0, Errorf(Invalid, "pixel value %d is %v: all must be finite", i, x)
+		}
+	}
+	return rows, nil
+}
+
+// ofRow says which of several rows an error is about.
+func ofRow(err error, i, rows int) error {
+	var ours *Error
+	if rows == 1 || !errors.As(err, &ours) || ours.Code == Damaged || ours.Code == Busy {
+		return err
+	}
+	return &Error{Code: ours.Code, Text: fmt.Sprintf("row %d: %s", i, ours.Text), Err: err}
+}
+
+func (t Timing) plus(o Timing) Timing {
+	return Timing{Queue: t.Queue + o.Queue, Rebuild: t.Rebuild + o.Rebuild,
+		Preprocess: t.Preprocess + o.Preprocess, Compute: t.Compute + o.Compute}
+}
