@@ -33,6 +33,8 @@ type synthetic struct {
 var synthetics = map[string]synthetic{
 	"vit-b16": {name: "vit-b16", config: vitConfig(768, 12), directions: 128, density: 0.01, variants: mixed},
 	"vit-s16": {name: "vit-s16", config: vitConfig(384, 6), directions: 128, density: 0.01, variants: mixed},
+	// Small enough to try things at scale on in seconds.
+	"vit-ti16": {name: "vit-ti16", config: vitConfig(192, 3), directions: 128, density: 0.01, variants: mixed},
 }
 
 func vitConfig(hidden, heads int) string {

@@ -124,9 +124,7 @@ func FromFloat32(dtype string, shape []int, v []float32) Tensor {
 		}
 	case "F32":
 		t.Data = make([]byte, 4*len(v))
-		for i, x := range v {
-			binary.LittleEndian.PutUint32(t.Data[4*i:], math.Float32bits(x))
-		}
+		PutFloat32(t.Data, v)
 	case "F64":
 		t.Data = make([]byte, 8*len(v))
 		for i, x := range v {
@@ -136,4 +134,11 @@ func FromFloat32(dtype string, shape []int, v []float32) Tensor {
 		t.DType = fmt.Sprintf("float32 as %s", dtype)
 	}
 	return t
+}
+
+// PutFloat32 writes v to the data of an F32 tensor of as many elements.
+func PutFloat32(data []byte, v []float32) {
+	for i, x := range v {
+		binary.LittleEndian.PutUint32(data[4*i:], math.Float32bits(x))
+	}
 }
