@@ -40,6 +40,10 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	if code := codeOf(err); code == runtime.Busy {
 		c.Set(fiber.HeaderRetryAfter, "1")
 	}
+	var denied *denial
+	if errors.As(err, &denied) && denied.challenge != "" {
+		c.Set(fiber.HeaderWWWAuthenticate, denied.challenge)
+	}
 	c.Set(fiber.HeaderCacheControl, "no-store")
 	return c.Status(status).JSON(problem{text})
 }
@@ -49,7 +53,10 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 func (s *Server) describe(c *fiber.Ctx, err error) (status int, text string) {
 	var known *runtime.Error
 	var library *fiber.Error
+	var denied *denial
 	switch {
+	case errors.As(err, &denied):
+		return denied.status, denied.text
 	case errors.As(err, &known) && known.Code != runtime.Internal && statuses[known.Code] != 0:
 		if known.Code == runtime.Damaged {
 			s.logFault(c, err)
@@ -83,8 +90,6 @@ func libraryText(err *fiber.Error) string {
 	switch err.Code {
 	case fiber.StatusNotFound:
 		return "no such route"
-	case fiber.StatusForbidden: // ours
-		return err.Message
 	case fiber.StatusRequestTimeout:
 		return "the request came too slowly"
 	default:

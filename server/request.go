@@ -19,6 +19,7 @@ import (
 // engine is given from the methods here, which copy.
 type request struct {
 	*fiber.Ctx
+	caller *token // nil: the route is open, or the server has no tokens
 	body   *body
 	base   context.Context
 	finish []func()
@@ -44,7 +45,8 @@ func (r *request) close() {
 
 // name is the variant's or family's name in the path. What a name may be is the
 // engine's to say; here it must be one segment of text, so that no later layer
-// reads a path or a control character out of it.
+// reads a path or a control character out of it, and a variant's must be one that
+// the caller's token is for.
 func (r *request) name(param string) (string, error) {
 	name, err := url.PathUnescape(utils.CopyString(r.Params(param)))
 	if err != nil {
@@ -53,6 +55,9 @@ func (r *request) name(param string) (string, error) {
 	bad := func(c rune) bool { return c == '/' || c == '\\' || unicode.IsControl(c) }
 	if name == "" || len(name) > 255 || !utf8.ValidString(name) || strings.ContainsFunc(name, bad) || strings.Contains(name, "..") {
 		return "", runtime.Errorf(runtime.Invalid, "%.300q can't be a %s's name", name, param)
+	}
+	if param == "variant" {
+		return name, admitModel(r.caller, name)
 	}
 	return name, nil
 }

@@ -81,7 +81,13 @@ func (s *Server) guard(rt route, r *request) (err error) {
 			err = fmt.Errorf("server: panic in %s: %v\n%s", rt.name, p, debug.Stack())
 		}
 	}()
+	if err := s.knownHost(r); err != nil {
+		return err
+	}
 	if err := s.sameOrigin(r); err != nil {
+		return err
+	}
+	if r.caller, err = s.admit(r.Get(fiber.HeaderAuthorization), rt.scope); err != nil {
 		return err
 	}
 	if rt.limit > 0 {

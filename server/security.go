@@ -1,6 +1,10 @@
 package server
 
 import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -37,7 +41,41 @@ func (s *Server) sameOrigin(r *request) error {
 		foreign = host != r.Get(fiber.HeaderHost)
 	}
 	if foreign {
-		return fiber.NewError(fiber.StatusForbidden, "pages of other sites may not do this")
+		return &denial{status: fiber.StatusForbidden, text: "pages of other sites may not do this"}
 	}
 	return nil
+}
+
+// knownHost refuses a request for a host that is not this server's, where hosts
+// are held to: a site can let its own name resolve to 127.0.0.1 and so make its
+// page of one origin with a server on the visitor's machine. Addresses can't be
+// rebound like that, and localhost is nobody else's.
+func (s *Server) knownHost(r *request) error {
+	if s.options.Hosts == nil || LocalHost(r.Get(fiber.HeaderHost)) {
+		return nil
+	}
+	host := hostname(r.Get(fiber.HeaderHost))
+	if slices.ContainsFunc(s.options.Hosts, func(known string) bool { return strings.EqualFold(known, host) }) {
+		return nil
+	}
+	return &denial{status: fiber.StatusMisdirectedRequest, text: fmt.Sprintf("this server is not %.255q; its names are set by --hosts", host)}
+}
+
+// LocalHost tells whether a Host header has an address or localhost, names that
+// no site can take for its own.
+func LocalHost(header string) bool {
+	host := strings.ToLower(hostname(header))
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	_, err := netip.ParseAddr(host)
+	return err == nil
+}
+
+// hostname is a Host header's name without its port and brackets.
+func hostname(header string) string {
+	if host, _, err := net.SplitHostPort(header); err == nil {
+		return host
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(header, "["), "]")
 }

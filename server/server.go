@@ -9,6 +9,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -63,6 +64,13 @@ type Options struct {
 	ReadTimeout  time.Duration // 30 s
 	WriteTimeout time.Duration // 30 s, for one response
 	IdleTimeout  time.Duration // 2 min, between two requests of a connection
+
+	// Tokens are asked for on all routes but the open ones; anyone may do
+	// everything if nil.
+	Tokens *Tokens
+	// Hosts are names that requests may be for, besides localhost and addresses;
+	// any if nil.
+	Hosts []string
 
 	// Samples are images to try on the page: a file v/l.png is a sample for
 	// the variant v of the label l. None if nil.
@@ -179,6 +187,16 @@ func (s *Server) Listen(l net.Listener) error {
 		return fmt.Errorf("server: serve %s: %w", l.Addr(), err)
 	}
 	return nil
+}
+
+// Reload reads the files of tokens and certificates again, whether they changed
+// or not. What can't be read stays as it was.
+func (s *Server) Reload() error {
+	var errs []error
+	if s.options.Tokens != nil {
+		errs = append(errs, s.options.Tokens.file.reload())
+	}
+	return errors.Join(errs...)
 }
 
 // Shutdown stops accepting, waits for the requests under way and closes every

@@ -22,17 +22,21 @@ type variantPage struct {
 	Next   string                `json:"next"`
 }
 
-// listVariants answers GET /v1/models?limit=&after=.
+// listVariants answers GET /v1/models?limit=&after= with what the caller's token
+// is for.
 func (s *Server) listVariants(r *request) error {
 	limit, err := r.number("limit", defaultPage, 1, largestPage)
 	if err != nil {
 		return err
 	}
 	list, next := s.engine.Variants(utils.CopyString(r.Query("after")), limit)
-	if list == nil {
-		list = []runtime.VariantInfo{}
+	visible := make([]runtime.VariantInfo, 0, len(list)) // a page may so be short of the limit
+	for _, v := range list {
+		if r.caller == nil || r.caller.allows(v.Name) {
+			visible = append(visible, v)
+		}
 	}
-	return r.answer(fiber.StatusOK, variantPage{list, next})
+	return r.answer(fiber.StatusOK, variantPage{visible, next})
 }
 
 // getVariant answers GET /v1/models/{name}.
