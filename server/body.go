@@ -24,26 +24,26 @@ type body struct {
 	length   int64     // as declared, -1: not declared
 	limit    int64
 	patience time.Duration // for a client that sends nothing
+	memory   *bodyMemory
 
 	started time.Time
 	read    int64
 	err     error // of the last Read; io.EOF after the whole body
 }
 
-// bodyKey is where a request keeps its body among the library's user values.
-type bodyKey struct{}
-
 // newBody is a request's body, of no allowed length until its route sets one.
-func newBody(ctx *fasthttp.RequestCtx, patience time.Duration) *body {
-	b := &body{stream: ctx.RequestBodyStream(), patience: patience, started: time.Now()}
+func newBody(ctx *fasthttp.RequestCtx, patience time.Duration, memory *bodyMemory) *body {
+	b := &body{stream: ctx.RequestBodyStream(), patience: patience, memory: memory, started: time.Now()}
 	b.length = max(-1, int64(ctx.Request.Header.ContentLength()))
 	if b.stream == nil || b.length == 0 {
 		b.length, b.err = 0, io.EOF
 	}
 	b.conn, _ = ctx.Conn().(*conn)
-	ctx.SetUserValue(bodyKey{}, b)
 	return b
 }
+
+// release gives the memory back that the body counted for.
+func (b *body) release() { b.memory.held.Add(-b.read) }
 
 // linger lets the answer arrive although the body is not read.
 func (b *body) linger() {
@@ -74,6 +74,9 @@ func (b *body) Read(p []byte) (int, error) {
 	n, err := b.stream.Read(p)
 	b.read += int64(n)
 	b.err = b.judge(err)
+	if !b.memory.take(int64(n)) {
+		b.err = runtime.Errorf(runtime.Busy, "the uploads under way take all the memory that they may; try again")
+	}
 	return n, b.err
 }
 

@@ -37,6 +37,9 @@ type problem struct {
 // the errors of the HTTP library: unknown routes, wrong methods, malformed heads.
 func (s *Server) fail(c *fiber.Ctx, err error) error {
 	status, text := s.describe(c, err)
+	if x := exchangeOf(c.Context()); x != nil {
+		x.fault = text
+	}
 	if code := codeOf(err); code == runtime.Busy {
 		c.Set(fiber.HeaderRetryAfter, "1")
 	}
@@ -81,7 +84,11 @@ func codeOf(err error) runtime.Code {
 }
 
 func (s *Server) logFault(c *fiber.Ctx, err error) {
-	s.log.Error("request failed", "method", c.Method(), "path", c.Path(), "error", err.Error())
+	id := ""
+	if x := exchangeOf(c.Context()); x != nil {
+		id = x.id
+	}
+	s.log.Error("request failed", "id", id, "method", c.Method(), "path", c.Path(), "error", err.Error())
 }
 
 // libraryText says what went wrong in our words: the library's own may quote the

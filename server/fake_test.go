@@ -220,7 +220,15 @@ type running struct {
 func start(t *testing.T, engine Engine, o Options) *running {
 	t.Helper()
 	log := &logBuffer{}
-	o.Log = slog.New(slog.NewTextHandler(log, nil))
+	r := startLogging(t, engine, o, slog.New(slog.NewTextHandler(log, nil)))
+	r.log = log
+	return r
+}
+
+// startLogging is start with a log of the test's own.
+func startLogging(t *testing.T, engine Engine, o Options, log *slog.Logger) *running {
+	t.Helper()
+	o.Log = log
 	s, err := New(engine, o)
 	if err != nil {
 		t.Fatal(err)
@@ -229,7 +237,7 @@ func start(t *testing.T, engine Engine, o Options) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &running{Server: s, addr: l.Addr().String(), url: "http://" + l.Addr().String(), log: log, served: make(chan error, 1)}
+	r := &running{Server: s, addr: l.Addr().String(), url: "http://" + l.Addr().String(), log: &logBuffer{}, served: make(chan error, 1)}
 	go func() { r.served <- s.Listen(l) }()
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()

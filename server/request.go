@@ -19,8 +19,8 @@ import (
 // engine is given from the methods here, which copy.
 type request struct {
 	*fiber.Ctx
+	*exchange
 	caller *token // nil: the route is open, or the server has no tokens
-	body   *body
 	base   context.Context
 	finish []func()
 }

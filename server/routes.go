@@ -3,7 +3,6 @@ package server
 import (
 	"fmt"
 	"runtime/debug"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -58,18 +57,18 @@ func (s *Server) register(routes []route) {
 }
 
 // serve wraps a route's handler in what all share: the body's limit, recovery
-// from panics, errors answered, time measured.
+// from panics, errors answered.
 func (s *Server) serve(rt route) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		began := time.Now()
-		r := &request{Ctx: c, body: c.Context().UserValue(bodyKey{}).(*body), base: s.base}
+		x := exchangeOf(c.Context())
+		x.route, x.quiet = rt.name, rt.scope == scopeOpen
+		r := &request{Ctx: c, exchange: x, base: s.base}
 		r.body.limit = rt.limit
 		err := s.guard(rt, r)
 		r.close()
 		if err != nil {
 			err = s.fail(c, err)
 		}
-		s.metrics.observe(rt.name, c.Response().StatusCode(), time.Since(began))
 		return err
 	}
 }
@@ -89,6 +88,9 @@ func (s *Server) guard(rt route, r *request) (err error) {
 	}
 	if r.caller, err = s.admit(r.Get(fiber.HeaderAuthorization), rt.scope); err != nil {
 		return err
+	}
+	if r.caller != nil {
+		r.holder = r.caller.name
 	}
 	if rt.limit > 0 {
 		if err := r.encoded(); err != nil {

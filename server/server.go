@@ -9,6 +9,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -58,6 +59,11 @@ type Options struct {
 	ImageLimit      int64 // 32 MiB
 	VariantLimit    int64 // 512 MiB
 	CheckpointLimit int64 // 4 GiB
+	// BodyMemory is how many bytes the bodies of all requests under way may have
+	// together; a request over it is told to come back.
+	BodyMemory int64 // 8 GiB
+	// Connections is how many may be open at once.
+	Connections int // 4096
 
 	// ReadTimeout is how long a client may take to send a request's head; a
 	// body may take longer, by one second for each 16 KiB that has come.
@@ -65,6 +71,10 @@ type Options struct {
 	WriteTimeout time.Duration // 30 s, for one response
 	IdleTimeout  time.Duration // 2 min, between two requests of a connection
 
+	// AccessLog writes a line to Log for each request.
+	AccessLog bool
+	// Certificate makes the server speak TLS; plain HTTP if nil.
+	Certificate *Certificate
 	// Tokens are asked for on all routes but the open ones; anyone may do
 	// everything if nil.
 	Tokens *Tokens
@@ -84,6 +94,8 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.ImageLimit, 32*mib)
 	setDefault(&o.VariantLimit, 512*mib)
 	setDefault(&o.CheckpointLimit, 4096*mib)
+	setDefault(&o.BodyMemory, 8192*mib)
+	setDefault(&o.Connections, 4096)
 	setDefault(&o.ReadTimeout, 30*time.Second)
 	setDefault(&o.WriteTimeout, 30*time.Second)
 	setDefault(&o.IdleTimeout, 2*time.Minute)
@@ -108,6 +120,7 @@ type Server struct {
 	page    page
 	samples *samples
 
+	bodies  bodyMemory
 	conns   connections
 	closing atomic.Bool
 	// base ends when the wait for requests under way is given up.
@@ -119,6 +132,7 @@ type Server struct {
 func New(engine Engine, o Options) (*Server, error) {
 	o = o.withDefaults()
 	s := &Server{engine: engine, options: o, log: o.Log, metrics: newMetrics(engine)}
+	s.bodies.limit = o.BodyMemory
 	s.base, s.stop = context.WithCancel(context.Background())
 	var err error
 	if s.samples, err = listSamples(o.Samples); err != nil {
@@ -136,6 +150,7 @@ func New(engine Engine, o Options) (*Server, error) {
 		WriteTimeout:          o.WriteTimeout,
 		IdleTimeout:           o.IdleTimeout,
 		ReadBufferSize:        16 << 10, // of a request's head
+		Concurrency:           o.Connections,
 		// Bodies are read by the handlers, each within the limit of its route. The
 		// library parses nothing before that and reads at most 8 KiB ahead; a
 		// limit of its own would make it wait for more.
@@ -151,16 +166,21 @@ func New(engine Engine, o Options) (*Server, error) {
 }
 
 // entry is the first and the last to see every request, also those that no route
-// is for: it sets the headers that all responses carry, and gives up a connection
-// on which bytes of a body are left, as they would be read as the next request.
+// is for: it sets the headers that all responses carry, measures and logs, and
+// gives up a connection on which bytes of a body are left, as they would be read
+// as the next request.
 func (s *Server) entry(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	known := make(map[string]bool)
 	for _, m := range s.app.Config().RequestMethods {
 		known[m] = true
 	}
 	return func(ctx *fasthttp.RequestCtx) {
+		x := newExchange(ctx)
 		setSecurityHeaders(&ctx.Response.Header)
-		b := newBody(ctx, s.options.ReadTimeout)
+		ctx.Response.Header.Set(headerRequestID, x.id)
+		b := newBody(ctx, s.options.ReadTimeout, &s.bodies)
+		x.body = b
+		defer b.release()
 		if known[string(ctx.Method())] {
 			next(ctx)
 		} else { // Fiber would answer with plain text
@@ -172,12 +192,17 @@ func (s *Server) entry(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 			ctx.SetConnectionClose()
 			b.linger()
 		}
+		s.metrics.observe(x.route, ctx.Response.StatusCode(), time.Since(x.began))
+		s.logExchange(ctx, x)
 	}
 }
 
 // Listen answers on a listener until Shutdown is called, then returns nil, or
 // until accepting fails. The listener is closed on return.
 func (s *Server) Listen(l net.Listener) error {
+	if s.options.Certificate != nil {
+		l = tls.NewListener(l, s.options.Certificate.config("http/1.1"))
+	}
 	tracked := &listener{Listener: l, conns: &s.conns}
 	defer tracked.Close()
 	if !s.conns.listen(tracked) {
@@ -196,15 +221,22 @@ func (s *Server) Reload() error {
 	if s.options.Tokens != nil {
 		errs = append(errs, s.options.Tokens.file.reload())
 	}
+	if s.options.Certificate != nil {
+		errs = append(errs, s.options.Certificate.file.reload())
+	}
 	return errors.Join(errs...)
 }
+
+// Drain makes the server say that it is not ready; it answers all the same. So
+// what sends it requests can look for another before Shutdown.
+func (s *Server) Drain() { s.closing.Store(true) }
 
 // Shutdown stops accepting, waits for the requests under way and closes every
 // connection. When ctx ends first, what still runs is cancelled and cut off, and
 // the error says so. The server can't be used again.
 func (s *Server) Shutdown(ctx context.Context) error {
 	defer s.stop()
-	s.closing.Store(true)
+	s.Drain()
 	s.conns.refuse()
 	err := s.app.ShutdownWithContext(ctx)
 	s.stop()

@@ -1,0 +1,105 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// logged is what the access log says of one request.
+type logged struct {
+	Level, Msg, ID, Method, Path, Route, Token, Variant, Error string
+	Status                                                     int
+	In                                                         int64
+	Out                                                        int
+}
+
+// accessLog makes a server of options that logs every request as JSON; lines
+// gives what it wrote so far.
+func accessLog(t *testing.T, o Options) (s *running, lines func() []logged) {
+	t.Helper()
+	buffer := &logBuffer{}
+	o.AccessLog = true
+	s = startLogging(t, newFake(), o, slog.New(slog.NewJSONHandler(buffer, nil)))
+	return s, func() (out []logged) {
+		for line := range strings.Lines(buffer.String()) {
+			var l logged
+			if err := json.Unmarshal([]byte(line), &l); err != nil {
+				t.Fatalf("%v in %q", err, line)
+			}
+			out = append(out, l)
+		}
+		return out
+	}
+}
+
+func TestAccessLog(t *testing.T) {
+	s, lines := accessLog(t, Options{Tokens: openTokens(t, "ci read,infer")})
+	ask := func(method, path, body string, headers ...string) reply {
+		return s.do(t, method, path, body, append(bearer("ci"), headers...)...)
+	}
+	ask("POST", "/v1/models/music-1/classify", "image", "X-Request-Id", "mine-1")
+	ask("GET", "/v1/models/nobody", "")
+	ask("DELETE", "/v1/models/music-1", "")
+	ask("GET", "/none?x=%0A", "")
+	ask("GET", "/v2/health/live", "") // at the level debug, and not written
+	ask("GET", "/v1/models/a%0Ab", "")
+	got := lines()
+	want := []logged{
+		{Status: 200, Method: "POST", Path: "/v1/models/music-1/classify", Route: "classify", Token: "ci", ID: "mine-1", In: 5, Variant: "music-1@d1" + strings.Repeat("0", 62)},
+		{Status: 404, Method: "GET", Path: "/v1/models/nobody", Route: "variant", Token: "ci", Error: `no variant "nobody"`},
+		{Status: 403, Method: "DELETE", Path: "/v1/models/music-1", Route: "delete_variant", Error: `token "ci" lacks the scope "admin"`},
+		{Status: 404, Method: "GET", Path: "/none", Route: "none", Error: "no such route"},
+		{Status: 400, Method: "GET", Path: "/v1/models/a%0Ab", Route: "variant", Token: "ci", Error: `"a\nb" can't be a variant's name`},
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%d lines: %+v", len(got), got)
+	}
+	for i, w := range want {
+		g := got[i]
+		if w.ID == "" {
+			w.ID = g.ID
+		}
+		w.Level, w.Msg, w.Out = "INFO", "request", g.Out
+		if g != w || g.Out == 0 || len(g.ID) < 6 {
+			t.Errorf("line %d\n got %+v\nwant %+v", i, g, w)
+		}
+	}
+	if strings.Contains(s.log.String(), secret("ci")) {
+		t.Error("the log holds a token")
+	}
+}
+
+func TestRequestIDs(t *testing.T) {
+	s := start(t, newFake(), Options{})
+	own := regexp.MustCompile(`^[0-9a-f]{24}$`)
+	for given, kept := range map[string]bool{
+		"abc": true, "0af7651916cd43dd8448eb211c80319c": true, "A-b_c.d:1": true, "": false,
+		"two words": false, `quo"te`: false, strings.Repeat("x", 65): false, "ü": false, "a;b": false,
+	} {
+		for _, path := range []string{"/v1/models", "/none"} {
+			got := s.do(t, "GET", path, "", "X-Request-Id", given).header.Get("X-Request-Id")
+			if kept && got != given || !kept && !own.MatchString(got) {
+				t.Errorf("%q became %q", given, got)
+			}
+		}
+	}
+}
+
+// TestLogTextIsOneLine writes the access log as text, where a newline that got
+// through would forge a line.
+func TestLogTextIsOneLine(t *testing.T) {
+	buffer := &logBuffer{}
+	s := startLogging(t, newFake(), Options{AccessLog: true}, slog.New(slog.NewTextHandler(buffer, nil)))
+	for _, path := range []string{"/v1/models/x%0Alevel=ERROR", "/v1/models/%1b[31m", "/x\" level=ERROR"} {
+		c := s.raw(t, "GET "+path+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+		status(c)
+	}
+	text := buffer.String()
+	if strings.Count(text, "\n") != 3 || strings.Contains(text, "\x1b") || bytes.Count([]byte(text), []byte("level=INFO")) != 3 {
+		t.Errorf("log: %q", text)
+	}
+}

@@ -1,0 +1,37 @@
+package server
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+)
+
+// Certificate is a TLS certificate with its key. It follows its files.
+type Certificate struct{ file *fresh[*tls.Certificate] }
+
+// OpenCertificate reads a certificate and its key, both PEM.
+func OpenCertificate(cert, key string, log *slog.Logger) (*Certificate, error) {
+	f, err := openFresh(log, func() (*tls.Certificate, error) {
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		if err != nil {
+			return nil, fmt.Errorf("certificate: %w", err)
+		}
+		return &pair, nil
+	}, cert, key)
+	if err != nil {
+		return nil, err
+	}
+	return &Certificate{f}, nil
+}
+
+// config is how to speak TLS with the certificate as it is at each handshake.
+// Go's own choice of ciphers holds.
+func (c *Certificate) config(protocols ...string) *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		NextProtos: protocols,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return c.file.get(), nil
+		},
+	}
+}
