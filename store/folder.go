@@ -18,6 +18,7 @@ import (
 //	families/<family>.json   pointer: the family's current basis
 //	models/<name>.json       pointer: the variant of that name
 //	blobs/<digest>.safetensors   basis and variant files, never changed
+//	lock, changes            how several processes share it: see lock.go
 //
 // Blobs come before the pointers to them and go after, each written to a
 // temporary name, synced, renamed, the folder synced; so a crash at any moment
@@ -26,16 +27,14 @@ type Store struct {
 	dir string
 
 	// change orders all changes of the folder, so that a file can't be removed
-	// while another change is about to point to it. Taken before mu.
+	// while another change is about to point to it; begin takes it, and the lock
+	// that orders those of other processes. Taken before mu. It guards seen, the
+	// number of changes that catalogue knows of.
 	change sync.Mutex
-	// mu guards all below; never held while a file is written.
-	mu       sync.RWMutex
-	families map[string]Family
-	variants map[string]Entry
-	// uses counts the variants' pointers to each blob.
-	uses map[string]int
-	// spelled holds every name in use by its folder and lower case.
-	spelled map[string]string
+	seen   uint64
+	// mu guards catalogue; never held while a file is read or written.
+	mu sync.RWMutex
+	catalogue
 }
 
 // Family is the pointer to a family's current basis.
@@ -125,8 +124,11 @@ func (s *Store) PutBasisFile(raw []byte) (Family, error) {
 	if err != nil {
 		return Family{}, fmt.Errorf("store: basis: %w", err)
 	}
-	s.change.Lock()
-	defer s.change.Unlock()
+	end, err := s.begin()
+	if err != nil {
+		return Family{}, err
+	}
+	defer end()
 	if err := s.spelling("families", b.Family); err != nil {
 		return Family{}, fmt.Errorf("store: family %w", err)
 	}
@@ -170,8 +172,11 @@ func (s *Store) PutVariant(name string, v *Variant, file []byte) (e Entry, repla
 	if err := CheckName(name); err != nil {
 		return e, false, fmt.Errorf("store: model %w", err)
 	}
-	s.change.Lock()
-	defer s.change.Unlock()
+	end, err := s.begin()
+	if err != nil {
+		return e, false, err
+	}
+	defer end()
 	if err := s.spelling("models", name); err != nil {
 		return e, false, fmt.Errorf("store: model %w", err)
 	}
@@ -218,8 +223,11 @@ func (s *Store) ReadVariant(digest string) (*Variant, error) {
 
 // DeleteVariant removes a name, and the file when no other name points to it.
 func (s *Store) DeleteVariant(name string) error {
-	s.change.Lock()
-	defer s.change.Unlock()
+	end, err := s.begin()
+	if err != nil {
+		return err
+	}
+	defer end()
 	e, err := s.Entry(name)
 	if err != nil {
 		return err

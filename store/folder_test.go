@@ -53,7 +53,7 @@ func put(t testing.TB, s *store.Store, name, label string) store.Entry {
 	return e
 }
 
-// files lists what lies under a store's folder.
+// files lists what lies under a store's folder, but for how processes share it.
 func files(t testing.TB, s *store.Store) []string {
 	t.Helper()
 	var all []string
@@ -61,8 +61,9 @@ func files(t testing.TB, s *store.Store) []string {
 		found, _ := filepath.Glob(filepath.Join(s.Dir(), pattern))
 		for _, path := range found {
 			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-				rel, _ := filepath.Rel(s.Dir(), path)
-				all = append(all, filepath.ToSlash(rel))
+				if rel, _ := filepath.Rel(s.Dir(), path); rel != "lock" && rel != "changes" {
+					all = append(all, filepath.ToSlash(rel))
+				}
 			}
 		}
 	}

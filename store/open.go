@@ -65,21 +65,9 @@ func Open(dir string) (*Store, error) {
 		return nil, fmt.Errorf("store: %q: %w: format %q version %q; this program reads %q version %s",
 			dir, ErrNoStore, mark.Format, mark.Version, storeFormat, version)
 	}
-	s := &Store{dir: dir, families: map[string]Family{}, variants: map[string]Entry{}, uses: map[string]int{},
-		spelled: map[string]string{}}
-	if err := pointers(filepath.Join(dir, "families"), func(name string, f Family) error {
-		s.families[name] = f
-		s.spelled[fold("families", name)] = name
-		return checkPointer(name, f.Name, f.Basis)
-	}); err != nil {
-		return nil, fmt.Errorf("store: %w", err)
-	}
-	if err := pointers(filepath.Join(dir, "models"), func(name string, e Entry) error {
-		s.variants[name] = e
-		s.spelled[fold("models", name)] = name
-		s.uses[e.Digest]++
-		return checkPointer(name, e.Name, e.Digest, e.Basis)
-	}); err != nil {
+	s := &Store{dir: dir}
+	s.seen = s.readChanges() // before the pointers: a change meanwhile is seen by the next Refresh
+	if err := s.reread(); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	return s, nil

@@ -44,6 +44,9 @@ func pointers[T any](dir string, each func(name string, p T) error) error {
 		path := filepath.Join(dir, e.Name())
 		var p T
 		err := readJSON(path, &p)
+		if gone(err) {
+			continue
+		}
 		if err == nil {
 			err = each(name, p)
 		}

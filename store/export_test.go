@@ -1,0 +1,11 @@
+package store
+
+import "time"
+
+// SetLockPatience sets how long a change waits for another process's, until the
+// returned function is called.
+func SetLockPatience(d time.Duration) (restore func()) {
+	old := lockPatience
+	lockPatience = d
+	return func() { lockPatience = old }
+}

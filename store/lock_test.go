@@ -1,0 +1,165 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"eigenserve/store"
+
+	"github.com/gofrs/flock"
+	"github.com/google/go-cmp/cmp"
+)
+
+// Two stores on one folder are as two processes: the lock is on the open file.
+
+func refresh(t testing.TB, s *store.Store, want bool) {
+	t.Helper()
+	if changed, err := s.Refresh(false); err != nil || changed != want {
+		t.Fatalf("refresh: %t, %v, want %t", changed, err, want)
+	}
+}
+
+func TestRefreshSeesAnotherProcess(t *testing.T) {
+	ours := create(t)
+	theirs := reopen(t, ours)
+	refresh(t, ours, false)
+	e := put(t, theirs, "a", "one")
+	if _, err := ours.Entry("a"); !errors.Is(err, store.ErrNotFound) {
+		t.Fatalf("seen without a refresh: %v", err)
+	}
+	refresh(t, ours, true)
+	if has, err := ours.Entry("a"); err != nil || has != e {
+		t.Errorf("%v, %v", has, err)
+	}
+	refresh(t, ours, false)
+	if err := theirs.DeleteVariant("a"); err != nil {
+		t.Fatal(err)
+	}
+	refresh(t, ours, true)
+	if len(ours.Variants()) != 0 {
+		t.Errorf("deleted by another, still there: %v", ours.Variants())
+	}
+	put(t, ours, "b", "one") // one's own change is none to see
+	refresh(t, ours, false)
+	refresh(t, theirs, true)
+}
+
+func TestForcedRefreshSeesWhatNobodyTold(t *testing.T) {
+	s := create(t)
+	put(t, s, "a", "one")
+	if err := os.Remove(filepath.Join(s.Dir(), "models", "a.json")); err != nil {
+		t.Fatal(err)
+	}
+	refresh(t, s, false)
+	if changed, err := s.Refresh(true); err != nil || !changed || len(s.Variants()) != 0 {
+		t.Errorf("%t, %v, %v", changed, err, s.Variants())
+	}
+}
+
+// A file that another process points to meanwhile is not removed with one's own
+// last pointer to it.
+func TestChangeKnowsOthersPointers(t *testing.T) {
+	ours := create(t)
+	theirs := reopen(t, ours)
+	e := put(t, ours, "a", "one")
+	put(t, theirs, "b", "one")
+	if err := ours.DeleteVariant("a"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := theirs.ReadVariant(e.Digest); err != nil {
+		t.Errorf("another's file is gone: %v", err)
+	}
+	if _, err := theirs.Entry("A"); err == nil {
+		t.Error("no such name")
+	}
+	v, raw := labelled(t, "two")
+	if _, _, err := theirs.PutVariant("B", v, raw); !errors.Is(err, store.ErrName) {
+		t.Errorf("a name that another spelled otherwise: %v", err)
+	}
+}
+
+func TestSeveralProcessesChangeAtOnce(t *testing.T) {
+	first := create(t)
+	stores := []*store.Store{first, reopen(t, first), reopen(t, first)}
+	var wg sync.WaitGroup
+	for i, s := range stores {
+		wg.Go(func() {
+			for k := range 12 {
+				v, raw := labelled(t, []string{"one", "two"}[k%2])
+				if _, _, err := s.PutVariant(fmt.Sprint("p", i, "-", k%5), v, raw); err != nil {
+					t.Error(err)
+				}
+				if k%3 == 2 {
+					if err := s.DeleteVariant(fmt.Sprint("p", i, "-", k%5)); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	again := reopen(t, first)
+	checkWhole(t, again)
+	for _, s := range stores {
+		if _, err := s.Refresh(false); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(again.Variants(), s.Variants()); diff != "" {
+			t.Errorf("a catalogue is not what the folder holds: %s", diff)
+		}
+	}
+}
+
+func TestLockedByAnother(t *testing.T) {
+	defer store.SetLockPatience(20 * time.Millisecond)()
+	s := create(t)
+	lock := flock.New(filepath.Join(s.Dir(), "lock"))
+	if err := lock.Lock(); err != nil {
+		t.Fatal(err)
+	}
+	v, raw := labelled(t, "one")
+	_, _, err := s.PutVariant("a", v, raw)
+	if !errors.Is(err, store.ErrLocked) || !strings.Contains(err.Error(), "try again") {
+		t.Errorf("locked: %v", err)
+	}
+	if len(s.Variants()) != 0 {
+		t.Error("changed without the lock")
+	}
+	lock.Close()
+	put(t, s, "a", "one")
+}
+
+// A process that ends in the middle of a change leaves an odd number behind and
+// a free lock: what it did is seen all the same.
+func TestRefreshAfterACrash(t *testing.T) {
+	s := create(t)
+	put(t, s, "a", "one")
+	theirs := reopen(t, s)
+	path := filepath.Join(s.Dir(), "changes")
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n uint64
+	fmt.Sscanf(string(raw), "%d", &n)
+	if err := os.WriteFile(path, fmt.Appendf(nil, "%020d\n", n+1), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	refresh(t, theirs, true) // the change is under way
+	if err := os.Remove(filepath.Join(s.Dir(), "models", "a.json")); err != nil {
+		t.Fatal(err)
+	}
+	refresh(t, theirs, true) // and given up
+	if len(theirs.Variants()) != 0 {
+		t.Errorf("%v", theirs.Variants())
+	}
+	refresh(t, theirs, false)
+	refresh(t, s, true)
+	put(t, s, "b", "two")
+}
