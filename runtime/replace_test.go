@@ -135,6 +135,7 @@ func TestDeleteUnderLoad(t *testing.T) {
 
 func TestRequestUnderWayOutlivesItsVariant(t *testing.T) {
 	eng := tinyEngine(t, Options{})
+	eng.store.KeepVersions(1)
 	image := picture(1, 8, 8)
 	want, files := answersOf(t, eng, image)
 	h, l, err := eng.open("m1")
@@ -164,6 +165,7 @@ func TestRequestUnderWayOutlivesItsVariant(t *testing.T) {
 // the old file is gone and the name still leads to it.
 func TestReplacedBeforeItWasRead(t *testing.T) {
 	eng := tinyEngine(t, Options{})
+	eng.store.KeepVersions(1)
 	image := picture(1, 8, 8)
 	want, files := answersOf(t, eng, image)
 	forget(eng, "m1")

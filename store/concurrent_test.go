@@ -46,7 +46,21 @@ func TestConcurrentChanges(t *testing.T) {
 		}
 	})
 	each(2, 25, func(r *rand.Rand) {
-		if err := s.DeleteVariant(names[r.IntN(len(names))]); err != nil && !errors.Is(err, store.ErrNotFound) {
+		name := names[r.IntN(len(names))]
+		err := s.DeleteVariant(name)
+		if versions, _ := s.Versions(name); len(versions) > 1 {
+			err = s.DeleteVersion(name, versions[0].Version)
+		}
+		if err != nil && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrInUse) {
+			t.Error(err)
+		}
+	})
+	each(2, 25, func(r *rand.Rand) {
+		_, err := s.PutAlias(store.Alias{Name: "live", Targets: []store.Target{{Model: names[r.IntN(len(names))], Weight: 1}}})
+		if err == nil && r.IntN(2) == 0 {
+			err = s.DeleteAlias("live")
+		}
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			t.Error(err)
 		}
 	})
@@ -79,11 +93,18 @@ func TestConcurrentChanges(t *testing.T) {
 	if diff := cmp.Diff(s.Variants(), again.Variants()); diff != "" {
 		t.Errorf("the catalogue is not what the folder holds: %s", diff)
 	}
-	checkWhole(t, again)
-	named := map[string]bool{}
-	for _, e := range s.Variants() {
-		named[e.Digest] = true
+	if diff := cmp.Diff(s.Aliases(), again.Aliases()); diff != "" {
+		t.Errorf("the aliases are not what the folder holds: %s", diff)
 	}
+	for _, e := range s.Variants() {
+		one, _ := s.Versions(e.Name)
+		other, _ := again.Versions(e.Name)
+		if diff := cmp.Diff(one, other); diff != "" {
+			t.Errorf("the versions are not what the folder holds: %s", diff)
+		}
+	}
+	checkWhole(t, again)
+	named := s.Referenced()
 	blobs, _ := filepath.Glob(filepath.Join(s.Dir(), "blobs", "*"))
 	for _, path := range blobs {
 		digest := strings.TrimSuffix(filepath.Base(path), ".safetensors")

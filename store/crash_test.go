@@ -32,8 +32,11 @@ var (
 	crashLabels = []string{"one", "two", "three", "four"}
 )
 
+const crashAlias = "live"
+
 // churn changes the store in dir for ever. Before each change it says what it is
-// about to do, "name label" or "name" to delete, and when it is done, "done".
+// about to do: "put name label", "drop name" its current version, "delete name",
+// "point name" the alias; and when it is done, "done".
 func churn(dir string) error {
 	s, err := store.Create(dir)
 	if err != nil {
@@ -56,13 +59,30 @@ func churn(dir string) error {
 
 func changeSomething(s *store.Store) error {
 	name, label := crashNames[rand.IntN(len(crashNames))], crashLabels[rand.IntN(len(crashLabels))]
-	if _, err := s.Entry(name); err == nil && rand.IntN(4) == 0 {
-		fmt.Println(name)
-		return s.DeleteVariant(name)
+	e, err := s.Entry(name)
+	if err != nil || rand.IntN(2) == 0 {
+		fmt.Println("put", name, label)
+		v, raw := labelled(&testing.T{}, label) // of sound parts: it can't fail
+		_, _, err := s.PutVariant(name, v, raw)
+		return err
 	}
-	fmt.Println(name, label)
-	v, raw := labelled(&testing.T{}, label) // of sound parts: it can't fail
-	_, _, err := s.PutVariant(name, v, raw)
+	versions, _ := s.Versions(name)
+	alias, err := s.Alias(crashAlias)
+	pointed := err == nil && alias.Targets[0].Model == name
+	switch rand.IntN(4) {
+	case 0:
+		if !pointed {
+			fmt.Println("delete", name)
+			return s.DeleteVariant(name)
+		}
+	case 1:
+		if !pointed || len(versions) > 1 {
+			fmt.Println("drop", name)
+			return s.DeleteVersion(name, e.Version)
+		}
+	}
+	fmt.Println("point", name)
+	_, err = s.PutAlias(store.Alias{Name: crashAlias, Targets: []store.Target{{Model: name, Weight: 1}}})
 	return err
 }
 
@@ -130,12 +150,28 @@ func killed(t *testing.T, dir string, after time.Duration) []string {
 	return strings.Split(text[:strings.LastIndexByte(text, '\n')], "\n")
 }
 
-// change applies one of churn's lines.
+// change applies one of churn's lines to what each name holds: the labels of its
+// versions, the oldest first; and to what the alias points to.
 func change(held map[string]string, line string) map[string]string {
-	name, label, put := strings.Cut(line, " ")
-	delete(held, name)
-	if put {
-		held[name] = label
+	verb, rest, _ := strings.Cut(line, " ")
+	name, label, _ := strings.Cut(rest, " ")
+	labels := strings.Fields(held[name])
+	switch verb {
+	case "put":
+		if len(labels) == 0 || labels[len(labels)-1] != label {
+			labels = append(labels, label)
+		}
+		labels = labels[max(0, len(labels)-store.DefaultKeep):]
+	case "drop":
+		labels = labels[:len(labels)-1]
+	case "delete":
+		labels = nil
+	case "point":
+		held[crashAlias] = name
+		return held
+	}
+	if held[name] = strings.Join(labels, " "); len(labels) == 0 {
+		delete(held, name)
 	}
 	return held
 }
@@ -144,11 +180,22 @@ func holds(t *testing.T, s *store.Store) map[string]string {
 	t.Helper()
 	held := map[string]string{}
 	for _, e := range s.Variants() {
-		v, err := s.ReadVariant(e.Digest)
+		versions, err := s.Versions(e.Name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		held[e.Name] = v.Labels[0]
+		var labels []string
+		for _, e := range versions {
+			v, err := s.ReadVariant(e.Digest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			labels = append(labels, v.Labels[0])
+		}
+		held[e.Name] = strings.Join(labels, " ")
+	}
+	for _, a := range s.Aliases() {
+		held[a.Name] = a.Targets[0].Model
 	}
 	return held
 }

@@ -14,6 +14,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrName marks a name that can't be used.
 	ErrName = errors.New("bad name")
+	// ErrInUse marks a change that an alias, or a model in the alias's place, forbids.
+	ErrInUse = errors.New("in use")
 	// ErrNoStore marks a folder that is not a store.
 	ErrNoStore = errors.New("not a store")
 )

@@ -16,7 +16,8 @@ import (
 //
 //	store.json               what this folder is
 //	families/<family>.json   pointer: the family's current basis
-//	models/<name>.json       pointer: the variant of that name
+//	models/<name>.json       pointer: the versions of that name
+//	aliases/<alias>.json     pointer: the names and versions that an alias stands for
 //	blobs/<digest>.safetensors   basis and variant files, never changed
 //	lock, changes            how several processes share it: see lock.go
 //
@@ -32,6 +33,8 @@ type Store struct {
 	// number of changes that catalogue knows of.
 	change sync.Mutex
 	seen   uint64
+	// keep is how many versions of a name stay; change guards it.
+	keep int
 	// mu guards catalogue; never held while a file is read or written.
 	mu sync.RWMutex
 	catalogue
@@ -45,26 +48,12 @@ type Family struct {
 	Updated time.Time `json:"updated"`
 }
 
-// Entry is the pointer to a variant, with what a list shows of it.
-type Entry struct {
-	Name        string    `json:"name"`
-	Digest      string    `json:"digest"`
-	Family      string    `json:"family"`
-	Basis       string    `json:"basis"`
-	Bytes       int64     `json:"bytes"`
-	SourceBytes int64     `json:"source_bytes"`
-	Classes     int       `json:"classes"`
-	Step        float64   `json:"step"` // in root-mean-square coefficients
-	Energy      float64   `json:"energy"`
-	Added       time.Time `json:"added"`
-}
-
 const (
 	storeFormat = "eigenserve.store"
 	marker      = "store.json"
 )
 
-var folders = [...]string{"families", "models", "blobs"}
+var folders = [...]string{"families", "models", "aliases", "blobs"}
 
 // Dir is the folder of the store.
 func (s *Store) Dir() string { return s.dir }
@@ -85,24 +74,6 @@ func (s *Store) Family(name string) (Family, error) {
 		return f, fmt.Errorf("family %q: %w", name, ErrNotFound)
 	}
 	return f, nil
-}
-
-// Variants lists the variants by name.
-func (s *Store) Variants() []Entry {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return sorted(s.variants)
-}
-
-// Entry finds a variant's pointer.
-func (s *Store) Entry(name string) (Entry, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	e, ok := s.variants[name]
-	if !ok {
-		return e, fmt.Errorf("model %q: %w", name, ErrNotFound)
-	}
-	return e, nil
 }
 
 // PutBasis stores a basis and makes it its family's current one.
@@ -166,42 +137,6 @@ func (s *Store) OpenBasis(digest string) (*Basis, error) {
 	return b, nil
 }
 
-// PutVariant stores a variant's file under a name. The caller has checked the
-// file against its basis. It tells whether a variant of that name was replaced.
-func (s *Store) PutVariant(name string, v *Variant, file []byte) (e Entry, replaced bool, err error) {
-	if err := CheckName(name); err != nil {
-		return e, false, fmt.Errorf("store: model %w", err)
-	}
-	end, err := s.begin()
-	if err != nil {
-		return e, false, err
-	}
-	defer end()
-	if err := s.spelling("models", name); err != nil {
-		return e, false, fmt.Errorf("store: model %w", err)
-	}
-	digest, err := s.putBlob(file)
-	if err != nil {
-		return e, false, fmt.Errorf("store: model %q: %w", name, err)
-	}
-	e = Entry{Name: name, Digest: digest, Family: v.Family, Basis: v.Basis,
-		Bytes: int64(len(file)), SourceBytes: v.Fidelity.Bytes.Source, Classes: len(v.Labels),
-		Step: v.Fidelity.Step, Energy: v.Fidelity.Energy, Added: v.Provenance.Added}
-	if err := writeJSON(s.pointer("models", name), e); err != nil {
-		return e, false, fmt.Errorf("store: model %q: %w", name, err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	old, replaced := s.variants[name]
-	s.variants[name] = e
-	s.spelled[fold("models", name)] = name
-	s.uses[digest]++
-	if replaced {
-		s.release(old.Digest)
-	}
-	return e, replaced, nil
-}
-
 // ReadVariant reads a variant by digest after checking that its bytes have it.
 func (s *Store) ReadVariant(digest string) (*Variant, error) {
 	raw, err := os.ReadFile(s.blob(digest))
@@ -219,28 +154,6 @@ func (s *Store) ReadVariant(digest string) (*Variant, error) {
 		return nil, fmt.Errorf("store: variant %s: %w", short(digest), err)
 	}
 	return v, nil
-}
-
-// DeleteVariant removes a name, and the file when no other name points to it.
-func (s *Store) DeleteVariant(name string) error {
-	end, err := s.begin()
-	if err != nil {
-		return err
-	}
-	defer end()
-	e, err := s.Entry(name)
-	if err != nil {
-		return err
-	}
-	if err := tensorfile.Remove(s.pointer("models", name)); err != nil {
-		return fmt.Errorf("store: %w", err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.variants, name)
-	delete(s.spelled, fold("models", name))
-	s.release(e.Digest)
-	return nil
 }
 
 // release drops one use of a blob and removes it with the last. A removal that

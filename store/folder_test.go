@@ -93,7 +93,7 @@ func TestCreateOpenReopen(t *testing.T) {
 		}
 		checkWhole(t, s)
 	}
-	want := store.Entry{Name: "cats", Digest: cats.Digest, Family: "tiny", Basis: f.Basis, Bytes: cats.Bytes,
+	want := store.Entry{Name: "cats", Version: 1, Digest: cats.Digest, Family: "tiny", Basis: f.Basis, Bytes: cats.Bytes,
 		SourceBytes: 1000, Classes: 1, Step: 0.5, Energy: 0.9, Added: someDay}
 	if diff := cmp.Diff(want, cats); diff != "" {
 		t.Error(diff)
@@ -130,6 +130,7 @@ func checkWhole(t testing.TB, s *store.Store) {
 
 func TestPutReplacesAndDeletes(t *testing.T) {
 	s := create(t)
+	s.KeepVersions(1)
 	v, raw := labelled(t, "old")
 	old, replaced, err := s.PutVariant("cats", v, raw)
 	if err != nil || replaced {
@@ -175,6 +176,7 @@ func TestNamesShareAFile(t *testing.T) {
 			if way != "in one run" {
 				s = reopen(t, s)
 			}
+			s.KeepVersions(1)
 			if err := s.DeleteVariant("one"); err != nil {
 				t.Fatal(err)
 			}

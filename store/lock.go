@@ -149,45 +149,5 @@ func (s *Store) writeChanges(n uint64) error {
 	return errors.Join(err, f.Close())
 }
 
-// catalogue is what the pointer files say.
-type catalogue struct {
-	families map[string]Family
-	variants map[string]Entry
-	// uses counts the variants' pointers to each blob.
-	uses map[string]int
-	// spelled holds every name in use by its folder and lower case.
-	spelled map[string]string
-}
-
-// reread reads all pointers. The caller holds change.
-func (s *Store) reread() error {
-	c, err := readCatalogue(s.dir)
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.catalogue = c
-	return nil
-}
-
-func readCatalogue(dir string) (catalogue, error) {
-	c := catalogue{families: map[string]Family{}, variants: map[string]Entry{}, uses: map[string]int{}, spelled: map[string]string{}}
-	if err := pointers(filepath.Join(dir, "families"), func(name string, f Family) error {
-		c.families[name] = f
-		c.spelled[fold("families", name)] = name
-		return checkPointer(name, f.Name, f.Basis)
-	}); err != nil {
-		return c, err
-	}
-	err := pointers(filepath.Join(dir, "models"), func(name string, e Entry) error {
-		c.variants[name] = e
-		c.spelled[fold("models", name)] = name
-		c.uses[e.Digest]++
-		return checkPointer(name, e.Name, e.Digest, e.Basis)
-	})
-	return c, err
-}
-
 // gone tells that a pointer was removed between the listing and its turn.
 func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) }

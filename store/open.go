@@ -65,7 +65,7 @@ func Open(dir string) (*Store, error) {
 		return nil, fmt.Errorf("store: %q: %w: format %q version %q; this program reads %q version %s",
 			dir, ErrNoStore, mark.Format, mark.Version, storeFormat, version)
 	}
-	s := &Store{dir: dir}
+	s := &Store{dir: dir, keep: DefaultKeep}
 	s.seen = s.readChanges() // before the pointers: a change meanwhile is seen by the next Refresh
 	if err := s.reread(); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
