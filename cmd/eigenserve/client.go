@@ -16,10 +16,14 @@ import (
 	"eigenserve/runtime"
 )
 
+// tokenVariable holds the token that is shown to servers. It is no flag: the
+// arguments of a program can be seen by others.
+const tokenVariable = "EIGENSERVE_TOKEN"
+
 // client speaks to a running server.
 type client struct {
-	base string
-	http *http.Client
+	base, token string
+	http        *http.Client
 }
 
 func newClient(server string) (*client, error) {
@@ -30,7 +34,7 @@ func newClient(server string) (*client, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, usagef("--server %q: give an address such as http://127.0.0.1:8080", server)
 	}
-	return &client{base: strings.TrimRight(u.String(), "/"), http: &http.Client{}}, nil
+	return &client{base: strings.TrimRight(u.String(), "/"), token: os.Getenv(tokenVariable), http: &http.Client{}}, nil
 }
 
 // call sends a request and decodes the JSON answer into out, or turns the
@@ -42,6 +46,9 @@ func (c *client) call(ctx context.Context, method, path, contentType string, bod
 	}
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
@@ -56,6 +63,9 @@ func (c *client) call(ctx context.Context, method, path, contentType string, bod
 		var e struct{ Error string }
 		if json.Unmarshal(raw, &e) != nil || e.Error == "" {
 			e.Error = res.Status
+		}
+		if res.StatusCode == http.StatusUnauthorized {
+			e.Error += "; put the token into " + tokenVariable
 		}
 		return res.StatusCode, fmt.Errorf("%s: %s", c.base, e.Error)
 	}

@@ -16,7 +16,8 @@ import (
 )
 
 func (m *Main) demo() *cobra.Command {
-	var f serveFlags
+	var engine engineFlags
+	var f listenFlags
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Serve the embedded models from a temporary store",
@@ -25,8 +26,7 @@ which reads one alphabet, and prints what to try. The store is temporary: what
 you add is gone when the demo ends.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o, err := f.options()
-			if err != nil {
+			if err := f.check(); err != nil {
 				return err
 			}
 			dir, err := os.MkdirTemp("", "eigenserve-demo-")
@@ -34,14 +34,16 @@ you add is gone when the demo ends.`,
 				return err
 			}
 			defer os.RemoveAll(dir)
-			return m.runDemo(cmd, dir, f, o)
+			return m.runDemo(cmd, dir, f, engine.options())
 		},
 	}
-	f.add(cmd, "16MiB") // a dozen slabs, so that the account stays that of many models in little memory
+	engine.add(cmd, 16<<20) // a dozen slabs, so that the account stays that of many models in little memory
+	f.add(cmd)
+	cmd.Flags().BoolVar(&f.accessLog, "access-log", false, "log each request")
 	return cmd
 }
 
-func (m *Main) runDemo(cmd *cobra.Command, dir string, f serveFlags, o runtime.Options) error {
+func (m *Main) runDemo(cmd *cobra.Command, dir string, f listenFlags, o runtime.Options) error {
 	s, err := store.Create(filepath.Join(dir, "store"))
 	if err != nil {
 		return err
@@ -57,7 +59,7 @@ func (m *Main) runDemo(cmd *cobra.Command, dir string, f serveFlags, o runtime.O
 	if err != nil {
 		return err
 	}
-	return m.listen(cmd.Context(), s, f, o, func(addr string, eng *runtime.Engine) { m.invite(addr, family, try, eng) })
+	return m.listen(cmd.Context(), s, f, o, func(url string, eng *runtime.Engine) { m.invite(url, family, try, eng) })
 }
 
 // trial is what the demo's lines try: a variant, an image for it, and the
@@ -88,9 +90,8 @@ func pickTrial(s *store.Store, samples fs.FS, dir string) (trial, error) {
 }
 
 // invite prints one line for each thing to try.
-func (m *Main) invite(addr, family string, t trial, eng *runtime.Engine) {
+func (m *Main) invite(base, family string, t trial, eng *runtime.Engine) {
 	l := eng.Ledger()
-	base := "http://" + addr
 	fmt.Fprintf(m.Stdout, "\n%d models of one family in %s; dense float32 copies would take %s.\n\n", l.Variants, size(l.Total-l.Overhead), size(l.Dense))
 	fmt.Fprintf(m.Stdout, "  The page      %s/\n\n", base)
 	for _, line := range [][2]string{

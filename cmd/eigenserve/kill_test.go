@@ -20,7 +20,7 @@ import (
 
 // childVariable makes the test binary be the program, so that a test can kill
 // it.
-const childVariable = "EIGENSERVE_TEST_CHILD"
+const childVariable = "TEST_AS_EIGENSERVE"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childVariable) != "" {
