@@ -10,20 +10,32 @@ import (
 	"eigenserve/store"
 )
 
-// Variants lists up to limit variants (0: all) whose names come after a given
-// one, by name; next is what to pass as after for the rest, "" at the end.
+// Variants lists the current version of up to limit names (0: all) that come
+// after a given one, by name; next is what to pass as after for the rest, "" at
+// the end.
 func (eng *Engine) Variants(after string, limit int) (list []VariantInfo, next string) {
-	all := eng.sorted()
-	all = all[sort.Search(len(all), func(i int) bool { return all[i].entry.Name > after }):]
-	if limit > 0 && limit < len(all) {
-		all = all[:limit]
-		next = all[limit-1].entry.Name
-	}
-	list = make([]VariantInfo, len(all))
-	for i, h := range all {
-		list[i] = eng.info(h)
+	page, next := eng.page(after, limit)
+	list = make([]VariantInfo, len(page))
+	for i, versions := range page {
+		list[i] = eng.info(last(versions))
+		list[i].Versions = numbersOf(versions)
 	}
 	return list, next
+}
+
+// page gives the versions' handles of a page of names.
+func (eng *Engine) page(after string, limit int) (page [][]*handle, next string) {
+	eng.mu.Lock()
+	defer eng.mu.Unlock()
+	names := eng.names[sort.Search(len(eng.names), func(i int) bool { return eng.names[i] > after }):]
+	if limit > 0 && limit < len(names) {
+		names = names[:limit]
+		next = names[limit-1]
+	}
+	for _, name := range names {
+		page = append(page, eng.variants[name])
+	}
+	return page, next
 }
 
 func (eng *Engine) info(h *handle) VariantInfo {
@@ -35,7 +47,7 @@ func (eng *Engine) info(h *handle) VariantInfo {
 	case h.loaded.Load() != nil:
 		resident = "coefficients"
 	}
-	return VariantInfo{Name: e.Name, Digest: e.Digest, Family: e.Family, Basis: e.Basis, Bytes: e.Bytes,
+	return VariantInfo{Name: e.Name, Version: e.Version, Digest: e.Digest, Family: e.Family, Basis: e.Basis, Bytes: e.Bytes,
 		SourceBytes: e.SourceBytes, Classes: e.Classes, Energy: e.Energy, Step: e.Step, Added: e.Added,
 		Resident: resident, Pinned: h.pinned.Load() != nil,
 		Requests: h.requests.Load(), Hits: h.hits.Load(), Rebuilds: h.rebuilds.Load()}
@@ -55,11 +67,15 @@ func (eng *Engine) Variant(name string) (VariantDetail, error) {
 	if err != nil {
 		return VariantDetail{}, storeError(err)
 	}
-	return VariantDetail{VariantInfo: eng.info(h), Labels: v.Labels, Fidelity: v.Fidelity, Worst: v.Fidelity.Worst(l.family.basis.Layout()),
+	info := eng.info(h)
+	eng.mu.Lock()
+	info.Versions = numbersOf(eng.variants[h.entry.Name])
+	eng.mu.Unlock()
+	return VariantDetail{VariantInfo: info, Labels: v.Labels, Fidelity: v.Fidelity, Worst: v.Fidelity.Worst(l.family.basis.Layout()),
 		Provenance: v.Provenance, Input: inputOf(l.family.model)}, nil
 }
 
-// PutVariant adds or replaces a variant from the bytes of its file. Nothing
+// PutVariant makes a variant's file the next version of a name. Nothing
 // changes unless all of the file is in order: its coefficients are decoded and
 // its private tensors bound before it is stored.
 func (eng *Engine) PutVariant(ctx context.Context, name string, file []byte) (info VariantInfo, replaced bool, err error) {
@@ -89,7 +105,7 @@ func (eng *Engine) PutVariant(ctx context.Context, name string, file []byte) (in
 }
 
 // put stores a checked variant and serves it from here on; requests that hold
-// the old one finish with it.
+// the version before finish with it.
 func (eng *Engine) put(ctx context.Context, f *family, name string, v *store.Variant, file []byte) (VariantInfo, bool, error) {
 	kept, err := f.keep(v)
 	if err != nil {
@@ -106,64 +122,8 @@ func (eng *Engine) put(ctx context.Context, f *family, name string, v *store.Var
 	}
 	h := newHandle(e)
 	h.loaded.Store(kept)
-	eng.swap(name, h)
+	eng.refresh(name, h)
 	return eng.info(h), replaced, nil
-}
-
-// swap puts h, or nothing, in the place of a name's handle and lets the old
-// one's weights go, unless another name has the same. The caller holds change.
-func (eng *Engine) swap(name string, h *handle) {
-	eng.mu.Lock()
-	old := eng.variants[name]
-	delete(eng.variants, name)
-	if h != nil {
-		eng.variants[name] = h
-	}
-	eng.mu.Unlock()
-	if old == nil {
-		return
-	}
-	if h != nil && h.entry.Digest == old.entry.Digest {
-		h.pinned.Store(old.pinned.Swap(nil)) // the same weights: they stay pinned
-		return
-	}
-	old.unpin()
-	if !eng.serves(old.entry.Digest) {
-		eng.cache.drop(old.entry.Digest)
-	}
-}
-
-// serves tells whether a variant of this digest has a name.
-func (eng *Engine) serves(digest string) bool {
-	eng.mu.Lock()
-	defer eng.mu.Unlock()
-	for _, h := range eng.variants {
-		if h.entry.Digest == digest {
-			return true
-		}
-	}
-	return false
-}
-
-// DeleteVariant removes a name; requests under way finish.
-func (eng *Engine) DeleteVariant(ctx context.Context, name string) error {
-	if err := eng.enter(); err != nil {
-		return err
-	}
-	defer eng.leave()
-	eng.change.Lock()
-	defer eng.change.Unlock()
-	if _, err := eng.find(name); err != nil {
-		return err
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if err := eng.store.DeleteVariant(name); err != nil {
-		return storeError(err)
-	}
-	eng.swap(name, nil)
-	return nil
 }
 
 // Families lists the families by name. One whose basis can't be read is listed
@@ -219,7 +179,7 @@ func (eng *Engine) current(name string) (*family, store.Family, error) {
 
 func (eng *Engine) familyInfo(f *family, p store.Family) FamilyInfo {
 	variants := 0
-	for _, h := range eng.handles() {
+	for _, h := range eng.latest() {
 		if h.entry.Family == p.Name {
 			variants++
 		}

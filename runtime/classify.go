@@ -11,7 +11,6 @@ import (
 
 	"eigenserve/models/nn"
 	"eigenserve/models/pixel"
-	"eigenserve/store"
 )
 
 // Classify answers one image file (PNG, JPEG, GIF, WebP) by one variant.
@@ -33,7 +32,7 @@ func (eng *Engine) classify(ctx context.Context, name string, image []byte, o Cl
 	if err != nil {
 		return Answer{}, err
 	}
-	h, l, err := eng.open(name)
+	h, l, err := eng.ask(name)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -51,21 +50,7 @@ func (eng *Engine) classify(ctx context.Context, name string, image []byte, o Cl
 	timing.Queue += queued
 	score(logits)
 	return Answer{Scores: best(logits, l.variant.Labels, o.TopK), Variant: h.entry.Name,
-		Digest: h.entry.Digest, Basis: h.entry.Basis, Timing: timing}, nil
-}
-
-// find gives the handle of a name.
-func (eng *Engine) find(name string) (*handle, error) {
-	eng.mu.Lock()
-	h := eng.variants[name]
-	eng.mu.Unlock()
-	if h == nil {
-		if err := store.CheckName(name); err != nil {
-			return nil, storeError(err)
-		}
-		return nil, Errorf(NotFound, "no model %q; `eigenserve ls` and GET /v1/models list them", name)
-	}
-	return h, nil
+		Version: h.entry.Version, Digest: h.entry.Digest, Basis: h.entry.Basis, Timing: timing}, nil
 }
 
 // turn waits for a processor.

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	goruntime "runtime"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -75,15 +73,17 @@ type Engine struct {
 	// promoting holds a token while a variant is rebuilt behind the requests.
 	promoting chan struct{}
 
-	// change orders puts and deletes of variants, and their pins, so that the
+	// change orders changes of variants, of aliases and of pins, so that the
 	// store's pointers and the handles never tell of different files. Taken
 	// before mu.
 	change sync.Mutex
 	// mu guards what follows; no file is read under it.
 	mu       sync.Mutex
 	closed   bool
-	families map[string]*shelf  // by digest of the basis
-	variants map[string]*handle // by name
+	families map[string]*shelf    // by digest of the basis
+	variants map[string][]*handle // by name, the versions', the oldest first; never changed in place
+	names    []string             // of variants, in order
+	aliases  map[string]store.Alias
 	// inside counts the calls under way that read mapped memory; none begins
 	// once closed is set.
 	inside sync.WaitGroup
@@ -105,9 +105,19 @@ func Open(s *store.Store, o Options) (*Engine, error) {
 		idleRSS: residentSetSize(), idleManaged: managedMemory(),
 		cache: newWeightCache(o.WeightCache, o.Queue, o.Patience),
 		turns: make(chan struct{}, o.Parallel), promoting: make(chan struct{}, 1),
-		families: map[string]*shelf{}, variants: map[string]*handle{}}
+		families: map[string]*shelf{}, variants: map[string][]*handle{}, aliases: map[string]store.Alias{}}
 	for _, e := range s.Variants() {
-		eng.variants[e.Name] = newHandle(e)
+		eng.names = append(eng.names, e.Name)
+		versions, err := s.Versions(e.Name)
+		if err != nil {
+			return nil, storeError(err)
+		}
+		for _, e := range versions {
+			eng.variants[e.Name] = append(eng.variants[e.Name], newHandle(e))
+		}
+	}
+	for _, a := range s.Aliases() {
+		eng.aliases[a.Name] = a
 	}
 	return eng, nil
 }
@@ -125,7 +135,7 @@ func (eng *Engine) enter() error {
 
 func (eng *Engine) leave() { eng.inside.Done() }
 
-// Preload reads every family's basis and every variant's coefficients, so that
+// Preload reads every family's basis and the coefficients of what is served, so that
 // no request has to, and returns what could not be read; the rest is served
 // all the same.
 func (eng *Engine) Preload(ctx context.Context) error {
@@ -134,7 +144,7 @@ func (eng *Engine) Preload(ctx context.Context) error {
 	}
 	defer eng.leave()
 	var failed []error
-	for _, h := range eng.sorted() {
+	for _, h := range append(eng.latest(), eng.aliasTargets()...) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -145,21 +155,39 @@ func (eng *Engine) Preload(ctx context.Context) error {
 	return errors.Join(failed...)
 }
 
-// handles gives the handles as of now, in no order.
+// handles gives the handles of every version as of now, in no order.
 func (eng *Engine) handles() []*handle {
 	eng.mu.Lock()
 	defer eng.mu.Unlock()
 	out := make([]*handle, 0, len(eng.variants))
-	for _, h := range eng.variants {
-		out = append(out, h)
+	for _, versions := range eng.variants {
+		out = append(out, versions...)
 	}
 	return out
 }
 
-// sorted gives the handles as of now, by name.
-func (eng *Engine) sorted() []*handle {
-	out := eng.handles()
-	slices.SortFunc(out, func(a, b *handle) int { return strings.Compare(a.entry.Name, b.entry.Name) })
+// latest gives the handle of every name's current version as of now, by name.
+func (eng *Engine) latest() []*handle {
+	eng.mu.Lock()
+	defer eng.mu.Unlock()
+	out := make([]*handle, len(eng.names))
+	for i, name := range eng.names {
+		out[i] = last(eng.variants[name])
+	}
+	return out
+}
+
+// aliasTargets gives the handles of the versions that aliases name.
+func (eng *Engine) aliasTargets() (out []*handle) {
+	eng.mu.Lock()
+	defer eng.mu.Unlock()
+	for _, a := range eng.aliases {
+		for _, t := range a.Targets {
+			if h, err := version(t.Model, eng.variants[t.Model], t.Version); err == nil {
+				out = append(out, h)
+			}
+		}
+	}
 	return out
 }
 
@@ -238,7 +266,7 @@ func storeError(err error) error {
 		return &Error{Code: Damaged, Text: err.Error(), Err: err}
 	case errors.Is(err, store.ErrNotFound):
 		return &Error{Code: NotFound, Text: err.Error(), Err: err}
-	case errors.Is(err, store.ErrBasis):
+	case errors.Is(err, store.ErrBasis), errors.Is(err, store.ErrInUse):
 		return &Error{Code: Conflict, Text: err.Error(), Err: err}
 	case errors.Is(err, store.ErrName), errors.Is(err, store.ErrFormat):
 		return &Error{Code: Invalid, Text: err.Error(), Err: err}

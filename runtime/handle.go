@@ -12,7 +12,7 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// handle is one name's variant: at rest an entry of the catalogue, after its
+// handle is one version of a name: at rest an entry of the catalogue, after its
 // first use what answering needs as well. A replaced variant gets a new handle,
 // so whoever holds one goes on with the weights that it began with.
 type handle struct {
@@ -39,10 +39,16 @@ type loaded struct {
 	coefficients, private, head int64
 }
 
-// open gives the handle of a name with what answering needs.
-func (eng *Engine) open(name string) (*handle, *loaded, error) {
+// open gives the handle that a reference stands for, to look at, with what
+// answering needs.
+func (eng *Engine) open(ref string) (*handle, *loaded, error) { return eng.opening(ref, heaviest) }
+
+// ask is open for a request to answer: an alias's targets take turns.
+func (eng *Engine) ask(ref string) (*handle, *loaded, error) { return eng.opening(ref, weighted) }
+
+func (eng *Engine) opening(ref string, choose chooser) (*handle, *loaded, error) {
 	for {
-		h, err := eng.find(name)
+		h, err := eng.resolve(ref, choose)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -53,10 +59,10 @@ func (eng *Engine) open(name string) (*handle, *loaded, error) {
 		// Its file is gone. If it was replaced or deleted since it was found,
 		// that change is on its way to the handles: look again after it.
 		eng.change.Lock()
-		now, gone := eng.find(name)
+		held := eng.holds(h)
 		eng.change.Unlock()
-		if gone == nil && now == h {
-			return nil, nil, &Error{Code: Damaged, Text: fmt.Sprintf("model %q: %v", name, err), Err: err}
+		if held {
+			return nil, nil, &Error{Code: Damaged, Text: fmt.Sprintf("model %q: %v", h.entry.Name, err), Err: err}
 		}
 	}
 }
@@ -157,6 +163,13 @@ func (f *family) pixels(v *store.Variant) (pixel.Spec, error) {
 // unpin lets the weights go, if they were pinned.
 func (h *handle) unpin() {
 	if l := h.pinned.Swap(nil); l != nil {
+		l.release()
+	}
+}
+
+// inheritPin takes over another handle's pin of the same weights.
+func (h *handle) inheritPin(from *handle) {
+	if l := from.pinned.Swap(nil); l != nil && !h.pinned.CompareAndSwap(nil, l) {
 		l.release()
 	}
 }

@@ -27,6 +27,7 @@ type Outputs struct {
 	Rows    int
 	Labels  []string
 	Variant string // name
+	Version int
 	Digest  string // of the variant that answered
 	Basis   string // digest of its basis
 	Timing  Timing // sums over the rows
@@ -47,7 +48,7 @@ func (eng *Engine) inferRows(ctx context.Context, name string, in Inputs) (Outpu
 		return Outputs{}, err
 	}
 	defer eng.leave()
-	h, l, err := eng.open(name)
+	h, l, err := eng.ask(name)
 	if err != nil {
 		return Outputs{}, err
 	}
@@ -60,7 +61,7 @@ func (eng *Engine) inferRows(ctx context.Context, name string, in Inputs) (Outpu
 		return Outputs{}, err
 	}
 	defer eng.endTurn()
-	out := Outputs{Rows: rows, Labels: l.variant.Labels, Variant: h.entry.Name, Digest: h.entry.Digest, Basis: h.entry.Basis,
+	out := Outputs{Rows: rows, Labels: l.variant.Labels, Variant: h.entry.Name, Version: h.entry.Version, Digest: h.entry.Digest, Basis: h.entry.Basis,
 		Logits: make([]float32, 0, rows*len(l.variant.Labels)), Timing: Timing{Queue: time.Since(began)}}
 	for i := range rows {
 		if err := ctx.Err(); err != nil {

@@ -9,10 +9,14 @@ import (
 
 // VariantInfo is what the catalogue tells of one variant.
 type VariantInfo struct {
-	Name   string `json:"name"`
-	Digest string `json:"digest"`
-	Family string `json:"family"`
-	Basis  string `json:"basis"`
+	Name string `json:"name"`
+	// Version is this one's number, Versions those of all that the name has, the
+	// oldest first.
+	Version  int    `json:"version"`
+	Versions []int  `json:"versions,omitempty"`
+	Digest   string `json:"digest"`
+	Family   string `json:"family"`
+	Basis    string `json:"basis"`
 	// Bytes is the size of the variant's file; SourceBytes that of the
 	// original checkpoint's tensors.
 	Bytes       int64     `json:"bytes"`
@@ -142,6 +146,7 @@ type Score struct {
 type Answer struct {
 	Scores  []Score // best first
 	Variant string  // name
+	Version int     // its number
 	Digest  string  // of the variant that answered
 	Basis   string  // digest of its basis
 	Timing  Timing

@@ -25,12 +25,14 @@ func (eng *Engine) Ledger() Ledger {
 		l.SlabsTotal = int(eng.cache.limit / slab)
 	}
 	for _, h := range eng.handles() {
-		l.Variants++
 		l.Catalogue += h.size()
 		if v := h.loaded.Load(); v != nil {
 			l.Coefficients += v.coefficients
 			l.Private += v.private
 		}
+	}
+	for _, h := range eng.latest() { // who keeps dense copies has no older versions in memory
+		l.Variants++
 		if f := families[h.entry.Basis]; f != nil {
 			l.Dense += f.denseWith(h.entry.Classes)
 		}

@@ -32,7 +32,7 @@ func (eng *Engine) SetPinned(ctx context.Context, name string, pinned bool) erro
 func (eng *Engine) hold(name string, h *handle, l *loaded, lease *lease) (held bool, err error) {
 	eng.change.Lock()
 	defer eng.change.Unlock()
-	if now, err := eng.find(name); err != nil || now != h {
+	if !eng.holds(h) {
 		return false, Errorf(Conflict, "model %q was replaced meanwhile: pin it again", name)
 	}
 	if h.pinned.Load() != nil {

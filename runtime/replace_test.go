@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	goruntime "runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -87,7 +88,9 @@ func TestReplaceUnderLoad(t *testing.T) {
 func forget(eng *Engine, name string) {
 	eng.mu.Lock()
 	defer eng.mu.Unlock()
-	eng.variants[name] = newHandle(eng.variants[name].entry)
+	versions := slices.Clone(eng.variants[name])
+	versions[len(versions)-1] = newHandle(versions[len(versions)-1].entry)
+	eng.variants[name] = versions
 }
 
 func TestDeleteUnderLoad(t *testing.T) {
@@ -186,7 +189,7 @@ func TestReplacedBeforeItWasRead(t *testing.T) {
 	for range 1000 {
 		goruntime.Gosched() // so that it most likely looks for the file now
 	}
-	eng.swap("m1", newHandle(e))
+	eng.refresh("m1", newHandle(e))
 	eng.change.Unlock()
 	request.Wait()
 }

@@ -1,0 +1,88 @@
+package runtime
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"eigenserve/store"
+)
+
+// Alias is a name that stands for models: a request for it is answered by one of
+// the targets, each as often as its weight has it, and the answer names which.
+type Alias = store.Alias
+
+// Target is one of an alias's models.
+type Target = store.Target
+
+// Aliases lists the aliases by name.
+func (eng *Engine) Aliases() []Alias {
+	eng.mu.Lock()
+	defer eng.mu.Unlock()
+	out := make([]Alias, 0, len(eng.aliases))
+	for _, a := range eng.aliases {
+		out = append(out, a)
+	}
+	slices.SortFunc(out, func(a, b Alias) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// Alias tells of one alias.
+func (eng *Engine) Alias(name string) (Alias, error) {
+	eng.mu.Lock()
+	defer eng.mu.Unlock()
+	a, ok := eng.aliases[name]
+	if !ok {
+		return a, Errorf(NotFound, "no alias %.200q; `eigenserve alias` and GET /v1/aliases list them", name)
+	}
+	return a, nil
+}
+
+// PutAlias makes an alias or moves it, at once for all requests from then on and
+// by one write of the store. A single target needs no weight.
+func (eng *Engine) PutAlias(ctx context.Context, name string, targets []Target) (a Alias, replaced bool, err error) {
+	if err := eng.enter(); err != nil {
+		return a, false, err
+	}
+	defer eng.leave()
+	a = Alias{Name: name, Targets: slices.Clone(targets), Updated: time.Now().UTC().Truncate(time.Second)}
+	if len(targets) == 1 && targets[0].Weight == 0 {
+		a.Targets[0].Weight = 1
+	}
+	eng.change.Lock()
+	defer eng.change.Unlock()
+	if err := ctx.Err(); err != nil {
+		return a, false, err
+	}
+	if replaced, err = eng.store.PutAlias(a); err != nil {
+		return a, false, storeError(err)
+	}
+	eng.mu.Lock()
+	defer eng.mu.Unlock()
+	eng.aliases[name] = a
+	return a, replaced, nil
+}
+
+// DeleteAlias removes an alias; its targets stay.
+func (eng *Engine) DeleteAlias(ctx context.Context, name string) error {
+	if err := eng.enter(); err != nil {
+		return err
+	}
+	defer eng.leave()
+	eng.change.Lock()
+	defer eng.change.Unlock()
+	if _, err := eng.Alias(name); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := eng.store.DeleteAlias(name); err != nil {
+		return storeError(err)
+	}
+	eng.mu.Lock()
+	defer eng.mu.Unlock()
+	delete(eng.aliases, name)
+	return nil
+}
