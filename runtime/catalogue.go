@@ -40,6 +40,9 @@ func (eng *Engine) page(after string, limit int) (page [][]*handle, next string)
 
 func (eng *Engine) info(h *handle) VariantInfo {
 	e := h.entry
+	eng.mu.Lock()
+	unloaded := eng.unloaded[e.Name]
+	eng.mu.Unlock()
 	resident := "disk"
 	switch {
 	case eng.cache.resides(e.Digest):
@@ -49,7 +52,7 @@ func (eng *Engine) info(h *handle) VariantInfo {
 	}
 	return VariantInfo{Name: e.Name, Version: e.Version, Digest: e.Digest, Family: e.Family, Basis: e.Basis, Bytes: e.Bytes,
 		SourceBytes: e.SourceBytes, Classes: e.Classes, Energy: e.Energy, Step: e.Step, Added: e.Added,
-		Resident: resident, Pinned: h.pinned.Load() != nil,
+		Resident: resident, Pinned: h.pinned.Load() != nil, Unloaded: unloaded,
 		Requests: h.requests.Load(), Hits: h.hits.Load(), Rebuilds: h.rebuilds.Load()}
 }
 
@@ -123,6 +126,7 @@ func (eng *Engine) put(ctx context.Context, f *family, name string, v *store.Var
 	h := newHandle(e)
 	h.loaded.Store(kept)
 	eng.refresh(name, h)
+	eng.setUnloaded(name, false)
 	return eng.info(h), replaced, nil
 }
 

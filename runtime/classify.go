@@ -23,7 +23,7 @@ func (eng *Engine) Classify(ctx context.Context, name string, image []byte, o Cl
 	return a, err
 }
 
-func (eng *Engine) classify(ctx context.Context, name string, image []byte, o ClassifyOptions) (Answer, error) {
+func (eng *Engine) classify(ctx context.Context, name string, image []byte, o ClassifyOptions) (a Answer, err error) {
 	if err := eng.enter(); err != nil {
 		return Answer{}, err
 	}
@@ -37,6 +37,7 @@ func (eng *Engine) classify(ctx context.Context, name string, image []byte, o Cl
 		return Answer{}, err
 	}
 	started := time.Now()
+	defer func() { h.record(started, 1, a.Timing, err) }()
 	if err := eng.turn(ctx); err != nil {
 		return Answer{}, err
 	}

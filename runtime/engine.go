@@ -84,6 +84,7 @@ type Engine struct {
 	variants map[string][]*handle // by name, the versions', the oldest first; never changed in place
 	names    []string             // of variants, in order
 	aliases  map[string]store.Alias
+	unloaded map[string]bool // names that were unloaded by request
 	// inside counts the calls under way that read mapped memory; none begins
 	// once closed is set.
 	inside sync.WaitGroup
@@ -105,7 +106,7 @@ func Open(s *store.Store, o Options) (*Engine, error) {
 		idleRSS: residentSetSize(), idleManaged: managedMemory(),
 		cache: newWeightCache(o.WeightCache, o.Queue, o.Patience),
 		turns: make(chan struct{}, o.Parallel), promoting: make(chan struct{}, 1),
-		families: map[string]*shelf{}, variants: map[string][]*handle{}, aliases: map[string]store.Alias{}}
+		families: map[string]*shelf{}, variants: map[string][]*handle{}, aliases: map[string]store.Alias{}, unloaded: map[string]bool{}}
 	for _, e := range s.Variants() {
 		eng.names = append(eng.names, e.Name)
 		versions, err := s.Versions(e.Name)

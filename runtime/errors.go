@@ -15,6 +15,7 @@ const (
 	Busy                    // every slab leased, queues full: try again later
 	Damaged                 // a stored file fails its digest
 	Closed                  // the engine is closing
+	Unloaded                // the model was unloaded by request
 )
 
 // Error is an error whose text may be shown to the caller, unless its code is

@@ -21,6 +21,7 @@ type handle struct {
 	mu     sync.Mutex // held while the variant is read, so that it is read once
 	loaded atomic.Pointer[loaded]
 	pinned atomic.Pointer[lease]
+	tally  atomic.Pointer[tally]
 
 	requests, hits, rebuilds atomic.Int64
 	// rent is what its requests have paid, in nanoseconds, since its weights were
@@ -41,14 +42,19 @@ type loaded struct {
 
 // open gives the handle that a reference stands for, to look at, with what
 // answering needs.
-func (eng *Engine) open(ref string) (*handle, *loaded, error) { return eng.opening(ref, heaviest) }
+func (eng *Engine) open(ref string) (*handle, *loaded, error) {
+	return eng.opening(func() (*handle, error) { return eng.find(ref) })
+}
 
-// ask is open for a request to answer: an alias's targets take turns.
-func (eng *Engine) ask(ref string) (*handle, *loaded, error) { return eng.opening(ref, weighted) }
+// ask is open for a request to answer: an alias's targets take turns, and what was
+// unloaded is refused.
+func (eng *Engine) ask(ref string) (*handle, *loaded, error) {
+	return eng.opening(func() (*handle, error) { return eng.served(eng.resolve(ref, weighted)) })
+}
 
-func (eng *Engine) opening(ref string, choose chooser) (*handle, *loaded, error) {
+func (eng *Engine) opening(find func() (*handle, error)) (*handle, *loaded, error) {
 	for {
-		h, err := eng.resolve(ref, choose)
+		h, err := find()
 		if err != nil {
 			return nil, nil, err
 		}

@@ -43,7 +43,7 @@ func (eng *Engine) Infer(ctx context.Context, name string, in Inputs) (Outputs, 
 	return out, err
 }
 
-func (eng *Engine) inferRows(ctx context.Context, name string, in Inputs) (Outputs, error) {
+func (eng *Engine) inferRows(ctx context.Context, name string, in Inputs) (out Outputs, err error) {
 	if err := eng.enter(); err != nil {
 		return Outputs{}, err
 	}
@@ -52,16 +52,17 @@ func (eng *Engine) inferRows(ctx context.Context, name string, in Inputs) (Outpu
 	if err != nil {
 		return Outputs{}, err
 	}
+	began := time.Now()
+	defer func() { h.record(began, out.Rows, out.Timing, err) }()
 	rows, err := in.rows(l)
 	if err != nil {
 		return Outputs{}, err
 	}
-	began := time.Now()
 	if err := eng.turn(ctx); err != nil {
 		return Outputs{}, err
 	}
 	defer eng.endTurn()
-	out := Outputs{Rows: rows, Labels: l.variant.Labels, Variant: h.entry.Name, Version: h.entry.Version, Digest: h.entry.Digest, Basis: h.entry.Basis,
+	out = Outputs{Rows: rows, Labels: l.variant.Labels, Variant: h.entry.Name, Version: h.entry.Version, Digest: h.entry.Digest, Basis: h.entry.Basis,
 		Logits: make([]float32, 0, rows*len(l.variant.Labels)), Timing: Timing{Queue: time.Since(began)}}
 	for i := range rows {
 		if err := ctx.Err(); err != nil {

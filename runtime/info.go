@@ -29,6 +29,8 @@ type VariantInfo struct {
 	// while only the coefficients are in memory, "disk" before the first use.
 	Resident string `json:"resident"`
 	Pinned   bool   `json:"pinned"`
+	// Unloaded tells that requests are refused until the model is loaded again.
+	Unloaded bool `json:"unloaded,omitempty"`
 	// Counters since the engine opened.
 	Requests int64 `json:"requests"`
 	Hits     int64 `json:"hits"`

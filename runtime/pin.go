@@ -17,6 +17,9 @@ func (eng *Engine) SetPinned(ctx context.Context, name string, pinned bool) erro
 	if err != nil {
 		return err
 	}
+	if _, err := eng.served(h, nil); err != nil {
+		return err
+	}
 	lease, err := eng.lease(ctx, h, l)
 	if err != nil {
 		return err

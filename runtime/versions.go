@@ -191,6 +191,7 @@ func (eng *Engine) setName(name string, versions []*handle) {
 	switch {
 	case len(versions) == 0:
 		delete(eng.variants, name)
+		delete(eng.unloaded, name)
 		if there {
 			eng.names = slices.Delete(eng.names, at, at+1)
 		}

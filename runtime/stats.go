@@ -1,0 +1,168 @@
+package runtime
+
+import (
+	"sync"
+	"time"
+)
+
+// VersionStats is what one version of a name was asked since the engine opened.
+type VersionStats struct {
+	Name                                      string
+	Version                                   int
+	Last                                      time.Time // of the last answer; zero before the first
+	Rows                                      int64     // inputs answered
+	Runs                                      int64     // calls that answered them
+	Success, Fail, Queue, Preprocess, Compute Total     // Compute with rebuilds
+	// Memory is what the version holds: coefficients, private tensors, weights.
+	Memory int64
+}
+
+// Total sums durations.
+type Total struct {
+	Count int64
+	Took  time.Duration
+}
+
+func (t *Total) add(n int64, d time.Duration) {
+	t.Count += n
+	t.Took += d
+}
+
+// tally keeps a handle's VersionStats, from its first request on.
+type tally struct {
+	mu    sync.Mutex // guards stats
+	stats VersionStats
+}
+
+// record counts a call that began then.
+func (h *handle) record(began time.Time, rows int, t Timing, err error) {
+	y := h.tally.Load()
+	if y == nil {
+		h.tally.CompareAndSwap(nil, &tally{})
+		y = h.tally.Load()
+	}
+	now := time.Now()
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	s := &y.stats
+	if err != nil {
+		s.Fail.add(1, now.Sub(began))
+		return
+	}
+	s.Last = now
+	s.Rows += int64(rows)
+	s.Runs++
+	s.Success.add(1, now.Sub(began))
+	s.Queue.add(1, t.Queue)
+	s.Preprocess.add(1, t.Preprocess)
+	s.Compute.add(1, t.Rebuild+t.Compute)
+}
+
+// Stats tells of the version that a reference stands for, or, for "", of all that
+// were asked.
+func (eng *Engine) Stats(ref string) ([]VersionStats, error) {
+	if ref != "" {
+		h, err := eng.find(ref)
+		if err != nil {
+			return nil, err
+		}
+		return []VersionStats{eng.stats(h)}, nil
+	}
+	var out []VersionStats
+	for _, h := range eng.handles() {
+		if h.tally.Load() != nil {
+			out = append(out, eng.stats(h))
+		}
+	}
+	return out, nil
+}
+
+func (eng *Engine) stats(h *handle) (s VersionStats) {
+	if y := h.tally.Load(); y != nil {
+		y.mu.Lock()
+		s = y.stats
+		y.mu.Unlock()
+	}
+	s.Name, s.Version = h.entry.Name, h.entry.Version
+	if l := h.loaded.Load(); l != nil {
+		s.Memory = l.coefficients + l.private
+		if eng.cache.resides(h.entry.Digest) {
+			s.Memory += l.bytes()
+		}
+	}
+	return s
+}
+
+// Ready tells whether a request for a reference would be answered: nil, or why not.
+func (eng *Engine) Ready(ref string) error {
+	if err := eng.enter(); err != nil {
+		return err
+	}
+	defer eng.leave()
+	_, _, err := eng.ask(ref)
+	return err
+}
+
+// Load undoes Unload, and reads what answering needs.
+func (eng *Engine) Load(ref string) error {
+	if err := eng.enter(); err != nil {
+		return err
+	}
+	defer eng.leave()
+	h, err := eng.find(ref)
+	if err != nil {
+		return err
+	}
+	eng.setUnloaded(h.entry.Name, false)
+	_, err = eng.load(h)
+	return stored(err)
+}
+
+// Unload refuses requests for a name, in all its versions, and lets go of what it
+// holds in memory, until Load, a new version, or the next start. Requests under
+// way finish. The store is not changed.
+func (eng *Engine) Unload(ref string) error {
+	if err := eng.enter(); err != nil {
+		return err
+	}
+	defer eng.leave()
+	eng.change.Lock()
+	defer eng.change.Unlock()
+	h, err := eng.find(ref)
+	if err != nil {
+		return err
+	}
+	eng.setUnloaded(h.entry.Name, true)
+	eng.mu.Lock()
+	versions := eng.variants[h.entry.Name]
+	eng.mu.Unlock()
+	for _, h := range versions {
+		h.unpin()
+		h.loaded.Store(nil)
+		if eng.store.Uses(h.entry.Digest) == 1 {
+			eng.cache.drop(h.entry.Digest)
+		}
+	}
+	return nil
+}
+
+func (eng *Engine) setUnloaded(name string, unloaded bool) {
+	eng.mu.Lock()
+	defer eng.mu.Unlock()
+	if delete(eng.unloaded, name); unloaded {
+		eng.unloaded[name] = true
+	}
+}
+
+// served refuses what was unloaded.
+func (eng *Engine) served(h *handle, err error) (*handle, error) {
+	if err != nil {
+		return nil, err
+	}
+	eng.mu.Lock()
+	defer eng.mu.Unlock()
+	if eng.unloaded[h.entry.Name] {
+		return nil, Errorf(Unloaded, "model %q was unloaded; POST /v2/repository/models/%[1]s/load loads it", h.entry.Name)
+	}
+	return h, nil
+}
