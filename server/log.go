@@ -9,6 +9,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
+	"go.opentelemetry.io/otel/trace"
 )
 
 const headerRequestID = "X-Request-Id"
@@ -22,6 +23,7 @@ type exchange struct {
 	holder string // the name of its token
 	fault  string // the error that was answered
 	body   *body
+	span   trace.Span // nil without a route
 }
 
 // exchangeKey is where a request keeps its exchange among the library's user
@@ -88,7 +90,7 @@ func (s *Server) logExchange(ctx *fasthttp.RequestCtx, x *exchange) {
 		slog.Float64("ms", float64(time.Since(x.began).Microseconds())/1000),
 	}
 	for _, optional := range [][2]string{
-		{"token", x.holder}, {"variant", string(ctx.Response.Header.Peek(headerVariant))}, {"error", x.fault},
+		{"token", x.holder}, {"trace", x.traceID()}, {"variant", string(ctx.Response.Header.Peek(headerVariant))}, {"error", x.fault},
 	} {
 		if optional[1] != "" {
 			attrs = append(attrs, slog.String(optional[0], optional[1]))

@@ -64,6 +64,7 @@ func (s *Server) serve(rt route) fiber.Handler {
 		x.route, x.quiet = rt.name, rt.scope == scopeOpen
 		r := &request{Ctx: c, exchange: x, base: s.base}
 		r.body.limit = rt.limit
+		s.tracer.begin(r, rt)
 		err := s.guard(rt, r)
 		r.close()
 		if err != nil {

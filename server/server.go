@@ -21,6 +21,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
+	"go.opentelemetry.io/otel/trace"
 
 	"eigenserve/runtime"
 )
@@ -71,6 +72,8 @@ type Options struct {
 	WriteTimeout time.Duration // 30 s, for one response
 	IdleTimeout  time.Duration // 2 min, between two requests of a connection
 
+	// Tracer takes the spans of requests; none are made if nil.
+	Tracer trace.TracerProvider
 	// AccessLog writes a line to Log for each request.
 	AccessLog bool
 	// Certificate makes the server speak TLS; plain HTTP if nil.
@@ -117,6 +120,7 @@ type Server struct {
 	log     *slog.Logger
 	app     *fiber.App
 	metrics *metrics
+	tracer  tracer
 	page    page
 	samples *samples
 
@@ -131,7 +135,7 @@ type Server struct {
 // New makes a server for an engine. It fails when the samples can't be listed.
 func New(engine Engine, o Options) (*Server, error) {
 	o = o.withDefaults()
-	s := &Server{engine: engine, options: o, log: o.Log, metrics: newMetrics(engine)}
+	s := &Server{engine: engine, options: o, log: o.Log, metrics: newMetrics(engine), tracer: newTracer(o.Tracer)}
 	s.bodies.limit = o.BodyMemory
 	s.base, s.stop = context.WithCancel(context.Background())
 	var err error
@@ -194,6 +198,7 @@ func (s *Server) entry(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 		}
 		s.metrics.observe(x.route, ctx.Response.StatusCode(), time.Since(x.began))
 		s.logExchange(ctx, x)
+		x.endSpan(ctx.Response.StatusCode())
 	}
 }
 

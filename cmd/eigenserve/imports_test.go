@@ -42,6 +42,7 @@ var fences = map[string][]string{
 	"github.com/nlpodyssey/":          {"store/..."},
 	"github.com/spf13/":               {"cmd/..."},
 	"github.com/prometheus/":          {"server"},
+	"go.opentelemetry.io/":            {"server", "cmd/..."},
 	"go.yaml.in/":                     {"server", "cmd/..."},
 	"gonum.org/":                      {"store/subspace", "runtime/kernel"},
 	"github.com/edsrzf/mmap-go":       {"store/tensorfile", "runtime"},

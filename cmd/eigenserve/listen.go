@@ -35,6 +35,7 @@ type listenFlags struct {
 	drain, drainDelay   time.Duration
 	logFormat, logLevel string
 	accessLog           bool
+	otlp                string
 	samples             fs.FS // set by the demo
 }
 
@@ -63,6 +64,7 @@ func (f *listenFlags) add(cmd *cobra.Command) {
 
 	flags.Var(choice(&f.logFormat, "text", "text", "json"), "log-format", "form of the log on standard error")
 	flags.Var(choice(&f.logLevel, "info", "debug", "info", "warn", "error"), "log-level", "least level that is logged")
+	flags.StringVar(&f.otlp, "otlp-endpoint", "", "`URL` that traces are sent to by OTLP over HTTP (default: OTEL_EXPORTER_OTLP_ENDPOINT, or none)")
 }
 
 // check finds what is wrong between flags.
@@ -75,6 +77,11 @@ func (f *listenFlags) check() error {
 	}
 	if _, err := f.resolve(f.addr); err != nil {
 		return err
+	}
+	if f.otlp != "" {
+		if _, err := tracesURL(f.otlp); err != nil {
+			return err
+		}
 	}
 	if f.adminAddr != "" {
 		if a, err := net.ResolveTCPAddr("tcp", f.adminAddr); err != nil || !a.IP.IsLoopback() {
@@ -163,6 +170,12 @@ func (m *Main) listen(ctx context.Context, s *store.Store, f listenFlags, o runt
 	if err != nil {
 		return err
 	}
+	tracer, stopTracing, err := openTracing(ctx, f.otlp, log)
+	if err != nil {
+		return err
+	}
+	defer stopTracing()
+	so.Tracer = tracer
 	eng, err := runtime.Open(s, o)
 	if err != nil {
 		return err

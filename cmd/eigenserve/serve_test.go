@@ -183,6 +183,35 @@ func hangUp(t *testing.T) {
 	}
 }
 
+// TestTraces runs a server that sends its spans to one of the test's.
+func TestTraces(t *testing.T) {
+	var mu sync.Mutex // guards sent
+	var sent strings.Builder
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		raw, _ := io.ReadAll(r.Body)
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprintf(&sent, "%s %s\n", r.URL.Path, raw)
+	}))
+	defer collector.Close()
+	r := runServe(t, "--store", emptyStore(t), "--otlp-endpoint", collector.URL)
+	get(t, "http://"+r.addr+"/v1/families", "")
+	r.stop()
+	if status := <-r.ended; status != 0 {
+		t.Fatalf("status %d: %s", status, r.errs.String())
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for _, want := range []string{"/v1/traces ", "GET /v1/families", "service.name", "eigenserve"} {
+		if !strings.Contains(sent.String(), want) {
+			t.Errorf("%q was not sent", want)
+		}
+	}
+	if status, _, errs := program(t, "serve", "--store", emptyStore(t), "--otlp-endpoint", "localhost:4318"); status != 2 || !strings.Contains(errs, "http://") {
+		t.Errorf("a bad endpoint: %d %s", status, errs)
+	}
+}
+
 func TestAdmin(t *testing.T) {
 	admin := httptest.NewServer(adminHandler())
 	defer admin.Close()
