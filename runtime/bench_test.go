@@ -69,14 +69,14 @@ func BenchmarkRebuild(b *testing.B) {
 }
 
 func BenchmarkLease(b *testing.B) {
-	c := newWeightCache(4*page, 8, time.Second)
+	c := newWeightCache(4*page, 8, time.Second, lruPolicy{newIdleList()})
 	defer c.close()
 	pool := &slabPool{bytes: page}
 	build := func(slab []float32) (any, error) { return slab, nil }
 	b.Run("op=lease/hit", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			l, err := c.acquire(context.Background(), "a", pool, 0, build)
+			l, err := c.acquire(context.Background(), wanted{digest: "a", pool: pool}, build)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -5,8 +5,6 @@ import (
 	goruntime "runtime"
 	"sync"
 	"time"
-
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
 // weightCache holds rebuilt weights within a budget of bytes. Slabs of a pool
@@ -15,8 +13,8 @@ import (
 // until it is unmapped, and it can only be given to another variant when its
 // last lease has dropped: the budget holds under any load.
 //
-// What is leased lies in held, what is not lies in idle, so the oldest idle one
-// can be evicted without looking for it.
+// What is leased lies in held, what is not lies in idle, which says what is to
+// be evicted first.
 type weightCache struct {
 	limit   int64
 	waiting int           // most requests that may wait for a slab
@@ -24,9 +22,9 @@ type weightCache struct {
 
 	mu    sync.Mutex // guards all below
 	held  map[string]*resident
-	idle  *simplelru.LRU[string, *resident] // counts entries; its size is no limit
-	used  int64                             // bytes of all mapped slabs, and of what is charged beside them
-	extra int64                             // of used, what is not slabs
+	idle  policy
+	used  int64 // bytes of all mapped slabs, and of what is charged beside them
+	extra int64 // of used, what is not slabs
 	free  map[*slabPool][]*region
 	// freed is closed, and made anew, when a slab may have become free.
 	freed   chan struct{}
@@ -47,6 +45,8 @@ type resident struct {
 	err   error         // of build; read after ready
 
 	// Guarded by weightCache.mu:
+	worth  float64 // of one request's hit, for each byte
+	part   segment // of the idle ones that it lies in, or will
 	leases int
 	dead   bool // dropped while leased: freed with its last lease
 }
@@ -65,25 +65,38 @@ func (l *lease) value() any { return l.r.value }
 // release ends the lease. It must be called once.
 func (l *lease) release() { l.c.release(l.r) }
 
-func newWeightCache(limit int64, waiting int, patient time.Duration) *weightCache {
-	idle, err := simplelru.NewLRU[string, *resident](int(^uint(0)>>1), nil)
-	if err != nil {
-		panic(err) // only for a size below one
-	}
-	return &weightCache{limit: limit, waiting: waiting, patient: patient, idle: idle,
+// wanted says what a variant's weights take, and what they are worth.
+type wanted struct {
+	digest string
+	pool   *slabPool
+	extra  int64         // bytes charged with the slab
+	saves  time.Duration // of a request's time, if they are there
+}
+
+func (w *wanted) bytes() int64 { return w.pool.bytes + w.extra }
+
+// worth is what one byte saves of one request's time. It is never 0, so that
+// without measurements the number of requests decides.
+func (w *wanted) worth() float64 { return float64(max(w.saves, 1)) / float64(max(w.bytes(), 1)) }
+
+func newWeightCache(limit int64, waiting int, patient time.Duration, p policy) *weightCache {
+	return &weightCache{limit: limit, waiting: waiting, patient: patient, idle: p,
 		held: map[string]*resident{}, free: map[*slabPool][]*region{}, freed: make(chan struct{})}
 }
 
-// acquire leases the weights of digest. On a miss it takes a slab and has build
-// fill it, once for all who ask meanwhile; they wait for it. build returns what
-// the lease's value is to be. extra bytes are charged with the slab.
-func (c *weightCache) acquire(ctx context.Context, digest string, pool *slabPool, extra int64, build func(slab []float32) (any, error)) (*lease, error) {
-	r, builder, err := c.enter(ctx, digest, pool, extra)
+// acquire leases the weights of a variant. On a miss it takes a slab and has
+// build fill it, once for all who ask meanwhile; they wait for it. build returns
+// what the lease's value is to be.
+func (c *weightCache) acquire(ctx context.Context, w wanted, build func(slab []float32) (any, error)) (*lease, error) {
+	r, builder, err := c.enter(ctx, w)
 	if err != nil {
 		return nil, err
 	}
 	if builder {
-		c.fill(r, build)
+		c.fill([]*resident{r}, func(slabs [][]float32) ([]any, []error) {
+			value, err := build(slabs[0])
+			return []any{value}, []error{err}
+		})
 	}
 	select {
 	case <-r.ready:
@@ -96,6 +109,32 @@ func (c *weightCache) acquire(ctx context.Context, digest string, pool *slabPool
 		return nil, r.err
 	}
 	return &lease{c: c, r: r, rebuilt: builder}, nil
+}
+
+// reserve leases a new entry, which is to be filled, for weights that are worth
+// it: that there is room for, or only such weights in the way as are worth less.
+// It waits for nothing, and gives nil if they are not, or are there already.
+func (c *weightCache) reserve(w wanted) *resident {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if w.bytes() > c.limit || c.held[w.digest] != nil || c.idle.contains(w.digest) {
+		return nil
+	}
+	slab, err := c.take(&w, false)
+	if err != nil || slab == nil {
+		return nil
+	}
+	return c.place(&w, slab, promoted)
+}
+
+// place makes an entry of a slab, leased by the caller, who holds mu and fills
+// it.
+func (c *weightCache) place(w *wanted, slab *region, part segment) *resident {
+	c.misses++
+	r := &resident{digest: w.digest, pool: w.pool, slab: slab, extra: w.extra, worth: w.worth(), part: part,
+		ready: make(chan struct{}), leases: 1}
+	c.held[w.digest] = r
+	return r
 }
 
 // ready leases the weights of digest if they are rebuilt, and waits for nothing.
@@ -117,25 +156,22 @@ func (c *weightCache) ready(digest string) *lease {
 
 // enter leases an entry, found or new; a new one has a slab and is to be built
 // by the caller. It waits while every slab is leased.
-func (c *weightCache) enter(ctx context.Context, digest string, pool *slabPool, extra int64) (r *resident, builder bool, err error) {
-	if pool.bytes+extra > c.limit {
-		return nil, false, Errorf(Busy, "the weight cache of %d bytes is smaller than one model's %d: raise --weight-cache", c.limit, pool.bytes+extra)
+func (c *weightCache) enter(ctx context.Context, w wanted) (r *resident, builder bool, err error) {
+	if w.bytes() > c.limit {
+		return nil, false, Errorf(Busy, "the weight cache of %d bytes is smaller than one model's %d: raise --weight-cache", c.limit, w.bytes())
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var patience <-chan time.Time
 	for {
 		// Looked for again after each wait: another may have begun it.
-		if r := c.find(digest); r != nil {
+		if r := c.find(w.digest); r != nil {
 			return r, false, nil
 		}
-		if slab, err := c.take(pool, extra); err != nil {
+		if slab, err := c.take(&w, true); err != nil {
 			return nil, false, err
 		} else if slab != nil {
-			c.misses++
-			r := &resident{digest: digest, pool: pool, slab: slab, extra: extra, ready: make(chan struct{}), leases: 1}
-			c.held[digest] = r
-			return r, true, nil
+			return c.place(&w, slab, fresh), true, nil
 		}
 		if c.waiters >= c.waiting {
 			return nil, false, Errorf(Busy, "every slab of the weight cache is in use and %d requests wait already", c.waiters)
@@ -155,17 +191,31 @@ func (c *weightCache) enter(ctx context.Context, digest string, pool *slabPool, 
 func (c *weightCache) find(digest string) *resident {
 	r := c.held[digest]
 	if r == nil {
-		idle, ok := c.idle.Peek(digest)
-		if !ok {
+		if r = c.idle.leave(digest); r == nil {
 			return nil
 		}
-		r = idle
-		c.idle.Remove(digest)
+		r.part = r.part.again()
 		c.held[digest] = r
 	}
 	r.leases++
 	c.hits++
 	return r
+}
+
+// asked counts requests for a variant, however they are to be answered.
+func (c *weightCache) asked(digest string, requests int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for range requests {
+		c.idle.asked(digest)
+	}
+}
+
+// counted adds requests that one lease answered together.
+func (c *weightCache) counted(hits int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hits += hits
 }
 
 // wait gives up mu until a slab may be free. The caller holds mu, before and
@@ -196,22 +246,35 @@ func (c *weightCache) wake() {
 	}
 }
 
-// fill runs build. Whatever happens to it, those who wait are told.
-func (c *weightCache) fill(r *resident, build func(slab []float32) (any, error)) {
+// fill runs build for some new entries. Whatever happens to it, those who wait
+// are told.
+func (c *weightCache) fill(entries []*resident, build func(slabs [][]float32) (values []any, errs []error)) {
+	slabs := make([][]float32, len(entries))
+	for i, r := range entries {
+		slabs[i] = r.slab.floats()
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			stack := make([]byte, 4<<10)
-			r.err = Errorf(Internal, "rebuild of %s: panic: %v\n%s", r.digest, p, stack[:goruntime.Stack(stack, false)])
+			stack = stack[:goruntime.Stack(stack, false)]
+			for _, r := range entries {
+				r.err = Errorf(Internal, "rebuild of %s: panic: %v\n%s", r.digest, p, stack)
+			}
 		}
 		c.mu.Lock()
-		c.rebuilds++
-		if r.err != nil {
-			c.disown(r)
+		defer c.mu.Unlock()
+		for _, r := range entries {
+			c.rebuilds++
+			if r.err != nil {
+				c.disown(r)
+			}
+			close(r.ready)
 		}
-		c.mu.Unlock()
-		close(r.ready)
 	}()
-	r.value, r.err = build(r.slab.floats())
+	values, errs := build(slabs)
+	for i, r := range entries {
+		r.value, r.err = values[i], errs[i]
+	}
 }
 
 func (c *weightCache) release(r *resident) {
@@ -224,7 +287,7 @@ func (c *weightCache) release(r *resident) {
 		c.giveBack(r)
 	} else {
 		delete(c.held, r.digest)
-		c.idle.Add(r.digest, r)
+		c.idle.rest(r)
 	}
 	c.wake()
 }
@@ -234,8 +297,7 @@ func (c *weightCache) release(r *resident) {
 func (c *weightCache) drop(digest string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r, ok := c.idle.Peek(digest); ok {
-		c.idle.Remove(digest)
+	if r := c.idle.leave(digest); r != nil {
 		c.giveBack(r)
 		c.wake()
 	} else if r := c.held[digest]; r != nil {
@@ -256,7 +318,7 @@ func (c *weightCache) disown(r *resident) {
 func (c *weightCache) resides(digest string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.held[digest] != nil || c.idle.Contains(digest)
+	return c.held[digest] != nil || c.idle.contains(digest)
 }
 
 // cacheStats is a snapshot of the account.
@@ -271,15 +333,15 @@ type cacheStats struct {
 func (c *weightCache) stats() cacheStats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return cacheStats{c.used, c.extra, len(c.held) + c.idle.Len(), len(c.held), c.waiters, c.hits, c.misses, c.rebuilds, c.evictions}
+	return cacheStats{c.used, c.extra, len(c.held) + c.idle.len(), len(c.held), c.waiters, c.hits, c.misses, c.rebuilds, c.evictions}
 }
 
 // close unmaps every slab. No lease may be out.
 func (c *weightCache) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.idle.Len() > 0 {
-		_, r, _ := c.idle.RemoveOldest()
+	for r := range c.idle.all() {
+		c.idle.leave(r.digest)
 		c.giveBack(r)
 	}
 	for pool, free := range c.free {

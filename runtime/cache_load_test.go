@@ -18,12 +18,22 @@ type load struct {
 }
 
 func TestBudgetHoldsUnderLoad(t *testing.T) {
+	for _, name := range []CachePolicy{CacheLRU, CacheTinyLFU} {
+		t.Run(string(name), func(t *testing.T) {
+			p, err := name.new()
+			must(err)
+			budgetHoldsUnderLoad(t, p)
+		})
+	}
+}
+
+func budgetHoldsUnderLoad(t *testing.T, p policy) {
 	const goroutines, limit = 8, 6*page + 600
 	rounds := 3000
 	if testing.Short() {
 		rounds = 300
 	}
-	c := newWeightCache(limit, goroutines, patience)
+	c := newWeightCache(limit, goroutines, patience, p)
 	small, big := &slabPool{bytes: page}, &slabPool{bytes: 2 * page}
 	var variants []load
 	for i := range 40 {
@@ -45,7 +55,7 @@ func TestBudgetHoldsUnderLoad(t *testing.T) {
 					c.drop(digest)
 				}
 				broken := r.IntN(50) == 0
-				l, err := c.acquire(context.Background(), digest, v.pool, v.extra, func(slab []float32) (any, error) {
+				l, err := c.acquire(context.Background(), wanted{digest: digest, pool: v.pool, extra: v.extra}, func(slab []float32) (any, error) {
 					built.Add(1)
 					if broken {
 						panic("broken")

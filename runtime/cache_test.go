@@ -21,7 +21,7 @@ const patience = time.Minute
 // smallCache holds so many slabs of one pool.
 func smallCache(t *testing.T, slabs, waiting int, patience time.Duration) (*weightCache, *slabPool) {
 	t.Helper()
-	c := newWeightCache(int64(slabs)*page, waiting, patience)
+	c := newWeightCache(int64(slabs)*page, waiting, patience, lruPolicy{newIdleList()})
 	t.Cleanup(c.close)
 	return c, &slabPool{bytes: page}
 }
@@ -38,7 +38,7 @@ func mark(x float32) func([]float32) (any, error) {
 
 func take(t *testing.T, c *weightCache, pool *slabPool, digest string, build func([]float32) (any, error)) *lease {
 	t.Helper()
-	l, err := c.acquire(context.Background(), digest, pool, 0, build)
+	l, err := c.acquire(context.Background(), wanted{digest: digest, pool: pool}, build)
 	if err != nil {
 		t.Fatalf("acquire %s: %v", digest, err)
 	}
@@ -70,7 +70,7 @@ func quiet(t *testing.T, c *weightCache) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var mapped, extra int64
-	for _, r := range c.idle.Values() {
+	for r := range c.idle.all() {
 		mapped += r.slab.bytes() + r.extra
 		extra += r.extra
 	}
@@ -98,7 +98,7 @@ func TestConcurrentMissesBuildOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for range callers {
 		all.Go(func() {
-			l, err := c.acquire(context.Background(), "a", pool, 0, build)
+			l, err := c.acquire(context.Background(), wanted{digest: "a", pool: pool}, build)
 			if err != nil {
 				t.Error(err)
 				return
@@ -141,7 +141,7 @@ func TestFailedBuildTellsAllWhoWait(t *testing.T) {
 			var all sync.WaitGroup
 			for range callers {
 				all.Go(func() {
-					_, err := cache.acquire(context.Background(), "a", pool, 0, func([]float32) (any, error) { <-begin; return c.fail() })
+					_, err := cache.acquire(context.Background(), wanted{digest: "a", pool: pool}, func([]float32) (any, error) { <-begin; return c.fail() })
 					if c.is(err) {
 						told.Add(1)
 					}
@@ -202,7 +202,7 @@ func TestDroppedWhileBuilding(t *testing.T) {
 			building, begin := make(chan struct{}), make(chan struct{})
 			var first sync.WaitGroup
 			first.Go(func() {
-				l, err := c.acquire(context.Background(), "a", pool, 0, func(slab []float32) (any, error) {
+				l, err := c.acquire(context.Background(), wanted{digest: "a", pool: pool}, func(slab []float32) (any, error) {
 					close(building)
 					<-begin
 					if fails {
@@ -236,7 +236,7 @@ func TestDroppedWhileBuilding(t *testing.T) {
 func TestLeasedIsNeverEvicted(t *testing.T) {
 	c, pool := smallCache(t, 2, 8, time.Millisecond)
 	a, b := take(t, c, pool, "a", mark(1)), take(t, c, pool, "b", mark(2))
-	if _, err := c.acquire(context.Background(), "c", pool, 0, mark(3)); codeOf(err) != Busy {
+	if _, err := c.acquire(context.Background(), wanted{digest: "c", pool: pool}, mark(3)); codeOf(err) != Busy {
 		t.Errorf("a third of two slabs: %v", err)
 	}
 	if x, y := a.value().([]float32)[0], b.value().([]float32)[0]; x != 1 || y != 2 {
@@ -292,11 +292,11 @@ func TestPoolsShareOneBudget(t *testing.T) {
 }
 
 func TestExtraBytesAreCharged(t *testing.T) {
-	c := newWeightCache(2*page+100, 8, time.Millisecond)
+	c := newWeightCache(2*page+100, 8, time.Millisecond, lruPolicy{newIdleList()})
 	defer c.close()
 	pool := &slabPool{bytes: page}
 	get := func(digest string, extra int64) (*lease, error) {
-		return c.acquire(context.Background(), digest, pool, extra, mark(1))
+		return c.acquire(context.Background(), wanted{digest: digest, pool: pool, extra: extra}, mark(1))
 	}
 	a, err := get("a", 60)
 	if err != nil || c.stats().used != page+60 {
@@ -322,7 +322,7 @@ func TestWaitingIsBounded(t *testing.T) {
 	a := take(t, c, pool, "a", mark(1))
 	var waits sync.WaitGroup
 	waits.Go(func() {
-		l, err := c.acquire(context.Background(), "b", pool, 0, mark(2))
+		l, err := c.acquire(context.Background(), wanted{digest: "b", pool: pool}, mark(2))
 		if err != nil {
 			t.Error(err)
 			return
@@ -330,7 +330,7 @@ func TestWaitingIsBounded(t *testing.T) {
 		l.release()
 	})
 	eventually(t, "one waits", func() bool { return c.stats().waiters == 1 })
-	if _, err := c.acquire(context.Background(), "c", pool, 0, mark(3)); codeOf(err) != Busy {
+	if _, err := c.acquire(context.Background(), wanted{digest: "c", pool: pool}, mark(3)); codeOf(err) != Busy {
 		t.Errorf("the second to wait: %v", err)
 	}
 	a.release()
@@ -341,7 +341,7 @@ func TestWaitingIsBounded(t *testing.T) {
 func TestWaitingEnds(t *testing.T) {
 	c, pool := smallCache(t, 1, 8, time.Millisecond)
 	a := take(t, c, pool, "a", mark(1))
-	if _, err := c.acquire(context.Background(), "b", pool, 0, mark(2)); codeOf(err) != Busy {
+	if _, err := c.acquire(context.Background(), wanted{digest: "b", pool: pool}, mark(2)); codeOf(err) != Busy {
 		t.Errorf("past its patience: %v", err)
 	}
 	a.release()
@@ -355,7 +355,7 @@ func TestEveryWaiterIsServed(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 50 {
 		all.Go(func() {
-			l, err := c.acquire(context.Background(), fmt.Sprint(i%25), pool, 0, mark(float32(i%25)))
+			l, err := c.acquire(context.Background(), wanted{digest: fmt.Sprint(i % 25), pool: pool}, mark(float32(i%25)))
 			if err != nil {
 				t.Error(err)
 				return
@@ -380,7 +380,7 @@ func TestCancelLeaksNothing(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		var waits sync.WaitGroup
 		waits.Go(func() {
-			if _, err := c.acquire(ctx, "b", pool, 0, mark(2)); !errors.Is(err, context.Canceled) {
+			if _, err := c.acquire(ctx, wanted{digest: "b", pool: pool}, mark(2)); !errors.Is(err, context.Canceled) {
 				t.Error(err)
 			}
 		})
@@ -396,7 +396,7 @@ func TestCancelLeaksNothing(t *testing.T) {
 		building, begin := make(chan struct{}), make(chan struct{})
 		var builder, waiter sync.WaitGroup
 		get := func() {
-			l, err := c.acquire(ctx, "a", pool, 0, func(slab []float32) (any, error) {
+			l, err := c.acquire(ctx, wanted{digest: "a", pool: pool}, func(slab []float32) (any, error) {
 				close(building)
 				<-begin
 				return mark(1)(slab)
@@ -422,7 +422,7 @@ func TestCancelLeaksNothing(t *testing.T) {
 }
 
 func TestCloseUnmapsAll(t *testing.T) {
-	c := newWeightCache(8*page, 8, patience)
+	c := newWeightCache(8*page, 8, patience, lruPolicy{newIdleList()})
 	small, big := &slabPool{bytes: page}, &slabPool{bytes: 2 * page}
 	for i := range 3 {
 		take(t, c, small, fmt.Sprint("small ", i), mark(1)).release()

@@ -23,12 +23,26 @@ type Options struct {
 	Factored bool
 	// WeightCache is the budget of rebuilt weights in bytes: 1 GiB.
 	WeightCache int64
-	// Parallel is how many requests compute at once: one a processor.
+	// CachePolicy says what of them goes first: CacheTinyLFU.
+	CachePolicy CachePolicy
+	// Parallel is how many batches are computed at once: one a processor.
 	Parallel int
-	// Queue is how many requests may wait for a processor, and as many again
-	// for a slab: 1024.
+	// MaxBatch is how many inputs a batch has at most: 8.
+	MaxBatch int
+	// MaxDelay is how long inputs wait for a batch to fill while another is
+	// computed: not at all.
+	MaxDelay time.Duration
+	// NotMixed keeps each batch to one variant.
+	NotMixed bool
+	// MaxWait is how long a request waits for its turn at most, as estimated from
+	// measured rates; one that would wait for longer is refused with Overloaded.
+	// The default follows the model: as long as a full batch takes.
+	MaxWait time.Duration
+	// Deadline is how long a request whose context has none may take: 30 s.
+	Deadline time.Duration
+	// Queue is how many inputs may wait at most, however short they take: 1024.
 	Queue int
-	// Patience is how long a request waits for a slab: 10 s.
+	// Patience is how long a batch waits for a slab that it can't do without: 10 s.
 	Patience time.Duration
 	// Step is the quantisation step of checkpoints added by AddCheckpoint, in
 	// units of the family's root-mean-square coefficient: as Add has it.
@@ -51,6 +65,12 @@ func (o Options) withDefaults() Options {
 	if o.Parallel <= 0 {
 		o.Parallel = goruntime.GOMAXPROCS(0)
 	}
+	if o.MaxBatch <= 0 {
+		o.MaxBatch = 8
+	}
+	if o.Deadline <= 0 {
+		o.Deadline = 30 * time.Second
+	}
 	if o.Queue <= 0 {
 		o.Queue = 1024
 	}
@@ -68,10 +88,10 @@ type Engine struct {
 	cache     *weightCache
 	// residentSetSize and managedMemory when the engine opened.
 	idleRSS, idleManaged int64
-	// turns holds one token for each request that may compute.
-	turns chan struct{}
-	// promoting holds a token while a variant is rebuilt behind the requests.
-	promoting chan struct{}
+	scheduler            *scheduler
+	// preparing holds a token for each input that is being decoded.
+	preparing  chan struct{}
+	promotions promotions
 
 	// change orders changes of variants, of aliases and of pins, so that the
 	// store's pointers and the handles never tell of different files. Taken
@@ -89,7 +109,6 @@ type Engine struct {
 	// once closed is set.
 	inside sync.WaitGroup
 
-	running, waiting   atomic.Int64
 	requests, failures atomic.Int64
 	factored           atomic.Int64
 }
@@ -102,11 +121,17 @@ func Open(s *store.Store, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	policy, err := o.CachePolicy.new()
+	if err != nil {
+		return nil, err
+	}
 	eng := &Engine{options: o, precision: precision, store: s,
 		idleRSS: residentSetSize(), idleManaged: managedMemory(),
-		cache: newWeightCache(o.WeightCache, o.Queue, o.Patience),
-		turns: make(chan struct{}, o.Parallel), promoting: make(chan struct{}, 1),
+		cache:     newWeightCache(o.WeightCache, o.Queue, o.Patience, policy),
+		preparing: make(chan struct{}, goruntime.GOMAXPROCS(0)), promotions: promotions{known: map[*handle]bool{}},
 		families: map[string]*shelf{}, variants: map[string][]*handle{}, aliases: map[string]store.Alias{}, unloaded: map[string]bool{}}
+	eng.scheduler = newScheduler(o, &eng.inside)
+	eng.scheduler.weights, eng.scheduler.run = eng.answering, eng.answerBatch
 	for _, e := range s.Variants() {
 		eng.names = append(eng.names, e.Name)
 		versions, err := s.Versions(e.Name)

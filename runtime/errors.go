@@ -1,6 +1,9 @@
 package runtime
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Code classes an error by what its reader should do.
 type Code int
@@ -16,6 +19,8 @@ const (
 	Damaged                 // a stored file fails its digest
 	Closed                  // the engine is closing
 	Unloaded                // the model was unloaded by request
+	Overloaded              // more is asked than can be answered in time: try again later
+	Deadline                // the request's deadline passed
 )
 
 // Error is an error whose text may be shown to the caller, unless its code is
@@ -24,6 +29,8 @@ type Error struct {
 	Code Code
 	Text string
 	Err  error // cause, for errors.Is; its text is part of Text where wanted
+	// RetryAfter is when to try again, where Code is Overloaded.
+	RetryAfter time.Duration
 }
 
 func (e *Error) Error() string { return e.Text }

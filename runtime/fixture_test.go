@@ -19,6 +19,7 @@ import (
 
 	"eigenserve/models"
 	"eigenserve/models/nn"
+	"eigenserve/models/pixel"
 	"eigenserve/store"
 	"eigenserve/store/checkpoint"
 	"eigenserve/store/subspace"
@@ -269,6 +270,35 @@ func denseLogits(t testing.TB, m models.Model, tensors map[string][]float32, lab
 		t.Fatal(err)
 	}
 	return append([]float32(nil), logits[0]...)
+}
+
+// prepare makes an image file into one input (channels, height, width).
+func prepare(spec pixel.Spec, image []byte) ([]float32, error) {
+	pixels := make([]float32, spec.Channels*spec.Height*spec.Width)
+	return pixels, decoding(spec, image)(pixels)
+}
+
+// forward runs one image through a variant, alone.
+func (f *family) forward(w *nn.Weights, pixels []float32) ([]float32, error) {
+	logits, err := f.logits([]nn.Group{{Images: 1, Weights: w}}, []*row{{pixels: pixels}})
+	if err != nil {
+		return nil, err
+	}
+	return logits[0], nil
+}
+
+// occupy takes a slot of a scheduler until it is given back, and then gives
+// what waits to it.
+func (s *scheduler) occupy() (giveBack func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.running--
+		s.kick()
+	}
 }
 
 // classify asks for all logits, by label.

@@ -40,6 +40,17 @@ type loaded struct {
 	coefficients, private, head int64
 }
 
+// wanted is what the variant's weights take and save. A variant that can't be
+// answered without them would wait for a rebuild.
+func (l *loaded) wanted() wanted {
+	c := &l.family.costs
+	saves := c.saving(1)
+	if !l.factorable() {
+		saves = c.rebuild.mean()
+	}
+	return wanted{digest: l.variant.Digest, pool: l.family.slabs, extra: l.head, saves: saves}
+}
+
 // open gives the handle that a reference stands for, to look at, with what
 // answering needs.
 func (eng *Engine) open(ref string) (*handle, *loaded, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -30,7 +31,7 @@ type Outputs struct {
 	Version int
 	Digest  string // of the variant that answered
 	Basis   string // digest of its basis
-	Timing  Timing // sums over the rows
+	Timing  Timing // of the row that took longest; rows that waited for others to be answered have those' before theirs
 }
 
 // Infer answers several inputs by one variant, all of them by the same weights.
@@ -54,42 +55,50 @@ func (eng *Engine) inferRows(ctx context.Context, name string, in Inputs) (out O
 	}
 	began := time.Now()
 	defer func() { h.record(began, out.Rows, out.Timing, err) }()
-	rows, err := in.rows(l)
+	inputs, err := in.inputs(l)
 	if err != nil {
 		return Outputs{}, err
 	}
-	if err := eng.turn(ctx); err != nil {
-		return Outputs{}, err
+	logits, timing, err := eng.compute(ctx, h, l, inputs)
+	if err != nil {
+		return Outputs{}, in.fault(h, err, len(inputs))
 	}
-	defer eng.endTurn()
-	out = Outputs{Rows: rows, Labels: l.variant.Labels, Variant: h.entry.Name, Version: h.entry.Version, Digest: h.entry.Digest, Basis: h.entry.Basis,
-		Logits: make([]float32, 0, rows*len(l.variant.Labels)), Timing: Timing{Queue: time.Since(began)}}
-	for i := range rows {
-		if err := ctx.Err(); err != nil {
-			return Outputs{}, err
-		}
-		logits, t, err := eng.row(ctx, h, l, in, i)
-		if err != nil {
-			return Outputs{}, ofRow(err, i, rows)
-		}
-		out.Logits = append(out.Logits, logits...)
-		out.Timing = out.Timing.plus(t)
-	}
-	return out, nil
+	return Outputs{Rows: len(inputs), Labels: l.variant.Labels, Variant: h.entry.Name, Version: h.entry.Version, Digest: h.entry.Digest, Basis: h.entry.Basis,
+		Logits: slices.Concat(logits...), Timing: timing}, nil
 }
 
-// row answers one of the inputs.
-func (eng *Engine) row(ctx context.Context, h *handle, l *loaded, in Inputs, i int) ([]float32, Timing, error) {
-	if in.Pixels == nil {
-		return eng.infer(ctx, h, l, in.Images[i])
+// inputs are the rows, after a check that they are what the variant reads.
+func (in Inputs) inputs(l *loaded) ([]input, error) {
+	rows, err := in.rows(l)
+	if err != nil {
+		return nil, err
 	}
-	size := l.pixels.Channels * l.pixels.Height * l.pixels.Width
-	logits, t, err := eng.run(ctx, h, l, in.Pixels[i*size:(i+1)*size], Timing{})
-	if errors.Is(err, errNotFinite) {
+	inputs := make([]input, rows)
+	for i := range inputs {
+		if in.Pixels == nil {
+			inputs[i] = decoding(l.pixels, in.Images[i])
+		} else {
+			inputs[i] = func(pixels []float32) error { copy(pixels, in.Pixels[i*len(pixels):]); return nil }
+		}
+	}
+	return inputs, nil
+}
+
+// fault says what of the inputs, or of the variant, an error of compute is about.
+func (in Inputs) fault(h *handle, err error, rows int) error {
+	row := 0
+	var fault *rowFault
+	if errors.As(err, &fault) {
+		row, err = fault.row, fault.err
+	}
+	if in.Pixels != nil && errors.Is(err, errNotFinite) {
 		// Decoded images can't do that to sound weights, arbitrary numbers can.
 		err = Errorf(Invalid, "with these pixel values the model's sums overflow; they should be normalised as its preprocessor_config.json says")
 	}
-	return logits, t, err
+	if err = damaged(h, err); fault != nil {
+		err = ofRow(err, row, rows)
+	}
+	return err
 }
 
 // rows counts the inputs after checking that they are what the variant reads.
@@ -130,6 +139,8 @@ func ofRow(err error, i, rows int) error {
 	}
 	return &Error{Code: ours.Code, Text: fmt.Sprintf("row %d: %s", i, ours.Text), Err: err}
 }
+
+func (t Timing) sum() time.Duration { return t.Queue + t.Rebuild + t.Preprocess + t.Compute }
 
 func (t Timing) plus(o Timing) Timing {
 	return Timing{Queue: t.Queue + o.Queue, Rebuild: t.Rebuild + o.Rebuild,

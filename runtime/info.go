@@ -134,8 +134,26 @@ type Counters struct {
 	Rebuilds  int64
 	Evictions int64
 	Factored  int64 // answers without rebuilt weights
-	Waiting   int64 // requests that wait for a slab or a processor now
-	Running   int64 // forward passes under way now
+	Waiting   int64 // inputs that wait for their turn now, and batches that wait for a slab
+	BatchCounters
+}
+
+// BatchCounters count what waited for its turn and the batches that it was
+// answered in.
+type BatchCounters struct {
+	Running int64     // batches that are computed now
+	Batches Histogram // by their number of inputs
+	Waits   Histogram // inputs, by how many seconds they waited for their turn
+	// Requests that were refused because they would have waited for too long,
+	// whose deadline passed while they waited, and that were given up by who asked.
+	Refused, Late, Gone int64
+}
+
+// Histogram counts values.
+type Histogram struct {
+	Bounds []float64
+	Counts []int64 // of the values up to each bound, and above them all
+	Sum    float64
 }
 
 // Score is one label's share of an answer.

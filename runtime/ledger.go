@@ -78,9 +78,10 @@ func (h *handle) size() int64 {
 // Counters count what happened since the engine opened.
 func (eng *Engine) Counters() Counters {
 	c := eng.cache.stats()
-	return Counters{Requests: eng.requests.Load(), Failures: eng.failures.Load(),
+	waiting, b := eng.scheduler.counters()
+	return Counters{BatchCounters: b, Requests: eng.requests.Load(), Failures: eng.failures.Load(),
 		Hits: c.hits, Misses: c.misses, Rebuilds: c.rebuilds, Evictions: c.evictions, Factored: eng.factored.Load(),
-		Waiting: eng.waiting.Load() + int64(c.waiters), Running: eng.running.Load()}
+		Waiting: waiting + int64(c.waiters)}
 }
 
 // residentSetSize is the process's, as the operating system measures it; 0

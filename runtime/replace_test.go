@@ -151,13 +151,13 @@ func TestRequestUnderWayOutlivesItsVariant(t *testing.T) {
 	if _, err := os.Stat(blobPath(eng.store, h.entry.Digest)); err == nil {
 		t.Error("the old file is still there")
 	}
-	logits, _, err := eng.infer(context.Background(), h, l, image) // rebuilt from what is in memory
+	logits, _, err := eng.compute(context.Background(), h, l, []input{decoding(l.pixels, image)}) // rebuilt from what is in memory
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, label := range l.variant.Labels {
-		if float64(logits[i]) != want[h.entry.Digest][label] {
-			t.Errorf("%q scores %g, want %g", label, logits[i], want[h.entry.Digest][label])
+		if float64(logits[0][i]) != want[h.entry.Digest][label] {
+			t.Errorf("%q scores %g, want %g", label, logits[0][i], want[h.entry.Digest][label])
 		}
 	}
 	held.release()

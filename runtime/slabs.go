@@ -5,9 +5,11 @@ import "fmt"
 // slabPool is one family's kind of slab.
 type slabPool struct{ bytes int64 }
 
-// take finds a slab of the pool: a free one, a new one, or that of the oldest
-// idle entry. It gives nil when all are leased. The caller holds mu.
-func (c *weightCache) take(pool *slabPool, extra int64) (*region, error) {
+// take finds a slab for what is wanted: a free one, a new one, or that of the
+// idle entry which is to go first. It gives nil when all are leased, or what would
+// go is worth more and nothing forces it. The caller holds mu.
+func (c *weightCache) take(w *wanted, force bool) (*region, error) {
+	pool, extra := w.pool, w.extra
 	for {
 		if free := c.free[pool]; len(free) > 0 && c.used+extra <= c.limit {
 			slab := free[len(free)-1]
@@ -26,10 +28,11 @@ func (c *weightCache) take(pool *slabPool, extra int64) (*region, error) {
 		if c.unmapSpare(pool) {
 			continue
 		}
-		_, r, ok := c.idle.RemoveOldest()
-		if !ok {
+		r := c.idle.victim(w, force)
+		if r == nil {
 			return nil, nil
 		}
+		c.idle.leave(r.digest)
 		c.evictions++
 		c.giveBack(r)
 	}

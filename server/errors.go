@@ -3,7 +3,9 @@ package server
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -23,6 +25,8 @@ var statuses = map[runtime.Code]int{
 	runtime.Busy:        fiber.StatusServiceUnavailable,
 	runtime.Damaged:     fiber.StatusInternalServerError,
 	runtime.Closed:      fiber.StatusServiceUnavailable,
+	runtime.Overloaded:  fiber.StatusTooManyRequests,
+	runtime.Deadline:    fiber.StatusGatewayTimeout,
 }
 
 // statusGone is what a request counts as whose client left before the answer.
@@ -40,8 +44,8 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	if x := exchangeOf(c.Context()); x != nil {
 		x.fault = text
 	}
-	if code := codeOf(err); code == runtime.Busy {
-		c.Set(fiber.HeaderRetryAfter, "1")
+	if after := retryAfter(err); after > 0 {
+		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(after))
 	}
 	var denied *denial
 	if errors.As(err, &denied) && denied.challenge != "" {
@@ -73,6 +77,20 @@ func (s *Server) describe(c *fiber.Ctx, err error) (status int, text string) {
 		s.logFault(c, err)
 		return fiber.StatusInternalServerError, "internal error"
 	}
+}
+
+// retryAfter is in how many seconds to try again, 0 for never.
+func retryAfter(err error) int {
+	var known *runtime.Error
+	switch {
+	case !errors.As(err, &known):
+		return 0
+	case known.Code == runtime.Overloaded:
+		return max(1, int(math.Ceil(known.RetryAfter.Seconds())))
+	case known.Code == runtime.Busy:
+		return 1
+	}
+	return 0
 }
 
 func codeOf(err error) runtime.Code {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"eigenserve/runtime"
 )
@@ -25,6 +26,9 @@ func TestErrors(t *testing.T) {
 		{"too large", runtime.Errorf(runtime.TooLarge, "too many pixels"), 413, "too many pixels", false},
 		{"unsupported", runtime.Errorf(runtime.Unsupported, "not an image"), 415, "not an image", false},
 		{"busy", runtime.Errorf(runtime.Busy, "every slab is leased"), 503, "every slab is leased", false},
+		{"overloaded", &runtime.Error{Code: runtime.Overloaded, Text: "too many", RetryAfter: 2100 * time.Millisecond}, 429, "too many", false},
+		{"overloaded for a moment", &runtime.Error{Code: runtime.Overloaded, Text: "too many", RetryAfter: time.Millisecond}, 429, "too many", false},
+		{"past its deadline", runtime.Errorf(runtime.Deadline, "too late"), 504, "too late", false},
 		{"damaged", runtime.Errorf(runtime.Damaged, "digest differs"), 500, "digest differs", true},
 		{"closed", runtime.Errorf(runtime.Closed, "closing"), 503, "closing", false},
 		{"internal", runtime.Errorf(runtime.Internal, "read: %w", secret), 500, "internal error", true},
@@ -43,8 +47,9 @@ func TestErrors(t *testing.T) {
 			if got.status != test.status || got.body != `{"error":"`+test.want+`"}` {
 				t.Errorf("got %d %s", got.status, got.body)
 			}
-			if retry := got.header.Get("Retry-After"); (retry == "1") != (test.name == "busy") {
-				t.Errorf("Retry-After: %q", retry)
+			want := map[string]string{"busy": "1", "overloaded": "3", "overloaded for a moment": "1"}[test.name]
+			if retry := got.header.Get("Retry-After"); retry != want {
+				t.Errorf("Retry-After: %q, want %q", retry, want)
 			}
 			if logged := s.log.String() != ""; logged != test.logged {
 				t.Errorf("log: %q", s.log)

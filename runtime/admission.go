@@ -1,0 +1,139 @@
+package runtime
+
+import "time"
+
+// How much may wait is told in time, not in requests: what a row takes is
+// measured as the rows are answered, and from that comes when a new one would
+// have its turn. Whoever would wait for longer than the bound is refused at once
+// and told when to come back, so that under any load those who are answered have
+// waited for no longer than that. The wait is one's own: by the turns that the
+// lines take, so that a line which is asked for too much refuses its own requests
+// and not those of the others.
+//
+// A burst is not an overload. As in CoDel (Nichols and Jacobson 2012), what is
+// not to be is a queue that stands: as long as the bound has not been in force
+// for some time, it may be passed for the length of a burst.
+
+// limits bound what waits.
+type limits struct {
+	rows int           // admitted
+	wait time.Duration // that a request should wait at most; 0: as long as a full batch takes
+}
+
+const (
+	// leastWait keeps the bound above what a scheduler of threads, or a collector,
+	// may take from a request anyway.
+	leastWait = 10 * time.Millisecond
+	burstWait = 2 * time.Second        // bound during a burst
+	burst     = 100 * time.Millisecond // how long one may last
+	quietTime = time.Second            // how long none may be wanted before the next
+)
+
+// admit lets a request have its places, or refuses it.
+func (s *scheduler) admit(r *request) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.lines[r.h]
+	if n == nil {
+		n = &line{h: r.h, l: r.l}
+	}
+	if err := s.refuse(n, r, s.now()); err != nil {
+		s.counts.refused++
+		return err
+	}
+	s.lines[r.h] = n
+	n.places += r.places
+	s.places += r.places
+	return nil
+}
+
+// refuse says why a request can't be admitted to a line. The caller holds mu.
+func (s *scheduler) refuse(n *line, r *request, now time.Time) error {
+	wait := s.wait(n)
+	if s.places > 0 && s.places+r.places > s.limits.rows {
+		return overloaded(wait, "%d inputs wait already", s.places)
+	}
+	if bound := s.bound(n.l.family, wait, now); wait > bound {
+		return overloaded(wait, "a request for this model would wait for %v, which is over the bound of %v", rounded(wait), rounded(bound))
+	}
+	takes := time.Duration(r.places) * n.l.family.costs.row.mean() / time.Duration(min(r.places, s.slots))
+	if !r.deadline.IsZero() && now.Add(wait+takes).After(r.deadline) {
+		return overloaded(wait, "the answer would take %v, which is after the request's deadline", rounded(wait+takes))
+	}
+	return nil
+}
+
+func rounded(d time.Duration) time.Duration { return d.Round(100 * time.Microsecond) }
+
+// wait estimates for how long a new row at the end of a line would wait for its
+// turn. The caller holds mu.
+func (s *scheduler) wait(n *line) time.Duration {
+	own, total := n.places, s.places
+	turns := own/max(1, s.share(own+1, total+1)) + 1 // until it is taken
+	ahead := time.Duration(own) * n.l.family.costs.row.mean()
+	for _, other := range s.lines {
+		if other == n {
+			continue
+		}
+		rows := min(other.places, turns*s.share(other.places, total))
+		ahead += time.Duration(rows) * other.l.family.costs.row.mean()
+	}
+	return ahead / time.Duration(s.slots)
+}
+
+// share is how many rows a line that has so many of the total takes at its turn.
+func (s *scheduler) share(rows, total int) int {
+	if !s.mixed {
+		return s.most
+	}
+	return max(1, s.most*rows/max(1, total))
+}
+
+// bound is the longest that a request may wait, now that one would wait for so
+// long. The caller holds mu.
+func (s *scheduler) bound(f *family, wait time.Duration, now time.Time) time.Duration {
+	target := s.target(f)
+	if wait <= target {
+		return target
+	}
+	if now.Sub(s.strained) > quietTime {
+		s.burst = now // the first after a quiet time begins a burst
+	}
+	s.strained = now
+	if now.Sub(s.burst) <= burst {
+		return max(target, burstWait)
+	}
+	return target
+}
+
+// target is the bound of the wait outside of a burst.
+func (s *scheduler) target(f *family) time.Duration {
+	if s.limits.wait > 0 {
+		return s.limits.wait
+	}
+	return max(leastWait, time.Duration(s.most)*f.costs.row.mean())
+}
+
+// late says why a row whose turn it is should not be computed any more: it would
+// miss its deadline, or has waited since a burst that became an overload. The
+// caller holds mu.
+func (s *scheduler) late(x *row, now time.Time) error {
+	f := x.of.l.family
+	if d := x.of.deadline; !d.IsZero() && now.Add(f.costs.row.mean()).After(d) {
+		s.counts.late++
+		return Errorf(Deadline, "the request waited too long to be answered before its deadline")
+	}
+	target := s.target(f)
+	if waited := now.Sub(x.queued); waited > max(2*target, burst/2) && now.Sub(s.strained) <= quietTime && now.Sub(s.burst) > burst {
+		s.counts.refused++
+		return overloaded(target, "the request waited for %v, which is over the bound of %v", rounded(waited), rounded(target))
+	}
+	return nil
+}
+
+// overloaded is a refusal that says when to try again.
+func overloaded(wait time.Duration, format string, args ...any) error {
+	err := Errorf(Overloaded, format, args...)
+	err.RetryAfter = wait
+	return err
+}

@@ -1,0 +1,65 @@
+package runtime
+
+import "hash/maphash"
+
+// sketch counts how often each of many keys came lately, in memory that does not
+// grow with them: a count-min sketch (Cormode and Muthukrishnan 2005) whose
+// counters are halved every so often, so that what came long ago counts less.
+type sketch struct {
+	seed  maphash.Seed
+	rows  [4][sketchWidth]uint8
+	added int // since the counters were halved
+}
+
+const (
+	sketchWidth = 1 << 12
+	// sketchAge is how many keys come for each that is resident before the
+	// counters are halved, leastAge the least in all.
+	sketchAge = 16
+	leastAge  = 256
+)
+
+func newSketch() *sketch { return &sketch{seed: maphash.MakeSeed()} }
+
+// places are the key's counters, one a row.
+func (s *sketch) places(key string) (at [4]uint16) {
+	h := maphash.String(s.seed, key)
+	for i := range at {
+		at[i] = uint16(h>>(16*i)) % sketchWidth
+	}
+	return at
+}
+
+// add counts a key, where so many are resident.
+func (s *sketch) add(key string, residents int) {
+	at := s.places(key)
+	least := s.least(at)
+	for i := range at {
+		if c := &s.rows[i][at[i]]; *c == least && *c < 255 { // conservative update: no more than it takes
+			*c++
+		}
+	}
+	if s.added++; s.added >= max(leastAge, sketchAge*residents) {
+		s.age()
+	}
+}
+
+// count is how often a key came lately, or more, never less.
+func (s *sketch) count(key string) uint8 { return s.least(s.places(key)) }
+
+func (s *sketch) least(at [4]uint16) uint8 {
+	least := s.rows[0][at[0]]
+	for i := range at {
+		least = min(least, s.rows[i][at[i]])
+	}
+	return least
+}
+
+func (s *sketch) age() {
+	s.added = 0
+	for i := range s.rows {
+		for k := range s.rows[i] {
+			s.rows[i][k] /= 2
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package runtime
+
+import "iter"
+
+// segment is where an entry that nobody leases lies, in the cache that TinyLFU
+// governs.
+type segment uint8
+
+const (
+	fresh     segment = iota // forced in by a request that could not do without
+	promoted                 // let in because it is worth more than what it evicted
+	protected                // asked for again since
+)
+
+// again is the segment of an entry that was asked for again.
+func (s segment) again() segment {
+	if s == promoted {
+		return protected
+	}
+	return s
+}
+
+// tinyLFU evicts by worth: how often weights were asked for lately, times what a
+// request saves by them, for each byte (W-TinyLFU: Einziger, Friedman and Manes
+// 2017). Frequencies are a sketch's, so that variants which have no weights here
+// have theirs, too. The victim is the oldest of the segment that is looked at
+// first, and what is to come in its place must be worth more.
+//
+// Weights that a request can't do without come in anyway. They wait in a window
+// of their own for what comes next; what is worth less then, the oldest there or
+// the oldest of the others, goes. So requests for what is rare take turns at one
+// slab.
+type tinyLFU struct {
+	parts  [protected + 1]idleList
+	sketch *sketch
+}
+
+// protectedShare is how much of the entries outside the window is kept from
+// those that were asked for only once since they came.
+const protectedShare = 0.8
+
+func newTinyLFU() *tinyLFU {
+	return &tinyLFU{parts: [...]idleList{newIdleList(), newIdleList(), newIdleList()}, sketch: newSketch()}
+}
+
+func (p *tinyLFU) asked(digest string) { p.sketch.add(digest, p.len()) }
+
+func (p *tinyLFU) rest(r *resident) {
+	p.parts[r.part].Add(r.digest, r)
+	kept, main := p.parts[protected], p.parts[promoted].Len()+p.parts[protected].Len()
+	for float64(kept.Len()) > protectedShare*float64(main) {
+		old := kept.oldest()
+		kept.Remove(old.digest)
+		old.part = promoted
+		p.parts[promoted].Add(old.digest, old)
+	}
+}
+
+func (p *tinyLFU) leave(digest string) *resident {
+	for _, l := range p.parts {
+		if r := l.leave(digest); r != nil {
+			return r
+		}
+	}
+	return nil
+}
+
+func (p *tinyLFU) contains(digest string) bool {
+	for _, l := range p.parts {
+		if l.Contains(digest) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *tinyLFU) len() (n int) {
+	for _, l := range p.parts {
+		n += l.Len()
+	}
+	return n
+}
+
+func (p *tinyLFU) all() iter.Seq[*resident] {
+	return func(yield func(*resident) bool) {
+		for _, l := range p.parts {
+			for _, r := range l.Values() {
+				if !yield(r) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (p *tinyLFU) victim(w *wanted, force bool) *resident {
+	window, main := p.parts[fresh].oldest(), p.parts[promoted].oldest()
+	if main == nil {
+		main = p.parts[protected].oldest()
+	}
+	least := window
+	if window == nil || main != nil && p.worth(main) < p.worth(window) {
+		least = main
+	}
+	if least == nil || !force && float64(p.sketch.count(w.digest))*w.worth() <= p.worth(least) {
+		return nil
+	}
+	if force && least == main && window != nil {
+		// What has waited in the window is worth more than that: it stays.
+		p.parts[fresh].Remove(window.digest)
+		window.part = promoted
+		p.parts[promoted].Add(window.digest, window)
+	}
+	return least
+}
+
+func (p *tinyLFU) worth(r *resident) float64 { return float64(p.sketch.count(r.digest)) * r.worth }
