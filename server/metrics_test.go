@@ -1,0 +1,101 @@
+package server
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+)
+
+// scrape is what /metrics says after requests of each kind.
+func scrape(t *testing.T) string {
+	t.Helper()
+	s := start(t, newFake(), Options{})
+	s.do(t, "POST", "/v1/models/music-1/classify", "image")
+	s.do(t, "POST", "/v1/models/nobody/classify", "image")
+	s.do(t, "GET", "/none", "")
+	return s.do(t, "GET", "/metrics", "").body
+}
+
+// TestMetricsFollowConventions checks names, units, help and types as promtool
+// does.
+func TestMetricsFollowConventions(t *testing.T) {
+	problems, err := promlint.New(strings.NewReader(scrape(t))).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// TestMetricsStayFew asks for many variants and addresses: none may become a
+// series of its own.
+func TestMetricsStayFew(t *testing.T) {
+	f := newFake()
+	for i := range 50 {
+		f.variants = append(f.variants, fakeVariant(fmt.Sprintf("v%02d", i)))
+	}
+	s := start(t, f, Options{})
+	s.do(t, "POST", "/v1/models/v00/classify", "image")
+	s.do(t, "GET", "/none", "")
+	before := strings.Count(s.do(t, "GET", "/metrics", "").body, "\neigenserve_")
+	for i := range 50 {
+		s.do(t, "POST", fmt.Sprintf("/v1/models/v%02d/classify", i), "image")
+		s.do(t, "GET", fmt.Sprintf("/none/%d", i), "")
+	}
+	after := s.do(t, "GET", "/metrics", "").body
+	// The first scrape is one more route that was seen.
+	if n := strings.Count(after, "\neigenserve_") - strings.Count(after, `route="metrics"`); n != before {
+		t.Errorf("%d series became %d", before, n)
+	}
+	if strings.Contains(after, "v01") {
+		t.Error("a variant's name is in a label")
+	}
+}
+
+//go:embed grafana.json
+var dashboard string
+
+// TestDashboardNamesWhatIsMeasured holds the dashboard to the metrics there are.
+func TestDashboardNamesWhatIsMeasured(t *testing.T) {
+	var d struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal([]byte(dashboard), &d); err != nil {
+		t.Fatal(err)
+	}
+	measured := scrape(t)
+	named := map[string]bool{}
+	for _, p := range d.Panels {
+		for _, target := range p.Targets {
+			names := regexp.MustCompile(`\b(eigenserve|process|go)_\w+`).FindAllString(target.Expr, -1)
+			if len(names) == 0 {
+				t.Errorf("panel %q asks for nothing of ours: %q", p.Title, target.Expr)
+			}
+			for _, name := range names {
+				named[name] = true
+				if !strings.Contains(measured, "\n"+name+"{") && !strings.Contains(measured, "\n"+name+" ") {
+					t.Errorf("panel %q asks for %s, which is not measured", p.Title, name)
+				}
+			}
+		}
+	}
+	if len(named) < 15 {
+		t.Errorf("the dashboard shows only %d metrics", len(named))
+	}
+	labels := regexp.MustCompile(`(\w+)(?:=~?|!=)"`).FindAllStringSubmatch(strings.ReplaceAll(dashboard, `\"`, `"`), -1)
+	for _, label := range labels {
+		if known := []string{"route", "status", "stage", "part", "of", "state", "instance", "job", "le"}; !slices.Contains(known, label[1]) {
+			t.Errorf("the dashboard asks for a label %q", label[1])
+		}
+	}
+}
