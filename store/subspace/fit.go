@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 
 	"eigenserve/store"
 	"eigenserve/store/tensorfile"
@@ -15,10 +16,12 @@ import (
 // ErrNoSources marks a fit of nothing.
 var ErrNoSources = errors.New("no checkpoints")
 
-// Fit learns a basis from checkpoints. It reads one layer of one of them at a
-// time, twice over (mean, moments), so it holds that layer, its mean and its two
-// moment matrices, however many checkpoints there are. The order of the sources
-// does not matter.
+// Fit learns a basis from checkpoints. It reads one layer of all of them after
+// the other, and holds that layer's mean and its two moment matrices, beside the
+// basis as far as it has come. The layer's copies are read once and held where
+// Options.Memory has room for all; else they are read twice over (mean, moments),
+// as many at a time as there is room for, and the outcome is the same to the last
+// bit. The order of the sources does not matter.
 func Fit(ctx context.Context, family string, layout store.Layout, sources []Source, o Options) (*store.Basis, error) {
 	if len(sources) == 0 {
 		return nil, ErrNoSources
@@ -30,7 +33,8 @@ func Fit(ctx context.Context, family string, layout store.Layout, sources []Sour
 	}
 	b := &store.Basis{Family: family, Config: o.Config, Preprocessor: o.Preprocessor,
 		Rank: o.Rank, Metric: MetricNone, Created: o.Created}
-	if err := o.Metric.check(layout); err != nil {
+	err := o.Metric.check(layout)
+	if err != nil {
 		return nil, err
 	}
 	if o.Metric != nil {
@@ -45,14 +49,8 @@ func Fit(ctx context.Context, family string, layout store.Layout, sources []Sour
 			o.Progress(done, total)
 		}
 	}
-	f := layerFit{sources: sources}
-	for i, l := range layout.Layers {
-		layer, err := f.fit(ctx, i, l, o)
-		if err != nil {
-			return nil, fmt.Errorf("fit layer %q: %w", l.Name, err)
-		}
-		b.Layers = append(b.Layers, *layer)
-		tell(l.Parameters())
+	if b.Layers, err = fitLayers(ctx, layout.Layers, sources, o, tell); err != nil {
+		return nil, err
 	}
 	for i, v := range layout.Vectors {
 		vector, err := fitVector(v, sources, o.Metric.vectorScale(i, v.Len()))
@@ -94,8 +92,44 @@ func rms(layers []store.BasisLayer, sources int) float64 {
 	return math.Sqrt(sum / count)
 }
 
+// fitLayers fits every layer, or takes it from what an earlier fit has kept. While
+// one is computed, the next is read ahead.
+func fitLayers(ctx context.Context, layers []store.Layer, sources []Source, o Options, tell func(int)) ([]store.BasisLayer, error) {
+	f, out := layerFit{copies: copies{sources: sources}}, make([]store.BasisLayer, len(layers))
+	if err := f.reserve(layers, o); err != nil {
+		return nil, err
+	}
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	for i, l := range layers {
+		if kept := o.kept(i, l); kept != nil {
+			out[i] = *kept
+			tell(l.Parameters())
+			continue
+		}
+		if i+1 < len(layers) {
+			reading.Wait()
+			reading.Go(func() { ahead(sources, layers[i+1]) })
+		}
+		layer, err := f.fit(ctx, i, l, o)
+		if err == nil && o.Keep != nil {
+			err = o.Keep.PutLayer(i, layer)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("fit layer %q: %w", l.Name, err)
+		}
+		out[i] = *layer
+		tell(l.Parameters())
+	}
+	return out, nil
+}
+
 func (f *layerFit) fit(ctx context.Context, i int, l store.Layer, o Options) (*store.BasisLayer, error) {
-	f.start(l)
+	held, err := o.held(l)
+	if err != nil {
+		return nil, err
+	}
+	f.start(l, held)
 	mean, bias, err := f.fitMean(ctx, o.MeanType)
 	if err != nil {
 		return nil, err

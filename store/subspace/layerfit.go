@@ -4,29 +4,27 @@ import (
 	"context"
 	"fmt"
 
-	"eigenserve/runtime/kernel"
 	"eigenserve/store"
 	"eigenserve/store/tensorfile"
 )
 
-// layerFit streams one layer after the other of all sources. Its memory is that
-// of the largest layer, whatever the number of sources.
+// layerFit fits one layer after the other of all sources. Its memory is that of
+// the largest layer, and of as many sources' copies of it as it may hold.
 type layerFit struct {
-	store.Layer
-	sources       []Source
-	weighing      *weighing // of the deltas in the moments; nil for none
-	w, mean, part []float32 // (m,width), (m,width) as stored, scratch
-	sum           []float64 // (m,width)
+	copies
+	weighing *weighing // of the deltas in the moments; nil for none
+	mean     []float32 // (m,width) as stored
+	weight   []float32 // (m,n), scratch
+	sum      []float64 // (m,width)
 
-	left, right              []float64 // ΣZZᵀ (m,m), ΣZᵀZ (width,width)
+	left, right              []float64 // upper halves of ΣZZᵀ (m,m), ΣZᵀZ (width,width)
 	turned, panels, products []float32 // Zᵀ; scratch of addGram
 }
 
-// start makes ready for a layer.
-func (f *layerFit) start(l store.Layer) {
-	n := l.Parameters()
-	f.Layer = l
-	f.w, f.mean, f.part = resized(f.w, n), resized(f.mean, n), resized(f.part, layerScratch(l))
+// start makes ready for a layer, of which so many sources' copies are held.
+func (f *layerFit) start(l store.Layer, held int) {
+	f.copies.start(l, held)
+	f.mean, f.weight = resized(f.mean, l.Parameters()), resized(f.weight, l.Rows()*l.Cols())
 }
 
 // resized gives a slice of n numbers of any value, the old one's if they fit.
@@ -40,24 +38,24 @@ func resized[T any](v []T, n int) []T {
 // fitMean averages the layer and keeps the mean as it is stored: what is
 // subtracted here is what a rebuild adds.
 func (f *layerFit) fitMean(ctx context.Context, dtype string) (tensorfile.Tensor, []float32, error) {
-	f.sum = resized(f.sum, len(f.w))
+	f.sum = resized(f.sum, len(f.mean))
 	clear(f.sum)
-	for _, s := range f.sources {
-		if err := ctx.Err(); err != nil {
-			return tensorfile.Tensor{}, nil, err
-		}
-		if err := readLayer(s, f.Layer, f.w, f.part); err != nil {
-			return tensorfile.Tensor{}, nil, err
-		}
-		for i, x := range f.w {
-			f.sum[i] += float64(x)
-		}
+	err := f.each(ctx, func(w []float32) {
+		inParallel(len(w), func(from, to int) {
+			sum := f.sum[from:to]
+			for i, x := range w[from:to] {
+				sum[i] += float64(x)
+			}
+		})
+	})
+	if err != nil {
+		return tensorfile.Tensor{}, nil, err
 	}
 	for i, x := range f.sum {
 		f.mean[i] = float32(x / float64(len(f.sources)))
 	}
 	m, n := f.Rows(), f.Cols()
-	weight, bias := f.w[:m*n], []float32(nil)
+	weight, bias := f.weight, []float32(nil)
 	if f.Bias {
 		bias = make([]float32, m)
 	}
@@ -75,25 +73,18 @@ func (f *layerFit) fitMean(ctx context.Context, dtype string) (tensorfile.Tensor
 	return stored, bias, nil
 }
 
-// eachDelta reads every source and hands over its Z = Ŵ−M; the slice is reused.
+// eachDelta hands over every source's Z = Ŵ−M, in memory that is used again. It
+// is the last pass over the layer: the copies that are held become the deltas.
 func (f *layerFit) eachDelta(ctx context.Context, do func(z []float32)) error {
-	for _, s := range f.sources {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := readLayer(s, f.Layer, f.w, f.part); err != nil {
-			return err
-		}
+	return f.each(ctx, func(w []float32) {
 		for i, m := range f.mean {
-			f.w[i] -= m
+			w[i] -= m
 		}
-		do(f.w)
-	}
-	return nil
+		do(w)
+	})
 }
 
-// sumMoments sums ZZᵀ and ZᵀZ of the weighed deltas: each source's product in float32, the sum over
-// sources in float64.
+// sumMoments sums ZZᵀ and ZᵀZ of the weighed deltas.
 func (f *layerFit) sumMoments(ctx context.Context) error {
 	m, width := f.Rows(), f.Width()
 	f.left, f.right = resized(f.left, m*m), resized(f.right, width*width)
@@ -105,17 +96,6 @@ func (f *layerFit) sumMoments(ctx context.Context) error {
 		f.addGram(f.left, z, m, width)
 		f.addGram(f.right, f.turned, width, m)
 	})
-}
-
-// addGram adds aaᵀ of an a (rows,cols) to sum (rows,rows). Gemm would do, but
-// packs into new memory each time.
-func (f *layerFit) addGram(sum []float64, a []float32, rows, cols int) {
-	f.panels, f.products = resized(f.panels, kernel.PackedLen(rows, cols)), resized(f.products, rows*rows)
-	kernel.Pack(f.panels, a, cols, rows, cols)
-	kernel.MatMul(f.products, rows, a, cols, rows, kernel.Weights{N: rows, K: cols, Panels: f.panels}, kernel.Epilogue{})
-	for i, x := range f.products {
-		sum[i] += float64(x)
-	}
 }
 
 func trace(a []float64, n int) float64 {

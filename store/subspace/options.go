@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"eigenserve/store"
 )
 
 // Options of a fit.
@@ -23,9 +25,34 @@ type Options struct {
 	Config, Preprocessor []byte
 	// Created is the time to write into the basis.
 	Created time.Time
+	// Memory is how many bytes the fit may hold beside the basis that it learns
+	// and the metric; 0 holds the least that works.
+	Memory int64
+	// Keep, if set, is given every layer that is finished, and asked for it first.
+	Keep Keeper
 	// Progress, if set, is told after each tensor how many numbers of how many
 	// have been fitted.
 	Progress func(done, total int)
+}
+
+// A Keeper remembers the finished layers of a fit that may be cut off. It is one
+// fit's own: of the same sources under the same options.
+type Keeper interface {
+	// Layer is the layout's i-th layer if it was kept whole, else nil.
+	Layer(i int) *store.BasisLayer
+	PutLayer(i int, l *store.BasisLayer) error
+}
+
+// kept is the i-th layer if an earlier fit has finished it as this one would.
+func (o Options) kept(i int, l store.Layer) *store.BasisLayer {
+	if o.Keep == nil {
+		return nil
+	}
+	kept := o.Keep.Layer(i)
+	if kept == nil || !(store.Layout{Layers: []store.Layer{kept.Layer}}).Equal(store.Layout{Layers: []store.Layer{l}}) {
+		return nil
+	}
+	return kept
 }
 
 // ErrOptions marks options of a fit that can't be met.

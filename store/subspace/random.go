@@ -17,7 +17,7 @@ import (
 func Randomise(ctx context.Context, b *store.Basis, sources []Source, seed uint64) (*store.Basis, error) {
 	out := &store.Basis{Family: b.Family, Config: b.Config, Preprocessor: b.Preprocessor,
 		Rank: b.Rank, Metric: MetricNone, Sources: b.Sources, Created: b.Created}
-	f := layerFit{sources: inOrder(sources)}
+	f := layerFit{copies: copies{sources: inOrder(sources)}}
 	for i := range b.Layers {
 		l := b.Layers[i]
 		p, q := l.Directions()
@@ -38,7 +38,7 @@ func Randomise(ctx context.Context, b *store.Basis, sources []Source, seed uint6
 // rescale sets a layer's scales by the energy that the sources have in each of
 // its directions.
 func (f *layerFit) rescale(ctx context.Context, l *store.BasisLayer) error {
-	f.start(l.Layer)
+	f.start(l.Layer, 1)
 	mean, err := meanOf(l)
 	if err != nil {
 		return err
