@@ -283,6 +283,9 @@ func (c *weightCache) release(r *resident) {
 	if r.leases--; r.leases > 0 {
 		return
 	}
+	if r.pool.retired {
+		c.disown(r)
+	}
 	if r.dead {
 		c.giveBack(r)
 	} else {

@@ -67,6 +67,11 @@ func (eng *Engine) Variant(name string) (VariantDetail, error) {
 		return VariantDetail{}, err
 	}
 	v, err := eng.store.ReadVariant(h.entry.Digest)
+	if errors.Is(err, store.ErrNotFound) {
+		if eng.settle(); !eng.holds(h) {
+			return eng.Variant(name)
+		}
+	}
 	if err != nil {
 		return VariantDetail{}, storeError(err)
 	}
@@ -110,13 +115,17 @@ func (eng *Engine) PutVariant(ctx context.Context, name string, file []byte) (in
 // put stores a checked variant and serves it from here on; requests that hold
 // the version before finish with it.
 func (eng *Engine) put(ctx context.Context, f *family, name string, v *store.Variant, file []byte) (VariantInfo, bool, error) {
-	kept, err := f.keep(v)
-	if err != nil {
-		return VariantInfo{}, false, err
-	}
 	eng.change.Lock()
 	defer eng.change.Unlock()
 	if err := ctx.Err(); err != nil {
+		return VariantInfo{}, false, err
+	}
+	f, err := eng.family(f.basis.Digest) // it may have been retired meanwhile
+	if err != nil {
+		return VariantInfo{}, false, err
+	}
+	kept, err := f.keep(v)
+	if err != nil {
 		return VariantInfo{}, false, err
 	}
 	e, replaced, err := eng.store.PutVariant(name, v, file)

@@ -57,6 +57,9 @@ func (eng *Engine) lease(ctx context.Context, h *handle, l *loaded) (*lease, err
 	if err != nil {
 		return nil, damaged(h, err)
 	}
+	if h.gone.Load() && eng.store.Uses(h.entry.Digest) == 0 {
+		eng.cache.drop(h.entry.Digest) // taken after it was dropped: freed with its last lease
+	}
 	return lease, nil
 }
 

@@ -97,6 +97,8 @@ type Engine struct {
 	// store's pointers and the handles never tell of different files. Taken
 	// before mu.
 	change sync.Mutex
+	// reading is the store's whose pointers the handles follow. Guarded by change.
+	reading uint64
 	// mu guards what follows; no file is read under it.
 	mu       sync.Mutex
 	closed   bool

@@ -3,6 +3,7 @@ package runtime
 import (
 	"errors"
 	"fmt"
+	goruntime "runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -75,6 +76,9 @@ func openFamily(s *store.Store, digest string, precision nn.Precision) (*family,
 	if err := f.pack(b); err != nil {
 		return nil, fmt.Errorf("family %q: %w", f.name, err)
 	}
+	// A family that is retired while requests use it is freed after the last of
+	// them: what reads f.layers keeps f alive.
+	goruntime.AddCleanup(f, func(r *region) { r.free() }, f.memory)
 	return f, nil
 }
 
@@ -180,6 +184,7 @@ func (f *family) project() (*projection, error) {
 		b.Close()
 		return nil, storeError(err)
 	}
+	goruntime.AddCleanup(b, func(file *tensorfile.File) { file.Close() }, b.File())
 	f.projector.Store(&projection{p, b})
 	return f.projector.Load(), nil
 }

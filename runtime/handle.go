@@ -22,6 +22,9 @@ type handle struct {
 	loaded atomic.Pointer[loaded]
 	pinned atomic.Pointer[lease]
 	tally  atomic.Pointer[tally]
+	// gone is set once no name leads to the handle any more, before its weights
+	// are dropped from the cache.
+	gone atomic.Bool
 
 	requests, hits, rebuilds atomic.Int64
 	// rent is what its requests have paid, in nanoseconds, since its weights were
@@ -74,11 +77,9 @@ func (eng *Engine) opening(find func() (*handle, error)) (*handle, *loaded, erro
 			return h, l, err
 		}
 		// Its file is gone. If it was replaced or deleted since it was found,
-		// that change is on its way to the handles: look again after it.
-		eng.change.Lock()
-		held := eng.holds(h)
-		eng.change.Unlock()
-		if held {
+		// here or by another process, that change is on its way to the handles.
+		eng.settle()
+		if eng.holds(h) {
 			return nil, nil, &Error{Code: Damaged, Text: fmt.Sprintf("model %q: %v", h.entry.Name, err), Err: err}
 		}
 	}

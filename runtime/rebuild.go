@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"fmt"
+	goruntime "runtime"
 	"sync"
 
 	"eigenserve/models/nn"
@@ -15,6 +16,7 @@ import (
 // rebuild fills a slab with a variant's weights: one decoding of its stream, and
 // for each layer one pass from mean, directions and core to packed weights.
 func (f *family) rebuild(v *store.Variant, slab []float32) (*nn.Weights, error) {
+	defer goruntime.KeepAlive(f)
 	w := f.plan.Bind(slab)
 	s := rebuildScratch.Get().(*scratch)
 	defer rebuildScratch.Put(s)

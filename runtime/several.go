@@ -1,6 +1,8 @@
 package runtime
 
 import (
+	goruntime "runtime"
+
 	"eigenserve/models/nn"
 	"eigenserve/runtime/kernel"
 	"eigenserve/store"
@@ -9,6 +11,7 @@ import (
 // rebuildSeveral is rebuild for variants without exact tensors, layer by layer
 // for all of them: the basis is read from memory once.
 func (f *family) rebuildSeveral(variants []*store.Variant, slabs [][]float32) ([]*nn.Weights, error) {
+	defer goruntime.KeepAlive(f)
 	decoded, out := make([]*nn.Weights, len(variants)), make([]*nn.Weights, len(variants))
 	for i, v := range variants {
 		var err error

@@ -3,7 +3,22 @@ package runtime
 import "fmt"
 
 // slabPool is one family's kind of slab.
-type slabPool struct{ bytes int64 }
+type slabPool struct {
+	bytes   int64
+	retired bool // the family is gone: free slabs are unmapped. Guarded by weightCache.mu
+}
+
+// retire unmaps a pool's free slabs, and the others each with its last lease.
+func (c *weightCache) retire(pool *slabPool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	pool.retired = true
+	for _, slab := range c.free[pool] {
+		c.unmap(slab)
+	}
+	delete(c.free, pool)
+	c.wake()
+}
 
 // take finds a slab for what is wanted: a free one, a new one, or that of the
 // idle entry which is to go first. It gives nil when all are leased, or what would
@@ -69,6 +84,10 @@ func (c *weightCache) unmap(slab *region) {
 func (c *weightCache) giveBack(r *resident) {
 	c.used -= r.extra
 	c.extra -= r.extra
-	c.free[r.pool] = append(c.free[r.pool], r.slab)
+	if r.pool.retired {
+		c.unmap(r.slab)
+	} else {
+		c.free[r.pool] = append(c.free[r.pool], r.slab)
+	}
 	r.slab, r.value = nil, nil
 }

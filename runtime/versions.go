@@ -206,6 +206,7 @@ func (eng *Engine) setName(name string, versions []*handle) {
 // not the current one any more, unless an alias names its version or another
 // version is of the same digest.
 func (eng *Engine) retire(h *handle, kept bool) {
+	h.gone.Store(!kept)
 	h.unpin()
 	if kept && eng.aliased(h) {
 		return

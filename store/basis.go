@@ -99,6 +99,10 @@ func (b *Basis) Largest() int {
 	return most
 }
 
+// File is the file that the basis was read from, and that its tensors are views
+// of; nil if it was not read from one.
+func (b *Basis) File() *tensorfile.File { return b.file }
+
 // Close unmaps the file that the basis was read from.
 func (b *Basis) Close() error {
 	if b.file == nil {

@@ -22,6 +22,7 @@ func (s *Store) reread() error {
 	if err != nil {
 		return err
 	}
+	s.reading++
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.catalogue = c

@@ -9,3 +9,6 @@ func SetLockPatience(d time.Duration) (restore func()) {
 	lockPatience = d
 	return func() { lockPatience = old }
 }
+
+// Readings is how often the pointers were read.
+func Readings(s *Store) uint64 { return s.reading }

@@ -30,9 +30,9 @@ type Store struct {
 	// change orders all changes of the folder, so that a file can't be removed
 	// while another change is about to point to it; begin takes it, and the lock
 	// that orders those of other processes. Taken before mu. It guards seen, the
-	// number of changes that catalogue knows of.
-	change sync.Mutex
-	seen   uint64
+	// number of changes that catalogue knows of, and reading, how often it was read.
+	change        sync.Mutex
+	seen, reading uint64
 	// keep is how many versions of a name stay; change guards it.
 	keep int
 	// mu guards catalogue; never held while a file is read or written.

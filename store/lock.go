@@ -85,44 +85,43 @@ func (s *Store) settle() (uint64, error) {
 	return n + n&1, nil
 }
 
-// Refresh brings the catalogue up to date with what other processes changed and
-// tells whether there was anything. It waits for no change under way: that is
-// seen by the next. Without force it reads twenty bytes where nothing changed;
-// with it, all pointers, for a folder that was changed by other means.
-func (s *Store) Refresh(force bool) (changed bool, err error) {
+// Refresh brings the catalogue up to date with what other processes changed. It
+// waits for no change under way: that is seen by the next. Without force it
+// reads twenty bytes where nothing changed; with it, all pointers, for a folder
+// that was changed by other means. The reading that it gives grows whenever the
+// pointers were read again, here or before a change of one's own.
+func (s *Store) Refresh(force bool) (reading uint64, err error) {
 	s.change.Lock()
 	defer s.change.Unlock()
 	n := s.readChanges()
 	switch {
 	case n != s.seen || force:
-		if err := s.reread(); err != nil {
-			return false, fmt.Errorf("store: %w", err)
+		if err = s.reread(); err == nil {
+			s.seen = n
 		}
-		s.seen = n
-		return true, nil
 	case n&1 == 1:
-		return s.afterCrash()
+		err = s.afterCrash()
 	}
-	return false, nil
+	if err != nil {
+		err = fmt.Errorf("store: %w", err)
+	}
+	return s.reading, err
 }
 
 // afterCrash reads the folder again if nobody holds the lock although a change
 // is under way.
-func (s *Store) afterCrash() (changed bool, err error) {
+func (s *Store) afterCrash() error {
 	lock := flock.New(filepath.Join(s.dir, lockName))
 	defer lock.Close()
 	if free, err := lock.TryLock(); err != nil || !free {
-		return false, nil // not ours to lock, or a change under way
+		return nil // not ours to lock, or a change under way
 	}
 	n, err := s.settle()
-	if err == nil {
-		err = s.writeChanges(n)
-	}
 	if err != nil {
-		return false, fmt.Errorf("store: %w", err)
+		return err
 	}
 	s.seen = n
-	return true, nil
+	return s.writeChanges(n)
 }
 
 // readChanges gives the number of changes, 0 before the first.

@@ -1,0 +1,240 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"os"
+	goruntime "runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+	"weak"
+
+	"eigenserve/store"
+	"eigenserve/store/checkpoint"
+)
+
+// members opens the family's checkpoints.
+func members(t testing.TB, which ...int) []*checkpoint.Checkpoint {
+	t.Helper()
+	var out []*checkpoint.Checkpoint
+	for _, i := range which {
+		name, c := member(i)
+		out = append(out, c.open(t, name))
+	}
+	return out
+}
+
+// digests gives the digest of every variant by name.
+func digests(s *store.Store) map[string]string {
+	out := map[string]string{}
+	for _, e := range s.Variants() {
+		out[e.Name] = e.Digest
+	}
+	return out
+}
+
+// logged are the answers of askers: of every digest that was named, all scores.
+type logged struct {
+	mu     sync.Mutex // guards by and failures
+	by     map[string]map[string]float64
+	failed []error
+	count  atomic.Int64
+}
+
+// ask has goroutines ask all of the family's members until the returned function
+// is called.
+func ask(eng *Engine, image []byte, askers int) (l *logged, stop func()) {
+	l = &logged{by: map[string]map[string]float64{}}
+	var done atomic.Bool
+	var wg sync.WaitGroup
+	for k := range askers {
+		wg.Go(func() {
+			for i := k; !done.Load(); i++ {
+				name, _ := member(i % tinyMembers)
+				a, err := eng.Classify(context.Background(), name, image, ClassifyOptions{Function: "none"})
+				l.add(a, err)
+			}
+		})
+	}
+	return l, func() { done.Store(true); wg.Wait() }
+}
+
+func (l *logged) add(a Answer, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.count.Add(1)
+	key := a.Variant + "@" + a.Digest
+	if was, ok := l.by[key]; err == nil && ok && !near(was, byLabel(a), 1e-5) {
+		err = fmt.Errorf("%s answers %v, and %v before", key, byLabel(a), was)
+	}
+	if err != nil {
+		l.failed = append(l.failed, err)
+		return
+	}
+	l.by[key] = byLabel(a)
+}
+
+// TestReloadUnderLoad fits the served family anew, as another process, while all
+// of it is asked: nothing fails, every answer is one of the old file's or the
+// new one's, and nothing of the old basis is left in the end.
+func TestReloadUnderLoad(t *testing.T) {
+	for _, factored := range []bool{false, true} {
+		t.Run(fmt.Sprintf("factored=%t", factored), func(t *testing.T) {
+			eng := tinyEngine(t, Options{WeightCache: 3 * tinySlab, Parallel: 4, Factored: factored})
+			image := picture(1, 8, 8)
+			old := digests(eng.store)
+			must(eng.SetPinned(context.Background(), "m2", true))
+			l, stop := ask(eng, image, 4)
+			eventually(t, "all are asked", func() bool { return l.count.Load() > 2*tinyMembers })
+			basis, retired := weak.Make(onlyFamily(t, eng)), atomic.Int64{}
+
+			ctx, cancel := context.WithCancel(context.Background())
+			var watching sync.WaitGroup
+			watching.Go(func() {
+				eng.Watch(ctx, time.Millisecond, nil, func(r Reloaded, err error) {
+					retired.Add(int64(r.Retired))
+					if err != nil {
+						t.Error(err)
+					}
+				})
+			})
+			others := reopen(t, eng.store.Dir())
+			must(Fit(context.Background(), others, tinyFamily, members(t, 0, 1, 2, 3, 4, 5), FitOptions{Step: 0.25, Metric: "none"}))
+			now := digests(others)
+			eventually(t, "the old basis is retired", func() bool { return retired.Load() == 1 })
+			asked := l.count.Load()
+			eventually(t, "the new ones are asked", func() bool { return l.count.Load() > asked+2*tinyMembers })
+			stop()
+			cancel()
+			watching.Wait()
+
+			if len(l.failed) > 0 {
+				t.Errorf("%d answers failed, such as: %v", len(l.failed), l.failed[0])
+			}
+			for name := range now {
+				if l.by[name+"@"+old[name]] == nil || l.by[name+"@"+now[name]] == nil || now[name] == old[name] {
+					t.Errorf("%s was not answered both by %.12s and by %.12s", name, old[name], now[name])
+				}
+				if eng.cache.resides(old[name]) {
+					t.Errorf("weights of the old %s are left", name)
+				}
+				delete(l.by, name+"@"+old[name])
+				delete(l.by, name+"@"+now[name])
+			}
+			if len(l.by) > 0 {
+				t.Errorf("answers of files that were never there: %v", l.by)
+			}
+			if h, err := eng.find("m2"); err != nil || h.pinned.Load() == nil {
+				t.Error("a pin was lost")
+			}
+			must(eng.SetPinned(context.Background(), "m2", false))
+			eventually(t, "rebuilds behind the requests end", func() bool { return eng.cache.stats().leased == 0 })
+			quiet(t, eng.cache)
+			for pool := range eng.cache.free {
+				if pool.retired {
+					t.Error("a slab of the old basis is left")
+				}
+			}
+			eventually(t, "the old basis is freed", func() bool { goruntime.GC(); return basis.Value() == nil })
+		})
+	}
+}
+
+func onlyFamily(t *testing.T, eng *Engine) *family {
+	t.Helper()
+	all := eng.opened()
+	if len(all) != 1 {
+		t.Fatalf("%d families in memory", len(all))
+	}
+	for _, f := range all {
+		return f
+	}
+	return nil
+}
+
+func TestReloadFollowsAnotherProcess(t *testing.T) {
+	eng := tinyEngine(t, Options{})
+	image := picture(1, 8, 8)
+	if done, err := eng.Reload(context.Background(), false); err != nil || done != (Reloaded{}) {
+		t.Fatalf("nothing changed: %+v, %v", done, err)
+	}
+	files := map[string][]byte{"m1": fileOf(t, eng, "m2"), "new": fileOf(t, eng, "m3")}
+	others := serve(t, reopen(t, eng.store.Dir()), Options{})
+	for name, file := range files {
+		if _, _, err := others.PutVariant(context.Background(), name, file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(others.DeleteVariant(context.Background(), "m0"))
+	done, err := eng.Reload(context.Background(), false)
+	if want := (Reloaded{Added: 1, Replaced: 1, Removed: 1}); err != nil || done != want {
+		t.Errorf("%+v, %v, want %+v", done, err, want)
+	}
+	if _, err := eng.Classify(context.Background(), "m0", image, ClassifyOptions{}); codeOf(err) != NotFound {
+		t.Errorf("a removed model answers: %v", err)
+	}
+	for name := range files {
+		a, _ := classify(t, eng, name, image)
+		b, _ := classify(t, others, name, image)
+		if a.Digest != b.Digest {
+			t.Errorf("%s is %.12s here and %.12s there", name, a.Digest, b.Digest)
+		}
+	}
+}
+
+// A change of one's own reads what others changed before it: those changes are
+// not lost for the next reload.
+func TestReloadAfterAChangeOfOnesOwn(t *testing.T) {
+	eng := tinyEngine(t, Options{})
+	others := serve(t, reopen(t, eng.store.Dir()), Options{})
+	must(others.DeleteVariant(context.Background(), "m0"))
+	must(eng.DeleteVariant(context.Background(), "m1"))
+	if done, err := eng.Reload(context.Background(), false); err != nil || done.Removed != 1 {
+		t.Errorf("%+v, %v", done, err)
+	}
+}
+
+// A request that finds its file gone looks whether another process replaced it,
+// without waiting for the next tick.
+func TestRequestFollowsAnotherProcess(t *testing.T) {
+	eng := tinyEngine(t, Options{})
+	others := serve(t, reopen(t, eng.store.Dir()), Options{})
+	others.store.KeepVersions(1) // so that the old file goes
+	info, _, err := others.PutVariant(context.Background(), "m1", fileOf(t, eng, "m2"))
+	must(err)
+	if a, _ := classify(t, eng, "m1", picture(1, 8, 8)); a.Digest != info.Digest {
+		t.Errorf("answered by %.12s, want %.12s", a.Digest, info.Digest)
+	}
+	if d, err := eng.Variant("m1"); err != nil || d.Digest != info.Digest {
+		t.Errorf("%v, %v", d.Digest, err)
+	}
+}
+
+// A new file that can't be read does not take a good one's place.
+func TestReloadKeepsWhatItHas(t *testing.T) {
+	eng := tinyEngine(t, Options{})
+	image := picture(1, 8, 8)
+	was, _ := classify(t, eng, "m1", image)
+	others := serve(t, reopen(t, eng.store.Dir()), Options{})
+	info, _, err := others.PutVariant(context.Background(), "m1", fileOf(t, eng, "m2"))
+	must(err)
+	must(others.DeleteVariant(context.Background(), "m2"))
+	spoil(t, blobPath(others.store, info.Digest))
+	done, err := eng.Reload(context.Background(), false)
+	if err == nil || done.Removed != 1 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	if a, _ := classify(t, eng, "m1", image); a.Digest != was.Digest {
+		t.Errorf("answered by %.12s, want %.12s", a.Digest, was.Digest)
+	}
+}
+
+// spoil changes the last byte of a file.
+func spoil(t *testing.T, path string) {
+	t.Helper()
+	raw := mustRead(path)
+	raw[len(raw)-1]++
+	must(os.WriteFile(path, raw, 0o644))
+}
