@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	goruntime "runtime"
 	"slices"
 	"time"
@@ -148,7 +149,7 @@ func (eng *Engine) settle() { eng.Reload(context.Background(), false) }
 // Watch reloads the store when another process changed it, which it looks for
 // at every tick, and in any case at every signal, until ctx is done. tell is
 // called after each reload that changed something or failed.
-func (eng *Engine) Watch(ctx context.Context, every time.Duration, signal <-chan struct{}, tell func(Reloaded, error)) {
+func (eng *Engine) Watch(ctx context.Context, every time.Duration, signal <-chan os.Signal, tell func(Reloaded, error)) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
