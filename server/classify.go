@@ -48,7 +48,11 @@ func (s *Server) classify(r *request) error {
 	if err != nil {
 		return err
 	}
-	a, err := s.engine.Classify(r.context(), name, image, o)
+	ctx, err := r.untilDeadline()
+	if err != nil {
+		return err
+	}
+	a, err := s.engine.Classify(ctx, name, image, o)
 	if err != nil {
 		return err
 	}

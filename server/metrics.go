@@ -82,8 +82,11 @@ var (
 	rebuildsDesc  = desc("rebuilds_total", "Variants rebuilt.")
 	evictionsDesc = desc("evictions_total", "Slabs taken from one variant for another.")
 	factoredDesc  = desc("factored_total", "Inferences answered straight from basis and coefficients.")
-	waitingDesc   = desc("requests_waiting", "Requests that wait for a slab or a processor.")
-	runningDesc   = desc("requests_running", "Forward passes under way.")
+	waitingDesc   = desc("requests_waiting", "Inputs that wait for their turn, and batches that wait for a slab.")
+	runningDesc   = desc("requests_running", "Batches that are computed now.")
+	batchesDesc   = desc("batch_inputs", "Batches by their number of inputs.")
+	waitsDesc     = desc("wait_seconds", "Inputs by how long they waited for their turn.")
+	refusedDesc   = desc("refusals_total", "Requests that were not answered in time: refused at once (overload), too late for their deadline, given up by the client.", "reason")
 
 	kernelDesc = desc("kernel_info", "The instruction set that the kernels run on; always 1.", "isa")
 )
@@ -92,7 +95,8 @@ var (
 func (c engineCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		memoryDesc, rssDesc, idleRSSDesc, denseDesc, ratioDesc, limitDesc, slabsDesc, variantsDesc,
-		requestsDesc, failuresDesc, hitsDesc, missesDesc, rebuildsDesc, evictionsDesc, factoredDesc, waitingDesc, runningDesc, kernelDesc,
+		requestsDesc, failuresDesc, hitsDesc, missesDesc, rebuildsDesc, evictionsDesc, factoredDesc, waitingDesc, runningDesc,
+		batchesDesc, waitsDesc, refusedDesc, kernelDesc,
 	} {
 		out <- d
 	}
@@ -140,4 +144,20 @@ func collectCounters(n runtime.Counters, out chan<- prometheus.Metric) {
 	metric(factoredDesc, prometheus.CounterValue, n.Factored)
 	metric(waitingDesc, prometheus.GaugeValue, n.Waiting)
 	metric(runningDesc, prometheus.GaugeValue, n.Running)
+	out <- histogram(batchesDesc, n.Batches)
+	out <- histogram(waitsDesc, n.Waits)
+	for reason, value := range map[string]int64{"overload": n.Refused, "deadline": n.Late, "gone": n.Gone} {
+		out <- prometheus.MustNewConstMetric(refusedDesc, prometheus.CounterValue, float64(value), reason)
+	}
+}
+
+// histogram makes cumulative buckets, as Prometheus has them.
+func histogram(d *prometheus.Desc, h runtime.Histogram) prometheus.Metric {
+	buckets, total := map[float64]uint64{}, uint64(0)
+	for i, n := range h.Counts {
+		if total += uint64(n); i < len(h.Bounds) {
+			buckets[h.Bounds[i]] = total
+		}
+	}
+	return prometheus.MustNewConstHistogram(d, total, h.Sum, buckets)
 }

@@ -13,11 +13,11 @@ import (
 
 // engineFlags choose how models are computed and cached.
 type engineFlags struct {
-	compute, cold   string
-	weightCache     sizeValue
-	parallel, queue int
-	patience        time.Duration
-	step            float64
+	compute, cold string
+	weightCache   sizeValue
+	patience      time.Duration
+	step          float64
+	schedulerFlags
 }
 
 // add declares the flags; cache is the default of --weight-cache.
@@ -27,17 +27,18 @@ func (f *engineFlags) add(cmd *cobra.Command, cache sizeValue) {
 	flags.Var(&f.weightCache, "weight-cache", "budget of rebuilt weights")
 	flags.Var(choice(&f.compute, "auto", "auto", "f32", "bf16"), "compute", "arithmetic of a forward pass; auto is bf16 where the processor multiplies it")
 	flags.Var(choice(&f.cold, "factored", "factored", "rebuild"), "cold", "a request without rebuilt weights: factored answers straight from basis and coefficients, rebuild waits for them")
-	flags.IntVar(&f.parallel, "parallel", 0, "requests that compute at once (default: one a processor)")
-	flags.IntVar(&f.queue, "queue", 1024, "requests that may wait; more get 503 with Retry-After")
-	flags.DurationVar(&f.patience, "patience", 10*time.Second, "longest wait for a slab of the weight cache")
+	flags.DurationVar(&f.patience, "patience", 10*time.Second, "longest wait for a slab of the weight cache; then 503 with Retry-After")
 	stepFlag(cmd, &f.step, "quantisation step of uploaded checkpoints")
+	f.schedulerFlags.add(cmd)
 }
 
 func (f *engineFlags) options() runtime.Options {
-	return runtime.Options{
+	o := runtime.Options{
 		Compute: runtime.Compute(f.compute), Factored: f.cold == "factored", WeightCache: int64(f.weightCache),
-		Parallel: f.parallel, Queue: f.queue, Patience: f.patience, Step: f.step,
+		Patience: f.patience, Step: f.step,
 	}
+	f.schedulerFlags.set(&o)
+	return o
 }
 
 func (m *Main) serve() *cobra.Command {
