@@ -27,12 +27,15 @@ type source struct {
 func (s source) Name() string   { return s.Checkpoint.Name }
 func (s source) Digest() string { return s.digest }
 
-// Read fills dst with a tensor, whose shape was checked before.
+// Read fills dst with a tensor, whose shape was checked before. The pages that it
+// came from are let go: a source is read tensor by tensor, from many files in
+// turn.
 func (s source) Read(tensor string, dst []float32) error {
 	t, ok := s.Tensor(tensor)
 	if !ok {
 		return fmt.Errorf("tensor %q is missing", tensor)
 	}
+	defer s.Release(tensor)
 	return t.Float32(dst)
 }
 
@@ -45,11 +48,11 @@ func openSource(c *checkpoint.Checkpoint, p *nn.Plan) (source, error) {
 	if err := c.Check(want); err != nil {
 		return source{}, fmt.Errorf("checkpoint %q: %w", c.Name, err)
 	}
-	if err := c.CheckFinite(); err != nil {
+	digest, err := c.Inspect()
+	if err != nil {
 		return source{}, fmt.Errorf("checkpoint %q: %w", c.Name, err)
 	}
-	digest, err := c.Digest()
-	return source{c, digest}, err
+	return source{c, digest}, nil
 }
 
 // openModel reads a checkpoint's architecture.

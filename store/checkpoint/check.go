@@ -96,10 +96,17 @@ func (e *MismatchError) Error() string {
 // holds NaN or infinity, with their number. The error wraps ErrNotFinite.
 func (c *Checkpoint) CheckFinite() error {
 	for _, name := range c.names {
-		t := c.tensors[name]
-		if bad := countNotFinite(t); bad > 0 {
-			return fmt.Errorf("checkpoint: %q: tensor %q: %d of its %d values are %w", c.Name, name, bad, t.Len(), ErrNotFinite)
+		if err := c.checkFinite(name); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+func (c *Checkpoint) checkFinite(name string) error {
+	t := c.tensors[name]
+	if bad := countNotFinite(t); bad > 0 {
+		return fmt.Errorf("checkpoint: %q: tensor %q: %d of its %d values are %w", c.Name, name, bad, t.Len(), ErrNotFinite)
 	}
 	return nil
 }
@@ -107,24 +114,41 @@ func (c *Checkpoint) CheckFinite() error {
 // countNotFinite counts values whose exponent has every bit set. Other types
 // than these four do not get into a checkpoint.
 func countNotFinite(t tensorfile.Tensor) int {
-	bad, b := 0, t.Data
 	switch t.DType {
 	case "F16":
-		bad = count(b, 2, func(b []byte) bool { return binary.LittleEndian.Uint16(b)&0x7c00 == 0x7c00 })
+		return count16(t.Data, 0x7c00)
 	case "BF16":
-		bad = count(b, 2, func(b []byte) bool { return binary.LittleEndian.Uint16(b)&0x7f80 == 0x7f80 })
+		return count16(t.Data, 0x7f80)
 	case "F32":
-		bad = count(b, 4, func(b []byte) bool { return binary.LittleEndian.Uint32(b)&0x7f800000 == 0x7f800000 })
+		return count32(t.Data, 0x7f800000)
 	case "F64":
-		bad = count(b, 8, func(b []byte) bool { return binary.LittleEndian.Uint64(b)>>52&0x7ff == 0x7ff })
+		return count64(t.Data, 0x7ff<<52)
 	}
-	return bad
+	return 0
 }
 
-func count(b []byte, size int, is func([]byte) bool) int {
-	n := 0
-	for ; len(b) >= size; b = b[size:] {
-		if is(b) {
+// count16 counts the numbers of 16 bits in which every bit of mask is set.
+func count16(b []byte, mask uint16) (n int) {
+	for ; len(b) >= 2; b = b[2:] {
+		if binary.LittleEndian.Uint16(b)&mask == mask {
+			n++
+		}
+	}
+	return n
+}
+
+func count32(b []byte, mask uint32) (n int) {
+	for ; len(b) >= 4; b = b[4:] {
+		if binary.LittleEndian.Uint32(b)&mask == mask {
+			n++
+		}
+	}
+	return n
+}
+
+func count64(b []byte, mask uint64) (n int) {
+	for ; len(b) >= 8; b = b[8:] {
+		if binary.LittleEndian.Uint64(b)&mask == mask {
 			n++
 		}
 	}

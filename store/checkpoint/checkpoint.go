@@ -14,6 +14,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"eigenserve/store/tensorfile"
 )
@@ -43,6 +44,9 @@ type Checkpoint struct {
 	files   []*tensorfile.File
 	tensors map[string]tensorfile.Tensor // by canonical name
 	names   []string                     // sorted
+
+	inspecting sync.Mutex // guards inspected, and is held while it is found
+	inspected  string     // the digest of weights that were found finite
 }
 
 // Open reads the checkpoint in a folder: config.json, preprocessor_config.json
@@ -120,6 +124,21 @@ func (c *Checkpoint) Names() []string { return slices.Clone(c.names) }
 func (c *Checkpoint) Tensor(name string) (tensorfile.Tensor, bool) {
 	t, ok := c.tensors[name]
 	return t, ok
+}
+
+// Ahead tells the system that a tensor is about to be read; Release that its
+// memory is not needed for now. Both are hints and change no value.
+func (c *Checkpoint) Ahead(name string) {
+	for _, f := range c.files {
+		f.Ahead(c.tensors[name])
+	}
+}
+
+// Release is Ahead's counterpart.
+func (c *Checkpoint) Release(name string) {
+	for _, f := range c.files {
+		f.Release(c.tensors[name])
+	}
 }
 
 // Bytes is the size of the tensors as they came, without those that serve

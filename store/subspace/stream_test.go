@@ -26,8 +26,8 @@ func TestMemoryChangesNothing(t *testing.T) {
 	const members = 7
 	for _, metric := range []*subspace.Metric{nil, randomMetric(large(), subspace.MetricFull, 3)} {
 		var want []byte
-		least, copy := leastMemory(t, metric), int64(4*5/4*large().Layers[0].Parameters())
-		for room, reads := range map[int64]int{0: 2, least: 2, least + 2*copy: 2, least + members*copy: 1, 1 << 30: 1} {
+		least, each := leastMemory(t, metric), int64(4*5/4*large().Layers[0].Parameters())
+		for room, reads := range map[int64]int{0: 2, least: 2, least + 2*each: 2, least + members*each: 1, 1 << 30: 1} {
 			sources := lineage(large(), members, 1)
 			got := encoded(t, fit(t, large(), sources, subspace.Options{Memory: room, Metric: metric}))
 			if want == nil {
