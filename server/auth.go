@@ -55,7 +55,10 @@ func admitModel(caller *token, model string) error {
 	if caller == nil {
 		return nil
 	}
-	name, _, _ := strings.Cut(model, "@") // name@digest
+	name := model
+	if i := strings.IndexAny(model, ":@"); i >= 0 { // name:version, name@digest
+		name = model[:i]
+	}
 	if caller.allows(name) {
 		return nil
 	}

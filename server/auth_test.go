@@ -46,7 +46,7 @@ func bearer(name string) []string { return []string{"Authorization", "Bearer " +
 
 // someAddress is a route's path with names in the place of its parameters.
 func (rt route) someAddress() string {
-	return strings.NewReplacer(":variant", "music-1", ":family", "glyphs", ":file", "app.js", "*", "").Replace(rt.path)
+	return strings.NewReplacer(":variant", "music-1", ":version", "1", ":alias", "current", ":family", "glyphs", ":file", "app.js", "*", "").Replace(rt.path)
 }
 
 // TestEveryRouteHasItsScope asks every route without a token, with a wrong one,
@@ -91,6 +91,13 @@ func TestTokenForSomeModels(t *testing.T) {
 		{"GET /v1/models/sans-lao", 200},
 		{"GET /v1/models/music-1", 403},
 		{"GET /v1/models/nobody", 403},
+		{"GET /v1/models/sans-lao:1", 200},
+		{"GET /v1/models/music-1:1", 403},
+		{"POST /v1/models/music-1@d1000000/classify", 403},
+		{"GET /v1/models/music-1/versions", 403},
+		{"DELETE /v1/models/music-1/versions/1", 403},
+		{"GET /v1/aliases/current", 403},
+		{"DELETE /v1/aliases/current", 403},
 		{"PUT /v1/models/sans-new", 201},
 		{"PUT /v1/models/new", 403},
 		{"DELETE /v1/models/music-1", 403},
@@ -109,6 +116,14 @@ func TestTokenForSomeModels(t *testing.T) {
 	}
 	if got := s.do(t, "GET", "/v1/models?limit=1", "", bearer("sans")...); got.body != `{"models":[],"next":"music-1"}` {
 		t.Errorf("a page of none: %s", got.body)
+	}
+	for body, status := range map[string]int{`{"model":"sans-lao"}`: 201, `{"model":"music-1"}`: 403, `{"targets":[{"model":"sans-lao"},{"model":"music-1"}]}`: 403} {
+		if got := s.do(t, "PUT", "/v1/aliases/sans-alias", body, bearer("sans")...); got.status != status {
+			t.Errorf("alias %s: got %d %s", body, got.status, got.body)
+		}
+	}
+	if got := s.do(t, "GET", "/v1/aliases", "", bearer("sans")...); strings.Contains(got.body, "current") || !strings.Contains(got.body, "sans-alias") {
+		t.Errorf("the aliases: %s", got.body)
 	}
 	if f.arrived() != 2 {
 		t.Errorf("%d uploads arrived", f.arrived())

@@ -27,6 +27,7 @@ var statuses = map[runtime.Code]int{
 	runtime.Closed:      fiber.StatusServiceUnavailable,
 	runtime.Overloaded:  fiber.StatusTooManyRequests,
 	runtime.Deadline:    fiber.StatusGatewayTimeout,
+	runtime.Unloaded:    fiber.StatusServiceUnavailable,
 }
 
 // statusGone is what a request counts as whose client left before the answer.

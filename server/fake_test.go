@@ -25,6 +25,9 @@ type fake struct {
 	added    [][]byte // files and checkpoints that arrived
 	uploads  []runtime.Upload
 	err      error // if set, what every method that can fail gives
+	aliases  map[string]runtime.Alias
+	unloaded map[string]bool
+	asked    []runtime.Inputs
 
 	classify func(ctx context.Context, name string, image []byte, o runtime.ClassifyOptions) (runtime.Answer, error)
 }
@@ -32,7 +35,7 @@ type fake struct {
 var someTime = time.Date(2025, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func newFake() *fake {
-	f := &fake{}
+	f := &fake{aliases: map[string]runtime.Alias{"current": {Name: "current", Targets: []runtime.Target{{Model: "sans-lao", Weight: 1}}, Updated: someTime}}, unloaded: map[string]bool{}}
 	for _, name := range []string{"music-1", "sans-lao", "sans-takri"} {
 		f.variants = append(f.variants, fakeVariant(name))
 	}
@@ -46,7 +49,7 @@ func newFake() *fake {
 
 func fakeVariant(name string) runtime.VariantInfo {
 	return runtime.VariantInfo{
-		Name: name, Digest: "d1" + strings.Repeat("0", 62), Family: "glyphs", Basis: "b1" + strings.Repeat("0", 62),
+		Name: name, Version: 2, Versions: []int{1, 2}, Digest: "d1" + strings.Repeat("0", 62), Family: "glyphs", Basis: "b1" + strings.Repeat("0", 62),
 		Bytes: 14_000, SourceBytes: 620_000, Classes: 3, Energy: 0.87, Step: 5.6, Added: someTime, Resident: "coefficients",
 	}
 }
@@ -55,9 +58,20 @@ func (f *fake) find(name string) (runtime.VariantInfo, error) {
 	if f.err != nil {
 		return runtime.VariantInfo{}, f.err
 	}
+	if a, ok := f.aliases[name]; ok {
+		name = a.Targets[0].Model
+	}
+	name, version, numbered := strings.Cut(name, ":")
 	for _, v := range f.variants {
-		if v.Name == name {
+		switch {
+		case v.Name != name:
+		case !numbered || version == "2":
 			return v, nil
+		case version == "1":
+			v.Version = 1
+			return v, nil
+		default:
+			return v, runtime.Errorf(runtime.NotFound, "model %q has no version %s", name, version)
 		}
 	}
 	return runtime.VariantInfo{}, runtime.Errorf(runtime.NotFound, "no variant %q", name)
@@ -82,6 +96,132 @@ func (f *fake) Classify(ctx context.Context, name string, image []byte, o runtim
 		Variant: v.Name, Digest: v.Digest, Basis: v.Basis,
 		Timing: runtime.Timing{Queue: 10 * time.Microsecond, Rebuild: 1500 * time.Microsecond, Compute: 2 * time.Millisecond},
 	}, nil
+}
+
+func (f *fake) Versions(name string) ([]runtime.VersionInfo, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v, err := f.find(name)
+	if err != nil {
+		return nil, err
+	}
+	return []runtime.VersionInfo{{Version: 1, Digest: "d0", Bytes: 1, Added: someTime}, {Version: 2, Digest: v.Digest, Bytes: v.Bytes, Added: v.Added}}, nil
+}
+
+// Infer answers each input with two logits: 1 and 0.5 for an image, the first two
+// values of pixels.
+func (f *fake) Infer(ctx context.Context, name string, in runtime.Inputs) (runtime.Outputs, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v, err := f.find(name)
+	if err != nil {
+		return runtime.Outputs{}, err
+	}
+	if f.unloaded[v.Name] {
+		return runtime.Outputs{}, runtime.Errorf(runtime.Unloaded, "model %q was unloaded", v.Name)
+	}
+	f.asked = append(f.asked, in)
+	out := runtime.Outputs{Labels: []string{"yes", "no:b"}, Variant: v.Name, Version: v.Version, Digest: v.Digest, Basis: v.Basis,
+		Timing: runtime.Timing{Compute: time.Millisecond}}
+	for range in.Images {
+		out.Logits = append(out.Logits, 1, 0.5)
+	}
+	size := in.Shape[0] * in.Shape[1] * in.Shape[2]
+	for at := 0; size > 1 && at < len(in.Pixels); at += size {
+		out.Logits = append(out.Logits, in.Pixels[at], in.Pixels[at+1])
+	}
+	if out.Rows = len(out.Logits) / 2; out.Rows == 0 {
+		return out, runtime.Errorf(runtime.Invalid, "the request has no rows")
+	}
+	return out, nil
+}
+
+func (f *fake) Ready(name string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v, err := f.find(name)
+	if err == nil && f.unloaded[v.Name] {
+		return runtime.Errorf(runtime.Unloaded, "model %q was unloaded", v.Name)
+	}
+	return err
+}
+
+func (f *fake) Stats(name string) ([]runtime.VersionStats, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if name == "" {
+		name = f.variants[0].Name
+	}
+	v, err := f.find(name)
+	if err != nil {
+		return nil, err
+	}
+	return []runtime.VersionStats{{Name: v.Name, Version: v.Version, Last: someTime, Rows: 5, Runs: 2,
+		Success: runtime.Total{Count: 2, Took: time.Microsecond}, Memory: 1234}}, nil
+}
+
+func (f *fake) Load(name string) error   { return f.setUnloaded(name, false) }
+func (f *fake) Unload(name string) error { return f.setUnloaded(name, true) }
+
+func (f *fake) setUnloaded(name string, unloaded bool) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, err := f.find(name); err != nil {
+		return err
+	}
+	f.unloaded[name] = unloaded
+	for i := range f.variants {
+		if f.variants[i].Name == name {
+			f.variants[i].Unloaded = unloaded
+		}
+	}
+	return nil
+}
+
+func (f *fake) Aliases() []runtime.Alias {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []runtime.Alias
+	for _, a := range f.aliases {
+		out = append(out, a)
+	}
+	return out
+}
+
+func (f *fake) Alias(name string) (runtime.Alias, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a, ok := f.aliases[name]
+	if f.err != nil {
+		return a, f.err
+	}
+	if !ok {
+		return a, runtime.Errorf(runtime.NotFound, "no alias %q", name)
+	}
+	return a, nil
+}
+
+func (f *fake) PutAlias(ctx context.Context, name string, targets []runtime.Target) (runtime.Alias, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, t := range targets {
+		if _, err := f.find(t.Model); err != nil {
+			return runtime.Alias{}, false, err
+		}
+	}
+	_, replaced := f.aliases[name]
+	f.aliases[name] = runtime.Alias{Name: name, Targets: targets, Updated: someTime}
+	return f.aliases[name], replaced, nil
+}
+
+func (f *fake) DeleteAlias(ctx context.Context, name string) error {
+	if _, err := f.Alias(name); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.aliases, name)
+	return nil
 }
 
 func (f *fake) Variants(after string, limit int) (list []runtime.VariantInfo, next string) {

@@ -56,7 +56,7 @@ func (r *request) name(param string) (string, error) {
 	if name == "" || len(name) > 255 || !utf8.ValidString(name) || strings.ContainsFunc(name, bad) || strings.Contains(name, "..") {
 		return "", runtime.Errorf(runtime.Invalid, "%.300q can't be a %s's name", name, param)
 	}
-	if param == "variant" {
+	if param == "variant" || param == "alias" {
 		return name, admitModel(r.caller, name)
 	}
 	return name, nil

@@ -35,6 +35,15 @@ func (s *Server) routes() []route {
 		{"pin", "POST", "/v1/models/:variant/pin", scopeAdmin, 0, s.pinVariant},
 		{"unpin", "DELETE", "/v1/models/:variant/pin", scopeAdmin, 0, s.unpinVariant},
 
+		{"versions", "GET", "/v1/models/:variant/versions", scopeRead, 0, s.listVersions},
+		{"version", "GET", "/v1/models/:variant/versions/:version", scopeRead, 0, s.getVersion},
+		{"delete_version", "DELETE", "/v1/models/:variant/versions/:version", scopeAdmin, 0, s.deleteVersion},
+
+		{"aliases", "GET", "/v1/aliases", scopeRead, 0, s.listAliases},
+		{"alias", "GET", "/v1/aliases/:alias", scopeRead, 0, s.getAlias},
+		{"put_alias", "PUT", "/v1/aliases/:alias", scopeAdmin, aliasLimit, s.putAlias},
+		{"delete_alias", "DELETE", "/v1/aliases/:alias", scopeAdmin, 0, s.deleteAlias},
+
 		{"families", "GET", "/v1/families", scopeRead, 0, s.listFamilies},
 		{"family", "GET", "/v1/families/:family", scopeRead, 0, s.getFamily},
 		{"add_checkpoint", "POST", "/v1/families/:family/models/:variant", scopeAdmin, checkpoint, s.addCheckpoint},

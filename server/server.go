@@ -29,19 +29,38 @@ import (
 // Engine is what the server needs of the engine. Every method may be called by
 // many goroutines at once. Errors are *runtime.Error where their text is meant
 // for the caller; the text of any other is logged and never shown.
+//
+// A model is given as a reference: a name or an alias, "name:version" or
+// "name@digest".
 type Engine interface {
 	// Classify answers for one encoded image. image is the engine's to keep.
 	Classify(ctx context.Context, name string, image []byte, o runtime.ClassifyOptions) (runtime.Answer, error)
+	// Infer answers several inputs by one variant; they are the engine's to keep.
+	Infer(ctx context.Context, name string, in runtime.Inputs) (runtime.Outputs, error)
+	// Ready tells whether a request would be answered: nil, or why not.
+	Ready(name string) error
+	Stats(name string) ([]runtime.VersionStats, error)
 
 	// Variants lists at most limit variants by name, those after the given one;
 	// next is "" on the last page.
 	Variants(after string, limit int) (list []runtime.VariantInfo, next string)
 	Variant(name string) (runtime.VariantDetail, error)
-	// PutVariant adds a variant file, or replaces the variant of that name.
+	Versions(name string) ([]runtime.VersionInfo, error)
+	// PutVariant makes a variant file the next version of a name.
 	PutVariant(ctx context.Context, name string, file []byte) (info runtime.VariantInfo, replaced bool, err error)
 	// AddCheckpoint projects a full checkpoint on a family's basis and adds it.
 	AddCheckpoint(ctx context.Context, family, name string, u runtime.Upload) (info runtime.VariantInfo, replaced bool, err error)
+	// DeleteVariant removes a name, or one version of it.
 	DeleteVariant(ctx context.Context, name string) error
+	// Unload refuses requests for a name from then on, Load allows them again.
+	Load(name string) error
+	Unload(name string) error
+
+	Aliases() []runtime.Alias
+	Alias(name string) (runtime.Alias, error)
+	PutAlias(ctx context.Context, name string, targets []runtime.Target) (a runtime.Alias, replaced bool, err error)
+	DeleteAlias(ctx context.Context, name string) error
+
 	// SetPinned rebuilds a variant and keeps it in the weight cache, or lets it go.
 	SetPinned(ctx context.Context, name string, pinned bool) error
 

@@ -1,0 +1,109 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/url"
+
+	"github.com/gofiber/fiber/v2"
+
+	"eigenserve/runtime"
+)
+
+// aliasLimit is how long the body of a request that moves an alias may be.
+const aliasLimit = 64 << 10
+
+// aliasList is the list of all aliases; they are few, so it has no pages.
+type aliasList struct {
+	Aliases []runtime.Alias `json:"aliases"`
+}
+
+// move is what an alias shall stand for: one model, or several by weight.
+type move struct {
+	Model   string           `json:"model"`
+	Version int              `json:"version"`
+	Targets []runtime.Target `json:"targets"`
+}
+
+// listAliases answers GET /v1/aliases with those that the caller's token is for.
+func (s *Server) listAliases(r *request) error {
+	list := []runtime.Alias{}
+	for _, a := range s.engine.Aliases() {
+		if r.caller == nil || r.caller.allows(a.Name) {
+			list = append(list, a)
+		}
+	}
+	return r.answer(fiber.StatusOK, aliasList{list})
+}
+
+// getAlias answers GET /v1/aliases/{alias}.
+func (s *Server) getAlias(r *request) error {
+	name, err := r.name("alias")
+	if err != nil {
+		return err
+	}
+	a, err := s.engine.Alias(name)
+	if err != nil {
+		return err
+	}
+	return r.answer(fiber.StatusOK, a)
+}
+
+// putAlias answers PUT /v1/aliases/{alias}: makes it, or moves it at once.
+func (s *Server) putAlias(r *request) error {
+	name, err := r.name("alias")
+	if err != nil {
+		return err
+	}
+	body, err := r.body.all()
+	if err != nil {
+		return err
+	}
+	targets, err := parseMove(body)
+	if err != nil {
+		return err
+	}
+	for _, t := range targets {
+		if err := admitModel(r.caller, t.Model); err != nil {
+			return err
+		}
+	}
+	a, replaced, err := s.engine.PutAlias(r.context(), name, targets)
+	if err != nil {
+		return err
+	}
+	if replaced {
+		return r.answer(fiber.StatusOK, a)
+	}
+	r.Location("/v1/aliases/" + url.PathEscape(name))
+	return r.answer(fiber.StatusCreated, a)
+}
+
+func parseMove(body []byte) ([]runtime.Target, error) {
+	var m move
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields() // a misspelt "version" must not mean the current one
+	const form = `{"model":"name","version":1} or {"targets":[{"model":"name","version":1,"weight":90},…]}`
+	if err := d.Decode(&m); err != nil || d.More() {
+		return nil, runtime.Errorf(runtime.Invalid, "the body is not of the form %s: %s", form, jsonFault(err))
+	}
+	if (m.Model == "") == (len(m.Targets) == 0) || len(m.Targets) > 0 && m.Version != 0 {
+		return nil, runtime.Errorf(runtime.Invalid, "say what the alias stands for, as %s", form)
+	}
+	if m.Model != "" {
+		return []runtime.Target{{Model: m.Model, Version: m.Version}}, nil
+	}
+	return m.Targets, nil
+}
+
+// deleteAlias answers DELETE /v1/aliases/{alias}.
+func (s *Server) deleteAlias(r *request) error {
+	name, err := r.name("alias")
+	if err != nil {
+		return err
+	}
+	if err := s.engine.DeleteAlias(r.context(), name); err != nil {
+		return err
+	}
+	return r.nothing()
+}
