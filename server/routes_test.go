@@ -244,3 +244,38 @@ func TestOtherSitesMayOnlyRead(t *testing.T) {
 		})
 	}
 }
+
+// TestReadyWhateverVariantsDo: whether one variant can be loaded is its own
+// affair, and readiness the server's.
+func TestReadyWhateverVariantsDo(t *testing.T) {
+	f := newFake()
+	f.err = runtime.Errorf(runtime.Damaged, "digest differs")
+	s := start(t, f, Options{})
+	if got := s.do(t, "POST", "/v1/models/music-1/classify", "image"); got.status != 500 {
+		t.Fatalf("classify: got %d", got.status)
+	}
+	if got := s.do(t, "GET", "/v2/health/ready", ""); got.status != 200 {
+		t.Errorf("ready: got %d", got.status)
+	}
+	s.Drain()
+	if got := s.do(t, "GET", "/v2/health/ready", ""); got.status != 503 {
+		t.Errorf("ready while it drains: got %d", got.status)
+	}
+	f.err = nil
+	if got := s.do(t, "POST", "/v1/models/music-1/classify", "image"); got.status != 200 {
+		t.Errorf("classify while it drains: got %d", got.status)
+	}
+}
+
+// TestNoCrossOriginSharing: no page of another site may read an answer.
+func TestNoCrossOriginSharing(t *testing.T) {
+	s := start(t, newFake(), Options{})
+	for _, method := range []string{"GET", "POST", "OPTIONS"} {
+		got := s.do(t, method, "/v1/models", "", "Origin", "https://example.com", "Access-Control-Request-Method", "PUT")
+		for name := range got.header {
+			if strings.HasPrefix(name, "Access-Control-") {
+				t.Errorf("%s is answered with %s", method, name)
+			}
+		}
+	}
+}

@@ -222,10 +222,10 @@ func (m *Main) listen(ctx context.Context, s *store.Store, f listenFlags, o runt
 func (f *listenFlags) finish(srv *server.Server, served <-chan error, log *slog.Logger) error {
 	srv.Drain()
 	if f.drainDelay > 0 {
-		log.Info("not ready any more", "still answering for", f.drainDelay)
+		log.Info("not ready any more", "still answering for", f.drainDelay.String())
 		time.Sleep(f.drainDelay)
 	}
-	log.Info("finishing the requests under way", "for at most", f.drain)
+	log.Info("finishing the requests under way", "for at most", f.drain.String())
 	end, cancel := context.WithTimeout(context.Background(), f.drain)
 	defer cancel()
 	return errors.Join(srv.Shutdown(end), <-served)
