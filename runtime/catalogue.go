@@ -43,17 +43,23 @@ func (eng *Engine) info(h *handle) VariantInfo {
 	eng.mu.Lock()
 	unloaded := eng.unloaded[e.Name]
 	eng.mu.Unlock()
-	resident := "disk"
-	switch {
-	case eng.cache.resides(e.Digest):
-		resident = "slab"
-	case h.loaded.Load() != nil:
-		resident = "coefficients"
-	}
+	answered := h.answered()
 	return VariantInfo{Name: e.Name, Version: e.Version, Digest: e.Digest, Family: e.Family, Basis: e.Basis, Bytes: e.Bytes,
 		SourceBytes: e.SourceBytes, Classes: e.Classes, Energy: e.Energy, Step: e.Step, Added: e.Added,
-		Resident: resident, Pinned: h.pinned.Load() != nil, Unloaded: unloaded,
-		Requests: h.requests.Load(), Hits: h.hits.Load(), Rebuilds: h.rebuilds.Load()}
+		Resident: eng.resident(h), Pinned: h.pinned.Load() != nil, Unloaded: unloaded,
+		Requests: h.requests.Load(), Hits: h.hits.Load(), Rebuilds: h.rebuilds.Load(),
+		Answers: answered.Count, Took: answered.Took.Seconds()}
+}
+
+// resident tells where a variant is.
+func (eng *Engine) resident(h *handle) string {
+	switch {
+	case eng.cache.resides(h.entry.Digest):
+		return "slab"
+	case h.loaded.Load() != nil:
+		return "coefficients"
+	}
+	return "disk"
 }
 
 // Variant tells all of one variant; it reads the variant's file.

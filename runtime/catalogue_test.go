@@ -13,12 +13,6 @@ import (
 
 func TestVariantsComeInPages(t *testing.T) {
 	eng := tinyEngine(t, Options{})
-	names := func(list []VariantInfo) (out []string) {
-		for _, v := range list {
-			out = append(out, v.Name)
-		}
-		return out
-	}
 	for _, c := range []struct {
 		after string
 		limit int
@@ -281,4 +275,12 @@ func TestPreloadEndsWithItsContext(t *testing.T) {
 	if err := eng.Preload(ctx); err != context.DeadlineExceeded {
 		t.Error(err)
 	}
+}
+
+// names are those of a list.
+func names(list []VariantInfo) (out []string) {
+	for _, v := range list {
+		out = append(out, v.Name)
+	}
+	return out
 }

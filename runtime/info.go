@@ -35,6 +35,10 @@ type VariantInfo struct {
 	Requests int64 `json:"requests"`
 	Hits     int64 `json:"hits"`
 	Rebuilds int64 `json:"rebuilds"`
+	// Answers are the calls that were answered, Took the seconds that they took
+	// together, from asking to the answer.
+	Answers int64   `json:"answers"`
+	Took    float64 `json:"took_seconds"`
 }
 
 // VariantDetail is VariantInfo with what only a look into the file tells.

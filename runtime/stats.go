@@ -28,6 +28,9 @@ func (t *Total) add(n int64, d time.Duration) {
 	t.Took += d
 }
 
+// mean is the mean duration in seconds, 0 of none.
+func (t Total) mean() float64 { return t.Took.Seconds() / float64(max(t.Count, 1)) }
+
 // tally keeps a handle's VersionStats, from its first request on.
 type tally struct {
 	mu    sync.Mutex // guards stats
@@ -75,6 +78,16 @@ func (eng *Engine) Stats(ref string) ([]VersionStats, error) {
 		}
 	}
 	return out, nil
+}
+
+// answered sums the calls that a version answered.
+func (h *handle) answered() (t Total) {
+	if y := h.tally.Load(); y != nil {
+		y.mu.Lock()
+		t = y.stats.Success
+		y.mu.Unlock()
+	}
+	return t
 }
 
 func (eng *Engine) stats(h *handle) (s VersionStats) {

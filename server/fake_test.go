@@ -1,11 +1,13 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -237,6 +239,26 @@ func (f *fake) Variants(after string, limit int) (list []runtime.VariantInfo, ne
 		list = append(list, v)
 	}
 	return list, ""
+}
+
+// Find knows the orders by name, and by requests.
+func (f *fake) Find(q runtime.Query) (list []runtime.VariantInfo, total int, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err != nil {
+		return nil, 0, f.err
+	}
+	for _, v := range f.variants {
+		if strings.Contains(v.Name, strings.TrimSpace(q.Words)) && (q.Allow == nil || q.Allow(v.Name)) {
+			list = append(list, v)
+		}
+	}
+	if q.Order == "requests" {
+		slices.SortStableFunc(list, func(a, b runtime.VariantInfo) int { return cmp.Compare(b.Requests, a.Requests) })
+	}
+	total = len(list)
+	list = list[min(q.Offset, total):]
+	return list[:min(q.Limit, len(list))], total, nil
 }
 
 func (f *fake) Variant(name string) (runtime.VariantDetail, error) {

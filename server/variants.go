@@ -1,6 +1,7 @@
 package server
 
 import (
+	"math"
 	"net/url"
 
 	"github.com/gofiber/fiber/v2"
@@ -22,12 +23,22 @@ type variantPage struct {
 	Next   string                `json:"next"`
 }
 
+// foundPage is one page of a search, Total how many were found in all.
+type foundPage struct {
+	Models []runtime.VariantInfo `json:"models"`
+	Total  int                   `json:"total"`
+}
+
 // listVariants answers GET /v1/models?limit=&after= with what the caller's token
-// is for.
+// is for, by name; or a search, where ?search=, ?order= or ?offset= asks for one.
 func (s *Server) listVariants(r *request) error {
 	limit, err := r.number("limit", defaultPage, 1, largestPage)
 	if err != nil {
 		return err
+	}
+	q := r.Context().QueryArgs()
+	if q.Has("search") || q.Has("order") || q.Has("offset") {
+		return s.findVariants(r, limit)
 	}
 	list, next := s.engine.Variants(utils.CopyString(r.Query("after")), limit)
 	visible := make([]runtime.VariantInfo, 0, len(list)) // a page may so be short of the limit
@@ -37,6 +48,26 @@ func (s *Server) listVariants(r *request) error {
 		}
 	}
 	return r.answer(fiber.StatusOK, variantPage{visible, next})
+}
+
+// findVariants answers GET /v1/models?search=&order=&offset=&limit=.
+func (s *Server) findVariants(r *request, limit int) error {
+	offset, err := r.number("offset", 0, 0, math.MaxInt32)
+	if err != nil {
+		return err
+	}
+	q := runtime.Query{Words: utils.CopyString(r.Query("search")), Order: utils.CopyString(r.Query("order")), Offset: offset, Limit: limit}
+	if r.caller != nil {
+		q.Allow = r.caller.allows
+	}
+	list, total, err := s.engine.Find(q)
+	if err != nil {
+		return err
+	}
+	if list == nil {
+		list = []runtime.VariantInfo{}
+	}
+	return r.answer(fiber.StatusOK, foundPage{list, total})
 }
 
 // getVariant answers GET /v1/models/{name}.
