@@ -41,6 +41,19 @@ func (s source) Read(tensor string, dst []float32) error {
 
 // openSource checks a checkpoint against an architecture and makes it readable.
 func openSource(c *checkpoint.Checkpoint, p *nn.Plan) (source, error) {
+	s, err := checkedSource(c, p)
+	if err != nil {
+		return source{}, err
+	}
+	if s.digest, err = c.Inspect(); err != nil {
+		return source{}, fmt.Errorf("checkpoint %q: %w", c.Name, err)
+	}
+	return s, nil
+}
+
+// checkedSource is openSource without what reads all of the checkpoint: it has
+// no digest.
+func checkedSource(c *checkpoint.Checkpoint, p *nn.Plan) (source, error) {
 	var want []checkpoint.Spec
 	for _, s := range p.Specs() {
 		want = append(want, checkpoint.Spec(s))
@@ -48,11 +61,7 @@ func openSource(c *checkpoint.Checkpoint, p *nn.Plan) (source, error) {
 	if err := c.Check(want); err != nil {
 		return source{}, fmt.Errorf("checkpoint %q: %w", c.Name, err)
 	}
-	digest, err := c.Inspect()
-	if err != nil {
-		return source{}, fmt.Errorf("checkpoint %q: %w", c.Name, err)
-	}
-	return source{c, digest}, nil
+	return source{Checkpoint: c}, nil
 }
 
 // openModel reads a checkpoint's architecture.
@@ -127,6 +136,9 @@ func defaultStep(b *store.Basis) float64 {
 func (f *family) variantOf(c *checkpoint.Checkpoint, name string, step float64) (*store.Variant, error) {
 	s, m, err := f.admit(c)
 	if err != nil {
+		return nil, err
+	}
+	if err := f.related(s); err != nil {
 		return nil, err
 	}
 	p, err := f.project()

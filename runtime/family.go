@@ -33,8 +33,9 @@ type family struct {
 	costs  costs
 	shared int64 // numbers that all variants have: parameters without heads
 
-	projecting sync.Mutex                 // held while projector is made, so that it is made once
-	projector  atomic.Pointer[projection] // only adding checkpoints needs it
+	sketch     atomic.Pointer[subspace.Sketch] // of the mean; only adding checkpoints needs it
+	projecting sync.Mutex                      // held while projector is made, so that it is made once
+	projector  atomic.Pointer[projection]      // only adding checkpoints needs it
 }
 
 // projection is a projector with the file that it reads.

@@ -19,6 +19,9 @@ type FitOptions struct {
 	Probes    *Probes // what the metric is measured on; nil for built-in images
 	Progress  func(stage string, done, total int)
 	OnVariant func(VariantInfo)
+	// OnClusters, if set, is told before the work begins when the checkpoints are
+	// of several lineages, or so far apart that several bases would serve better.
+	OnClusters func([]Cluster)
 }
 
 // Fit learns a family's basis from checkpoints, makes it the family's current
@@ -77,6 +80,7 @@ func learn(ctx context.Context, name string, checkpoints []*checkpoint.Checkpoin
 		return nil, err
 	}
 	var sources []source
+	var sketches []subspace.Sketch
 	for i, c := range checkpoints {
 		m, err := openModel(c)
 		if err != nil {
@@ -90,8 +94,15 @@ func learn(ctx context.Context, name string, checkpoints []*checkpoint.Checkpoin
 		if err != nil {
 			return nil, err
 		}
-		sources = append(sources, src)
+		sketch, err := subspace.SketchOf(src, layoutOf(first.Plan()))
+		if err != nil {
+			return nil, err
+		}
+		sources, sketches = append(sources, src), append(sketches, sketch)
 		o.Progress("check", i+1, len(checkpoints))
+	}
+	if clusters := clustersOf(checkpoints, sketches); len(clusters) > 1 && o.OnClusters != nil {
+		o.OnClusters(clusters)
 	}
 	config, err := familyConfig(checkpoints[0].Config)
 	if err != nil {
@@ -108,11 +119,15 @@ func learn(ctx context.Context, name string, checkpoints []*checkpoint.Checkpoin
 	for i, s := range sources {
 		fitted[i] = s
 	}
-	return subspace.Fit(ctx, name, layoutOf(first.Plan()), fitted, subspace.Options{
+	b, err := subspace.Fit(ctx, name, layoutOf(first.Plan()), fitted, subspace.Options{
 		Rank: o.Rank, MeanType: o.MeanType, Metric: metric, Config: config, Preprocessor: checkpoints[0].Preprocessor,
 		Created:  time.Now().UTC().Truncate(time.Second),
 		Progress: func(done, total int) { o.Progress("fit", done, total) },
 	})
+	if err == nil {
+		b.Lineage = lineageOf(sketches)
+	}
+	return b, err
 }
 
 // storeVariants adds every checkpoint to the family just fitted.

@@ -31,6 +31,8 @@ type Basis struct {
 	Metric  string    `json:"metric"`
 	Sources []Source  `json:"sources"`
 	Created time.Time `json:"created"`
+	// Lineage is nil in bases from before it was measured.
+	Lineage *Lineage `json:"lineage,omitempty"`
 
 	Layers  []BasisLayer  `json:"-"`
 	Vectors []BasisVector `json:"-"`

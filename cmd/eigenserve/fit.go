@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -16,7 +17,7 @@ import (
 )
 
 func (m *Main) fit() *cobra.Command {
-	var dir, family, dtype, probes string
+	var dir, family, families, dtype, probes string
 	var o runtime.FitOptions
 	cmd := &cobra.Command{
 		Use:   "fit --store DIR --family NAME CHECKPOINT…",
@@ -25,6 +26,10 @@ func (m *Main) fit() *cobra.Command {
 them), and stores each as a variant named by its folder. The store is made if it
 is not there. A family of that name gets a new basis; variants on the old one
 are served on.
+
+A basis serves checkpoints of one lineage: tuned from one model. Where those given
+are of several, or so far apart that several bases would serve better, fit says so,
+and with --families auto makes them, the largest as NAME-1.
 
 The metric, what an error in each weight costs in the answers, is measured on
 images: --probes names some like those that the models are to read, without
@@ -50,11 +55,15 @@ labels; else noise and patches of colour serve, nearly as well.`,
 			if err := store.CheckName(family); err != nil {
 				return usagef("--family: %w", err)
 			}
-			return m.runFit(cmd, dir, family, probes, args, o)
+			if families != "one" && families != "auto" {
+				return usagef("--families %q: use one or auto", families)
+			}
+			return m.runFit(cmd, dir, family, probes, families == "auto", args, o)
 		},
 	}
 	storeFlag(cmd, &dir)
 	cmd.Flags().StringVar(&family, "family", "", "name of the family")
+	cmd.Flags().StringVar(&families, "families", "one", "one: all checkpoints share a basis; auto: a family for each lineage found in them, NAME-1, NAME-2 …")
 	cmd.Flags().IntVar(&o.Rank, "rank", 0, "most directions a side of each layer (default: all)")
 	stepFlag(cmd, &o.Step, "quantisation step")
 	cmd.Flags().StringVar(&o.Metric, "metric", subspace.MetricFull, "what an error costs: full (by inputs and outputs of layers), input or none")
@@ -66,7 +75,7 @@ labels; else noise and patches of colour serve, nearly as well.`,
 // metrics are the kinds that --metric takes.
 var metrics = []string{subspace.MetricFull, subspace.MetricInput, subspace.MetricNone}
 
-func (m *Main) runFit(cmd *cobra.Command, dir, family, probes string, args []string, o runtime.FitOptions) error {
+func (m *Main) runFit(cmd *cobra.Command, dir, family, probes string, auto bool, args []string, o runtime.FitOptions) error {
 	// A fit reuses its memory: let the collector keep the garbage of the rest small.
 	defer debug.SetGCPercent(debug.SetGCPercent(20))
 	var err error
@@ -82,20 +91,34 @@ func (m *Main) runFit(cmd *cobra.Command, dir, family, probes string, args []str
 	if err != nil {
 		return err
 	}
-	p := newProgress(m.Stderr)
-	var infos []runtime.VariantInfo
-	o.Progress = p.show
-	o.OnVariant = func(v runtime.VariantInfo) { infos = append(infos, v) }
-	err = runtime.Fit(cmd.Context(), s, family, checkpoints, o)
-	p.end()
-	if err != nil {
-		return err
+	if auto {
+		err = m.fitFamilies(cmd.Context(), s, family, checkpoints, o)
+	} else {
+		err = m.fitFamily(cmd.Context(), s, family, checkpoints, o)
 	}
-	if err := m.fitSummary(s, family, infos); err != nil {
+	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(m.Stdout, metricSummary(o, probes))
 	return err
+}
+
+// fitFamily fits one family and prints its summary.
+func (m *Main) fitFamily(ctx context.Context, s *store.Store, family string, checkpoints []*checkpoint.Checkpoint, o runtime.FitOptions) error {
+	p := newProgress(m.Stderr)
+	var infos []runtime.VariantInfo
+	o.Progress = p.show
+	o.OnVariant = func(v runtime.VariantInfo) { infos = append(infos, v) }
+	o.OnClusters = func(clusters []runtime.Cluster) {
+		p.end()
+		m.adviseClusters(clusters)
+	}
+	err := runtime.Fit(ctx, s, family, checkpoints, o)
+	p.end()
+	if err != nil {
+		return err
+	}
+	return m.fitSummary(s, family, infos)
 }
 
 // fitSummary prints what came out: a row for each variant, then the totals.

@@ -1,0 +1,126 @@
+package subspace
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"eigenserve/store"
+)
+
+// Sketch is a random projection of a checkpoint's shared layers onto a few
+// numbers each, in which lengths and angles are those of the weights to within
+// some percent: a sparse one, where each weight is added to one number or taken
+// from it (count sketch: Charikar, Chen, Farach-Colton 2002). It is linear: the
+// sketch of a mean is the mean of the sketches.
+type Sketch [][]float32
+
+// sketched is how many numbers a layer becomes. The cosine of two unrelated
+// layers is then 0 to within 1/√sketched.
+const sketched = 256
+
+// SketchOf reads a checkpoint's layers once.
+func SketchOf(s Source, layout store.Layout) (Sketch, error) {
+	out := make(Sketch, len(layout.Layers))
+	var w, scratch []float32
+	for i, l := range layout.Layers {
+		w, scratch = resized(w, l.Parameters()), resized(scratch, layerScratch(l))
+		if err := readLayer(s, l, w, scratch); err != nil {
+			return nil, err
+		}
+		out[i] = sketch(w, uint64(i))
+	}
+	return out, nil
+}
+
+// SketchOfMean is the sketch of a basis's mean.
+func SketchOfMean(b *store.Basis) (Sketch, error) {
+	out := make(Sketch, len(b.Layers))
+	for i := range b.Layers {
+		w, err := meanOf(&b.Layers[i])
+		if err != nil {
+			return nil, fmt.Errorf("layer %q: %w", b.Layers[i].Name, err)
+		}
+		out[i] = sketch(w, uint64(i))
+	}
+	return out, nil
+}
+
+func sketch(w []float32, seed uint64) []float32 {
+	var sum [sketched]float64
+	seed *= 0x9e3779b97f4a7c15
+	for i, x := range w {
+		h := mix(seed + uint64(i))
+		if h>>63 == 0 {
+			sum[h%sketched] += float64(x)
+		} else {
+			sum[h%sketched] -= float64(x)
+		}
+	}
+	out := make([]float32, sketched)
+	for i, x := range sum {
+		out[i] = float32(x)
+	}
+	return out
+}
+
+// mix spreads a number over 64 bits (splitmix64: Steele, Lea, Flood 2014).
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// MeanSketch averages sketches.
+func MeanSketch(sketches []Sketch) Sketch {
+	out := make(Sketch, len(sketches[0]))
+	for i := range out {
+		out[i] = make([]float32, sketched)
+		for _, s := range sketches {
+			for k, x := range s[i] {
+				out[i][k] += x / float32(len(sketches))
+			}
+		}
+	}
+	return out
+}
+
+// Cosine is that between two sketches, the median over the layers: 0 of models
+// that were trained from unrelated starts, near 1 of fine-tunes of one model.
+func (s Sketch) Cosine(t Sketch) float64 {
+	return overLayers(s, func(i int) float64 {
+		return dot(s[i], t[i]) / math.Sqrt(dot(s[i], s[i])*dot(t[i], t[i]))
+	})
+}
+
+// Distance is the length of s − t against that of t, the median over the layers.
+func (s Sketch) Distance(t Sketch) float64 {
+	return overLayers(s, func(i int) float64 {
+		d := dot(s[i], s[i]) + dot(t[i], t[i]) - 2*dot(s[i], t[i])
+		return math.Sqrt(max(d, 0) / dot(t[i], t[i]))
+	})
+}
+
+// overLayers is the median of what the layers give; layers of zeros give nothing.
+func overLayers(s Sketch, of func(i int) float64) float64 {
+	var all []float64
+	for i := range s {
+		if x := of(i); x-x == 0 {
+			all = append(all, x)
+		}
+	}
+	if len(all) == 0 {
+		return 1
+	}
+	slices.Sort(all)
+	return all[len(all)/2]
+}
+
+func dot(a, b []float32) float64 {
+	d := 0.0
+	for i, x := range a {
+		d += float64(x) * float64(b[i])
+	}
+	return d
+}
