@@ -114,8 +114,8 @@ func TestDeadlines(t *testing.T) {
 		d.mustAsk(a, 1)
 	}
 	ask := func(in time.Duration) (*request, error) {
-		r := &request{h: a, l: a.loaded.Load(), rows: make([]row, 1), places: 1, deadline: d.clock.Add(in)}
-		r.rows[0].of = r
+		r := newRequest(a, a.loaded.Load(), 1)
+		r.deadline = d.clock.Add(in)
 		if err := d.admit(r); err != nil {
 			return r, err
 		}

@@ -58,10 +58,7 @@ func (d *desk) variant(name string) *handle {
 
 // ask lets so many rows of one request wait.
 func (d *desk) ask(h *handle, rows int) (*request, error) {
-	r := &request{h: h, l: h.loaded.Load(), rows: make([]row, rows), places: rows}
-	for i := range r.rows {
-		r.rows[i].of = r
-	}
+	r := newRequest(h, h.loaded.Load(), rows)
 	if err := d.admit(r); err != nil {
 		return r, err
 	}
