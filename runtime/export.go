@@ -11,6 +11,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"eigenserve/store"
+	"eigenserve/store/checkpoint"
 	"eigenserve/store/subspace"
 	"eigenserve/store/tensorfile"
 )
@@ -68,7 +69,7 @@ func (eng *Engine) Export(name, dir string) error {
 			return err
 		}
 	}
-	return tensorfile.WriteFile(filepath.Join(dir, "model.safetensors"), tensors, map[string]string{"format": "pt"})
+	return tensorfile.WriteFile(filepath.Join(dir, "model.safetensors"), tensors, map[string]string{"format": "pt", checkpoint.RebuiltKey: v.Digest})
 }
 
 func writeFile(path string, content []byte) error {

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -28,11 +29,8 @@ type FitOptions struct {
 // one in the store, and stores each checkpoint as a variant under its name.
 // Nothing of the store changes before the basis is whole.
 func Fit(ctx context.Context, s *store.Store, name string, checkpoints []*checkpoint.Checkpoint, o FitOptions) error {
-	if o.Metric == "" {
-		o.Metric = subspace.MetricFull
-	}
-	if o.Progress == nil {
-		o.Progress = func(string, int, int) {}
+	if err := o.complete(); err != nil {
+		return err
 	}
 	// What PutBasis and PutVariant would refuse is refused before the work.
 	if err := store.CheckName(name); err != nil {
@@ -40,11 +38,6 @@ func Fit(ctx context.Context, s *store.Store, name string, checkpoints []*checkp
 	}
 	if err := distinct(checkpoints); err != nil {
 		return err
-	}
-	switch o.Metric {
-	case subspace.MetricFull, subspace.MetricInput, subspace.MetricNone:
-	default:
-		return fmt.Errorf("%w: a metric called %q", subspace.ErrOptions, o.Metric)
 	}
 	b, err := learn(ctx, name, checkpoints, o)
 	if err != nil {
@@ -54,6 +47,19 @@ func Fit(ctx context.Context, s *store.Store, name string, checkpoints []*checkp
 		return err
 	}
 	return storeVariants(ctx, s, name, checkpoints, o)
+}
+
+// complete sets the defaults.
+func (o *FitOptions) complete() error {
+	o.Metric = cmp.Or(o.Metric, subspace.MetricFull)
+	if o.Progress == nil {
+		o.Progress = func(string, int, int) {}
+	}
+	switch o.Metric {
+	case subspace.MetricFull, subspace.MetricInput, subspace.MetricNone:
+		return nil
+	}
+	return fmt.Errorf("%w: a metric called %q", subspace.ErrOptions, o.Metric)
 }
 
 // distinct refuses names that can't be a variant's, and names that stand twice.
@@ -82,6 +88,9 @@ func learn(ctx context.Context, name string, checkpoints []*checkpoint.Checkpoin
 	var sources []source
 	var sketches []subspace.Sketch
 	for i, c := range checkpoints {
+		if digest := c.Rebuilt(); digest != "" {
+			return nil, fmt.Errorf("checkpoint %q was rebuilt from variant %.12s by `eigenserve export`: a basis is learned from originals only", c.Name, digest)
+		}
 		m, err := openModel(c)
 		if err != nil {
 			return nil, err

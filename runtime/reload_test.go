@@ -76,10 +76,10 @@ func (l *logged) add(a Answer, err error) {
 	l.by[key] = byLabel(a)
 }
 
-// TestReloadUnderLoad fits the served family anew, as another process, while all
+// TestRefitUnderLoad fits the served family anew, as another process, while all
 // of it is asked: nothing fails, every answer is one of the old file's or the
 // new one's, and nothing of the old basis is left in the end.
-func TestReloadUnderLoad(t *testing.T) {
+func TestRefitUnderLoad(t *testing.T) {
 	for _, factored := range []bool{false, true} {
 		t.Run(fmt.Sprintf("factored=%t", factored), func(t *testing.T) {
 			eng := tinyEngine(t, Options{WeightCache: 3 * tinySlab, Parallel: 4, Factored: factored})
@@ -101,7 +101,8 @@ func TestReloadUnderLoad(t *testing.T) {
 				})
 			})
 			others := reopen(t, eng.store.Dir())
-			must(Fit(context.Background(), others, tinyFamily, members(t, 0, 1, 2, 3, 4, 5), FitOptions{Step: 0.25, Metric: "none"}))
+			_, err := Refit(context.Background(), others, tinyFamily, members(t, 0, 1, 2, 3, 4, 5), FitOptions{Step: 0.25, Metric: "none"})
+			must(err)
 			now := digests(others)
 			eventually(t, "the old basis is retired", func() bool { return retired.Load() == 1 })
 			asked := l.count.Load()

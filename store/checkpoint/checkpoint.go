@@ -151,6 +151,21 @@ func (c *Checkpoint) Bytes() int64 {
 	return n
 }
 
+// RebuiltKey is the key of a weights file's metadata under which a checkpoint that
+// was rebuilt from coefficients names the variant that it was rebuilt from.
+const RebuiltKey = "eigenserve.rebuilt"
+
+// Rebuilt gives the digest of the variant that the checkpoint was rebuilt from;
+// "" of an original.
+func (c *Checkpoint) Rebuilt() string {
+	for _, f := range c.files {
+		if digest := f.Metadata[RebuiltKey]; digest != "" {
+			return digest
+		}
+	}
+	return ""
+}
+
 // Close unmaps the weights. No tensor may be touched afterwards. Closing twice
 // is harmless.
 func (c *Checkpoint) Close() error {

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"eigenserve/runtime"
+	"eigenserve/store/subspace"
+)
+
+func (m *Main) refit() *cobra.Command {
+	var r refitting
+	cmd := &cobra.Command{
+		Use:   "refit --store DIR --family NAME CHECKPOINT…",
+		Short: "Learn a new basis for a family and move its variants over",
+		Long: `Refit learns a new basis for a family from original checkpoints, and makes the
+next version of each variant whose original is among them: it is known by the
+digest of its tensors, or else by the variant's name. Variants whose originals are
+not given stay on the basis that they stand on. A checkpoint of which there is no
+variant only teaches the basis; add it afterwards to serve it.
+
+A server that has the store open goes on answering with the old versions and takes
+each new one over within a second. What nothing refers to in the end, gc removes.`,
+		Example: "  eigenserve refit --store ./store --family glyphs checkpoints/* newer/*",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if r.dir == "" || r.family == "" {
+				return usagef("--store DIR and --family NAME are needed")
+			}
+			if r.o.Rank < 0 {
+				return usagef("--rank must not be negative")
+			}
+			if !slices.Contains(metrics, r.o.Metric) {
+				return usagef("--metric %q: use %s", r.o.Metric, strings.Join(metrics, ", "))
+			}
+			return m.runRefit(cmd, r, args)
+		},
+	}
+	storeFlag(cmd, &r.dir)
+	cmd.Flags().StringVar(&r.family, "family", "", "name of the family")
+	cmd.Flags().IntVar(&r.o.Rank, "rank", 0, "most directions a side of each layer (default: all)")
+	stepFlag(cmd, &r.o.Step, "quantisation step")
+	cmd.Flags().StringVar(&r.o.Metric, "metric", subspace.MetricFull, "what an error costs: full (by inputs and outputs of layers), input or none")
+	cmd.Flags().StringVar(&r.probes, "probes", "", "images to measure the metric on: a folder of them, or a safetensors file (default: built-in ones)")
+	cmd.Flags().BoolVar(&r.json, "json", false, "print JSON")
+	return cmd
+}
+
+type refitting struct {
+	dir, family, probes string
+	json                bool
+	o                   runtime.FitOptions
+}
+
+func (m *Main) runRefit(cmd *cobra.Command, r refitting, args []string) error {
+	defer debug.SetGCPercent(debug.SetGCPercent(20)) // as fit has it
+	s, err := openStore(r.dir)
+	if err != nil {
+		return err
+	}
+	if r.o.Probes, err = openProbes(r.probes); err != nil {
+		return err
+	}
+	checkpoints, err := openCheckpoints(args)
+	if err != nil {
+		return err
+	}
+	defer closeAll(checkpoints)
+	p := newProgress(m.Stderr)
+	r.o.Progress = p.show
+	r.o.OnClusters = func(clusters []runtime.Cluster) {
+		p.end()
+		m.adviseClusters(clusters)
+	}
+	done, err := runtime.Refit(cmd.Context(), s, r.family, checkpoints, r.o)
+	p.end()
+	if err != nil {
+		return err
+	}
+	if r.json {
+		return printJSON(m.Stdout, done)
+	}
+	return m.showRefit(done)
+}
+
+func (m *Main) showRefit(r *runtime.Refitted) error {
+	rows := [][]string{{"NAME", "FROM", "FOUND BY", "WAS", "NOW", "OF SOURCE"}}
+	for _, v := range r.Moved {
+		rows = append(rows, []string{v.Name, v.Checkpoint, v.By, size(v.Was), size(v.Now.Bytes),
+			percent(float64(v.Now.Bytes) / float64(max(v.Now.SourceBytes, 1)))})
+	}
+	if err := table(m.Stdout, rows); err != nil {
+		return err
+	}
+	fmt.Fprintf(m.Stdout, "\nFamily %s has basis %.12s; it had %.12s. %d variants were moved, %d stay.\n",
+		r.Family, r.Basis, r.Was, len(r.Moved), len(r.Stayed))
+	for _, v := range r.Stayed {
+		fmt.Fprintf(m.Stdout, "  %s stays on basis %.12s: %s\n", v.Name, v.Basis, v.Why)
+	}
+	if len(r.Unused) > 0 {
+		fmt.Fprintf(m.Stdout, "No variant was made of: %s. They taught the basis; `eigenserve add` serves them.\n", strings.Join(r.Unused, ", "))
+	}
+	return nil
+}

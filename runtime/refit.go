@@ -1,0 +1,186 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+
+	"eigenserve/models"
+	"eigenserve/store"
+	"eigenserve/store/checkpoint"
+)
+
+// Refitted tells what a refit did.
+type Refitted struct {
+	Family string `json:"family"`
+	Basis  string `json:"basis"` // digest of the new one
+	Was    string `json:"was"`   // and of the one before
+	Moved  []Move `json:"moved"`
+	Stayed []Stay `json:"stayed"`
+	// Unused names the checkpoints that only taught the basis: no variant of the
+	// family was made of them.
+	Unused []string `json:"unused"`
+}
+
+// Move is a variant that stands on the new basis.
+type Move struct {
+	Name       string `json:"name"`
+	Checkpoint string `json:"checkpoint"` // its name
+	// By is "digest" where the variant was made of this very checkpoint, "name"
+	// where it was made of another one of its name.
+	By    string      `json:"by"`
+	Was   int64       `json:"was_bytes"`
+	Now   VariantInfo `json:"now"`
+	Basis string      `json:"was_basis"`
+}
+
+// Stay is a variant that stays on the basis that it stood on.
+type Stay struct {
+	Name  string `json:"name"`
+	Basis string `json:"basis"`
+	Why   string `json:"why"`
+}
+
+// Refit learns a new basis for a family from original checkpoints and makes it
+// the current one; then each of the family's variants whose original is among
+// them gets a next version on it. The others stay on the basis they stand on, and
+// so does one that can't be stored on the new one. Nothing changes before the
+// basis is whole, and each variant at once; a server that has the store open
+// follows with Reload.
+func Refit(ctx context.Context, s *store.Store, family string, checkpoints []*checkpoint.Checkpoint, o FitOptions) (*Refitted, error) {
+	was, err := s.Family(family)
+	if err != nil {
+		return nil, fmt.Errorf("%w; `eigenserve fit` makes it", err)
+	}
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	if err := distinct(checkpoints); err != nil {
+		return nil, err
+	}
+	if err := sameShapes(s, was, checkpoints); err != nil {
+		return nil, err
+	}
+	b, err := learn(ctx, family, checkpoints, o)
+	if err != nil {
+		return nil, err
+	}
+	now, err := s.PutBasis(b)
+	if err != nil {
+		return nil, err
+	}
+	out := &Refitted{Family: family, Basis: now.Basis, Was: was.Basis, Moved: []Move{}, Stayed: []Stay{}, Unused: []string{}}
+	moves, err := out.plan(s, originals(b.Sources, checkpoints))
+	if err != nil {
+		return out, err
+	}
+	return out, out.move(ctx, s, moves, o)
+}
+
+// sameShapes refuses checkpoints of another architecture than a family's. A
+// family whose basis can't be read takes any: it is about to get a new one.
+func sameShapes(s *store.Store, f store.Family, checkpoints []*checkpoint.Checkpoint) error {
+	b, err := s.OpenBasis(f.Basis)
+	if err != nil || len(checkpoints) == 0 {
+		return nil
+	}
+	defer b.Close()
+	was, err := models.Open(b.Config, b.Preprocessor)
+	if err != nil {
+		return nil
+	}
+	now, err := openModel(checkpoints[0])
+	if err != nil {
+		return err
+	}
+	if now.Architecture() != was.Architecture() {
+		return fmt.Errorf("checkpoint %q is another architecture than family %q: %s, not %s; `eigenserve fit` makes a family of its own",
+			checkpoints[0].Name, f.Name, now.Architecture(), was.Architecture())
+	}
+	return nil
+}
+
+// original is a checkpoint that a basis was fitted on.
+type original struct {
+	*checkpoint.Checkpoint
+	digest string
+	used   bool
+}
+
+// originals pairs checkpoints with their digests, in the order of the former.
+func originals(sources []store.Source, checkpoints []*checkpoint.Checkpoint) []*original {
+	digests := map[string]string{}
+	for _, s := range sources {
+		digests[s.Name] = s.Digest
+	}
+	out := make([]*original, len(checkpoints))
+	for i, c := range checkpoints {
+		out[i] = &original{Checkpoint: c, digest: digests[c.Name]}
+	}
+	return out
+}
+
+// moving is a variant and the checkpoint that it is made of anew.
+type moving struct {
+	Move
+	from *checkpoint.Checkpoint
+}
+
+// plan finds the original of each variant of the family.
+func (r *Refitted) plan(s *store.Store, all []*original) (moves []moving, err error) {
+	byDigest, byName := map[string]*original{}, map[string]*original{}
+	for _, x := range all {
+		byDigest[x.digest], byName[x.Name] = x, x
+	}
+	for _, e := range s.Variants() {
+		if e.Family != r.Family || e.Basis == r.Basis {
+			continue
+		}
+		v, err := s.ReadVariant(e.Digest)
+		if err != nil {
+			r.Stayed = append(r.Stayed, Stay{e.Name, e.Basis, err.Error()})
+			continue
+		}
+		by, x := "digest", byDigest[v.Provenance.Checkpoint]
+		if x == nil {
+			by, x = "name", byName[e.Name]
+		}
+		if x == nil {
+			r.Stayed = append(r.Stayed, Stay{e.Name, e.Basis, fmt.Sprintf("its original, checkpoint %.12s, is not among those given", v.Provenance.Checkpoint)})
+			continue
+		}
+		x.used = true
+		moves = append(moves, moving{Move{Name: e.Name, Checkpoint: x.Name, By: by, Was: e.Bytes, Basis: e.Basis}, x.Checkpoint})
+	}
+	for _, x := range all {
+		if !x.used {
+			r.Unused = append(r.Unused, x.Name)
+		}
+	}
+	return moves, nil
+}
+
+// move makes the next version of each variant.
+func (r *Refitted) move(ctx context.Context, s *store.Store, moves []moving, o FitOptions) error {
+	eng, err := Open(s, Options{})
+	if err != nil {
+		return err
+	}
+	defer eng.Close()
+	for i, m := range moves {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("%d of %d variants stand on the new basis, the others on the one before: %w", i, len(moves), err)
+		}
+		info, _, err := eng.Add(ctx, r.Family, m.Name, m.from, o.Step)
+		if err != nil && ctx.Err() == nil {
+			r.Stayed = append(r.Stayed, Stay{m.Name, m.Basis, err.Error()})
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		m.Now = info
+		r.Moved = append(r.Moved, m.Move)
+		o.Progress("move", i+1, len(moves))
+	}
+	return nil
+}
