@@ -2,44 +2,46 @@ package nn
 
 import (
 	"math/rand/v2"
-
-	"eigenserve/runtime/kernel"
+	"slices"
 )
 
 // Moments sum up recorded passes into what a metric of the weights is made of:
 // how much a small change of each weight would change what the models answer.
-// All matrices are symmetric, row-major, in float64, and whole after Average.
+// Sums of symmetric matrices are held as upper halves in float32: of a ViT-B they
+// take 650 MB, and the error of adding some hundreds is far below what the choice
+// of images makes.
 type Moments struct {
-	// Inputs are, by index in Plan.Layers, the mean of [x;1][x;1]ᵀ over the rows
-	// that an answer depends on, (inputs+1, inputs+1), or without the 1 where
-	// the layer has no bias.
-	Inputs [][]float64
-	// Outputs are likewise Σ ggᵀ over one image's rows, averaged over images,
-	// with g the gradient at the layer's output, (outputs, outputs).
-	Outputs [][]float64
-	// Vectors are, by index in Plan.Vectors, the mean over images of the squares
-	// of each image's own gradient.
-	Vectors [][]float64
+	from, to int // of Plan.Layers
+	plan     *Plan
+	inputs   []half      // by index in Plan.Layers from from on
+	outputs  []half      // likewise
+	vectors  [][]float64 // by index in Plan.Vectors
+	rows     []int       // by layer
+	images   int
 
-	plan   *Plan
-	rows   []int // by layer
-	images int
-
-	x, g, product []float32 // scratch
+	x, g []float32 // scratch
+	gram gram
 }
 
-// NewMoments returns the sums of nothing.
-func NewMoments(p *Plan) *Moments {
-	m := &Moments{plan: p, rows: make([]int, len(p.Layers))}
-	for _, l := range p.Layers {
-		m.Inputs = append(m.Inputs, make([]float64, width(l)*width(l)))
-		m.Outputs = append(m.Outputs, make([]float64, l.Rows()*l.Rows()))
+// NewMoments returns the sums of nothing, of all layers of a plan.
+func NewMoments(p *Plan) *Moments { return NewMomentsOf(p, 0, len(p.Layers)) }
+
+// NewMomentsOf is NewMoments of the layers from from to before to alone: the sums
+// of all may take more memory than there is. Of vectors it has all.
+func NewMomentsOf(p *Plan, from, to int) *Moments {
+	m := &Moments{from: from, to: to, plan: p, rows: make([]int, to-from)}
+	for _, l := range p.Layers[from:to] {
+		m.inputs = append(m.inputs, newHalf(width(l)))
+		m.outputs = append(m.outputs, newHalf(l.Rows()))
 	}
 	for _, v := range p.Vectors {
-		m.Vectors = append(m.Vectors, make([]float64, v.Len()))
+		m.vectors = append(m.vectors, make([]float64, v.Len()))
 	}
 	return m
 }
+
+// MomentsBytes is what the moments of a layer take.
+func MomentsBytes(l Layer) int64 { return 4 * int64(halfLen(width(l))+halfLen(l.Rows())) }
 
 // width is the number of a layer's inputs, the bias's constant 1 among them.
 func width(l Layer) int {
@@ -51,15 +53,15 @@ func width(l Layer) int {
 
 // Add takes in a recorded pass that Backward has run through.
 func (m *Moments) Add(t *Tape) {
-	for i, l := range m.plan.Layers {
-		m.gather(l, t.Layers[i])
+	for i, l := range m.plan.Layers[m.from:m.to] {
+		m.gather(l, t.Layers[m.from+i])
 		rows := len(m.g) / l.Rows()
 		m.rows[i] += rows
-		m.addGram(m.Inputs[i], m.x, rows)
-		m.addGram(m.Outputs[i], m.g, rows)
+		m.gram.add(m.inputs[i], m.x, rows)
+		m.gram.add(m.outputs[i], m.g, rows)
 	}
 	for i, gradients := range t.Vectors {
-		sum := m.Vectors[i]
+		sum := m.vectors[i]
 		for k, g := range gradients {
 			sum[k%len(sum)] += float64(g) * float64(g)
 		}
@@ -94,52 +96,26 @@ func zero(v []float32) bool {
 	return true
 }
 
-// addGram adds the upper half of xᵀx of x (rows, n) to sum (n, n): at a large
-// layer the additions take longer than the product.
-func (m *Moments) addGram(sum []float64, x []float32, rows int) {
-	if rows == 0 {
-		return
-	}
-	n := len(x) / rows
-	if cap(m.product) < n*n {
-		m.product = make([]float32, n*n)
-	}
-	product := m.product[:n*n]
-	kernel.Gemm(true, false, n, n, rows, x, n, x, n, product, n, false)
-	for r := range n {
-		to := sum[r*n+r : (r+1)*n]
-		for i, v := range product[r*n+r : (r+1)*n] {
-			to[i] += float64(v)
+// Input is the upper half, row by row, of the mean of [x;1][x;1]ᵀ over the rows
+// that an answer depends on, of the plan's i-th layer: (inputs+1, inputs+1), or
+// without the 1 where the layer has no bias.
+func (m *Moments) Input(i int) []float32 { return m.inputs[i-m.from].over(m.rows[i-m.from]) }
+
+// Output is likewise Σ ggᵀ over one image's rows, averaged over images, with g
+// the gradient at the layer's output: (outputs, outputs).
+func (m *Moments) Output(i int) []float32 { return m.outputs[i-m.from].over(m.images) }
+
+// Vectors are, by index in Plan.Vectors, the mean over images of the squares of
+// each image's own gradient.
+func (m *Moments) Vectors() [][]float64 {
+	out := make([][]float64, len(m.vectors))
+	for i, sum := range m.vectors {
+		out[i] = slices.Clone(sum)
+		for k := range sum {
+			out[i][k] /= float64(max(m.images, 1))
 		}
 	}
-}
-
-// mirror fills the lower half of a symmetric matrix.
-func mirror(a []float64, n int) {
-	for r := range n {
-		for c := range r {
-			a[r*n+c] = a[c*n+r]
-		}
-	}
-}
-
-// Average turns the sums into means. It is called once, after the last Add.
-func (m *Moments) Average() {
-	for i, rows := range m.rows {
-		mirror(m.Inputs[i], width(m.plan.Layers[i]))
-		mirror(m.Outputs[i], m.plan.Layers[i].Rows())
-		scale(m.Inputs[i], rows)
-		scale(m.Outputs[i], m.images)
-	}
-	for _, v := range m.Vectors {
-		scale(v, m.images)
-	}
-}
-
-func scale(v []float64, count int) {
-	for i := range v {
-		v[i] /= float64(max(count, 1))
-	}
+	return out
 }
 
 // CentredLoss fills g with the gradient of a random loss, Σ logits·(e − mean(e))

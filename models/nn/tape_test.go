@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"eigenserve/models/nn"
@@ -183,18 +184,46 @@ func TestMoments(t *testing.T) {
 			squares += v * v
 		}
 	}
-	moments.Average()
+	upper := func(v []float32, n, r, c int) float64 { return float64(v[r*n-r*(r-1)/2+c-r]) }
 	for what, c := range map[string][2]float64{
-		"inputs 1 and 2":        {moments.Inputs[0][1*6+2], inputs / float64(rows)},
-		"inputs 2 and 1":        {moments.Inputs[0][2*6+1], inputs / float64(rows)},
-		"the constant":          {moments.Inputs[0][35], 1},
-		"outputs 3 and 4":       {moments.Outputs[0][3*12+4], outputs / float64(images)},
-		"the vector's square":   {moments.Vectors[1][2], squares / float64(images)},
-		"a layer's own inputs":  {float64(len(moments.Inputs[1])), 25},
-		"a layer's own outputs": {float64(len(moments.Outputs[1])), 16},
+		"inputs 1 and 2":        {upper(moments.Input(0), 6, 1, 2), inputs / float64(rows)},
+		"the constant":          {upper(moments.Input(0), 6, 5, 5), 1},
+		"outputs 3 and 4":       {upper(moments.Output(0), 12, 3, 4), outputs / float64(images)},
+		"the vector's square":   {moments.Vectors()[1][2], squares / float64(images)},
+		"a layer's own inputs":  {float64(len(moments.Input(1))), 5 * 6 / 2},
+		"a layer's own outputs": {float64(len(moments.Output(1))), 4 * 5 / 2},
+		"its bytes":             {float64(nn.MomentsBytes(m.plan.Layers[1])), 4 * (15 + 10)},
 	} {
 		if math.Abs(c[0]-c[1]) > 1e-5*max(1, math.Abs(c[1])) {
 			t.Errorf("%s: %g, want %g", what, c[0], c[1])
+		}
+	}
+}
+
+// The moments of some layers alone are what those of all say of them, also where
+// a layer is wider than what is multiplied at once.
+func TestMomentsOfSomeLayers(t *testing.T) {
+	m, r := newSmall(t, 0), rand.New(rand.NewPCG(5, 6))
+	w, _ := m.weights(t, r)
+	x, loss := make([]float32, smallImages*smallTokens*5), make([][]float32, smallImages)
+	for i := range x {
+		x[i] = float32(r.NormFloat64())
+	}
+	for i := range loss {
+		loss[i] = make([]float32, smallLabels)
+		nn.CentredLoss(loss[i], r)
+	}
+	var p nn.Pass
+	tape := p.Record(smallImages, w)
+	m.forward(&p, x)
+	tape.Backward(loss)
+	all := nn.NewMoments(m.plan)
+	all.Add(tape)
+	for i := range m.plan.Layers {
+		one := nn.NewMomentsOf(m.plan, i, i+1)
+		one.Add(tape)
+		if !slices.Equal(one.Input(i), all.Input(i)) || !slices.Equal(one.Output(i), all.Output(i)) {
+			t.Errorf("layer %d: other moments", i)
 		}
 	}
 }

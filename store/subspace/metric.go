@@ -19,22 +19,50 @@ const (
 )
 
 // Metric says what an error in each shared tensor costs in the models' answers,
-// so that one quantisation step is worth the same everywhere. All matrices are
-// symmetric and row-major.
+// so that one quantisation step is worth the same everywhere.
 type Metric struct {
 	// Kind is MetricInput or MetricFull.
 	Kind string
-	// Layers are those of the layout, in its order.
-	Layers []LayerMetric
+	// Layer gives that of the layout's i-th layer. It is asked layer by layer:
+	// all of a large model's together are larger than the model.
+	Layer func(i int) (LayerMetric, error)
 	// Vectors, in the layout's order, hold the cost of each element's squared
 	// error.
 	Vectors [][]float64
 }
 
-// LayerMetric weighs an error E of Ŵ by the trace of G·E·A·Eᵀ.
+// LayerMetric weighs an error E of Ŵ by the trace of G·E·A·Eᵀ. Both matrices are
+// symmetric, given as their upper halves, row by row, each from its diagonal on.
 type LayerMetric struct {
-	Input  []float64 // A (width, width), the second moments of the layer's input [x;1]
-	Output []float64 // G (m, m), those of the answers' gradients at its output
+	Input  []float32 // A (width, width), the second moments of the layer's input [x;1]
+	Output []float32 // G (m, m), those of the answers' gradients at its output
+}
+
+// Held is a Metric's Layer of layers that are in memory.
+func Held(layers []LayerMetric) func(i int) (LayerMetric, error) {
+	return func(i int) (LayerMetric, error) {
+		if i >= len(layers) {
+			return LayerMetric{}, fmt.Errorf("%w: a metric of %d layers", ErrOptions, len(layers))
+		}
+		return layers[i], nil
+	}
+}
+
+// fits tells whether the halves are of the layer's size.
+func (m LayerMetric) fits(l store.Layer) bool {
+	return len(m.Input) == l.Width()*(l.Width()+1)/2 && len(m.Output) == l.Rows()*(l.Rows()+1)/2
+}
+
+// whole spreads an upper half to a matrix (n,n) whose lower half is zero.
+func whole(upper []float32, n int) []float64 {
+	a := make([]float64, n*n)
+	for r := range n {
+		for c := r; c < n; c++ {
+			a[r*n+c] = float64(upper[c-r])
+		}
+		upper = upper[n-r:]
+	}
+	return a
 }
 
 // damping, times the mean eigenvalue, is added to each: the probes and the
@@ -49,14 +77,8 @@ func (m *Metric) check(l store.Layout) error {
 	if m.Kind != MetricInput && m.Kind != MetricFull {
 		return fmt.Errorf("%w: a metric of kind %q", ErrOptions, m.Kind)
 	}
-	if len(m.Layers) != len(l.Layers) || len(m.Vectors) != len(l.Vectors) {
-		return fmt.Errorf("%w: a metric of %d layers and %d vectors for %d and %d", ErrOptions,
-			len(m.Layers), len(m.Vectors), len(l.Layers), len(l.Vectors))
-	}
-	for i, layer := range l.Layers {
-		if len(m.Layers[i].Input) != layer.Width()*layer.Width() || len(m.Layers[i].Output) != layer.Rows()*layer.Rows() {
-			return fmt.Errorf("%w: the metric of layer %q has the wrong size", ErrOptions, layer.Name)
-		}
+	if m.Layer == nil || len(m.Vectors) != len(l.Vectors) {
+		return fmt.Errorf("%w: a metric of %d vectors for %d", ErrOptions, len(m.Vectors), len(l.Vectors))
 	}
 	for i, v := range l.Vectors {
 		if len(m.Vectors[i]) != v.Len() {
@@ -80,8 +102,10 @@ type factor struct {
 	inverse []float32 // S⁻¹ (n,n)
 }
 
+// newFactor makes the factor of a matrix of which the upper half is read; what it
+// holds is lost.
 func newFactor(moments []float64, n int) (*factor, error) {
-	sym := mat.NewSymDense(n, slices.Clone(moments))
+	sym := mat.NewSymDense(n, moments)
 	for _, x := range moments {
 		if x-x != 0 {
 			return nil, fmt.Errorf("%w: the metric holds %g", ErrOptions, x)
@@ -131,7 +155,14 @@ func (m *Metric) weighing(i int, l store.Layer) (*weighing, error) {
 	if m == nil {
 		return nil, nil
 	}
-	g := m.Layers[i].Output
+	layer, err := m.Layer(i)
+	if err != nil {
+		return nil, err
+	}
+	if !layer.fits(l) {
+		return nil, fmt.Errorf("%w: the layer's metric has the wrong size", ErrOptions)
+	}
+	g := whole(layer.Output, l.Rows())
 	if m.Kind == MetricInput {
 		g = isotropic(g, l.Rows())
 	}
@@ -139,7 +170,7 @@ func (m *Metric) weighing(i int, l store.Layer) (*weighing, error) {
 	if err != nil {
 		return nil, err
 	}
-	input, err := newFactor(m.Layers[i].Input, l.Width())
+	input, err := newFactor(whole(layer.Input, l.Width()), l.Width())
 	if err != nil {
 		return nil, err
 	}

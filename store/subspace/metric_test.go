@@ -14,10 +14,11 @@ import (
 // randomMetric costs some directions a thousand times what it does others.
 func randomMetric(l store.Layout, kind string, seed uint64) *subspace.Metric {
 	r := rand.New(rand.NewPCG(seed, 21))
-	m := &subspace.Metric{Kind: kind}
+	var layers []subspace.LayerMetric
 	for _, layer := range l.Layers {
-		m.Layers = append(m.Layers, subspace.LayerMetric{Input: moments(r, layer.Width()), Output: moments(r, layer.Rows())})
+		layers = append(layers, subspace.LayerMetric{Input: upper(moments(r, layer.Width())), Output: upper(moments(r, layer.Rows()))})
 	}
+	m := &subspace.Metric{Kind: kind, Layer: subspace.Held(layers)}
 	for _, v := range l.Vectors {
 		d := make([]float64, v.Len())
 		for i := range d {
@@ -39,6 +40,39 @@ func moments(r *rand.Rand, n int) []float64 {
 		}
 	}
 	return a
+}
+
+// upper is the upper half of a symmetric matrix.
+func upper(a []float64) (half []float32) {
+	n := int(math.Sqrt(float64(len(a))))
+	for r := range n {
+		for c := r; c < n; c++ {
+			half = append(half, float32(a[r*n+c]))
+		}
+	}
+	return half
+}
+
+// whole is upper's inverse.
+func whole(half []float32, n int) []float64 {
+	a := make([]float64, n*n)
+	for r := range n {
+		for c := r; c < n; c++ {
+			a[r*n+c], a[c*n+r] = float64(half[0]), float64(half[0])
+			half = half[1:]
+		}
+	}
+	return a
+}
+
+// layerOf is the metric of one layer.
+func layerOf(t *testing.T, m *subspace.Metric, i int) subspace.LayerMetric {
+	t.Helper()
+	l, err := m.Layer(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }
 
 // damped adds to a symmetric matrix what a fit does.
@@ -84,7 +118,8 @@ func TestErrorsCostWhatTheMetricSays(t *testing.T) {
 	if b.Metric != subspace.MetricFull {
 		t.Errorf("the basis says its metric is %q", b.Metric)
 	}
-	a, g := damped(metric.Layers[0].Input, 10), damped(metric.Layers[0].Output, 12)
+	first := layerOf(t, metric, 0)
+	a, g := damped(whole(first.Input, 10), 10), damped(whole(first.Output, 12), 12)
 	p := projector(t, b)
 	total := 0.0
 	for _, s := range sources {
@@ -146,10 +181,11 @@ func TestLimitOfAnyMetric(t *testing.T) {
 func TestIdentityForAMetric(t *testing.T) {
 	l := one(5, 4)
 	sources := lineage(l, 6, 10)
-	m := &subspace.Metric{Kind: subspace.MetricFull, Layers: []subspace.LayerMetric{{Input: make([]float64, 25), Output: make([]float64, 25)}}}
+	input, output := make([]float64, 25), make([]float64, 25)
 	for i := range 5 {
-		m.Layers[0].Input[i*6], m.Layers[0].Output[i*6] = 4, 9
+		input[i*6], output[i*6] = 4, 9
 	}
+	m := &subspace.Metric{Kind: subspace.MetricFull, Layer: subspace.Held([]subspace.LayerMetric{{Input: upper(input), Output: upper(output)}})}
 	with, without := fit(t, l, sources, subspace.Options{Metric: m}), fit(t, l, sources, subspace.Options{})
 	if r := with.RMS / without.RMS; math.Abs(r-6*1.01) > 1e-4 {
 		t.Errorf("coefficients are %g times as large, want 6 and what is added", r)
@@ -176,16 +212,27 @@ func TestVectorsScaleByTheMetric(t *testing.T) {
 
 func TestMetricsThatDoNotFit(t *testing.T) {
 	l := mixed()
+	// with replaces the metric of the first layer.
+	with := func(m *subspace.Metric, change func(*subspace.LayerMetric)) {
+		first := layerOf(t, m, 0)
+		change(&first)
+		m.Layer = subspace.Held([]subspace.LayerMetric{first, layerOf(t, m, 1), layerOf(t, m, 2)})
+	}
 	for what, spoil := range map[string]func(*subspace.Metric){
-		"no kind":                    func(m *subspace.Metric) { m.Kind = "" },
-		"none as a kind":             func(m *subspace.Metric) { m.Kind = subspace.MetricNone },
-		"a layer too few":            func(m *subspace.Metric) { m.Layers = m.Layers[1:] },
-		"a vector too few":           func(m *subspace.Metric) { m.Vectors = m.Vectors[1:] },
-		"inputs without the 1":       func(m *subspace.Metric) { m.Layers[0].Input = m.Layers[0].Input[:36] },
-		"outputs of one part":        func(m *subspace.Metric) { m.Layers[0].Output = m.Layers[0].Output[:16] },
+		"no kind":        func(m *subspace.Metric) { m.Kind = "" },
+		"none as a kind": func(m *subspace.Metric) { m.Kind = subspace.MetricNone },
+		"no layers":      func(m *subspace.Metric) { m.Layer = nil },
+		"a layer too few": func(m *subspace.Metric) {
+			m.Layer = subspace.Held([]subspace.LayerMetric{layerOf(t, m, 0), layerOf(t, m, 1)})
+		},
+		"a vector too few": func(m *subspace.Metric) { m.Vectors = m.Vectors[1:] },
+		"inputs without the 1": func(m *subspace.Metric) {
+			with(m, func(l *subspace.LayerMetric) { l.Input = l.Input[:6*7/2] })
+		},
+		"outputs of one part":        func(m *subspace.Metric) { with(m, func(l *subspace.LayerMetric) { l.Output = l.Output[:10] }) },
 		"a vector of other size":     func(m *subspace.Metric) { m.Vectors[0] = m.Vectors[0][1:] },
-		"negative costs":             func(m *subspace.Metric) { m.Layers[0].Input[0] = -1e6 },
-		"costs that are no numbers":  func(m *subspace.Metric) { m.Layers[0].Output[0] = math.NaN() },
+		"negative costs":             func(m *subspace.Metric) { with(m, func(l *subspace.LayerMetric) { l.Input[0] = -1e6 }) },
+		"costs that are no numbers":  func(m *subspace.Metric) { with(m, func(l *subspace.LayerMetric) { l.Output[0] = float32(math.NaN()) }) },
 		"infinite costs of a vector": func(m *subspace.Metric) { m.Vectors[1][0] = math.Inf(1) },
 	} {
 		t.Run(what, func(t *testing.T) {
