@@ -42,7 +42,6 @@ func (s *scheduler) admit(r *request) error {
 		return err
 	}
 	s.lines[r.h] = n
-	r.places = len(r.rows)
 	n.places += r.places
 	s.places += r.places
 	return nil
@@ -51,13 +50,13 @@ func (s *scheduler) admit(r *request) error {
 // refuse says why a request can't be admitted to a line. The caller holds mu.
 func (s *scheduler) refuse(n *line, r *request, now time.Time) error {
 	wait := s.wait(n)
-	if s.places > 0 && s.places+len(r.rows) > s.limits.rows {
+	if s.places > 0 && s.places+r.places > s.limits.rows {
 		return overloaded(wait, "%d inputs wait already", s.places)
 	}
 	if bound := s.bound(n.l.family, wait, now); wait > bound {
 		return overloaded(wait, "a request for this model would wait for %v, which is over the bound of %v", rounded(wait), rounded(bound))
 	}
-	takes := time.Duration(len(r.rows)) * n.l.family.costs.row.mean() / time.Duration(min(len(r.rows), s.slots))
+	takes := time.Duration(r.places) * n.l.family.costs.row.mean() / time.Duration(min(r.places, s.slots))
 	if !r.deadline.IsZero() && now.Add(wait+takes).After(r.deadline) {
 		return overloaded(wait, "the answer would take %v, which is after the request's deadline", rounded(wait+takes))
 	}

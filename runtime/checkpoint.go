@@ -145,6 +145,7 @@ func (f *family) variantOf(c *checkpoint.Checkpoint, name string, step float64) 
 	if err != nil {
 		return nil, err
 	}
+	defer p.done()
 	coefficients, err := p.Project(s)
 	if err != nil {
 		return nil, err

@@ -90,6 +90,7 @@ func (eng *Engine) NewEvaluator(ctx context.Context, family string, checkpoints 
 	if err != nil {
 		return nil, err
 	}
+	// It is never done with: the null's means are views of its file.
 	var sources []subspace.Source
 	for _, c := range checkpoints {
 		s, _, err := f.admit(c)
@@ -124,6 +125,7 @@ func (ev *Evaluator) Evaluate(c *checkpoint.Checkpoint, images Images) (Evaluati
 	if err != nil {
 		return Evaluation{}, err
 	}
+	defer projector.done()
 	v, err := ev.variant(c, s.digest)
 	if err != nil {
 		return Evaluation{}, err

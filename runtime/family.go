@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"eigenserve/models"
 	"eigenserve/models/nn"
@@ -33,16 +34,26 @@ type family struct {
 	costs  costs
 	shared int64 // numbers that all variants have: parameters without heads
 
-	sketch     atomic.Pointer[subspace.Sketch] // of the mean; only adding checkpoints needs it
-	projecting sync.Mutex                      // held while projector is made, so that it is made once
-	projector  atomic.Pointer[projection]      // only adding checkpoints needs it
+	sketch atomic.Pointer[subspace.Sketch] // of the mean; only adding checkpoints needs it
+	// projecting guards the making and dropping of projector, projections, the
+	// number of calls that use it, and idle, which drops it when none did for long.
+	projecting  sync.Mutex
+	projector   atomic.Pointer[projection] // only adding checkpoints needs it
+	projections int
+	idle        *time.Timer
 }
 
-// projection is a projector with the file that it reads.
+// projection is a projector with the file that it reads. Its memory is that of a
+// model and a half.
 type projection struct {
 	*subspace.Projector
-	basis *store.Basis
+	basis  *store.Basis
+	family *family
 }
+
+// projectorIdle is how long a projector stays that nobody uses: one checkpoint is
+// often followed by another.
+var projectorIdle = 30 * time.Second
 
 // layoutOf says what of a plan is shared, in the store's words.
 func layoutOf(p *nn.Plan) (l store.Layout) {
@@ -168,12 +179,13 @@ func packHalves(dst []uint16, t tensorfile.Tensor, n, k int, h kernel.Half) erro
 	return nil
 }
 
-// project gives the projector of the basis, made at its first use. A failure is
-// not kept: the file may be restored.
+// project gives the projector of the basis, made at its first use; done must be
+// called on it. A failure is not kept: the file may be restored.
 func (f *family) project() (*projection, error) {
 	f.projecting.Lock()
 	defer f.projecting.Unlock()
 	if p := f.projector.Load(); p != nil {
+		f.projections++
 		return p, nil
 	}
 	b, err := f.whole()
@@ -186,8 +198,35 @@ func (f *family) project() (*projection, error) {
 		return nil, storeError(err)
 	}
 	goruntime.AddCleanup(b, func(file *tensorfile.File) { file.Close() }, b.File())
-	f.projector.Store(&projection{p, b})
+	f.projector.Store(&projection{p, b, f})
+	f.projections++
 	return f.projector.Load(), nil
+}
+
+// done ends one use of the projector. The last starts its time of grace.
+func (p *projection) done() {
+	f := p.family
+	f.projecting.Lock()
+	defer f.projecting.Unlock()
+	if f.projections--; f.projections > 0 {
+		return
+	}
+	if f.idle != nil {
+		f.idle.Stop()
+	}
+	f.idle = time.AfterFunc(projectorIdle, f.dropProjector)
+}
+
+// dropProjector lets go of a projector that nobody uses.
+func (f *family) dropProjector() {
+	f.projecting.Lock()
+	defer f.projecting.Unlock()
+	if f.projections > 0 {
+		return
+	}
+	if p := f.projector.Swap(nil); p != nil {
+		p.basis.Close()
+	}
 }
 
 // bytes is what the resident basis takes: the packed layers, what lies beside

@@ -4,8 +4,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"time"
+	goruntime "runtime"
+	"sync"
 
+	"golang.org/x/sync/errgroup"
+
+	"eigenserve/models"
 	"eigenserve/store"
 	"eigenserve/store/checkpoint"
 	"eigenserve/store/subspace"
@@ -23,11 +27,19 @@ type FitOptions struct {
 	// OnClusters, if set, is told before the work begins when the checkpoints are
 	// of several lineages, or so far apart that several bases would serve better.
 	OnClusters func([]Cluster)
+	Memory     int64 // bytes that the fit may take beside the basis: 2 GiB
+
+	work *fitWork // what is kept of a fit that may be cut off
 }
+
+// DefaultFitMemory is FitOptions.Memory where it is 0.
+const DefaultFitMemory = 2 << 30
 
 // Fit learns a family's basis from checkpoints, makes it the family's current
 // one in the store, and stores each checkpoint as a variant under its name.
-// Nothing of the store changes before the basis is whole.
+// Nothing of the store changes before the basis is whole. What is finished is
+// kept in the store: a fit that was cut off goes on there when it is run again,
+// and comes to what it would have without.
 func Fit(ctx context.Context, s *store.Store, name string, checkpoints []*checkpoint.Checkpoint, o FitOptions) error {
 	if err := o.complete(); err != nil {
 		return err
@@ -39,6 +51,7 @@ func Fit(ctx context.Context, s *store.Store, name string, checkpoints []*checkp
 	if err := distinct(checkpoints); err != nil {
 		return err
 	}
+	o.work = &fitWork{store: s}
 	b, err := learn(ctx, name, checkpoints, o)
 	if err != nil {
 		return err
@@ -46,7 +59,10 @@ func Fit(ctx context.Context, s *store.Store, name string, checkpoints []*checkp
 	if _, err := s.PutBasis(b); err != nil {
 		return err
 	}
-	return storeVariants(ctx, s, name, checkpoints, o)
+	if err := storeVariants(ctx, s, name, checkpoints, o); err != nil {
+		return err
+	}
+	return o.work.done()
 }
 
 // complete sets the defaults.
@@ -85,30 +101,9 @@ func learn(ctx context.Context, name string, checkpoints []*checkpoint.Checkpoin
 	if err != nil {
 		return nil, err
 	}
-	var sources []source
-	var sketches []subspace.Sketch
-	for i, c := range checkpoints {
-		if digest := c.Rebuilt(); digest != "" {
-			return nil, fmt.Errorf("checkpoint %q was rebuilt from variant %.12s by `eigenserve export`: a basis is learned from originals only", c.Name, digest)
-		}
-		m, err := openModel(c)
-		if err != nil {
-			return nil, err
-		}
-		if m.Architecture() != first.Architecture() {
-			return nil, fmt.Errorf("checkpoints %q and %q are different architectures: %s and %s; fit a family of each",
-				checkpoints[0].Name, c.Name, first.Architecture(), m.Architecture())
-		}
-		src, err := openSource(c, first.Plan())
-		if err != nil {
-			return nil, err
-		}
-		sketch, err := subspace.SketchOf(src, layoutOf(first.Plan()))
-		if err != nil {
-			return nil, err
-		}
-		sources, sketches = append(sources, src), append(sketches, sketch)
-		o.Progress("check", i+1, len(checkpoints))
+	sources, sketches, err := openSources(ctx, first, checkpoints, o)
+	if err != nil {
+		return nil, err
 	}
 	if clusters := clustersOf(checkpoints, sketches); len(clusters) > 1 && o.OnClusters != nil {
 		o.OnClusters(clusters)
@@ -117,10 +112,27 @@ func learn(ctx context.Context, name string, checkpoints []*checkpoint.Checkpoin
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint %q: config: %w", checkpoints[0].Name, err)
 	}
+	if o.Memory <= 0 {
+		o.Memory = DefaultFitMemory
+	}
+	var input []float32
+	if o.Metric != subspace.MetricNone {
+		if input, err = o.Probes.fill(first, metricImages); err != nil {
+			return nil, err
+		}
+	}
+	if err := o.work.open(name, layoutOf(first.Plan()), sources, input, o); err != nil {
+		return nil, err
+	}
+	created, err := o.work.created()
+	if err != nil {
+		return nil, err
+	}
 	var metric *subspace.Metric
 	if o.Metric != subspace.MetricNone {
 		tell := func(done, total int) { o.Progress("measure", done, total) }
-		if metric, err = metricOf(ctx, o.Metric, first, sources, o.Probes, tell); err != nil {
+		metric, err = metricOf(ctx, sources, measuring{kind: o.Metric, model: first, input: input, memory: o.Memory, work: o.work, tell: tell})
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -130,13 +142,54 @@ func learn(ctx context.Context, name string, checkpoints []*checkpoint.Checkpoin
 	}
 	b, err := subspace.Fit(ctx, name, layoutOf(first.Plan()), fitted, subspace.Options{
 		Rank: o.Rank, MeanType: o.MeanType, Metric: metric, Config: config, Preprocessor: checkpoints[0].Preprocessor,
-		Created:  time.Now().UTC().Truncate(time.Second),
+		Created: created, Memory: o.Memory, Keep: o.work.layers(),
 		Progress: func(done, total int) { o.Progress("fit", done, total) },
 	})
 	if err == nil {
 		b.Lineage = lineageOf(sketches)
 	}
 	return b, err
+}
+
+// openSources checks, digests and sketches the checkpoints, one a processor at a time.
+func openSources(ctx context.Context, first models.Model, checkpoints []*checkpoint.Checkpoint, o FitOptions) ([]source, []subspace.Sketch, error) {
+	out, sketches := make([]source, len(checkpoints)), make([]subspace.Sketch, len(checkpoints))
+	var mu sync.Mutex // guards done, and orders what o is told
+	done := 0
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(goruntime.GOMAXPROCS(0))
+	for _, c := range checkpoints {
+		if digest := c.Rebuilt(); digest != "" {
+			return nil, nil, fmt.Errorf("checkpoint %q was rebuilt from variant %.12s by `eigenserve export`: a basis is learned from originals only", c.Name, digest)
+		}
+	}
+	for i, c := range checkpoints {
+		group.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			m, err := openModel(c)
+			if err != nil {
+				return err
+			}
+			if m.Architecture() != first.Architecture() {
+				return fmt.Errorf("checkpoints %q and %q are different architectures: %s and %s; fit a family of each",
+					checkpoints[0].Name, c.Name, first.Architecture(), m.Architecture())
+			}
+			if out[i], err = openSource(c, first.Plan()); err != nil {
+				return err
+			}
+			if sketches[i], err = subspace.SketchOf(out[i], layoutOf(first.Plan())); err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			done++
+			o.Progress("check", done, len(checkpoints))
+			return nil
+		})
+	}
+	return out, sketches, group.Wait()
 }
 
 // storeVariants adds every checkpoint to the family just fitted.
@@ -150,9 +203,15 @@ func storeVariants(ctx context.Context, s *store.Store, name string, checkpoints
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		info, _, err := eng.Add(ctx, name, c.Name, c, o.Step)
-		if err != nil {
-			return err
+		demands := fmt.Sprint(o.Step)
+		info, ok := o.work.stored(eng, c, demands)
+		if !ok {
+			if info, _, err = eng.Add(ctx, name, c.Name, c, o.Step); err != nil {
+				return err
+			}
+			if err := o.work.noteStored(c, demands); err != nil {
+				return err
+			}
 		}
 		if o.OnVariant != nil {
 			o.OnVariant(info)

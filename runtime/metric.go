@@ -26,27 +26,69 @@ const (
 	largestTape = 32 // images
 )
 
+// measuring says how a metric is measured.
+type measuring struct {
+	kind   string
+	model  models.Model
+	input  []float32 // the probes as the model reads them
+	memory int64     // bytes that it may take
+	batch  int       // images recorded at once; 0 for as many as the memory takes
+	work   *fitWork  // keeps what is measured; nil for in memory
+	tell   func(done, total int)
+}
+
 // metricOf measures what an error in each shared tensor costs in the answers of
-// some of the members to the probes.
-func metricOf(ctx context.Context, kind string, model models.Model, sources []source, probes *Probes, tell func(done, total int)) (*subspace.Metric, error) {
-	input, err := probes.fill(model, metricImages)
-	if err != nil {
-		return nil, err
+// some of the members to the probes. Where the moments of all layers take more
+// memory than there is, the members run once for each group of layers.
+func metricOf(ctx context.Context, sources []source, m measuring) (*subspace.Metric, error) {
+	members, plan := membersOf(sources, metricMembers), m.model.Plan()
+	kept := &keptMetric{work: m.work, layers: map[int]subspace.LayerMetric{}}
+	groups, tell := m.groups(), m.tell
+	for g, group := range groups {
+		m.tell = func(done, _ int) { tell(g*len(members)+done, len(groups)*len(members)) }
+		if err := m.group(ctx, members, group[0], group[1], kept); err != nil {
+			return nil, err
+		}
 	}
-	members := membersOf(sources, metricMembers)
-	r := recorder{model: model, input: input, slab: make([]float32, model.Plan().SlabLen()), moments: nn.NewMoments(model.Plan())}
+	vectors, err := kept.vectors(len(plan.Vectors))
+	return &subspace.Metric{Kind: m.kind, Vectors: vectors, Layer: kept.get}, err
+}
+
+// groups splits the plan's layers, from and to, into those whose moments fit into
+// the memory beside a model and its recorded passes.
+func (m measuring) groups() (out [][2]int) {
+	plan := m.model.Plan()
+	room := m.memory*4/5 - 4*int64(plan.SlabLen()) - 8*m.tapedFloats()
+	from, used := 0, int64(0)
+	for i, l := range plan.Layers {
+		n := nn.MomentsBytes(l)
+		if used += n; used > room && i > from {
+			out = append(out, [2]int{from, i})
+			from, used = i, n
+		}
+	}
+	return append(out, [2]int{from, len(plan.Layers)})
+}
+
+// tapedFloats bounds the activations that are recorded at once: an eighth of the
+// memory. Their gradients take as much again.
+func (m measuring) tapedFloats() int64 { return min(tapedFloats, m.memory/32) }
+
+// group measures the layers from from to before to, unless that is done.
+func (m measuring) group(ctx context.Context, members []source, from, to int, kept *keptMetric) error {
+	if kept.hasAll(from, to) {
+		m.tell(len(members), len(members))
+		return nil
+	}
+	plan := m.model.Plan()
+	r := recorder{model: m.model, input: m.input, batch: cmp.Or(m.batch, m.tapeImages()), slab: make([]float32, plan.SlabLen()), moments: nn.NewMomentsOf(plan, from, to)}
 	for i, s := range members {
 		if err := r.member(ctx, i, s, rand.New(rand.NewPCG(1, uint64(i)))); err != nil {
-			return nil, fmt.Errorf("checkpoint %q: measure: %w", s.Name(), err)
+			return fmt.Errorf("checkpoint %q: measure: %w", s.Name(), err)
 		}
-		tell(i+1, len(members))
+		m.tell(i+1, len(members))
 	}
-	r.moments.Average()
-	m := &subspace.Metric{Kind: kind, Vectors: r.moments.Vectors}
-	for i := range r.moments.Inputs {
-		m.Layers = append(m.Layers, subspace.LayerMetric{Input: r.moments.Inputs[i], Output: r.moments.Outputs[i]})
-	}
-	return m, nil
+	return kept.take(r.moments, from, to)
 }
 
 // membersOf picks at most so many sources, the same in whatever order they come.
@@ -65,6 +107,7 @@ func membersOf(sources []source, most int) []source {
 type recorder struct {
 	model   models.Model
 	input   []float32
+	batch   int // images recorded at once
 	slab    []float32
 	pass    nn.Pass
 	moments *nn.Moments
@@ -81,7 +124,7 @@ func (r *recorder) member(ctx context.Context, i int, s source, random *rand.Ran
 		return err
 	}
 	in := inputOf(r.model)
-	size, batch := in.Channels*in.Height*in.Width, tapeImages(r.model)
+	size := in.Channels * in.Height * in.Width
 	images := len(r.input) / size
 	each := min(images, max(leastImages, metricRows/r.model.Tokens()))
 	for from, to := i*each, (i+1)*each; from < to; {
@@ -89,8 +132,8 @@ func (r *recorder) member(ctx context.Context, i int, s source, random *rand.Ran
 			return err
 		}
 		at := from % images
-		n := min(batch, to-from, images-at)
-		if err := r.batch(&w, r.input[at*size:(at+n)*size], n, random); err != nil {
+		n := min(r.batch, to-from, images-at)
+		if err := r.record(&w, r.input[at*size:(at+n)*size], n, random); err != nil {
 			return err
 		}
 		from += n
@@ -108,7 +151,8 @@ func (s source) private(name string) ([]float32, []int, error) {
 	return v, t.Shape, t.Float32(v)
 }
 
-func (r *recorder) batch(w *nn.Weights, images []float32, n int, random *rand.Rand) error {
+// record runs some images forth and back.
+func (r *recorder) record(w *nn.Weights, images []float32, n int, random *rand.Rand) error {
 	tape := r.pass.Record(n, w)
 	logits, err := r.model.Forward(&r.pass, images)
 	if err != nil {
@@ -125,10 +169,10 @@ func (r *recorder) batch(w *nn.Weights, images []float32, n int, random *rand.Ra
 }
 
 // tapeImages is how many images are recorded at once.
-func tapeImages(m models.Model) int {
+func (m measuring) tapeImages() int {
 	row := 0
-	for _, l := range m.Plan().Layers {
+	for _, l := range m.model.Plan().Layers {
 		row += l.Cols() + 2*l.Rows()
 	}
-	return max(1, min(largestTape, tapedFloats/(row*m.Tokens())))
+	return max(1, min(largestTape, int(m.tapedFloats())/(row*m.model.Tokens())))
 }

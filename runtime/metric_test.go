@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,27 +34,80 @@ func tinySources(t *testing.T, n int) []source {
 // in what order they come, changes nothing.
 func TestMetricOf(t *testing.T) {
 	model, sources := tinyModel(), tinySources(t, 4)
-	measure := func(kind string, s []source) *subspace.Metric {
-		m, err := metricOf(context.Background(), kind, model, s, nil, noProgress)
+	measure := func(kind string, s []source, memory int64) *subspace.Metric {
+		var none *Probes
+		input, err := none.fill(model, metricImages)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := metricOf(context.Background(), s, measuring{kind: kind, model: model, input: input, memory: memory, tell: noProgress})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return m
 	}
-	a := measure(subspace.MetricFull, sources)
-	b := measure(subspace.MetricInput, []source{sources[2], sources[0], sources[3], sources[1]})
+	a := measure(subspace.MetricFull, sources, DefaultFitMemory)
+	b := measure(subspace.MetricInput, []source{sources[2], sources[0], sources[3], sources[1]}, DefaultFitMemory)
 	for i, l := range model.Plan().Layers {
-		x, y := a.Layers[i], b.Layers[i]
-		if len(x.Input) != (l.Cols()+1)*(l.Cols()+1) || x.Input[len(x.Input)-1] != 1 {
-			t.Errorf("%s: inputs of %d numbers, the last %g", l.Name, len(x.Input), x.Input[len(x.Input)-1])
+		x, errX := a.Layer(i)
+		y, errY := b.Layer(i)
+		width := l.Cols() + 1
+		if errX != nil || errY != nil || len(x.Input) != width*(width+1)/2 || x.Input[len(x.Input)-1] != 1 {
+			t.Errorf("%s: inputs of %d numbers, the last %g (%v, %v)", l.Name, len(x.Input), x.Input[len(x.Input)-1], errX, errY)
 		}
-		if x.Input[1] != y.Input[1] || x.Output[1] != y.Output[1] || !(x.Output[0] > 0) {
-			t.Errorf("%s: %g and %g in another order %g and %g", l.Name, x.Input[1], x.Output[1], y.Input[1], y.Output[1])
+		if !slices.Equal(x.Input, y.Input) || !slices.Equal(x.Output, y.Output) || !(x.Output[0] > 0) {
+			t.Errorf("%s: other moments in another order", l.Name)
 		}
 	}
 	for i, v := range a.Vectors {
 		if len(v) != model.Plan().Vectors[i].Len() || !(v[0] >= 0) {
 			t.Errorf("vector %d: %v", i, v)
+		}
+	}
+}
+
+// With memory for one layer's moments at a time the members run once for each,
+// and the outcome is the same.
+func TestMetricByGroups(t *testing.T) {
+	model, sources := tinyModel(), tinySources(t, 3)
+	var none *Probes
+	input, err := none.fill(model, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := measuring{kind: subspace.MetricFull, model: model, input: input, memory: DefaultFitMemory, tell: noProgress}
+	if n := len(m.groups()); n != 1 {
+		t.Errorf("%d groups with much memory", n)
+	}
+	whole, err := metricOf(context.Background(), sources, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.batch = m.tapeImages() // the same sums in the same order
+	m.memory = 1
+	told, layers := 0, len(model.Plan().Layers)
+	m.tell = func(done, total int) {
+		if told++; done != told || total != layers*len(sources) {
+			t.Errorf("told %d of %d after %d", done, total, told-1)
+		}
+	}
+	if n := len(m.groups()); n != layers {
+		t.Errorf("%d groups of %d layers with little memory", n, layers)
+	}
+	grouped, err := metricOf(context.Background(), sources, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range layers {
+		x, _ := whole.Layer(i)
+		y, _ := grouped.Layer(i)
+		if !slices.Equal(x.Input, y.Input) || !slices.Equal(x.Output, y.Output) {
+			t.Errorf("layer %d: other moments", i)
+		}
+	}
+	for i := range whole.Vectors {
+		if !slices.Equal(whole.Vectors[i], grouped.Vectors[i]) {
+			t.Errorf("vector %d: other costs", i)
 		}
 	}
 }

@@ -13,11 +13,10 @@ type sketch struct {
 
 const (
 	sketchWidth = 1 << 12
-	// After so many keys for each that is resident, and so many in all, the
-	// counters are halved. Longer is better while nothing changes, and slower to
-	// see that it has; TestPolicies shows both.
+	// sketchAge is how many keys come for each that is resident before the
+	// counters are halved, leastAge the least in all.
 	sketchAge = 16
-	leastAge  = 128
+	leastAge  = 256
 )
 
 func newSketch() *sketch { return &sketch{seed: maphash.MakeSeed()} }

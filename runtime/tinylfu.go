@@ -35,13 +35,9 @@ type tinyLFU struct {
 	sketch *sketch
 }
 
-const (
-	// windowShare is how much of all entries the window has, beside one.
-	windowShare = 0.01
-	// protectedShare is how much of those outside the window is kept from those
-	// that were asked for only once since they came.
-	protectedShare = 0.8
-)
+// protectedShare is how much of the entries outside the window is kept from
+// those that were asked for only once since they came.
+const protectedShare = 0.8
 
 func newTinyLFU() *tinyLFU {
 	return &tinyLFU{parts: [...]idleList{newIdleList(), newIdleList(), newIdleList()}, sketch: newSketch()}
@@ -51,20 +47,13 @@ func (p *tinyLFU) asked(digest string) { p.sketch.add(digest, p.len()) }
 
 func (p *tinyLFU) rest(r *resident) {
 	p.parts[r.part].Add(r.digest, r)
-	for p.parts[fresh].Len() > 1+int(windowShare*float64(p.len())) {
-		p.move(p.parts[fresh].oldest(), promoted)
+	kept, main := p.parts[protected], p.parts[promoted].Len()+p.parts[protected].Len()
+	for float64(kept.Len()) > protectedShare*float64(main) {
+		old := kept.oldest()
+		kept.Remove(old.digest)
+		old.part = promoted
+		p.parts[promoted].Add(old.digest, old)
 	}
-	kept := p.parts[protected].Len()
-	if main := kept + p.parts[promoted].Len(); float64(kept) > protectedShare*float64(main) {
-		p.move(p.parts[protected].oldest(), promoted)
-	}
-}
-
-// move takes an entry to the young end of another segment.
-func (p *tinyLFU) move(r *resident, to segment) {
-	p.parts[r.part].Remove(r.digest)
-	r.part = to
-	p.parts[to].Add(r.digest, r)
 }
 
 func (p *tinyLFU) leave(digest string) *resident {
@@ -110,17 +99,19 @@ func (p *tinyLFU) victim(w *wanted, force bool) *resident {
 		main = p.parts[protected].oldest()
 	}
 	least := window
-	if window == nil || main != nil && p.worth(&main.wanted) < p.worth(&window.wanted) {
+	if window == nil || main != nil && p.worth(main) < p.worth(window) {
 		least = main
 	}
-	if least == nil || !force && p.worth(w) <= p.worth(&least.wanted) {
+	if least == nil || !force && float64(p.sketch.count(w.digest))*w.worth() <= p.worth(least) {
 		return nil
 	}
 	if force && least == main && window != nil {
 		// What has waited in the window is worth more than that: it stays.
-		p.move(window, promoted)
+		p.parts[fresh].Remove(window.digest)
+		window.part = promoted
+		p.parts[promoted].Add(window.digest, window)
 	}
 	return least
 }
 
-func (p *tinyLFU) worth(w *wanted) float64 { return float64(p.sketch.count(w.digest)) * w.worth() }
+func (p *tinyLFU) worth(r *resident) float64 { return float64(p.sketch.count(r.digest)) * r.worth }

@@ -19,6 +19,7 @@ import (
 //	models/<name>.json       pointer: the versions of that name
 //	aliases/<alias>.json     pointer: the names and versions that an alias stands for
 //	blobs/<digest>.safetensors   basis and variant files, never changed
+//	fitting/<key>/           what fits under way have finished: see fitting.go
 //	lock, changes            how several processes share it: see lock.go
 //
 // Blobs come before the pointers to them and go after, each written to a

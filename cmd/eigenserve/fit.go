@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -33,7 +34,13 @@ and with --families auto makes them, the largest as NAME-1.
 
 The metric, what an error in each weight costs in the answers, is measured on
 images: --probes names some like those that the models are to read, without
-labels; else noise and patches of colour serve, nearly as well.`,
+labels; else noise and patches of colour serve, nearly as well.
+
+Checkpoints are read layer by layer, within --memory beside the basis itself. What
+is finished is kept in the store's folder "fitting": a fit that was interrupted or
+killed goes on there when the same command is run again, unless a checkpoint or an
+option has changed. Models of the size of a ViT-B have sides of 3,072 directions,
+which take an hour of arithmetic to find in full: --rank 256 takes minutes.`,
 		Example: "  eigenserve fit --store ./store --family glyphs --probes ./images checkpoints/*",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -68,6 +75,8 @@ labels; else noise and patches of colour serve, nearly as well.`,
 	stepFlag(cmd, &o.Step, "quantisation step")
 	cmd.Flags().StringVar(&o.Metric, "metric", subspace.MetricFull, "what an error costs: full (by inputs and outputs of layers), input or none")
 	cmd.Flags().StringVar(&probes, "probes", "", "images to measure the metric on: a folder of them, or a safetensors file (default: built-in ones)")
+	o.Memory = runtime.DefaultFitMemory
+	cmd.Flags().Var((*sizeValue)(&o.Memory), "memory", "what the fit may take beside the basis")
 	cmd.Flags().StringVar(&dtype, "basis-dtype", "auto", "type of the stored means: auto (bf16), bf16 or f16")
 	return cmd
 }
@@ -106,6 +115,7 @@ func (m *Main) runFit(cmd *cobra.Command, dir, family, probes string, auto bool,
 // fitFamily fits one family and prints its summary.
 func (m *Main) fitFamily(ctx context.Context, s *store.Store, family string, checkpoints []*checkpoint.Checkpoint, o runtime.FitOptions) error {
 	p := newProgress(m.Stderr)
+	p.bytes = map[string]int64{"check": bytesOf(checkpoints), "fit": bytesOf(checkpoints)}
 	var infos []runtime.VariantInfo
 	o.Progress = p.show
 	o.OnVariant = func(v runtime.VariantInfo) { infos = append(infos, v) }
@@ -115,6 +125,9 @@ func (m *Main) fitFamily(ctx context.Context, s *store.Store, family string, che
 	}
 	err := runtime.Fit(ctx, s, family, checkpoints, o)
 	p.end()
+	if errors.Is(err, context.Canceled) {
+		return errors.New("interrupted; the same command goes on from here")
+	}
 	if err != nil {
 		return err
 	}
@@ -154,6 +167,14 @@ func openCheckpoints(dirs []string) ([]*checkpoint.Checkpoint, error) {
 		out = append(out, c)
 	}
 	return out, nil
+}
+
+// bytesOf is what the checkpoints take on disk.
+func bytesOf(checkpoints []*checkpoint.Checkpoint) (n int64) {
+	for _, c := range checkpoints {
+		n += c.Bytes()
+	}
+	return n
 }
 
 func closeAll(checkpoints []*checkpoint.Checkpoint) {

@@ -19,6 +19,9 @@ type progress struct {
 	bar      *progressbar.ProgressBar
 	tenth    int
 	began    time.Time
+	first    int // what was done when the stage began
+	// bytes are what stages read in all, where that tells more than their parts.
+	bytes map[string]int64
 }
 
 func newProgress(w io.Writer) *progress {
@@ -31,20 +34,43 @@ func newProgress(w io.Writer) *progress {
 func (p *progress) show(stage string, done, total int) {
 	if stage != p.stage {
 		p.end()
-		p.stage, p.tenth, p.began = stage, 0, time.Now()
+		p.stage, p.tenth, p.began, p.first = stage, 0, time.Now(), done
 		if p.terminal {
-			p.bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(p.w), progressbar.OptionSetDescription(stage),
-				progressbar.OptionSetWidth(40), progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond))
+			p.bar = progressbar.NewOptions64(p.units(int64(total), total), progressbar.OptionSetWriter(p.w), progressbar.OptionSetDescription(stage),
+				progressbar.OptionSetWidth(40), progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond),
+				progressbar.OptionShowBytes(p.bytes[stage] > 0))
 		}
 	}
 	if p.bar != nil {
-		p.bar.Set(done)
+		p.bar.Set64(p.units(int64(done), total))
 		return
 	}
 	if tenth := 10 * done / max(total, 1); tenth > p.tenth {
 		p.tenth = tenth
-		fmt.Fprintf(p.w, "%s: %d%% after %v\n", stage, 10*tenth, time.Since(p.began).Round(100*time.Millisecond))
+		fmt.Fprintf(p.w, "%s: %d%% after %v%s\n", stage, 10*tenth, time.Since(p.began).Round(100*time.Millisecond), p.rate(done, total))
 	}
+}
+
+// units turns parts of a stage into its bytes, if those are known.
+func (p *progress) units(done int64, total int) int64 {
+	if bytes := p.bytes[p.stage]; bytes > 0 && total > 0 {
+		return int64(float64(bytes) * float64(done) / float64(total))
+	}
+	return done
+}
+
+// rate tells how fast a stage of known bytes goes on, and what is left of it.
+func (p *progress) rate(done, total int) string {
+	took := time.Since(p.began).Seconds()
+	if p.bytes[p.stage] == 0 || done <= p.first || took <= 0 {
+		return ""
+	}
+	left := time.Duration(took * float64(total-done) / float64(done-p.first) * float64(time.Second))
+	rate := float64(p.units(int64(done-p.first), total)) / took
+	if done == total {
+		return fmt.Sprintf(", %s/s", size(int64(rate)))
+	}
+	return fmt.Sprintf(", %s/s, %v left", size(int64(rate)), left.Round(time.Second))
 }
 
 // end finishes the last stage's line.
