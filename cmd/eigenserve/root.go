@@ -38,7 +38,7 @@ needs them.
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(m.demo(), m.serve(), m.fit(), m.add(), m.ls(), m.show(), m.rm(),
-		m.refit(), m.classify(), m.eval(), m.export(), m.inspect(), m.bench(), m.settingsTable())
+		m.refit(), m.gc(), m.classify(), m.eval(), m.export(), m.inspect(), m.bench(), m.settingsTable())
 	return root, started
 }
 

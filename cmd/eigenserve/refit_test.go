@@ -1,0 +1,77 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"eigenserve/runtime"
+	"eigenserve/store"
+)
+
+// TestRefitAndCollect fits, refits with a checkpoint more and one less, and
+// collects what is left over.
+func TestRefitAndCollect(t *testing.T) {
+	if testing.Short() {
+		t.Skip("fits two families")
+	}
+	folders, dir := zooFolders(t, "models", 40)[:4], filepath.Join(t.TempDir(), "store")
+	quick := []string{"--store", dir, "--family", "f", "--metric", "none", "--rank", "8"}
+	must(t, append(append([]string{"fit"}, quick...), folders[:3]...)...)
+	out := must(t, append(append([]string{"refit"}, quick...), folders[1:]...)...)
+	gone, more := filepath.Base(folders[0]), filepath.Base(folders[3])
+	for _, says := range []string{"2 variants were moved, 1 stay", gone + " stays on basis", "No variant was made of: " + more} {
+		if !strings.Contains(out, says) {
+			t.Errorf("refit does not say %q:\n%s", says, out)
+		}
+	}
+	if out := must(t, "gc", "--store", dir, "--grace", "0s"); !strings.Contains(out, "Removed 0 of 0 B.") {
+		t.Errorf("the old basis is in use: %s", out)
+	}
+	must(t, "rm", "--store", dir, gone)
+	for _, name := range folders[1:3] { // the older versions stand on the old basis
+		must(t, "rm", "--store", dir, filepath.Base(name)+":1")
+	}
+	if out := must(t, "gc", "--store", dir); !strings.Contains(out, "younger than") || !strings.Contains(out, "basis of family f") {
+		t.Errorf("younger than the grace: %s", out)
+	}
+	var found []store.Garbage
+	if err := json.Unmarshal([]byte(must(t, "gc", "--store", dir, "--grace", "0s", "--json")), &found); err != nil || len(found) != 1 {
+		t.Fatalf("%v, %v", found, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, found[0].Path)); err == nil {
+		t.Errorf("%s is still there", found[0].Path)
+	}
+	for _, path := range folders[1:3] {
+		must(t, "show", "--store", dir, filepath.Base(path))
+	}
+	var done runtime.Refitted
+	raw := must(t, append(append([]string{"refit", "--json"}, quick...), folders[1:]...)...)
+	if err := json.Unmarshal([]byte(raw), &done); err != nil || done.Stayed == nil || len(done.Unused) != 1 {
+		t.Errorf("%+v, %v: %s", done, err, raw)
+	}
+}
+
+func TestRefitRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		args   []string
+		status int
+		says   string
+	}{
+		"no store":        {[]string{"refit", "--family", "f", "x"}, 2, "--store"},
+		"no checkpoints":  {[]string{"refit", "--store", "s", "--family", "f"}, 2, "requires at least 1"},
+		"a bad metric":    {[]string{"refit", "--store", "s", "--family", "f", "--metric", "x", "x"}, 2, "--metric"},
+		"not a store":     {[]string{"refit", "--store", t.TempDir(), "--family", "f", "x"}, 1, "eigenserve fit"},
+		"gc of no store":  {[]string{"gc"}, 2, "--store"},
+		"gc with no time": {[]string{"gc", "--store", "s", "--grace", "-1s"}, 2, "--grace"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, _, errs := program(t, c.args...)
+			if status != c.status || !strings.Contains(errs, c.says) {
+				t.Errorf("status %d: %s", status, errs)
+			}
+		})
+	}
+}

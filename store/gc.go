@@ -1,0 +1,254 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"eigenserve/store/tensorfile"
+)
+
+// Garbage is something in the store's folder that nothing refers to.
+type Garbage struct {
+	Path  string `json:"path"` // from the store's folder
+	What  string `json:"what"`
+	Bytes int64  `json:"bytes"`
+	// Kept says why it was left where it is: it is too young, or the system
+	// refused; "" of what was removed, or would be.
+	Kept string `json:"kept,omitempty"`
+}
+
+// CollectOptions of a collection.
+type CollectOptions struct {
+	DryRun bool
+	// Grace is how old a file has to be: one that another program has just
+	// written may be about to be referred to.
+	Grace time.Duration
+	// Work is how old the newest file has to be in a folder of unfinished work.
+	Work time.Duration
+}
+
+// Collect removes what nothing refers to: files of bases and variants to which no
+// pointer leads, of which a basis in use names none either; what writes that were
+// cut off have left; and unfinished fits that nobody continues. Other changes of
+// the store wait meanwhile. Whoever has a file open keeps it: a name is removed,
+// the bytes go with the last who reads them, and where the system refuses that,
+// as Windows does, the file is kept.
+func (s *Store) Collect(o CollectOptions) ([]Garbage, error) {
+	end, err := s.begin()
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	blobs, err := s.unusedBlobs()
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	debris, err := s.debris()
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	work, err := s.unfinished()
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	var out []Garbage
+	for _, c := range slices.Concat(blobs, debris) {
+		out = append(out, s.dispose(c, o.Grace, o.DryRun))
+	}
+	for _, c := range work {
+		out = append(out, s.dispose(c, o.Work, o.DryRun))
+	}
+	return out, nil
+}
+
+// candidate is garbage with the time of its last change.
+type candidate struct {
+	Garbage
+	changed time.Time
+}
+
+func (s *Store) dispose(c candidate, grace time.Duration, dry bool) Garbage {
+	if age := time.Since(c.changed); age < grace {
+		c.Kept = fmt.Sprintf("younger than %v", grace)
+		return c.Garbage
+	}
+	if dry {
+		return c.Garbage
+	}
+	if err := os.RemoveAll(filepath.Join(s.dir, c.Path)); err != nil {
+		c.Kept = err.Error()
+	}
+	return c.Garbage
+}
+
+// unusedBlobs lists the files in blobs/ that are reached neither from a pointer
+// nor from the header of a basis that is.
+func (s *Store) unusedBlobs() ([]candidate, error) {
+	used := s.Referenced()
+	for _, basis := range s.bases() {
+		named, err := s.namedBy(basis)
+		if err != nil {
+			return nil, err
+		}
+		for _, digest := range named {
+			used[digest] = true
+		}
+	}
+	return list(s.dir, "blobs", func(name string) string {
+		digest, _, _ := strings.Cut(name, ".")
+		if !isDigest(digest) || used[digest] {
+			return ""
+		}
+		return s.kindOf(name)
+	})
+}
+
+// bases lists the digests of the bases that a pointer leads to.
+func (s *Store) bases() []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	seen := map[string]bool{}
+	for _, f := range s.families {
+		seen[f.Basis] = true
+	}
+	for _, m := range s.models {
+		for _, e := range m.versions() {
+			seen[e.Basis] = true
+		}
+	}
+	out := make([]string, 0, len(seen))
+	for digest := range seen {
+		out = append(out, digest)
+	}
+	return out
+}
+
+var digestText = regexp.MustCompile(`[0-9a-f]{64}`)
+
+// namedBy lists every digest in a basis's metadata, whatever it stands for
+// there. A basis that can't be read may name what is needed once it is restored,
+// so nothing can be collected beside it.
+func (s *Store) namedBy(basis string) ([]string, error) {
+	f, err := tensorfile.Open(s.blob(basis))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("basis %s: %w; restore the file or fit the family again", short(basis), err)
+	}
+	defer f.Close()
+	var out []string
+	for _, text := range f.Metadata {
+		out = append(out, digestText.FindAllString(text, -1)...)
+	}
+	return out, nil
+}
+
+// kindOf says what a file in blobs/ is.
+func (s *Store) kindOf(name string) string {
+	f, err := tensorfile.Open(filepath.Join(s.dir, "blobs", name))
+	if err != nil {
+		return "file"
+	}
+	defer f.Close()
+	kind := strings.TrimPrefix(f.Metadata["format"], "eigenserve.")
+	if family := familyIn.FindStringSubmatch(f.Metadata["header"]); family != nil {
+		kind += " of family " + family[1]
+	}
+	if kind == "" {
+		return "file"
+	}
+	return kind
+}
+
+var familyIn = regexp.MustCompile(`"family":"([A-Za-z0-9._-]+)"`)
+
+// debris lists what writes that were cut off have left. All writes to these
+// folders happen under the lock, which the caller holds.
+func (s *Store) debris() (out []candidate, err error) {
+	for _, folder := range append(folders[:], "aliases", ".") {
+		found, err := list(s.dir, folder, func(name string) string {
+			if strings.HasPrefix(name, ".") && strings.HasSuffix(name, ".tmp") {
+				return "unfinished write"
+			}
+			return ""
+		})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, found...)
+	}
+	return out, nil
+}
+
+// list gives the regular files of a folder that what has a word for; none where
+// there is no such folder.
+func list(dir, folder string, what func(name string) string) (out []candidate, err error) {
+	entries, err := os.ReadDir(filepath.Join(dir, folder))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range entries {
+		if !e.Type().IsRegular() {
+			continue
+		}
+		kind := what(e.Name())
+		if kind == "" {
+			continue
+		}
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, candidate{Garbage{Path: filepath.Join(folder, e.Name()), What: kind, Bytes: info.Size()}, info.ModTime()})
+	}
+	return out, err
+}
+
+// workFolder is where fits keep what they have finished, to continue from.
+const workFolder = "fitting"
+
+// unfinished lists the folders of fits under way or given up.
+func (s *Store) unfinished() (out []candidate, err error) {
+	entries, err := os.ReadDir(filepath.Join(s.dir, workFolder))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range entries {
+		c := candidate{Garbage: Garbage{Path: filepath.Join(workFolder, e.Name()), What: "unfinished fit"}}
+		err := filepath.WalkDir(filepath.Join(s.dir, c.Path), func(_ string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			info, err := d.Info()
+			if err != nil {
+				return err
+			}
+			if !d.IsDir() {
+				c.Bytes += info.Size()
+			}
+			if info.ModTime().After(c.changed) {
+				c.changed = info.ModTime()
+			}
+			return nil
+		})
+		if errors.Is(err, fs.ErrNotExist) { // it was just finished
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, c)
+	}
+	return out, err
+}
