@@ -1,9 +1,12 @@
 package runtime
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+
+	"eigenserve/store"
 )
 
 func TestFind(t *testing.T) {
@@ -46,5 +49,16 @@ func TestFind(t *testing.T) {
 	list, _, _ := eng.Find(Query{Words: "m4"})
 	if v := list[0]; v.Answers != 2 || v.Took <= 0 {
 		t.Errorf("m4 answered %d times in %g s", v.Answers, v.Took)
+	}
+}
+
+func TestHeldEnergy(t *testing.T) {
+	for _, c := range []struct {
+		left []float64
+		want string
+	}{{[]float64{4, 2, 1, 1, 1, 1}, "[0.4 0.6 0.8 1]"}, {[]float64{10}, "[1]"}, {[]float64{5, 5}, "[0.5 1]"}, {nil, "[]"}} {
+		if got := fmt.Sprint(held(store.Spectrum{Left: c.left, Energy: 10})); got != c.want {
+			t.Errorf("%v: %s, want %s", c.left, got, c.want)
+		}
 	}
 }

@@ -92,6 +92,9 @@ type LayerInfo struct {
 	Right   int    `json:"right"`
 	// Energy90 is how many left directions hold 90% of the fitted deltas' energy.
 	Energy90 int `json:"energy90"`
+	// Held is the share of that energy which the first 1, 2, 4, … left directions
+	// hold, the last number being that of all.
+	Held []float64 `json:"held"`
 }
 
 // Ledger accounts for every byte that models take and that serving them costs,

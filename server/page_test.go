@@ -157,7 +157,7 @@ func TestPageAnswersImages(t *testing.T) {
 
 	b.click(t, "#ask-all")
 	b.until(t, `document.querySelectorAll("#answer .match").length === 3`)
-	b.click(t, "#answer .match:nth-child(3)")
+	b.click(t, "#answer li:nth-child(3) .match")
 	b.until(t, `document.querySelector("#chosen h2").textContent === "sans-takri"`)
 	b.clean(t, s.addr)
 }
@@ -180,7 +180,8 @@ func TestPageIsLive(t *testing.T) {
 	f.variants[1].Requests, f.variants[1].Resident = 4321, "slab"
 	f.mu.Unlock()
 	b.until(t, `document.getElementById("model-ratio").textContent === "186×" && document.querySelector("#legend").textContent.includes("13.0 MB")`)
-	b.until(t, `document.querySelector(".row:nth-child(2)").textContent.includes("4,321") && document.querySelector(".row:nth-child(2) .res.slab")`)
+	b.until(t, `document.querySelector(".row:nth-child(2) .requests").textContent === "4,321" && document.querySelector(".row:nth-child(2) .res.slab")`)
+	b.until(t, `parseFloat(document.querySelector(".row:nth-child(2) .rate").textContent) > 0`)
 	b.clean(t, s.addr)
 }
 
@@ -188,11 +189,11 @@ func TestPageIsLive(t *testing.T) {
 const press = `document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key: %q, bubbles: true, cancelable: true})) || true`
 
 func TestPageListsVariants(t *testing.T) {
-	s, _, _, b := visit(t)
-	names := `[...document.querySelectorAll(".row .name")].map((n) => n.firstChild.data).join()`
+	s, f, _, b := visit(t)
+	names := `[...document.querySelectorAll(".row .name")].map((n) => n.firstChild.textContent).join()`
 	eval[bool](t, b, fmt.Sprintf(press, "/"))
 	b.until(t, `document.activeElement.id === "search"`)
-	b.do(t, chromedp.SendKeys("#search", "sans ta"))
+	b.do(t, chromedp.SendKeys("#search", "takri"))
 	b.until(t, names+` === "sans-takri"`)
 	eval[bool](t, b, `(document.getElementById("search").value = "", document.getElementById("search").dispatchEvent(new Event("input")))`)
 	b.until(t, names+` === "music-1,sans-lao,sans-takri"`)
@@ -201,26 +202,47 @@ func TestPageListsVariants(t *testing.T) {
 		eval[bool](t, b, fmt.Sprintf(press, step.key))
 		b.until(t, fmt.Sprintf(`document.querySelector("#chosen h2").textContent === %q && document.querySelector('.row[aria-selected="true"]').title === %[1]q`, step.want))
 	}
+	b.do(t, chromedp.SetValue("#order", "requests"))
+	f.mu.Lock()
+	f.variants[1].Requests = 9
+	f.mu.Unlock()
+	eval[bool](t, b, `document.getElementById("order").dispatchEvent(new Event("change"))`)
+	b.until(t, names+` === "sans-lao,music-1,sans-takri"`)
 	if got := eval[string](t, b, `document.querySelector(".labels").textContent`); got != "ກຂ<b>&" {
 		t.Errorf("labels: %q", got)
 	}
 	b.clean(t, s.addr)
 }
 
-func TestPageFindsWhatItDidNotLoad(t *testing.T) {
+// TestPageListsAHundredThousand scrolls and searches a list of which the page
+// holds but what is in sight.
+func TestPageListsAHundredThousand(t *testing.T) {
 	f := newFake()
 	f.variants = nil
-	for i := range 6000 {
-		f.variants = append(f.variants, fakeVariant(fmt.Sprintf("v%04d", i)))
+	for i := range 100_000 {
+		f.variants = append(f.variants, fakeVariant(fmt.Sprintf("v%05d", i)))
 	}
 	s := start(t, f, Options{})
-	b := openBrowser(t, s.url+"/#v0123")
-	b.until(t, `document.getElementById("count").textContent === "5,000+" && document.querySelector("#chosen h2")?.textContent === "v0123"`)
-	if got := eval[int](t, b, `document.querySelectorAll(".row").length`); got > 1000 {
-		t.Errorf("%d rows at once", got)
+	b := openBrowser(t, s.url+"/#v00123")
+	b.until(t, `document.getElementById("count").textContent === "100,000" && document.querySelector("#chosen h2")?.textContent === "v00123"`)
+	few := func() {
+		t.Helper()
+		if got := eval[int](t, b, `document.querySelectorAll(".row").length`); got == 0 || got > 100 {
+			t.Errorf("%d rows at once", got)
+		}
 	}
-	b.do(t, chromedp.SendKeys("#search", "v599"))
-	b.until(t, `document.querySelectorAll(".row").length === 10`)
+	few()
+	b.do(t, chromedp.Focus("#rows"))
+	eval[bool](t, b, fmt.Sprintf(press, "End"))
+	b.until(t, `document.querySelector("#chosen h2").textContent === "v99999" && document.querySelector('.row[aria-selected="true"]')?.getAttribute("aria-posinset") === "100000"`)
+	few()
+	eval[bool](t, b, fmt.Sprintf(press, "PageUp"))
+	b.until(t, `document.querySelector("#chosen h2").textContent === "v99989"`)
+	eval[bool](t, b, `(document.getElementById("rows").scrollTop = 50000 * 37) > 0`)
+	b.until(t, `[...document.querySelectorAll(".row")].some((r) => r.title === "v50000")`)
+	few()
+	b.do(t, chromedp.SendKeys("#search", "v5999"))
+	b.until(t, `document.querySelectorAll(".row").length === 10 && document.getElementById("count").textContent === "10 of 100,000"`)
 	b.clean(t, s.addr)
 }
 
@@ -248,11 +270,86 @@ func TestPageChangesVariants(t *testing.T) {
 
 	b.click(t, "#chosen .acts button")
 	b.until(t, `document.querySelector("#chosen [aria-pressed=true]") && document.querySelector('.row[aria-selected="true"] .pin').textContent`)
+	b.click(t, "#chosen .acts button")
+	b.until(t, `document.querySelector("#chosen [aria-pressed=false]")`)
+	b.click(t, "#chosen .preload")
+	b.until(t, `document.getElementById("toasts").textContent.includes("dropped is in the weight cache")`)
 	b.click(t, "#chosen .acts button:last-child")
 	b.until(t, `document.querySelector("#remove-dialog[open]")`)
 	b.click(t, "#remove-dialog .danger")
 	b.until(t, `document.querySelectorAll(".row").length === 4 && document.querySelector("#chosen h2").textContent === "music-1"`)
 	b.clean(t, s.addr)
+}
+
+// dropFolder drops folders of files, as a file manager does: {"folder": ["file", …]}.
+const dropFolder = `((folders) => {
+	const file = (name) => ({isFile: true, name, file: (yes) => yes(new File(["x"], name))});
+	const folder = ([name, files]) => { let read = false; return {isDirectory: true, name,
+		createReader: () => ({readEntries: (yes) => { const some = read ? [] : files.map(file); read = true; yes(some); }})}; };
+	const items = Object.entries(folders).map((f) => ({webkitGetAsEntry: () => folder(f)}));
+	const e = new Event("drop", {bubbles: true, cancelable: true});
+	e.dataTransfer = {types: ["Files"], items, files: []};
+	document.body.dispatchEvent(e);
+	return true;
+})(%s)`
+
+func TestPageAddsCheckpoints(t *testing.T) {
+	s, f, _, b := visit(t)
+	eval[bool](t, b, fmt.Sprintf(dropFolder, `{"my birds": ["model.safetensors", "config.json", "preprocessor_config.json", "notes.txt"]}`))
+	b.until(t, `document.querySelector("#add-dialog[open]") && document.getElementById("add-name").value === "my-birds" && document.getElementById("add-family").value === "glyphs"`)
+	b.click(t, "#add-form .primary")
+	b.until(t, `document.querySelector("#chosen h2").textContent === "my-birds" && !document.querySelector("dialog[open]")`)
+	f.mu.Lock()
+	if u := f.uploads; len(u) != 1 || string(u[0].Model) != "x" || string(u[0].Config) != "x" || string(u[0].Preprocessor) != "x" {
+		t.Errorf("the engine was given %+v", u)
+	}
+	f.mu.Unlock()
+	eval[bool](t, b, fmt.Sprintf(dropFolder, `{"one": ["model.safetensors", "config.json"], "two": ["model.safetensors", "config.json"]}`))
+	b.until(t, `document.querySelectorAll("#add-list li").length === 2 && document.getElementById("add-name-row").hidden && document.getElementById("add-family").value`)
+	b.click(t, "#add-form .primary")
+	b.until(t, `document.querySelectorAll(".row").length === 6 && !document.querySelector("dialog[open]")`)
+	eval[bool](t, b, fmt.Sprintf(dropFolder, `{"shards": ["model-1.safetensors", "model-2.safetensors", "config.json"]}`))
+	b.until(t, `document.getElementById("toasts").textContent.includes("several files")`)
+	b.clean(t, s.addr)
+}
+
+func TestPageShowsAFamily(t *testing.T) {
+	s, _, _, b := visit(t)
+	b.click(t, "#families")
+	b.until(t, `document.querySelector("#family-dialog[open]") && document.querySelectorAll("#family-body tbody tr").length === 2 && document.querySelector("#family-body .spectrum path").getAttribute("d")`)
+	if got := eval[string](t, b, `document.querySelector("#family-body tbody th").textContent`); got != "layer 0 output" {
+		t.Errorf("the first layer is %q", got)
+	}
+	b.click(t, "#family-close")
+	b.click(t, "#details .link")
+	b.until(t, `document.querySelector("#family-dialog[open]") && document.getElementById("family-title").textContent === "Family glyphs"`)
+	b.clean(t, s.addr)
+}
+
+// TestPageAsksForAToken visits a server that wants one.
+func TestPageAsksForAToken(t *testing.T) {
+	f := newFake()
+	s := start(t, f, Options{Tokens: openTokens(t, "page read,infer"), Samples: fstest.MapFS{"music-1/ກ.png": {Data: samplePNG(t)}}})
+	b := openBrowser(t, s.url)
+	b.until(t, `document.querySelector("#token-dialog[open]")`)
+	b.do(t, chromedp.SendKeys("#token-field", "a wrong one, but long"))
+	b.click(t, "#token-dialog .primary")
+	b.until(t, `document.querySelector("#token-dialog[open]") && document.getElementById("token-why").textContent.includes("not known") && document.getElementById("token-field").value === ""`)
+	b.do(t, chromedp.SendKeys("#token-field", secret("page")))
+	b.click(t, "#token-dialog .primary")
+	b.until(t, `document.querySelectorAll(".row").length === 3 && document.getElementById("pulse").classList.contains("live")`)
+	b.until(t, `document.querySelector("#samples img").naturalWidth === 32`)
+	b.click(t, "#samples button")
+	b.until(t, answered)
+	b.click(t, "#chosen .acts button") // which the token may not
+	b.until(t, `document.getElementById("toasts").textContent.includes('lacks the scope "admin"')`)
+	b.click(t, "#token")
+	b.until(t, `document.querySelector("#token-dialog[open]")`)
+	b.click(t, "#token-forget")
+	b.until(t, `!sessionStorage.getItem("token")`)
+	if eval[bool](t, b, `JSON.stringify(localStorage).includes("page-s")`) {
+		t.Error("the token is kept beyond the tab")
+	}
 }
 
 func TestPageFitsEveryWidth(t *testing.T) {

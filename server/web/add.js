@@ -1,52 +1,68 @@
-// Adding variants: the dialog, and files dropped on the page.
+// Adding variants: the dialog, and files and folders dropped on the page.
 
 import * as api from "./api.js";
 import { byId, el, toast } from "./dom.js";
+import { bytes, count } from "./format.js";
+import { chosenFolder, dropped } from "./folders.js";
 
-const nameOf = (file) => file.name.replace(/\.safetensors$/i, "").replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "");
+const asName = (text) => text.replace(/\.safetensors$/i, "").replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "");
 const isTensors = (file) => /\.safetensors$/i.test(file.name);
 
-// sortFiles tells a checkpoint's files from a variant's.
-function sortFiles(files) {
-  const found = { model: files.find(isTensors) };
-  found.preprocessor = files.find((f) => f.name === "preprocessor_config.json");
-  found.config = files.find((f) => f !== found.preprocessor && /\.json$/i.test(f.name));
-  return found;
+// candidates are what groups of files could be added as: a group with a config is
+// one checkpoint, any other tensors file a variant. { name, model, config?,
+// preprocessor? }
+function candidates(groups) {
+  const out = [];
+  for (const [folder, files] of groups) {
+    const preprocessor = files.find((f) => f.name === "preprocessor_config.json");
+    const config = files.find((f) => f !== preprocessor && /\.json$/i.test(f.name) && /config/i.test(f.name));
+    const tensors = files.filter(isTensors);
+    if (config && tensors.length > 1) {
+      toast(`${folder || "This checkpoint"} is in several files of tensors: use eigenserve add`, true);
+    } else if (config && tensors.length === 1) {
+      const own = tensors[0].name === "model.safetensors" ? folder : tensors[0].name;
+      out.push({ name: asName(own), model: tensors[0], config, preprocessor });
+    } else out.push(...tensors.map((model) => ({ name: model.name === "model.safetensors" ? asName(folder) : asName(model.name), model })));
+  }
+  return out;
 }
 
 // makeAdd runs the dialog and the dropping; onAdded is told the name of what was
 // added, onImage takes an image that was dropped or pasted.
 export function makeAdd({ onAdded, onImage }) {
-  const dialog = byId("add-dialog"), files = byId("add-files"), name = byId("add-name");
-  const familyRow = byId("add-family-row"), family = byId("add-family");
-  const progress = byId("add-progress"), fault = byId("add-fault");
+  const dialog = byId("add-dialog"), files = byId("add-files"), folder = byId("add-folder"), name = byId("add-name");
+  const nameRow = byId("add-name-row"), familyRow = byId("add-family-row"), family = byId("add-family");
+  const progress = byId("add-progress"), fault = byId("add-fault"), list = byId("add-list");
+  let chosen = [];
 
-  async function open(given = null) {
+  async function open(given = []) {
     byId("add-form").reset();
     fault.textContent = "";
     progress.hidden = true;
-    if (given) files.files = given;
+    take(given);
     dialog.showModal();
-    chosen();
-    const list = await api.families().catch(() => []);
-    family.replaceChildren(...list.map((f) => el("option", { value: f.name }, f.name)));
+    const found = await api.families().catch(() => []);
+    family.replaceChildren(...found.map((f) => el("option", { value: f.name }, f.name)));
   }
 
-  function chosen() {
-    const found = sortFiles([...files.files]);
-    familyRow.hidden = !found.config;
-    if (found.model && !name.value && found.model.name !== "model.safetensors") name.value = nameOf(found.model);
+  // take shows what is to be added.
+  function take(found) {
+    chosen = found;
+    familyRow.hidden = !chosen.some((c) => c.config);
+    nameRow.hidden = chosen.length > 1;
+    name.required = chosen.length === 1;
+    if (chosen.length === 1) name.value = chosen[0].name;
+    list.replaceChildren(...chosen.map((c) => el("li", {}, el("b", {}, c.name || c.model.name), ` ${c.config ? "checkpoint" : "variant"}, ${bytes(c.model.size)}`)));
   }
 
   async function add(e) {
     e.preventDefault();
-    const found = sortFiles([...files.files]);
-    fault.textContent = found.model ? "" : "Choose a .safetensors file.";
-    if (!found.model) return;
+    fault.textContent = chosen.length ? "" : "Choose a .safetensors file, or a checkpoint's folder.";
+    if (!chosen.length) return;
+    if (chosen.length === 1) chosen[0].name = name.value;
     progress.hidden = false;
-    progress.value = 0;
     try {
-      await send(name.value, found);
+      await sendAll(chosen, family.value, (share) => (progress.value = share));
       dialog.close();
     } catch (err) {
       fault.textContent = err.message;
@@ -54,35 +70,42 @@ export function makeAdd({ onAdded, onImage }) {
     }
   }
 
-  async function send(as, found) {
-    const onProgress = (share) => (progress.value = share);
-    const given = Object.fromEntries(Object.entries(found).filter(([, file]) => file));
-    const info = found.config ? await api.addCheckpoint(family.value, as, given, onProgress) : await api.putVariant(as, found.model, onProgress);
-    toast(`${info.name} is added`);
+  async function sendAll(all, into, onProgress) {
+    let info = null;
+    for (const [i, c] of all.entries()) {
+      info = await send(c, into, (share) => onProgress((i + share) / all.length));
+    }
+    toast(all.length > 1 ? `${count(all.length)} variants are added` : `${info.name} is added`);
     await onAdded(info.name);
+  }
+
+  function send({ name, model, config, preprocessor }, into, onProgress) {
+    if (!config) return api.putVariant(name, model, onProgress);
+    return api.addCheckpoint(into, name, { config, ...(preprocessor && { preprocessor }), model }, onProgress);
   }
 
   byId("add").addEventListener("click", () => open());
   byId("add-cancel").addEventListener("click", () => dialog.close());
   byId("add-form").addEventListener("submit", add);
-  files.addEventListener("change", chosen);
+  files.addEventListener("change", () => take(candidates(new Map([["", [...files.files]]]))));
+  folder.addEventListener("change", () => take(candidates(chosenFolder(folder.files))));
 
-  // take does with files that were dropped what they are for.
-  async function take(list) {
-    const dropped = [...list];
-    const image = dropped.find((f) => f.type.startsWith("image/"));
-    if (image) return onImage(image);
-    if (!dropped.some(isTensors)) return toast("Drop an image or a .safetensors file", true);
-    if (dropped.length > 1 || dropped[0].name === "model.safetensors") return open(list);
+  // use does with files what they are for: variant files are added at once, what
+  // needs a family or a name is asked about.
+  async function use(groups) {
+    const image = [...groups.values()].flat().find((f) => f.type.startsWith("image/"));
+    const found = candidates(groups);
+    if (!found.length) return image ? onImage(image) : toast("Drop an image, a .safetensors file or a checkpoint's folder", true);
+    if (found.some((c) => c.config || !c.name)) return open(found);
     try {
-      await send(nameOf(dropped[0]), { model: dropped[0] });
+      await sendAll(found, "", () => {});
     } catch (err) {
-      toast(`${dropped[0].name}: ${err.message}`, true);
+      toast(err.message, true);
     }
   }
-  dropping(take);
+  dropping(async (transfer) => use(await dropped(transfer)));
   addEventListener("paste", (e) => {
-    if (e.clipboardData.files.length) take(e.clipboardData.files);
+    if (e.clipboardData.files.length) use(new Map([["", [...e.clipboardData.files]]]));
   });
 }
 
@@ -101,6 +124,6 @@ function dropping(take) {
   addEventListener("dragover", withFiles(() => {}));
   addEventListener("drop", withFiles((e) => {
     inside = 0;
-    take(e.dataTransfer.files);
+    take(e.dataTransfer);
   }));
 }

@@ -1,5 +1,7 @@
 // The server's routes, as functions.
 
+import { headers, renew, token } from "./session.js";
+
 // Fault is an answer that is an error; its message is the server's.
 export class Fault extends Error {
   constructor(message, status) {
@@ -11,9 +13,11 @@ export class Fault extends Error {
 const at = (name) => `/v1/models/${encodeURIComponent(name)}`;
 
 async function call(path, options = {}) {
-  const res = await fetch(path, options);
+  const res = await fetch(path, { ...options, headers: headers() });
   if (res.ok) return res;
-  throw new Fault(problem(await res.text(), res.status), res.status);
+  const fault = new Fault(problem(await res.text(), res.status), res.status);
+  if (res.status === 401 && (await renew(fault.message))) return call(path, options);
+  throw fault;
 }
 
 function problem(text, status) {
@@ -28,13 +32,31 @@ const json = async (path, options) => (await call(path, options)).json();
 
 export const memory = () => json("/v1/memory");
 export const families = async () => (await json("/v1/families")).families;
+export const family = (name) => json(`/v1/families/${encodeURIComponent(name)}`);
 export const samples = async () => (await json("/samples/")).samples;
 export const variant = (name, signal) => json(at(name), { signal });
 export const remove = (name) => call(at(name), { method: "DELETE" });
 export const pin = (name, pinned) => call(`${at(name)}/pin`, { method: pinned ? "POST" : "DELETE" });
+export const metrics = async () => (await call("/metrics")).text();
 
-// variants is one page of the list: { models, next }.
-export const variants = (after, limit) => json(`/v1/models?limit=${limit}&after=${encodeURIComponent(after)}`);
+// preload rebuilds a variant's weights into the cache, where they stay until
+// others need the place: what pinning does, and then letting go.
+export async function preload(name) {
+  await pin(name, true);
+  await pin(name, false);
+}
+
+// find is one page of a search: { models, total }.
+export const find = ({ search, order }, offset, limit) =>
+  json(`/v1/models?${new URLSearchParams({ search, order, offset, limit })}`);
+
+// picture is an address for an img: a browser sends no token for those.
+export async function picture(path) {
+  if (!token()) return path;
+  return URL.createObjectURL(await (await call(path)).blob());
+}
+
+export const image = async (path) => (await call(path)).blob();
 
 // classify asks a variant about an image: its scores, what made them, and where
 // the time went, in milliseconds.
@@ -57,14 +79,6 @@ function timing(header) {
   return parts.filter((p) => p.length === 2).map(([name, ms]) => ({ name, ms: Number(ms) }));
 }
 
-// counters reads our own counters off /metrics: { requests_total: 7, … }.
-export async function counters() {
-  const text = await (await call("/metrics")).text();
-  const found = {};
-  for (const [, name, value] of text.matchAll(/^eigenserve_(\w+) (\S+)$/gm)) found[name] = Number(value);
-  return found;
-}
-
 // putVariant and addCheckpoint upload; progress is told as a share of the bytes.
 export const putVariant = (name, file, progress) => upload("PUT", at(name), file, progress);
 
@@ -79,6 +93,7 @@ function upload(method, path, body, progress) {
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();
     xhr.open(method, path);
+    for (const [name, value] of Object.entries(headers())) xhr.setRequestHeader(name, value);
     xhr.upload.onprogress = (e) => e.lengthComputable && progress(e.loaded / e.total);
     xhr.onerror = () => reject(new Fault("the upload was cut off", 0));
     xhr.onload = () => {

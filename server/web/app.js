@@ -5,10 +5,13 @@ import { makeAdd } from "./add.js";
 import { makeAsk } from "./ask.js";
 import { makeChart } from "./chart.js";
 import { makeDetails } from "./details.js";
-import { byId, toast } from "./dom.js";
+import { byId, setText, toast } from "./dom.js";
 import { makePad } from "./draw.js";
+import { makeFamily } from "./family.js";
 import { makeLedger } from "./ledger.js";
+import { parse } from "./metrics.js";
 import { loadSamples } from "./samples.js";
+import { makeSession, token } from "./session.js";
 import { makeTheme } from "./theme.js";
 import { makeTraffic } from "./traffic.js";
 import { makeVariants } from "./variants.js";
@@ -21,14 +24,17 @@ const traffic = makeTraffic();
 let samples = null; // until they are loaded
 let chosen = null; // the name of the chosen variant
 const pad = makePad(() => ask.changed());
-const variants = makeVariants((v, fresh) => details.show(v, fresh));
+const variants = makeVariants((name, fresh, known) => details.show(name, fresh, known));
 const ask = makeAsk({
   pad,
-  shown: variants.shown,
+  total: variants.total,
+  found: variants.found,
   picture: (name, label) => samples?.picture(name, label),
   onSelect: variants.select,
 });
+const family = makeFamily();
 const details = makeDetails({
+  onFamily: family.show,
   onDetail(v) {
     if (v) pad.setInput(v.input);
     chosen = v?.name ?? null;
@@ -38,7 +44,7 @@ const details = makeDetails({
   async onChange(removed) {
     if (removed) variants.deselect();
     await variants.refresh();
-    if (!variants.size()) details.show(null);
+    if (!variants.total()) details.show(null);
   },
 });
 
@@ -81,10 +87,9 @@ function every(milliseconds, work) {
 }
 
 const pulse = byId("pulse");
-function alive(is) {
-  pulse.className = `pulse ${is ? "live" : "lost"}`;
-  const text = is ? "live" : "no answer from the server";
-  if (byId("pulse-text").textContent !== text) byId("pulse-text").textContent = text;
+function alive(fault) {
+  pulse.className = `pulse ${fault ? "lost" : "live"}`;
+  setText(byId("pulse-text"), !fault ? "live" : fault.status ? fault.message : "no answer from the server");
 }
 
 every(() => 1000, async () => {
@@ -92,14 +97,28 @@ every(() => 1000, async () => {
     const now = await api.memory();
     ledger.show(now);
     chart(now);
-    alive(true);
-  } catch {
-    alive(false);
+    alive(null);
+  } catch (err) {
+    alive(err);
   }
 });
-every(() => 2000, () => api.counters().then(traffic, () => {}));
-every(() => (variants.size() > 1000 ? 20000 : 3000), () => variants.refresh().then(ask.ready, () => {}));
-loadSamples(showImage).then((loaded) => {
-  samples = loaded;
-  samples.show(chosen);
-}, () => {});
+every(() => 2000, () => api.metrics().then((text) => traffic(parse(text)), () => {}));
+
+// begin loads what is loaded once, again with another token.
+function begin() {
+  variants.begin().then(ask.ready, () => {});
+  loadSamples(showImage).then((loaded) => {
+    samples = loaded;
+    samples.show(chosen);
+  }, () => {});
+}
+makeSession(begin);
+begin();
+every(() => 3000, () => variants.refresh().then(ask.ready, () => {}));
+
+// A link sends no token, so with one the metrics are fetched and shown as a file.
+byId("metrics").addEventListener("click", async (e) => {
+  if (!token()) return;
+  e.preventDefault();
+  open(URL.createObjectURL(new Blob([await api.metrics()], { type: "text/plain" })));
+});

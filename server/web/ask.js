@@ -1,22 +1,23 @@
-// Asking the chosen variant, or all that are shown, and showing the answers.
+// Asking the chosen variant, or all that the search finds, and showing the answers.
 
 import * as api from "./api.js";
-import { byId, el } from "./dom.js";
+import { askMany, match, mostAsked } from "./askall.js";
+import { byId, el, onceAFrame } from "./dom.js";
 import { codePoint, count, duration, percent } from "./format.js";
 
 const topK = 5;
-const mostAsked = 400, atOnce = 4, matchesShown = 10;
 
-// makeAsk runs the answer's place. pad gives the image, shown the variants for
-// "ask all", picture the address of a sample of a label or null.
-export function makeAsk({ pad, shown, picture, onSelect }) {
+// makeAsk runs the answer's place. pad gives the image, total how many variants the
+// search finds, found lists them, picture is a sample of a label or null.
+export function makeAsk({ pad, total, found, picture, onSelect }) {
   const answer = byId("answer"), said = byId("said");
   const ask = byId("ask"), askAll = byId("ask-all"), auto = byId("auto");
-  let variant = null, asking = null;
+  let variant = null, asking = null, manyAsked = false;
 
   function ready() {
     ask.disabled = !variant || pad.isEmpty();
-    askAll.disabled = pad.isEmpty() || !shown().length;
+    askAll.disabled = pad.isEmpty() || !total();
+    askAll.textContent = manyAsked ? "Stop" : total() > mostAsked ? `Ask the first ${count(mostAsked)}` : `Ask all ${count(total())}`;
     byId("ask-name").textContent = variant?.name ?? "";
     if (pad.isEmpty()) idle();
   }
@@ -46,37 +47,23 @@ export function makeAsk({ pad, shown, picture, onSelect }) {
     }
   }
 
+  // all asks every variant that the search finds; while it runs its button stops it.
   async function all() {
+    if (manyAsked) return asking.abort();
     const signal = begin();
-    const names = shown().slice(0, mostAsked).map((v) => v.name);
+    const show = onceAFrame((nodes) => signal.aborted || answer.replaceChildren(...nodes));
+    manyAsked = true;
+    ready();
     try {
-      const blob = await pad.blob();
-      const found = [], queue = [...names];
-      const began = performance.now();
-      const worker = async () => {
-        for (let name; (name = queue.shift()) !== undefined; ) {
-          const a = await api.classify(name, blob, 1, signal);
-          found.push({ name, best: a.scores[0] });
-          matches(found, names.length, performance.now() - began);
-        }
-      };
-      await Promise.all(Array.from({ length: atOnce }, worker));
-      said.textContent = `${count(found.length)} variants asked`;
+      const list = await found(mostAsked);
+      const asked = await askMany(list.map((v) => v.name), await pad.blob(), signal, show, (m) => match(m, picture(m.name, m.best.label), onSelect));
+      said.textContent = `${count(asked)} variants answered`;
     } catch (err) {
       failed(err, signal);
+    } finally {
+      manyAsked = false;
+      ready();
     }
-  }
-
-  let drawn = false;
-  function matches(found, of, took) {
-    if (drawn && found.length < of) return;
-    drawn = true;
-    requestAnimationFrame(() => (drawn = false));
-    const best = found.filter((m) => m.best).sort((a, b) => b.best.score - a.best.score || (a.name < b.name ? -1 : 1)).slice(0, matchesShown);
-    answer.replaceChildren(
-      el("p", { class: "soft" }, `${count(found.length)} of ${count(of)} variants asked in ${duration(took)}. The surest:`),
-      el("div", {}, ...best.map((m) => el("button", { type: "button", class: "match", onclick: () => onSelect(m.name) },
-        el("span", { class: "who" }, m.name), el("span", { class: "glyph", title: codePoint(m.best.label) || null }, m.best.label), el("span", { class: "num" }, percent(m.best.score))))));
   }
 
   function failed(err, signal) {
@@ -110,7 +97,7 @@ export function makeAsk({ pad, shown, picture, onSelect }) {
 function score(s, picture) {
   const meter = el("i");
   meter.style.width = percent(Math.max(0, Math.min(1, s.score)));
-  const glyph = picture ? el("img", { src: picture, alt: "" }) : Array.from(s.label)[0] ?? "";
+  const glyph = picture ?? Array.from(s.label)[0] ?? "";
   const code = codePoint(s.label);
   return el("div", { class: "score" },
     el("span", { class: "glyph", "aria-hidden": "true" }, glyph),

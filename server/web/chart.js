@@ -1,11 +1,13 @@
 // The chart of memory over time: the ledger's parts stacked, the process's
 // resident set as a line. It draws in SVG, so that the style sheet colours it.
 
-import { svg } from "./dom.js";
+import { el, svg } from "./dom.js";
 import { bytes } from "./format.js";
 import { modelBytes, parts } from "./ledger.js";
 
-const leastSpan = 30, mostSpan = 180; // seconds shown
+const spans = [["3 min", 180], ["15 min", 900], ["1 h", 3600]]; // names, seconds
+const leastSpan = 30;
+const mostPoints = 400; // drawn; of many readings the largest stands for its neighbours
 const margin = { top: 8, right: 2, bottom: 18, left: 52 };
 
 // makeChart puts a chart into root. onPoint is called with the ledger under the
@@ -18,7 +20,12 @@ export function makeChart(root, onPoint) {
   const mark = svg("line", { class: "mark", visibility: "hidden" });
   const axis = svg("g");
   const chart = svg("svg", { class: "chart", role: "img" }, axis, ...areas, line, mark);
-  root.append(chart);
+  let mostSpan = Number(localStorage.getItem("span")) || spans[0][1];
+  root.append(chart, spanButtons(mostSpan, (seconds) => {
+    mostSpan = seconds;
+    localStorage.setItem("span", seconds);
+    draw();
+  }));
 
   function draw() {
     const width = root.clientWidth, height = chart.clientHeight;
@@ -26,7 +33,7 @@ export function makeChart(root, onPoint) {
     chart.setAttribute("viewBox", `0 0 ${width} ${height}`);
     const now = history.at(-1).at;
     const span = Math.min(mostSpan, Math.max(leastSpan, 10 * Math.ceil((now - history[0].at) / 10)));
-    const shown = history.filter((h) => now - h.at <= span + 2);
+    const shown = thin(history.filter((h) => now - h.at <= span + 2));
     const most = niceCeiling(Math.max(...shown.map((h) => Math.max(h.ledger.rss_bytes, h.ledger.total_bytes))));
     const x = (at) => Math.max(margin.left, width - margin.right - ((now - at) / span) * (width - margin.left - margin.right));
     const y = (n) => height - margin.bottom - (n / most) * (height - margin.top - margin.bottom);
@@ -64,10 +71,31 @@ export function makeChart(root, onPoint) {
 
   return function push(ledger) {
     history.push({ at: performance.now() / 1000, ledger });
-    if (history.length > 4 * mostSpan) history.splice(0, mostSpan);
-    chart.setAttribute("aria-label", `Memory over the last minutes: now ${bytes(modelBytes(ledger))} of models in ${bytes(ledger.rss_bytes)} resident`);
+    const longest = spans.at(-1)[1];
+    if (history.length > longest + 600) history.splice(0, 600);
+    chart.setAttribute("aria-label", `Memory over time: now ${bytes(modelBytes(ledger))} of models in ${bytes(ledger.rss_bytes)} resident`);
     draw();
   };
+}
+
+// thin keeps of each run of readings the one with the largest resident set.
+function thin(shown) {
+  const run = Math.ceil(shown.length / mostPoints);
+  if (run < 2) return shown;
+  const out = [];
+  for (let i = 0; i < shown.length; i += run) {
+    out.push(shown.slice(i, i + run).reduce((most, h) => (h.ledger.rss_bytes > most.ledger.rss_bytes ? h : most)));
+  }
+  return [...out, shown.at(-1)];
+}
+
+// spanButtons choose how much of the past is shown.
+function spanButtons(first, choose) {
+  const buttons = spans.map(([name, seconds]) => el("button", { type: "button", class: "small", "aria-pressed": String(seconds === first), onclick: (e) => {
+    for (const b of buttons) b.setAttribute("aria-pressed", b === e.currentTarget);
+    choose(seconds);
+  } }, name));
+  return el("div", { class: "spans", role: "group", "aria-label": "Time shown" }, ...buttons);
 }
 
 function drawAxis(axis, width, height, span, most, y) {
@@ -78,7 +106,7 @@ function drawAxis(axis, width, height, span, most, y) {
       svg("text", { x: margin.left - 8, y: at + 4, "text-anchor": "end" }, share ? bytes(share * most) : "0"));
   });
   axis.replaceChildren(...lines,
-    svg("text", { x: margin.left, y: height - 2 }, span % 60 ? `${span} s ago` : `${span / 60} min ago`),
+    svg("text", { x: margin.left, y: height - 2 }, span % 60 || span > 3600 ? `${span} s ago` : `${span / 60} min ago`),
     svg("text", { x: width - margin.right, y: height - 2, "text-anchor": "end" }, "now"));
 }
 

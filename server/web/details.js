@@ -2,24 +2,27 @@
 
 import * as api from "./api.js";
 import { byId, el, toast } from "./dom.js";
-import { bytes, codePoint, count, digits, moment, percent } from "./format.js";
+import { bytes, codePoint, count, digits, duration, moment, percent } from "./format.js";
+import { rates } from "./rates.js";
 
 const shortDigest = (digest) => digest.slice(0, 12);
 
-// makeDetails shows variants; onChange is called after one was pinned or removed.
-export function makeDetails({ onChange, onDetail }) {
+// makeDetails shows variants; onChange is called after one was pinned or removed,
+// and told its name if it is gone; onFamily is called to show a family.
+export function makeDetails({ onChange, onDetail, onFamily }) {
   const head = byId("chosen"), body = byId("details");
   let fetching = null, detail = null;
 
-  async function show(v, fresh) {
-    if (!v) {
+  // show shows the variant of a name, or none; v is what the list knows of it.
+  async function show(name, fresh, v = null) {
+    if (name === null) {
       detail = null;
       head.replaceChildren(el("h2", {}, "No variant chosen"));
       body.replaceChildren();
       onDetail(null);
       return;
     }
-    if (!fresh && detail?.name === v.name && detail.digest === v.digest) {
+    if (!fresh && detail?.name === name && (!v || detail.digest === v.digest)) {
       detail = { ...detail, ...v };
       render();
       return;
@@ -27,11 +30,13 @@ export function makeDetails({ onChange, onDetail }) {
     fetching?.abort();
     fetching = new AbortController();
     try {
-      detail = await api.variant(v.name, fetching.signal);
+      detail = await api.variant(name, fetching.signal);
       render(true);
       onDetail(detail);
     } catch (err) {
-      if (err.name !== "AbortError") toast(err.message, true);
+      if (err.name === "AbortError") return;
+      toast(err.message, true);
+      if (err.status === 404) onChange(name); // the address named it, or another removed it
     }
   }
 
@@ -46,16 +51,23 @@ export function makeDetails({ onChange, onDetail }) {
         el("span", { class: "id mono", title: `digest ${v.digest}` }, `@${shortDigest(v.digest)}`),
         el("span", { class: "acts" },
           el("button", { type: "button", class: "small", title: "Pinned variants stay rebuilt", "aria-pressed": String(v.pinned), onclick: pin }, v.pinned ? "◆ Pinned" : "◇ Pin"),
+          !v.pinned && el("button", { type: "button", class: "small preload", title: "Rebuild its weights into the cache now", onclick: preload }, "Preload"),
           el("button", { type: "button", class: "small", onclick: remove }, "Remove")));
     }
-    const facts = el("dl", { class: "facts" }, ...factsOf(v).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+    const facts = el("dl", { class: "facts" }, ...factsOf(v, onFamily).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
     if (whole || !body.children.length) body.replaceChildren(facts, labels(v), curl(v));
     else body.firstChild.replaceWith(facts);
   }
 
-  async function pin() {
+  const pin = () => change(() => api.pin(detail.name, !detail.pinned));
+  const preload = () => change(async () => {
+    await api.preload(detail.name);
+    toast(`${detail.name} is in the weight cache`);
+  });
+
+  async function change(work) {
     try {
-      await api.pin(detail.name, !detail.pinned);
+      await work();
       await onChange();
     } catch (err) {
       toast(err.message, true);
@@ -82,16 +94,19 @@ export function makeDetails({ onChange, onDetail }) {
   return { show };
 }
 
-function factsOf(v) {
-  const parts = v.fidelity?.bytes ?? {};
+function factsOf(v, onFamily) {
+  const parts = v.fidelity?.bytes ?? {}, measured = v.fidelity?.measured;
+  const { rate, latency } = rates(v);
   const where = { slab: "in a slab", coefficients: "coefficients", disk: "on disk" };
   return [
-    ["family", v.family],
+    ["family", el("button", { type: "button", class: "link", onclick: () => onFamily(v.family) }, v.family)],
+    ["answers as the original", measured ? `${percent(measured.agreement)} of ${count(measured.images)} probes` : ""],
     ["stored in", `${bytes(v.bytes)}, 1/${digits(v.source_bytes / Math.max(v.bytes, 1))} of its source`],
     ["coefficients · private", parts.coefficients !== undefined ? `${bytes(parts.coefficients)} · ${bytes(parts.private)}` : ""],
     ["energy kept of the delta", percent(v.energy, 2)],
     ["step", v.step ? digits(v.step) : "exact tensors"],
     ["fitted", v.provenance?.fitted ? "with the basis" : "added later"],
+    ["requests a second · latency", `${rate === null ? "–" : digits(rate)} · ${latency === null ? "–" : duration(latency)}`],
     ["resident", where[v.resident] ?? v.resident],
     ["requests · cached · rebuilt", `${count(v.requests)} · ${count(v.hits)} · ${count(v.rebuilds)}`],
     ["reads", `${v.input.width} × ${v.input.height} × ${v.input.channels}`],

@@ -30,6 +30,20 @@ export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+// onceAFrame calls a function at most once a frame, with the latest argument.
+export function onceAFrame(work) {
+  let waiting = false, latest;
+  return (argument) => {
+    latest = argument;
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = false;
+      work(latest);
+    });
+  };
+}
+
 // toast says something for a while.
 export function toast(text, bad = false) {
   const node = el("div", { class: bad ? "toast bad" : "toast" }, text);

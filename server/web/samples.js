@@ -16,10 +16,7 @@ export async function loadSamples(choose) {
   }
   const root = byId("samples");
 
-  async function take(sample) {
-    const res = await fetch(address(sample));
-    choose(await res.blob());
-  }
+  const take = async (sample) => choose(await api.image(address(sample)));
 
   return {
     // show offers the samples of a variant, and those of none.
@@ -27,13 +24,19 @@ export async function loadSamples(choose) {
       const list = [...(byVariant.get(name) ?? []), ...(byVariant.get("") ?? [])].slice(0, mostShown);
       root.hidden = !list.length;
       const buttons = list.map((s) => el("button", { type: "button", title: s.label, onclick: () => take(s) },
-        el("img", { src: address(s), alt: `sample ${s.label}`, loading: "lazy" })));
+        picture(address(s), `sample ${s.label}`)));
       root.replaceChildren(el("h3", {}, "Samples"), el("div", { class: "strip" }, ...buttons));
     },
-    // picture is the address of a sample of a label, or null.
+    // picture is a sample of a label, or null.
     picture(name, label) {
       const sample = byVariant.get(name)?.find((s) => s.label === label);
-      return sample ? address(sample) : null;
+      return sample ? picture(address(sample), "") : null;
     },
   };
+}
+
+function picture(path, alt) {
+  const img = el("img", { alt });
+  api.picture(path).then((src) => (img.src = src), () => {});
+  return img;
 }

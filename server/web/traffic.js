@@ -1,39 +1,49 @@
-// The line of rates below the ledger, from the differences of the counters.
+// The line of rates below the ledger, from the differences of the metrics between
+// now and some seconds ago.
 
 import { byId, el, setText } from "./dom.js";
-import { count, digits, percent } from "./format.js";
+import { count, digits, duration, percent } from "./format.js";
+import { quantile } from "./metrics.js";
+
+const span = 10; // seconds that rates are taken over
 
 const shown = [
   { name: "requests", value: (d) => `${digits(d.rate("requests_total"))}/s` },
+  { name: "p50", title: "Half of the answers take less", value: (d) => time(d.quantile(0.5)) },
+  { name: "p99", title: "One of a hundred answers takes longer", value: (d) => time(d.quantile(0.99)) },
   { name: "from the weight cache", value: (d) => d.share("cache_hits_total", "cache_misses_total") },
   { name: "rebuilds", value: (d) => `${digits(d.rate("rebuilds_total"))}/s` },
   { name: "evictions", value: (d) => `${digits(d.rate("evictions_total"))}/s` },
   { name: "waiting", value: (d) => count(d.now("requests_waiting")) },
   { name: "failed so far", value: (d) => count(d.now("failures_total")) },
-  { name: "answered so far", value: (d) => count(d.now("requests_total")) },
+  { name: "asked so far", value: (d) => count(d.now("requests_total")) },
 ];
+
+const time = (ms) => (ms === null ? "–" : duration(ms));
 
 export function makeTraffic() {
   const root = byId("traffic");
   const values = shown.map((row) => {
     const value = el("dd", {}, "–");
-    root.append(el("div", {}, el("dt", {}, row.name), value));
+    root.append(el("div", { title: row.title }, el("dt", {}, row.name), value));
     return value;
   });
-  let last = null; // { at, counters }
-  return function show(counters) {
-    const now = { at: performance.now() / 1000, counters };
-    if (last) shown.forEach((row, i) => setText(values[i], row.value(difference(last, now))));
-    last = now;
+  const seen = []; // readings of the last seconds, the oldest first: { at, values, buckets }
+  return function show(reading) {
+    const now = { at: performance.now() / 1000, ...reading };
+    seen.push(now);
+    while (seen.length > 2 && now.at - seen[1].at >= span) seen.shift();
+    if (seen.length > 1) shown.forEach((row, i) => setText(values[i], row.value(difference(seen[0], now))));
   };
 }
 
 function difference(last, now) {
-  const value = (name) => now.counters[name] ?? 0;
-  const grown = (name) => Math.max(0, value(name) - (last.counters[name] ?? 0));
+  const value = (name) => now.values[name] ?? 0;
+  const grown = (name) => Math.max(0, value(name) - (last.values[name] ?? 0));
   return {
     now: value,
     rate: (name) => grown(name) / (now.at - last.at),
     share: (part, rest) => (grown(part) + grown(rest) > 0 ? percent(grown(part) / (grown(part) + grown(rest)), 0) : "–"),
+    quantile: (q) => quantile(last.buckets, now.buckets, q),
   };
 }

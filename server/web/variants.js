@@ -1,100 +1,60 @@
-// The list of variants: loaded page by page, searched, sorted, and used by
-// keyboard as a list box.
+// The list of variants: searched and ordered by the server, of any length, and
+// used by keyboard as a list box.
 
 import * as api from "./api.js";
 import { byId, el, setText } from "./dom.js";
-import { bytes, count, digits, percent } from "./format.js";
-
-const pageSize = 1000;
-const mostLoaded = 5000; // beyond it the search asks the server
-const rowsAtOnce = 300;
+import { bytes, count, digits, duration, percent } from "./format.js";
+import { makeList } from "./list.js";
+import { rates } from "./rates.js";
 
 const residency = { slab: "rebuilt, in a slab", coefficients: "coefficients in memory", disk: "on disk" };
-const warmth = { slab: 0, coefficients: 1, disk: 2 };
-const orders = {
-  name: () => 0,
-  requests: (a, b) => b.requests - a.requests,
-  resident: (a, b) => warmth[a.resident] - warmth[b.resident] || b.requests - a.requests,
-  bytes: (a, b) => b.bytes - a.bytes,
-  energy: (a, b) => a.energy - b.energy,
-  added: (a, b) => b.added.localeCompare(a.added),
-};
 
-// makeVariants runs the list; onSelect is told the chosen variant, or null.
+// makeVariants runs the list; onSelect is told the name that is chosen, or null,
+// whether it was chosen now, and what is known of it, if anything.
 export function makeVariants(onSelect) {
-  const rows = byId("rows"), search = byId("search"), sort = byId("sort"), more = byId("more");
-  const nodes = new Map(); // name → row
-  let all = [], complete = true, room = rowsAtOnce, shown = [], selected = null;
+  const rows = byId("rows"), search = byId("search"), order = byId("order"), empty = byId("empty");
+  let selected = null, stored = 0;
 
-  async function refresh() {
-    const found = [];
-    let after = "";
-    do {
-      const page = await api.variants(after, pageSize);
-      found.push(...page.models);
-      after = page.next;
-    } while (after && found.length < mostLoaded);
-    all = found;
-    complete = !after;
-    await searchBeyond();
-    render();
-    if (selected === null && shown.length) {
-      select(wanted() ?? shown[0].name);
-      reveal();
-    } else if (selected !== null) onSelect(current(), false);
-  }
+  const query = () => ({ search: search.value.trim(), order: order.value });
+  const list = makeList(rows, { load: (offset, limit) => api.find(query(), offset, limit), make: () => makeRow(choose, () => selected), onShown: shown });
 
-  // wanted is the variant that the page's address names, if there is one.
-  const wanted = () => all.find((v) => `#${encodeURIComponent(v.name)}` === location.hash)?.name ?? null;
-  const current = () => all.find((v) => v.name === selected) ?? null;
-
-  // searchBeyond finds names that begin with what is searched among those that
-  // are not loaded.
-  async function searchBeyond() {
-    const text = search.value.trim();
-    if (complete || !text) return;
-    const before = text.slice(0, -1) + String.fromCharCode(text.charCodeAt(text.length - 1) - 1) + "~";
-    const page = await api.variants(before, 100);
-    const known = new Set(all.map((v) => v.name));
-    all.push(...page.models.filter((v) => !known.has(v.name)));
-  }
-
-  function render() {
-    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    shown = all.filter((v) => words.every((w) => v.name.toLowerCase().includes(w) || v.family.toLowerCase().includes(w)));
-    shown.sort((a, b) => orders[sort.value](a, b) || (a.name < b.name ? -1 : 1));
-    const visible = shown.slice(0, room).map(row);
-    if (!visible.length) visible.push(empty());
-    if (visible.length !== rows.children.length || visible.some((node, i) => rows.children[i] !== node)) rows.replaceChildren(...visible);
-    setText(byId("count"), shown.length === all.length ? `${count(all.length)}${complete ? "" : "+"}` : `${count(shown.length)} of ${count(all.length)}`);
-    more.hidden = shown.length <= room && complete;
-    setText(more, shown.length > room ? `${count(room)} shown; scroll for more` : "More are stored than are listed here: search by the beginning of a name.");
-    mark();
-  }
-
-  const empty = () => el("p", { class: "empty" }, all.length ? "No variant matches." : "No variants yet. Drop a variant's file here, or add one.");
-
-  function row(v) {
-    let node = nodes.get(v.name);
-    if (!node) nodes.set(v.name, (node = makeRow(v, () => choose(v.name))));
-    node.show(v);
-    return node.root;
-  }
-
-  function mark() {
-    for (const [name, node] of nodes) node.root.setAttribute("aria-selected", name === selected);
-    const node = nodes.get(selected)?.root;
-    if (node?.isConnected) rows.setAttribute("aria-activedescendant", node.id);
+  function shown(total) {
+    const all = !search.value.trim();
+    if (all) stored = total;
+    setText(byId("count"), all ? count(total) : `${count(total)} of ${count(stored)}`);
+    empty.hidden = total > 0;
+    setText(empty, all ? "No variants yet. Drop a variant's file here, or add one." : "No variant matches.");
+    const node = rows.querySelector('[aria-selected="true"]');
+    if (node) rows.setAttribute("aria-activedescendant", node.id);
     else rows.removeAttribute("aria-activedescendant");
   }
 
-  // reveal scrolls the list, and only the list, to the selected row.
-  function reveal() {
-    const row = nodes.get(selected)?.root;
-    if (!row?.isConnected) return;
-    const top = row.offsetTop, bottom = top + row.offsetHeight;
-    if (top < rows.scrollTop) rows.scrollTop = top;
-    if (bottom > rows.scrollTop + rows.clientHeight) rows.scrollTop = bottom - rows.clientHeight;
+  // wanted is the variant that the page's address names.
+  function wanted() {
+    try {
+      return decodeURIComponent(location.hash.slice(1)) || null;
+    } catch {
+      return null;
+    }
+  }
+
+  async function begin() {
+    await list.reset();
+    if (selected === null) select(wanted() ?? (await list.item(0))?.name ?? null);
+  }
+
+  async function refresh() {
+    await list.refresh();
+    if (selected === null) return begin();
+    const at = list.indexOf(selected);
+    onSelect(selected, false, at < 0 ? null : await list.item(at));
+  }
+
+  function select(name) {
+    selected = name;
+    history.replaceState(null, "", name === null ? "#" : `#${encodeURIComponent(name)}`);
+    list.draw();
+    onSelect(name, true);
   }
 
   // choose is what a click on a row does; on a narrow page the chosen variant is
@@ -104,75 +64,79 @@ export function makeVariants(onSelect) {
     if (matchMedia("(max-width: 900px)").matches) byId("try").scrollIntoView({ behavior: "smooth" });
   }
 
-  function select(name) {
-    selected = name;
-    history.replaceState(null, "", name === null ? "#" : `#${encodeURIComponent(name)}`);
-    mark();
-    if (document.activeElement === rows) reveal();
-    onSelect(current(), true);
+  async function moveTo(index) {
+    const i = Math.min(Math.max(index, 0), list.total() - 1);
+    const v = await list.item(i);
+    if (!v) return;
+    select(v.name);
+    list.reveal(i);
   }
 
   rows.addEventListener("keydown", (e) => {
-    const at = shown.findIndex((v) => v.name === selected);
-    const to = { ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + 10, PageUp: at - 10, Home: 0, End: shown.length - 1 }[e.key];
-    if (to === undefined || !shown.length) return;
+    const at = list.indexOf(selected);
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + 10, PageUp: at - 10, Home: 0, End: list.total() - 1 }[e.key];
+    if (to === undefined || !list.total()) return;
     e.preventDefault();
-    const next = Math.min(Math.max(to, 0), shown.length - 1);
-    if (next >= room) {
-      room = next + rowsAtOnce;
-      render();
-    }
-    select(shown[next].name);
+    moveTo(to);
   });
-  rows.addEventListener("scroll", () => {
-    if (room < shown.length && rows.scrollTop + rows.clientHeight > rows.scrollHeight - 400) {
-      room += rowsAtOnce;
-      render();
-    }
-  });
-  search.addEventListener("input", async () => {
-    room = rowsAtOnce;
-    await searchBeyond();
-    render();
+  let typing = 0;
+  search.addEventListener("input", () => {
+    clearTimeout(typing);
+    typing = setTimeout(() => list.reset().catch(() => {}), 120);
   });
   search.addEventListener("keydown", (e) => {
-    if ((e.key === "ArrowDown" || e.key === "Enter") && shown.length) {
+    if ((e.key === "ArrowDown" || e.key === "Enter") && list.total()) {
       e.preventDefault();
       rows.focus();
-      select(shown[0].name);
+      moveTo(0);
     }
   });
-  sort.addEventListener("change", render);
+  order.addEventListener("change", () => list.reset().catch(() => {}));
 
   return {
     refresh,
+    begin,
     select,
-    deselect: () => (selected = null),
-    shown: () => shown,
-    size: () => all.length,
+    // deselect forgets the chosen one, for the next refresh to choose another.
+    deselect() {
+      selected = null;
+      history.replaceState(null, "", "#");
+    },
+    total: list.total,
+    // found lists up to most of what the search finds.
+    found: async (most) => (await api.find(query(), 0, most)).models,
   };
 }
 
 let rowCount = 0;
 
-function makeRow(first, choose) {
-  const dot = el("i"), name = el("span", { class: "name" }), pin = el("span", { class: "pin", title: "pinned" });
-  const size = el("span", { class: "num strong" }), share = el("span", { class: "num" });
-  const energy = el("span", { class: "num" }), requests = el("span", { class: "num" });
+function makeRow(choose, selected) {
+  const dot = el("i"), name = el("span"), pin = el("span", { class: "pin", title: "pinned" });
   const label = el("span", { class: "sr" });
-  name.append(first.name, pin, label);
-  const root = el("div", { class: "row", role: "option", id: `variant-${rowCount++}`, title: first.name, onclick: choose }, dot, name, size, share, energy, requests);
+  const cells = { size: "num strong", energy: "num", rate: "num", latency: "num", requests: "num" };
+  for (const [key, value] of Object.entries(cells)) cells[key] = el("span", { class: `${value} ${key}` });
+  let shown = null;
+  const root = el("div", { class: "row", role: "option", id: `variant-${rowCount++}`, onclick: () => choose(shown) },
+    dot, el("span", { class: "name" }, name, pin, label), ...Object.values(cells));
   return {
     root,
-    show(v) {
+    show(v, index, total) {
+      shown = v.name;
+      const { rate, latency } = rates(v);
+      root.title = v.name;
+      root.setAttribute("aria-selected", v.name === selected());
+      root.setAttribute("aria-posinset", index + 1);
+      root.setAttribute("aria-setsize", total);
       dot.className = `res ${v.resident in residency ? v.resident : "disk"}`;
       dot.title = residency[v.resident] ?? v.resident;
+      setText(name, v.name);
       setText(label, `, ${dot.title}`);
       setText(pin, v.pinned ? "◆" : "");
-      setText(size, bytes(v.bytes));
-      setText(share, v.source_bytes ? `1/${digits(v.source_bytes / Math.max(v.bytes, 1))}` : "–");
-      setText(energy, percent(v.energy));
-      setText(requests, count(v.requests));
+      setText(cells.size, bytes(v.bytes));
+      setText(cells.energy, percent(v.energy));
+      setText(cells.rate, rate ? digits(rate) : rate === 0 ? "0" : "–");
+      setText(cells.latency, latency === null ? "–" : duration(latency));
+      setText(cells.requests, count(v.requests));
     },
   };
 }

@@ -1,0 +1,82 @@
+// The view of a family: what its basis takes, and how few directions of each layer
+// hold most of what tells its variants apart.
+
+import * as api from "./api.js";
+import { byId, el, svg, toast } from "./dom.js";
+import { bytes, count, percent } from "./format.js";
+
+// makeFamily runs the dialog; show opens it on a family, or on the first.
+export function makeFamily() {
+  const dialog = byId("family-dialog"), choice = byId("family-choice"), body = byId("family-body");
+
+  async function show(name = null) {
+    try {
+      const all = await api.families();
+      if (!all.length) return toast("No family yet: eigenserve fit learns one");
+      name ??= all[0].name;
+      choice.replaceChildren(...all.map((f) => el("option", { value: f.name, selected: f.name === name }, f.name)));
+      choice.hidden = all.length < 2;
+      await fill(name);
+      if (!dialog.open) dialog.showModal();
+    } catch (err) {
+      toast(err.message, true);
+    }
+  }
+
+  async function fill(name) {
+    const f = await api.family(name);
+    byId("family-title").textContent = choice.hidden ? `Family ${f.name}` : "Family";
+    body.replaceChildren(facts(f), layers(f));
+    body.scrollTop = 0;
+  }
+
+  choice.addEventListener("change", () => fill(choice.value).catch((err) => toast(err.message, true)));
+  byId("family-close").addEventListener("click", () => dialog.close());
+  byId("families").addEventListener("click", () => show());
+  return { show };
+}
+
+function facts(f) {
+  const rows = [
+    ["variants", count(f.variants)],
+    ["fitted on", count(f.fitted)],
+    ["shared parameters", count(f.parameters)],
+    ["one dense copy", bytes(f.dense_bytes)],
+    ["basis in memory", bytes(f.resident_bytes)],
+    ["basis on disk", bytes(f.bytes)],
+    ["one slab", bytes(f.slab_bytes)],
+    ["reads", `${f.input.width} × ${f.input.height} × ${f.input.channels}`],
+    ["basis", el("span", { class: "mono", title: f.basis }, f.basis.slice(0, 16))],
+  ];
+  return el("dl", { class: "facts" }, ...rows.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+}
+
+function layers(f) {
+  const head = ["layer", "weights", "directions", "hold 90%", "energy held by the first 1, 2, 4, … directions"];
+  const rows = f.layers.map((l) => el("tr", {},
+    el("th", { scope: "row" }, shortName(l.name)),
+    el("td", { class: "num" }, `${l.outputs} × ${l.inputs}`),
+    el("td", { class: "num" }, `${l.left} · ${l.right}`),
+    el("td", { class: "num" }, count(l.energy90)),
+    el("td", {}, spectrum(l))));
+  return el("div", { class: "layers" }, el("table", {},
+    el("thead", {}, el("tr", {}, ...head.map((text, i) => el("th", { scope: "col", class: i > 0 && i < 4 ? "num" : null }, text)))),
+    el("tbody", {}, ...rows)));
+}
+
+// shortName drops what all layers' names begin with or end in.
+const shortName = (name) => name.replace(/^vit\./, "").replace("encoder.layer.", "layer ").replace(/\.dense$/, "").replaceAll(".", " ").replaceAll("_", " ");
+
+// spectrum draws the shares that growing numbers of directions hold.
+function spectrum(l) {
+  const width = 240, height = 34, held = l.held ?? [];
+  if (held.length < 2) return "";
+  const x = (i) => (i / (held.length - 1)) * width, y = (share) => height - 2 - share * (height - 4);
+  const points = held.map((share, i) => `${x(i).toFixed(1)} ${y(share).toFixed(1)}`);
+  const label = `The first direction holds ${percent(held[0])}, ${l.energy90} hold 90%`;
+  return svg("svg", { class: "spectrum", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label, preserveAspectRatio: "none" },
+    svg("title", {}, label),
+    svg("path", { class: "under", d: `M0 ${height}L${points.join("L")}L${width} ${height}Z` }),
+    svg("path", { class: "edge", d: `M${points.join("L")}` }),
+    svg("line", { class: "grid", x1: 0, x2: width, y1: y(0.9), y2: y(0.9) }));
+}

@@ -1,0 +1,114 @@
+// A list of any length of which only the rows in sight exist: their data is
+// fetched in chunks as they come into sight, and again while they stay there.
+
+import { onceAFrame } from "./dom.js";
+
+const chunkSize = 100, margin = 8; // rows beyond each edge
+const chunksKept = 20;
+
+// makeList fills root. load(offset, limit) gives { models, total }; make() gives a
+// row { root, show(item, index, total) }; onShown is called after each drawing.
+export function makeList(root, { load, make, onShown }) {
+  const sizer = document.createElement("div");
+  sizer.className = "sizer";
+  root.append(sizer);
+  const rows = new Map(); // index → row
+  let chunks = new Map(); // number → items, the least recently seen first
+  let loading = new Map(); // number → promise
+  let total = 0, generation = 0;
+
+  const height = () => parseFloat(getComputedStyle(root).getPropertyValue("--row-height"));
+  const at = (index) => chunks.get(Math.floor(index / chunkSize))?.[index % chunkSize] ?? null;
+
+  function range() {
+    const h = height();
+    const first = Math.max(0, Math.floor(root.scrollTop / h) - margin);
+    return [first, Math.min(total, Math.ceil((root.scrollTop + root.clientHeight) / h) + margin)];
+  }
+
+  // fetchChunk gives a chunk's items, afresh if asked.
+  function fetchChunk(number, fresh = false) {
+    if (chunks.has(number) && !fresh) return Promise.resolve();
+    if (!loading.has(number)) {
+      const asked = generation;
+      const done = load(number * chunkSize, chunkSize).then((page) => {
+        if (asked !== generation) return;
+        total = page.total;
+        chunks.delete(number);
+        chunks.set(number, page.models);
+        if (chunks.size > chunksKept) chunks.delete(chunks.keys().next().value);
+      }).finally(() => asked === generation && loading.delete(number));
+      loading.set(number, done);
+    }
+    return loading.get(number);
+  }
+
+  async function fetchRange(fresh) {
+    const [first, end] = range();
+    const numbers = [];
+    for (let n = Math.floor(first / chunkSize); n <= Math.floor(Math.max(first, end - 1) / chunkSize); n++) numbers.push(n);
+    await Promise.all(numbers.map((n) => fetchChunk(n, fresh)));
+    draw();
+  }
+
+  function draw() {
+    const h = height(), [first, end] = range();
+    sizer.style.height = `${total * h}px`;
+    for (const index of rows.keys()) if (index < first || index >= end || !at(index)) rows.delete(index);
+    const nodes = [];
+    for (let i = first; i < end; i++) {
+      const item = at(i);
+      if (!item) continue;
+      if (!rows.has(i)) rows.set(i, make());
+      const row = rows.get(i);
+      row.root.style.transform = `translateY(${i * h}px)`;
+      row.show(item, i, total);
+      nodes.push(row.root);
+    }
+    if (nodes.length !== sizer.children.length || nodes.some((node, i) => sizer.children[i] !== node)) sizer.replaceChildren(...nodes);
+    onShown(total);
+  }
+
+  root.addEventListener("scroll", onceAFrame(() => {
+    draw();
+    fetchRange(false).catch(() => {});
+  }));
+  new ResizeObserver(draw).observe(root);
+
+  return {
+    draw,
+    total: () => total,
+    // refresh fetches what is in sight again.
+    refresh: () => fetchRange(true),
+    // reset begins anew at the top, for another search or order.
+    async reset() {
+      generation++;
+      chunks = new Map();
+      loading = new Map();
+      root.scrollTop = 0;
+      await fetchChunk(0);
+      draw();
+    },
+    // item fetches one, null beyond the end.
+    async item(index) {
+      if (index < 0 || index >= total) return null;
+      await fetchChunk(Math.floor(index / chunkSize));
+      return at(index);
+    },
+    // reveal scrolls the list, and only the list, to a row.
+    reveal(index) {
+      const top = index * height(), bottom = top + height();
+      if (top < root.scrollTop) root.scrollTop = top;
+      if (bottom > root.scrollTop + root.clientHeight) root.scrollTop = bottom - root.clientHeight;
+      draw();
+    },
+    // indexOf is where a name is among what is loaded, or -1.
+    indexOf(name) {
+      for (const [number, items] of chunks) {
+        const i = items.findIndex((item) => item.name === name);
+        if (i >= 0) return number * chunkSize + i;
+      }
+      return -1;
+    },
+  };
+}
