@@ -63,6 +63,25 @@ type head struct {
 	bias   int // likewise, -1 without a bias
 }
 
+// HeadTensors names what one head is made of, in the order of Weights.Heads.
+type HeadTensors struct {
+	Weight, Bias string // Bias is "" without one
+	Inputs       int
+}
+
+// Heads lists the heads by their private tensors.
+func (p *Plan) Heads() []HeadTensors {
+	var out []HeadTensors
+	for _, h := range p.heads {
+		t := HeadTensors{Weight: p.Private[h.weight].Name, Inputs: size(p.Private[h.weight].Shape[1:])}
+		if h.bias >= 0 {
+			t.Bias = p.Private[h.bias].Name
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
 // Spec is the name and the shape of one tensor that a checkpoint must hold.
 // Shape[0] is -1 where a variant chooses it (labels).
 type Spec struct {
