@@ -51,10 +51,10 @@ func Visit(b *store.Basis, v *store.Variant, layer func(i int, s *code.Sparse) e
 			return err
 		}
 	}
-	expected := []float32{float32(unit(b))}
 	for i := range b.Vectors {
 		n := b.Vectors[i].Len()
-		if err := d.Block(stepped(expected, v.Gains[len(b.Layers)+i], v.Step), ones(n), &s); err != nil {
+		left, right := expected(b, len(b.Layers)+i)
+		if err := d.Block(stepped(right, v.Gains[len(b.Layers)+i], v.Step), left, &s); err != nil {
 			return fmt.Errorf("coefficients of %q: %w", b.Vectors[i].Name, err)
 		}
 		if err := vector(i, dense(&s, n)); err != nil {

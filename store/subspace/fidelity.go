@@ -2,7 +2,6 @@ package subspace
 
 import (
 	"math"
-	"slices"
 
 	"eigenserve/store"
 )
@@ -17,7 +16,7 @@ func (p *Projector) measure(f *store.Fidelity, c *Coefficients, blocks []block, 
 	}
 	f.Energies = nil
 	var lost, total float64
-	for i, z := range slices.Concat(c.Layers, c.Vectors) {
+	for i, z := range c.tensors() {
 		rest := dequantised(blocks[i].Q, -step)
 		for k, x := range z {
 			rest[k] += x

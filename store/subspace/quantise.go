@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"eigenserve/store"
 	"eigenserve/store/code"
@@ -16,13 +17,16 @@ var ErrStep = errors.New("bad quantisation step")
 // root-mean-square coefficient, and sets the variant's Basis, Family, Step,
 // Gains, Coefficients and the Fidelity that follows from them.
 func (p *Projector) Quantise(v *store.Variant, c *Coefficients, step float64) error {
-	b := p.basis
-	absolute := step * unit(b)
+	absolute := step * unit(p.basis)
 	if err := checkStep(c, step, absolute); err != nil {
 		return err
 	}
-	v.Basis, v.Family, v.Step = b.Digest, b.Family, absolute
-	blocks := p.blocks(c, v.Step)
+	return p.finish(v, c, p.blocks(c, absolute), step, absolute)
+}
+
+// finish codes quantised blocks and sets all that follows from them.
+func (p *Projector) finish(v *store.Variant, c *Coefficients, blocks []block, step, absolute float64) error {
+	v.Basis, v.Family, v.Step = p.basis.Digest, p.basis.Family, absolute
 	if err := encode(v, blocks); err != nil {
 		return err
 	}
@@ -75,35 +79,46 @@ func encode(v *store.Variant, blocks []block) error {
 func Code(v *store.Variant, b *store.Basis, layers, vectors [][]int32) error {
 	v.Basis, v.Family = b.Digest, b.Family
 	var blocks []block
-	for i := range b.Layers {
-		l := &b.Layers[i]
-		blocks = append(blocks, newBlock(dequantised(layers[i], v.Step), l.LeftScale, l.RightScale, v.Step))
-		blocks[i].Q = layers[i]
-	}
-	for i, q := range vectors {
-		blocks = append(blocks, newBlock(dequantised(q, v.Step), ones(len(q)), []float32{float32(unit(b))}, v.Step))
-		blocks[len(b.Layers)+i].Q = q
+	for i, q := range slices.Concat(layers, vectors) {
+		blocks = append(blocks, coded(b, i, q, v.Step))
 	}
 	return encode(v, blocks)
+}
+
+// coded makes a block of tensor i's integers, its gain that of the integers
+// themselves.
+func coded(b *store.Basis, i int, q []int32, step float64) block {
+	left, right := expected(b, i)
+	out := newBlock(dequantised(q, step), left, right, step)
+	out.Q = q
+	return out
 }
 
 // blocks quantises every tensor. The gain is the maximum-likelihood one: the
 // mean of what the coefficients' magnitudes are to the basis's prediction.
 func (p *Projector) blocks(c *Coefficients, step float64) []block {
 	var out []block
-	for i := range p.basis.Layers {
-		l := &p.basis.Layers[i]
-		out = append(out, quantise(c.Layers[i], l.LeftScale, l.RightScale, step))
-	}
-	for i := range p.basis.Vectors {
-		out = append(out, quantise(c.Vectors[i], ones(len(c.Vectors[i])), []float32{float32(unit(p.basis))}, step))
+	for i, x := range c.tensors() {
+		left, right := expected(p.basis, i)
+		out = append(out, quantise(x, left, right, step))
 	}
 	return out
 }
 
+// tensors are the coefficients of the layers, then those of the vectors.
+func (c *Coefficients) tensors() [][]float32 { return slices.Concat(c.Layers, c.Vectors) }
+
+// expected gives the scales of tensor i before its gain: layers come first, and
+// of a vector nothing predicts single elements.
+func expected(b *store.Basis, i int) (left, right []float32) {
+	if i < len(b.Layers) {
+		return b.Layers[i].LeftScale, b.Layers[i].RightScale
+	}
+	return ones(b.Vectors[i-len(b.Layers)].Len()), []float32{float32(unit(b))}
+}
+
 // unit is that of steps, the root-mean-square coefficient of the family, and what
-// is expected of a vector's coefficient before its gain, as nothing predicts
-// single elements. A family of one, or of copies, has none: any serves.
+// is expected of a vector's coefficient before its gain. A family of one, or of copies, has none: any serves.
 func unit(b *store.Basis) float64 {
 	if b.RMS == 0 {
 		return 1
