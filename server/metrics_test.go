@@ -94,7 +94,7 @@ func TestDashboardNamesWhatIsMeasured(t *testing.T) {
 	}
 	labels := regexp.MustCompile(`(\w+)(?:=~?|!=)"`).FindAllStringSubmatch(strings.ReplaceAll(dashboard, `\"`, `"`), -1)
 	for _, label := range labels {
-		if known := []string{"route", "status", "stage", "part", "of", "state", "instance", "job", "le"}; !slices.Contains(known, label[1]) {
+		if known := []string{"route", "status", "stage", "part", "of", "state", "reason", "instance", "job", "le"}; !slices.Contains(known, label[1]) {
 			t.Errorf("the dashboard asks for a label %q", label[1])
 		}
 	}
