@@ -26,7 +26,7 @@ const (
 	leastWait = 10 * time.Millisecond
 	burstWait = 2 * time.Second        // bound during a burst
 	burst     = 100 * time.Millisecond // how long one may last
-	quietTime = time.Second            // how long none may be wanted before the next
+	quietTime = 250 * time.Millisecond // how long none may be wanted before the next
 )
 
 // admit lets a request have its places, or refuses it.
@@ -42,6 +42,7 @@ func (s *scheduler) admit(r *request) error {
 		return err
 	}
 	s.lines[r.h] = n
+	r.places = len(r.rows)
 	n.places += r.places
 	s.places += r.places
 	return nil
@@ -50,13 +51,13 @@ func (s *scheduler) admit(r *request) error {
 // refuse says why a request can't be admitted to a line. The caller holds mu.
 func (s *scheduler) refuse(n *line, r *request, now time.Time) error {
 	wait := s.wait(n)
-	if s.places > 0 && s.places+r.places > s.limits.rows {
+	if s.places > 0 && s.places+len(r.rows) > s.limits.rows {
 		return overloaded(wait, "%d inputs wait already", s.places)
 	}
 	if bound := s.bound(n.l.family, wait, now); wait > bound {
 		return overloaded(wait, "a request for this model would wait for %v, which is over the bound of %v", rounded(wait), rounded(bound))
 	}
-	takes := time.Duration(r.places) * n.l.family.costs.row.mean() / time.Duration(min(r.places, s.slots))
+	takes := time.Duration(len(r.rows)) * n.l.family.costs.row.mean() / time.Duration(min(len(r.rows), s.slots))
 	if !r.deadline.IsZero() && now.Add(wait+takes).After(r.deadline) {
 		return overloaded(wait, "the answer would take %v, which is after the request's deadline", rounded(wait+takes))
 	}
@@ -123,8 +124,10 @@ func (s *scheduler) late(x *row, now time.Time) error {
 		s.counts.late++
 		return Errorf(Deadline, "the request waited too long to be answered before its deadline")
 	}
+	// While requests still come that would wait too long:
+	stands := now.Sub(s.strained) <= burst && now.Sub(s.burst) > burst
 	target := s.target(f)
-	if waited := now.Sub(x.queued); waited > max(2*target, burst/2) && now.Sub(s.strained) <= quietTime && now.Sub(s.burst) > burst {
+	if waited := now.Sub(x.queued); stands && waited > max(2*target, burst/2) {
 		s.counts.refused++
 		return overloaded(target, "the request waited for %v, which is over the bound of %v", rounded(waited), rounded(target))
 	}

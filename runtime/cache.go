@@ -35,17 +35,14 @@ type weightCache struct {
 
 // resident is one variant's weights in the cache, or on their way into it.
 type resident struct {
-	digest string
-	pool   *slabPool
-	slab   *region
-	extra  int64 // bytes charged beside the slab
-	value  any   // what build made of the slab
+	wanted
+	slab  *region
+	value any // what build made of the slab
 
 	ready chan struct{} // closed when build has ended
 	err   error         // of build; read after ready
 
 	// Guarded by weightCache.mu:
-	worth  float64 // of one request's hit, for each byte
 	part   segment // of the idle ones that it lies in, or will
 	leases int
 	dead   bool // dropped while leased: freed with its last lease
@@ -69,15 +66,23 @@ func (l *lease) release() { l.c.release(l.r) }
 type wanted struct {
 	digest string
 	pool   *slabPool
-	extra  int64         // bytes charged with the slab
-	saves  time.Duration // of a request's time, if they are there
+	extra  int64 // bytes charged with the slab
+	// saves tells how much of a request's time they save if they are there, as of
+	// now; nil: as much as any other.
+	saves func() time.Duration
 }
 
 func (w *wanted) bytes() int64 { return w.pool.bytes + w.extra }
 
 // worth is what one byte saves of one request's time. It is never 0, so that
 // without measurements the number of requests decides.
-func (w *wanted) worth() float64 { return float64(max(w.saves, 1)) / float64(max(w.bytes(), 1)) }
+func (w *wanted) worth() float64 {
+	saves := time.Duration(1)
+	if w.saves != nil {
+		saves = max(saves, w.saves())
+	}
+	return float64(saves) / float64(max(w.bytes(), 1))
+}
 
 func newWeightCache(limit int64, waiting int, patient time.Duration, p policy) *weightCache {
 	return &weightCache{limit: limit, waiting: waiting, patient: patient, idle: p,
@@ -131,8 +136,7 @@ func (c *weightCache) reserve(w wanted) *resident {
 // it.
 func (c *weightCache) place(w *wanted, slab *region, part segment) *resident {
 	c.misses++
-	r := &resident{digest: w.digest, pool: w.pool, slab: slab, extra: w.extra, worth: w.worth(), part: part,
-		ready: make(chan struct{}), leases: 1}
+	r := &resident{wanted: *w, slab: slab, part: part, ready: make(chan struct{}), leases: 1}
 	c.held[w.digest] = r
 	return r
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"eigenserve/models"
 	"eigenserve/models/pixel"
@@ -43,13 +44,13 @@ type loaded struct {
 	coefficients, private, head int64
 }
 
-// wanted is what the variant's weights take and save. A variant that can't be
-// answered without them would wait for a rebuild.
+// wanted is what the variant's weights take and save. A request for a variant that
+// can't be answered without them would wait for a rebuild.
 func (l *loaded) wanted() wanted {
 	c := &l.family.costs
-	saves := c.saving(1)
+	saves := func() time.Duration { return c.saving(1) }
 	if !l.factorable() {
-		saves = c.rebuild.mean()
+		saves = c.rebuild.mean
 	}
 	return wanted{digest: l.variant.Digest, pool: l.family.slabs, extra: l.head, saves: saves}
 }

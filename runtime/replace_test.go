@@ -71,6 +71,10 @@ func TestReplaceUnderLoad(t *testing.T) {
 				if a, _ := classify(t, eng, "m1", image); a.Digest != info.Digest {
 					t.Errorf("after %s was put, %s answers", info.Digest, a.Digest)
 				}
+				eventually(t, "the others are answered by it, too", func() bool {
+					_, is := seen.Load(info.Digest)
+					return is || t.Failed()
+				})
 			}
 			done.Store(true)
 			askers.Wait()

@@ -35,6 +35,14 @@ type row struct {
 	timing Timing
 }
 
+func newRequest(h *handle, l *loaded, rows int) *request {
+	r := &request{h: h, l: l, rows: make([]row, rows)}
+	for i := range r.rows {
+		r.rows[i].of = r
+	}
+	return r
+}
+
 // rowFault says which row of a request an error is about.
 type rowFault struct {
 	row int
@@ -55,12 +63,11 @@ const rowsAhead = 64
 // that failed, as a rowFault, or of them all. The logits are the caller's; the
 // timing is that of the row which took longest.
 func (eng *Engine) compute(ctx context.Context, h *handle, l *loaded, inputs []input) ([][]float32, Timing, error) {
+	r := newRequest(h, l, len(inputs))
 	if err := ctx.Err(); err != nil {
-		return nil, Timing{}, gaveUp(err)
-	}
-	r := &request{h: h, l: l, rows: make([]row, len(inputs)), places: len(inputs)}
-	for i := range r.rows {
-		r.rows[i].of = r
+		err = gaveUp(err)
+		eng.scheduler.abandon(r, err)
+		return nil, Timing{}, err
 	}
 	if _, has := ctx.Deadline(); !has {
 		var cancel context.CancelFunc

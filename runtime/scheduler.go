@@ -155,8 +155,12 @@ func (s *scheduler) finish(x *row, err error) {
 func (s *scheduler) abandon(r *request, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r.err == nil && errors.Is(err, context.Canceled) {
+	switch {
+	case r.err != nil:
+	case errors.Is(err, context.Canceled):
 		s.counts.gone++
+	case errors.Is(err, context.DeadlineExceeded):
+		s.counts.late++
 	}
 	s.fail(r, err)
 }

@@ -13,10 +13,11 @@ type sketch struct {
 
 const (
 	sketchWidth = 1 << 12
-	// sketchAge is how many keys come for each that is resident before the
-	// counters are halved, leastAge the least in all.
+	// After so many keys for each that is resident, and so many in all, the
+	// counters are halved. Longer is better while nothing changes, and slower to
+	// see that it has; TestPolicies shows both.
 	sketchAge = 16
-	leastAge  = 256
+	leastAge  = 128
 )
 
 func newSketch() *sketch { return &sketch{seed: maphash.MakeSeed()} }

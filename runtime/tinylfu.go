@@ -35,9 +35,13 @@ type tinyLFU struct {
 	sketch *sketch
 }
 
-// protectedShare is how much of the entries outside the window is kept from
-// those that were asked for only once since they came.
-const protectedShare = 0.8
+const (
+	// windowShare is how much of all entries the window has, beside one.
+	windowShare = 0.01
+	// protectedShare is how much of those outside the window is kept from those
+	// that were asked for only once since they came.
+	protectedShare = 0.8
+)
 
 func newTinyLFU() *tinyLFU {
 	return &tinyLFU{parts: [...]idleList{newIdleList(), newIdleList(), newIdleList()}, sketch: newSketch()}
@@ -47,13 +51,20 @@ func (p *tinyLFU) asked(digest string) { p.sketch.add(digest, p.len()) }
 
 func (p *tinyLFU) rest(r *resident) {
 	p.parts[r.part].Add(r.digest, r)
-	kept, main := p.parts[protected], p.parts[promoted].Len()+p.parts[protected].Len()
-	for float64(kept.Len()) > protectedShare*float64(main) {
-		old := kept.oldest()
-		kept.Remove(old.digest)
-		old.part = promoted
-		p.parts[promoted].Add(old.digest, old)
+	for p.parts[fresh].Len() > 1+int(windowShare*float64(p.len())) {
+		p.move(p.parts[fresh].oldest(), promoted)
 	}
+	kept := p.parts[protected].Len()
+	if main := kept + p.parts[promoted].Len(); float64(kept) > protectedShare*float64(main) {
+		p.move(p.parts[protected].oldest(), promoted)
+	}
+}
+
+// move takes an entry to the young end of another segment.
+func (p *tinyLFU) move(r *resident, to segment) {
+	p.parts[r.part].Remove(r.digest)
+	r.part = to
+	p.parts[to].Add(r.digest, r)
 }
 
 func (p *tinyLFU) leave(digest string) *resident {
@@ -99,19 +110,17 @@ func (p *tinyLFU) victim(w *wanted, force bool) *resident {
 		main = p.parts[protected].oldest()
 	}
 	least := window
-	if window == nil || main != nil && p.worth(main) < p.worth(window) {
+	if window == nil || main != nil && p.worth(&main.wanted) < p.worth(&window.wanted) {
 		least = main
 	}
-	if least == nil || !force && float64(p.sketch.count(w.digest))*w.worth() <= p.worth(least) {
+	if least == nil || !force && p.worth(w) <= p.worth(&least.wanted) {
 		return nil
 	}
 	if force && least == main && window != nil {
 		// What has waited in the window is worth more than that: it stays.
-		p.parts[fresh].Remove(window.digest)
-		window.part = promoted
-		p.parts[promoted].Add(window.digest, window)
+		p.move(window, promoted)
 	}
 	return least
 }
 
-func (p *tinyLFU) worth(r *resident) float64 { return float64(p.sketch.count(r.digest)) * r.worth }
+func (p *tinyLFU) worth(w *wanted) float64 { return float64(p.sketch.count(w.digest)) * w.worth() }
