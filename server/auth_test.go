@@ -97,6 +97,14 @@ func TestTokenForSomeModels(t *testing.T) {
 		{"GET /v1/models/music-1/versions", 403},
 		{"DELETE /v1/models/music-1/versions/1", 403},
 		{"GET /v1/aliases/current", 403},
+		{"GET /v2/models/sans-lao", 200},
+		{"GET /v2/models/music-1", 403},
+		{"GET /v2/models/music-1/ready", 403},
+		{"GET /v2/models/music-1/stats", 403},
+		{"POST /v2/models/music-1/infer", 403},
+		{"POST /v2/models/music-1/versions/1/infer", 403},
+		{"POST /v2/repository/models/music-1/load", 403},
+		{"POST /v2/repository/models/music-1/unload", 403},
 		{"DELETE /v1/aliases/current", 403},
 		{"PUT /v1/models/sans-new", 201},
 		{"PUT /v1/models/new", 403},
@@ -127,6 +135,12 @@ func TestTokenForSomeModels(t *testing.T) {
 	}
 	if got := s.do(t, "GET", "/v1/aliases", "", bearer("sans")...); strings.Contains(got.body, "current") || !strings.Contains(got.body, "sans-alias") {
 		t.Errorf("the aliases: %s", got.body)
+	}
+	if got := s.do(t, "POST", "/v2/repository/index", "", bearer("sans")...); strings.Contains(got.body, "music-1") || !strings.Contains(got.body, "sans-lao") {
+		t.Errorf("the index: %s", got.body)
+	}
+	if got := s.do(t, "GET", "/v2/models/stats", "", bearer("sans")...); got.body != `{"model_stats":[]}` {
+		t.Errorf("statistics: %s", got.body)
 	}
 	if f.arrived() != 2 {
 		t.Errorf("%d uploads arrived", f.arrived())

@@ -69,6 +69,9 @@ func (s *Server) describe(c *fiber.Ctx, err error) (status int, text string) {
 		if known.Code == runtime.Damaged {
 			s.logFault(c, err)
 		}
+		if strings.HasPrefix(c.Path(), "/v2") {
+			return statusV2(known.Code), known.Text
+		}
 		return statuses[known.Code], known.Text
 	case errors.As(err, &library):
 		return library.Code, libraryText(library)

@@ -52,6 +52,19 @@ func (s *Server) routes() []route {
 		{"metrics", "GET", "/metrics", scopeRead, 0, s.getMetrics},
 		{"live", "GET", "/v2/health/live", scopeOpen, 0, s.getLive},
 		{"ready", "GET", "/v2/health/ready", scopeOpen, 0, s.getReady},
+		{"v2_server", "GET", "/v2", scopeRead, 0, s.getServerMetadata},
+		{"v2_all_stats", "GET", "/v2/models/stats", scopeRead, 0, s.getStats},
+		{"v2_model", "GET", "/v2/models/:variant", scopeRead, 0, s.getModelMetadata},
+		{"v2_version", "GET", "/v2/models/:variant/versions/:version", scopeRead, 0, s.getModelMetadata},
+		{"v2_model_ready", "GET", "/v2/models/:variant/ready", scopeRead, 0, s.getModelReady},
+		{"v2_version_ready", "GET", "/v2/models/:variant/versions/:version/ready", scopeRead, 0, s.getModelReady},
+		{"v2_model_stats", "GET", "/v2/models/:variant/stats", scopeRead, 0, s.getStats},
+		{"v2_version_stats", "GET", "/v2/models/:variant/versions/:version/stats", scopeRead, 0, s.getStats},
+		{"v2_infer", "POST", "/v2/models/:variant/infer", scopeInfer, image, s.infer},
+		{"v2_infer_version", "POST", "/v2/models/:variant/versions/:version/infer", scopeInfer, image, s.infer},
+		{"v2_index", "POST", "/v2/repository/index", scopeRead, repositoryLimit, s.index},
+		{"v2_load", "POST", "/v2/repository/models/:variant/load", scopeAdmin, variant/3*4 + repositoryLimit, s.load},
+		{"v2_unload", "POST", "/v2/repository/models/:variant/unload", scopeAdmin, repositoryLimit, s.unload},
 	}
 }
 

@@ -76,6 +76,8 @@ type Engine interface {
 // Options of a Server. The zero value of each field means its default.
 type Options struct {
 	Log *slog.Logger // slog.Default()
+	// Version is the program's, for callers who ask: "devel".
+	Version string
 
 	// Limits of a request's body in bytes, by what it carries.
 	ImageLimit      int64 // 32 MiB
@@ -115,6 +117,7 @@ const mib = 1 << 20
 
 func (o Options) withDefaults() Options {
 	setDefault(&o.Log, slog.Default())
+	setDefault(&o.Version, "devel")
 	setDefault(&o.ImageLimit, 32*mib)
 	setDefault(&o.VariantLimit, 512*mib)
 	setDefault(&o.CheckpointLimit, 4096*mib)

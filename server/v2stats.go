@@ -1,0 +1,93 @@
+package server
+
+import (
+	"strconv"
+
+	"github.com/gofiber/fiber/v2"
+
+	"eigenserve/runtime"
+)
+
+// modelStats is the answer to a request for statistics.
+type modelStats struct {
+	Models []versionStats `json:"model_stats"`
+}
+
+type versionStats struct {
+	Name       string         `json:"name"`
+	Version    string         `json:"version"`
+	Last       uint64         `json:"last_inference"` // ms since 1970
+	Inferences uint64         `json:"inference_count"`
+	Executions uint64         `json:"execution_count"`
+	Stats      inferenceStats `json:"inference_stats"`
+	Batches    []struct{}     `json:"batch_stats"`
+	Memory     []memoryUsage  `json:"memory_usage"`
+}
+
+type inferenceStats struct {
+	Success       duration `json:"success"`
+	Fail          duration `json:"fail"`
+	Queue         duration `json:"queue"`
+	ComputeInput  duration `json:"compute_input"`
+	ComputeInfer  duration `json:"compute_infer"`
+	ComputeOutput duration `json:"compute_output"`
+}
+
+type duration struct {
+	Count uint64 `json:"count"`
+	Ns    uint64 `json:"ns"`
+}
+
+type memoryUsage struct {
+	Type string `json:"type"`
+	ID   int64  `json:"id"`
+	Size uint64 `json:"byte_size"`
+}
+
+// stats tells of the version that a reference stands for, or, for "", of all that
+// were asked and a caller may see.
+func (s *Server) stats(caller *token, ref string) (modelStats, error) {
+	list, err := s.engine.Stats(ref)
+	if err != nil {
+		return modelStats{}, err
+	}
+	out := modelStats{Models: []versionStats{}}
+	for _, v := range list {
+		if caller == nil || caller.allows(v.Name) {
+			out.Models = append(out.Models, statsOf(v))
+		}
+	}
+	return out, nil
+}
+
+func statsOf(v runtime.VersionStats) versionStats {
+	s := versionStats{Name: v.Name, Version: strconv.Itoa(v.Version), Inferences: uint64(v.Rows), Executions: uint64(v.Runs),
+		Stats: inferenceStats{Success: durationOf(v.Success), Fail: durationOf(v.Fail), Queue: durationOf(v.Queue),
+			ComputeInput: durationOf(v.Preprocess), ComputeInfer: durationOf(v.Compute),
+			// Logits are answered as they are computed: this step takes no time here.
+			ComputeOutput: duration{Count: uint64(v.Success.Count)}},
+		Batches: []struct{}{}, Memory: []memoryUsage{{"CPU", 0, uint64(v.Memory)}}}
+	if !v.Last.IsZero() {
+		s.Last = uint64(v.Last.UnixMilli())
+	}
+	return s
+}
+
+func durationOf(t runtime.Total) duration { return duration{uint64(t.Count), uint64(t.Took)} }
+
+// getStats answers GET /v2/models/stats and
+// GET /v2/models/{name}[/versions/{number}]/stats.
+func (s *Server) getStats(r *request) error {
+	ref := ""
+	if r.Params("variant") != "" {
+		var err error
+		if ref, err = r.versioned(); err != nil {
+			return err
+		}
+	}
+	answer, err := s.stats(r.caller, ref)
+	if err != nil {
+		return err
+	}
+	return r.answer(fiber.StatusOK, answer)
+}
