@@ -30,6 +30,7 @@ type fake struct {
 	aliases  map[string]runtime.Alias
 	unloaded map[string]bool
 	asked    []runtime.Inputs
+	infer    func(ctx context.Context) error // if set, what Infer gives
 
 	classify func(ctx context.Context, name string, image []byte, o runtime.ClassifyOptions) (runtime.Answer, error)
 }
@@ -123,6 +124,11 @@ func (f *fake) Infer(ctx context.Context, name string, in runtime.Inputs) (runti
 		return runtime.Outputs{}, runtime.Errorf(runtime.Unloaded, "model %q was unloaded", v.Name)
 	}
 	f.asked = append(f.asked, in)
+	if infer := f.infer; infer != nil {
+		f.mu.Unlock()
+		defer f.mu.Lock()
+		return runtime.Outputs{}, infer(ctx)
+	}
 	out := runtime.Outputs{Labels: []string{"yes", "no:b"}, Variant: v.Name, Version: v.Version, Digest: v.Digest, Basis: v.Basis,
 		Timing: runtime.Timing{Compute: time.Millisecond}}
 	for range in.Images {

@@ -22,6 +22,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
 
 	"eigenserve/runtime"
 )
@@ -143,6 +145,8 @@ type Server struct {
 	options Options
 	log     *slog.Logger
 	app     *fiber.App
+	grpc    *grpc.Server
+	health  *health.Server
 	metrics *metrics
 	tracer  tracer
 	page    page
@@ -187,6 +191,7 @@ func New(engine Engine, o Options) (*Server, error) {
 		BodyLimit:                    math.MaxInt,
 	})
 	s.register(s.routes())
+	s.grpc, s.health = s.newGRPC()
 	fast := s.app.Server()
 	fast.Handler = s.entry(fast.Handler)
 	fast.CloseOnShutdown = true
@@ -258,7 +263,10 @@ func (s *Server) Reload() error {
 
 // Drain makes the server say that it is not ready; it answers all the same. So
 // what sends it requests can look for another before Shutdown.
-func (s *Server) Drain() { s.closing.Store(true) }
+func (s *Server) Drain() {
+	s.closing.Store(true)
+	s.health.Shutdown()
+}
 
 // Shutdown stops accepting, waits for the requests under way and closes every
 // connection. When ctx ends first, what still runs is cancelled and cut off, and
@@ -267,7 +275,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	defer s.stop()
 	s.Drain()
 	s.conns.refuse()
-	err := s.app.ShutdownWithContext(ctx)
+	calls := make(chan error, 1)
+	go func() { calls <- s.stopGRPC(ctx) }()
+	err := errors.Join(s.app.ShutdownWithContext(ctx), <-calls)
 	s.stop()
 	s.conns.closeAll()
 	if err != nil {

@@ -48,7 +48,7 @@ func FuzzInferBody(f *testing.F) {
 }
 
 // checkRead holds a request that was read to its shape.
-func checkRead(t *testing.T, q *inference) {
+func checkRead(t *testing.T, q *call) {
 	t.Helper()
 	n := 1
 	for _, d := range q.input.shape {

@@ -95,7 +95,7 @@ func (s *Server) infer(r *request) error {
 }
 
 // parseInfer reads a request's body.
-func parseInfer(body []byte, jsonLength string) (q *inference, err error) {
+func parseInfer(body []byte, jsonLength string) (q *call, err error) {
 	head, tail, err := splitBody(body, jsonLength)
 	if err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func parseInfer(body []byte, jsonLength string) (q *inference, err error) {
 	if err := json.Unmarshal(head, &p); err != nil {
 		return nil, invalid(`the JSON is not of the form {"inputs":[{"name","shape","datatype","data"}]}: %s`, jsonFault(err))
 	}
-	q = &inference{id: p.ID, output: wanted{name: tensorLogits, binary: p.Parameters.BinaryOutput}}
+	q = &call{id: p.ID, output: wanted{name: tensorLogits, binary: p.Parameters.BinaryOutput}}
 	if p.Inputs[0] == nil || p.Inputs[1] != nil {
 		return nil, errOneInput
 	}
@@ -129,8 +129,8 @@ func parseInfer(body []byte, jsonLength string) (q *inference, err error) {
 }
 
 // rawImage asks for one encoded image.
-func rawImage(image []byte) *inference {
-	return &inference{input: tensor{name: tensorImage, datatype: typeBytes, shape: shape{1}, elements: [][]byte{image}},
+func rawImage(image []byte) *call {
+	return &call{input: tensor{name: tensorImage, datatype: typeBytes, shape: shape{1}, elements: [][]byte{image}},
 		output: wanted{name: tensorLogits}}
 }
 
@@ -173,7 +173,7 @@ func (o inferOutput) wanted(missing wanted) (w wanted, err error) {
 }
 
 // inferred sends an answer: JSON, then the tensor if it is to be binary.
-func (r *request) inferred(q *inference, out runtime.Outputs) error {
+func (r *request) inferred(q *call, out runtime.Outputs) error {
 	t, err := q.output.tensor(out)
 	if err != nil {
 		return err

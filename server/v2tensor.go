@@ -12,8 +12,8 @@ import (
 	"eigenserve/runtime"
 )
 
-// inference is one request of the protocol, however it came.
-type inference struct {
+// call is one request of the protocol, however it came.
+type call struct {
 	id     string
 	input  tensor
 	output wanted

@@ -39,6 +39,8 @@ you add is gone when the demo ends.`,
 	}
 	engine.add(cmd, 16<<20) // a dozen slabs, so that the account stays that of many models in little memory
 	f.add(cmd)
+	calls := cmd.Flags().Lookup("grpc-addr")
+	f.grpcAddr, calls.DefValue = "127.0.0.1:8081", "127.0.0.1:8081"
 	cmd.Flags().BoolVar(&f.accessLog, "access-log", false, "log each request")
 	return cmd
 }

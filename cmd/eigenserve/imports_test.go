@@ -29,8 +29,9 @@ var mayImport = map[string][]string{
 	"models/vit":          {"models/nn", "models/pixel"},
 	"models":              {"models/..."},
 	"runtime":             {"models/...", "store/...", "runtime/kernel"},
-	"server":              {"runtime", "server/web"},
+	"server":              {"runtime", "server/web", "server/inference"},
 	"server/web":          {},
+	"server/inference":    {},
 	"cmd/eigenserve":      {"..."},
 }
 
@@ -40,6 +41,7 @@ var fences = map[string][]string{
 	"github.com/valyala/fasthttp":     {"server"},
 	"github.com/hashicorp/golang-lru": {"runtime"},
 	"github.com/nlpodyssey/":          {"store/..."},
+	"google.golang.org/":              {"server", "server/inference"},
 	"github.com/spf13/":               {"cmd/..."},
 	"github.com/prometheus/":          {"server"},
 	"go.opentelemetry.io/":            {"server", "cmd/..."},

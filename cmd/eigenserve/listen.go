@@ -24,6 +24,7 @@ import (
 // listenFlags say how a server is reached, by whom, and within which limits.
 type listenFlags struct {
 	addr, adminAddr     string
+	grpcAddr            string
 	tokens              string
 	insecure            bool
 	hosts               []string
@@ -43,6 +44,7 @@ type listenFlags struct {
 func (f *listenFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.addr, "addr", "127.0.0.1:8080", "`address` to listen on; port 0 takes a free one")
+	flags.StringVar(&f.grpcAddr, "grpc-addr", "", "`address` of the Open Inference Protocol over gRPC, such as 127.0.0.1:8081 (default: none)")
 	flags.StringVar(&f.tokens, "tokens", "", "`file` of the tokens that requests must show")
 	flags.BoolVar(&f.insecure, "insecure", false, "serve other machines without tokens: anyone may do everything")
 	flags.StringSliceVar(&f.hosts, "hosts", nil, "`names` that requests may be for besides localhost, on loopback without tokens")
@@ -77,6 +79,11 @@ func (f *listenFlags) check() error {
 	}
 	if _, err := f.resolve(f.addr); err != nil {
 		return err
+	}
+	if f.grpcAddr != "" {
+		if _, err := f.resolve(f.grpcAddr); err != nil {
+			return err
+		}
 	}
 	if f.otlp != "" {
 		if _, err := tracesURL(f.otlp); err != nil {
@@ -116,6 +123,14 @@ func (f *listenFlags) listen(addr string) (net.Listener, error) {
 	return l, nil
 }
 
+// listenGRPC gives no listener where no address is set.
+func (f *listenFlags) listenGRPC() (net.Listener, error) {
+	if f.grpcAddr == "" {
+		return nil, nil
+	}
+	return f.listen(f.grpcAddr)
+}
+
 func (f *listenFlags) scheme() string {
 	if f.tlsCert != "" {
 		return "https"
@@ -136,7 +151,7 @@ func (f *listenFlags) logger(m *Main) *slog.Logger {
 // options are those of the server; the files of tokens and certificates are read.
 func (f *listenFlags) options(log *slog.Logger) (o server.Options, err error) {
 	o = server.Options{
-		Log: log, AccessLog: f.accessLog, Samples: f.samples,
+		Log: log, Version: version(), AccessLog: f.accessLog, Samples: f.samples,
 		ImageLimit: int64(f.image), VariantLimit: int64(f.variant), CheckpointLimit: int64(f.checkpoint),
 		BodyMemory: int64(f.bodies), Connections: f.connections,
 		ReadTimeout: f.read, WriteTimeout: f.write, IdleTimeout: f.idle,
@@ -189,14 +204,22 @@ func (m *Main) listen(ctx context.Context, s *store.Store, f listenFlags, o runt
 	if err != nil {
 		return err
 	}
+	defer listener.Close()
+	calls, err := f.listenGRPC()
+	if err != nil {
+		return err
+	}
 	closeAdmin, err := openAdmin(f.adminAddr, log)
 	if err != nil {
-		listener.Close()
 		return err
 	}
 	defer closeAdmin()
-	served := make(chan error, 1)
+	served := make(chan error, 2)
 	go func() { served <- srv.Listen(listener) }()
+	if calls != nil {
+		defer calls.Close()
+		go func() { served <- srv.ListenGRPC(calls) }()
+	}
 	defer reloadOnHangup(srv)()
 	if err := eng.Preload(ctx); err != nil {
 		log.Error("some models can't be served", "error", err)
@@ -206,6 +229,9 @@ func (m *Main) listen(ctx context.Context, s *store.Store, f listenFlags, o runt
 		log.Warn("tokens cross the network in the clear: give --tls-cert and --tls-key, or put a proxy with TLS before this server")
 	}
 	ready(f.scheme()+"://"+listener.Addr().String(), eng)
+	if calls != nil {
+		fmt.Fprintf(m.Stdout, "gRPC at %s\n", calls.Addr())
+	}
 	if m.Listening != nil {
 		m.Listening(listener.Addr().String())
 	}

@@ -222,7 +222,7 @@ func TestDemo(t *testing.T) {
 	var out, errs bytes.Buffer
 	listening, ended := make(chan string, 1), make(chan int, 1)
 	m := &Main{Stdout: &out, Stderr: &errs, Listening: func(addr string) { listening <- addr }}
-	go func() { ended <- m.Run(ctx, []string{"demo", "--addr", "127.0.0.1:0"}) }()
+	go func() { ended <- m.Run(ctx, []string{"demo", "--addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0"}) }()
 	select {
 	case <-listening:
 	case status := <-ended:

@@ -1,0 +1,107 @@
+package server
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"eigenserve/runtime"
+	"eigenserve/server/inference"
+)
+
+// named is the reference that a call gives by a model's name and version, if the
+// caller's token is for it.
+func named(ctx context.Context, name, version string) (string, error) {
+	if err := checkName("model", name); err != nil {
+		return "", err
+	}
+	if err := admitModel(callerOf(ctx), name); err != nil {
+		return "", err
+	}
+	return reference(name, version)
+}
+
+// ModelInfer answers some inputs by one variant.
+func (s service) ModelInfer(ctx context.Context, q *inference.ModelInferRequest) (*inference.ModelInferResponse, error) {
+	ref, err := named(ctx, q.ModelName, q.ModelVersion)
+	if err != nil {
+		return nil, err
+	}
+	p, err := inferenceOf(q)
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.engine.Infer(ctx, ref, p.input.inputs())
+	if err != nil {
+		return nil, err
+	}
+	s.metrics.stages(out.Timing)
+	_ = grpc.SetHeader(ctx, metadata.Pairs(headerVariant, url.PathEscape(out.Variant)+"@"+out.Digest,
+		headerBasis, out.Basis, "Server-Timing", serverTiming(out.Timing)))
+	return p.response(out)
+}
+
+// inferenceOf reads a request's message.
+func inferenceOf(q *inference.ModelInferRequest) (p *call, err error) {
+	p = &call{id: q.Id, output: wanted{name: tensorLogits}}
+	switch {
+	case len(q.Inputs) != 1:
+		return nil, errOneInput
+	case len(q.Outputs) > 1:
+		return nil, errOneOutput
+	}
+	if p.input, err = tensorOf(q.Inputs[0], q.RawInputContents); err != nil {
+		return nil, err
+	}
+	// Who sends raw tensors reads them, too.
+	p.output.binary = len(q.RawInputContents) > 0
+	if len(q.Outputs) == 1 {
+		p.output.name = q.Outputs[0].Name
+		if k, ok := q.Outputs[0].Parameters["classification"]; ok {
+			if p.output.classes = int(min(k.GetInt64Param(), 1<<30)); p.output.classes < 1 {
+				return nil, errClassification
+			}
+		}
+	}
+	return p, p.output.check()
+}
+
+// tensorOf reads an input, from its contents or from the raw ones beside it.
+func tensorOf(in *inference.ModelInferRequest_InferInputTensor, raw [][]byte) (t tensor, err error) {
+	n, err := checkInput(in.Name, in.Datatype, in.Shape)
+	if err != nil {
+		return t, err
+	}
+	t = tensor{name: in.Name, datatype: in.Datatype, shape: in.Shape}
+	switch {
+	case len(raw) > 1 || len(raw) == 1 && in.Contents != nil:
+		return t, invalid("input %s: give its contents or one of raw_input_contents", t.name)
+	case len(raw) == 1:
+		return t, t.readBinary(raw[0], n)
+	case t.datatype == typeFP32:
+		t.floats = in.Contents.GetFp32Contents()
+		return t, t.counted(len(t.floats), n)
+	}
+	t.elements = in.Contents.GetBytesContents()
+	return t, t.counted(len(t.elements), n)
+}
+
+// response writes what the engine answered.
+func (p *call) response(out runtime.Outputs) (*inference.ModelInferResponse, error) {
+	t, err := p.output.tensor(out)
+	if err != nil {
+		return nil, err
+	}
+	answer := &inference.ModelInferResponse{ModelName: out.Variant, ModelVersion: strconv.Itoa(out.Version), Id: p.id}
+	o := &inference.ModelInferResponse_InferOutputTensor{Name: t.name, Datatype: t.datatype, Shape: t.shape}
+	answer.Outputs = append(answer.Outputs, o)
+	if p.output.binary {
+		answer.RawOutputContents = [][]byte{t.appendBinary(nil)}
+	} else {
+		o.Contents = &inference.InferTensorContents{Fp32Contents: t.floats, BytesContents: t.elements}
+	}
+	return answer, nil
+}
