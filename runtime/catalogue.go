@@ -174,12 +174,12 @@ func (eng *Engine) Family(name string) (FamilyDetail, error) {
 	if err != nil {
 		return FamilyDetail{}, err
 	}
-	d := FamilyDetail{FamilyInfo: eng.familyInfo(f, p), Config: f.basis.Config}
+	d := FamilyDetail{FamilyInfo: eng.familyInfo(f, p), Metric: f.basis.Metric, Lineage: f.basis.Lineage, Config: f.basis.Config}
 	for i := range f.basis.Layers {
 		l := &f.basis.Layers[i]
 		left, right := l.Directions()
 		d.Layers = append(d.Layers, LayerInfo{Name: l.Name, Outputs: l.Rows(), Inputs: l.Cols(),
-			Left: left, Right: right, Energy90: energy90(l.Spectrum), Held: held(l.Spectrum)})
+			Left: left, Right: right, Energy90: energy90(l.Spectrum), Held: held(l.Spectrum), Spectrum: spectrumInfo(l.Spectrum)})
 	}
 	return d, nil
 }

@@ -79,8 +79,13 @@ type FamilyInfo struct {
 // FamilyDetail is FamilyInfo with the basis's layers and the model's config.
 type FamilyDetail struct {
 	FamilyInfo
-	Layers []LayerInfo     `json:"layers"`
-	Config json.RawMessage `json:"config"`
+	// Metric is what weighed errors in the fit: none, input or full.
+	Metric string `json:"metric"`
+	// Lineage tells how alike the fitted checkpoints are; absent in bases from
+	// before it was measured.
+	Lineage *store.Lineage  `json:"lineage,omitempty"`
+	Layers  []LayerInfo     `json:"layers"`
+	Config  json.RawMessage `json:"config"`
 }
 
 // LayerInfo tells the size of one shared layer and of its directions.
@@ -95,6 +100,8 @@ type LayerInfo struct {
 	// Held is the share of that energy which the first 1, 2, 4, … left directions
 	// hold, the last number being that of all.
 	Held []float64 `json:"held"`
+	// Spectrum tells of both sides, and in finer steps.
+	Spectrum SpectrumInfo `json:"spectrum"`
 }
 
 // Ledger accounts for every byte that models take and that serving them costs,

@@ -14,13 +14,22 @@ import (
 )
 
 func (m *Main) inspect() *cobra.Command {
-	var dir, family string
+	var dir, family, page string
 	cmd := &cobra.Command{
-		Use:   "inspect FILE | inspect --store DIR --family NAME",
+		Use:   "inspect FILE | inspect --store DIR --family NAME [--html FILE]",
 		Short: "Show what is in a basis or a variant: tensors, ranks, spectrum",
-		Args:  cobra.MaximumNArgs(1),
+		Long: `Inspect prints what is in a file of a store, or in a family's basis. With --html it
+writes a page about the family that needs nothing beside it: the spectra by layer,
+the energy kept by layer, and each variant's bytes against its agreement with the
+original, beside the null.`,
+		Example: "  eigenserve inspect --store ./store --family glyphs --html glyphs.html",
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			switch {
+			case page != "" && (len(args) > 0 || family == ""):
+				return usagef("--html is for a family: give --store DIR and --family NAME")
+			case page != "":
+				return m.inspectHTML(dir, family, page)
 			case len(args) == 1 && family == "":
 				return inspectFile(m.Stdout, args[0])
 			case len(args) == 0 && family != "":
@@ -44,6 +53,7 @@ func (m *Main) inspect() *cobra.Command {
 	}
 	storeFlag(cmd, &dir)
 	cmd.Flags().StringVar(&family, "family", "", "name of a family of the store")
+	cmd.Flags().StringVar(&page, "html", "", "write a page with pictures of the family to this file")
 	return cmd
 }
 

@@ -1,0 +1,81 @@
+package runtime
+
+import (
+	"math"
+	"slices"
+
+	"eigenserve/store"
+)
+
+// SpectrumInfo tells how a layer's fitted deltas spread over its directions, in
+// few numbers.
+type SpectrumInfo struct {
+	// At are numbers of leading directions, from 1 to all, and Left and Right the
+	// share of the energy that so many of a side leave out. The side with fewer
+	// directions ends earlier.
+	At    []int     `json:"at"`
+	Left  []float64 `json:"left"`
+	Right []float64 `json:"right"`
+	// LeftFor and RightFor are how many leading directions hold 50, 90 and 99% of
+	// the energy; 0 where the basis has not as many.
+	LeftFor  [3]int `json:"left_for"`
+	RightFor [3]int `json:"right_for"`
+}
+
+// spectrumShares are those of LeftFor and RightFor.
+var spectrumShares = [3]float64{0.5, 0.9, 0.99}
+
+func spectrumInfo(s store.Spectrum) SpectrumInfo {
+	left, right := leftOut(s.Left, s.Energy), leftOut(s.Right, s.Energy)
+	out := SpectrumInfo{LeftFor: holding(left), RightFor: holding(right)}
+	for _, k := range ranks(max(len(left), len(right))) {
+		out.At = append(out.At, k)
+		if k <= len(left) {
+			out.Left = append(out.Left, fourDigits(left[k-1]))
+		}
+		if k <= len(right) {
+			out.Right = append(out.Right, fourDigits(right[k-1]))
+		}
+	}
+	return out
+}
+
+// leftOut gives the share of the energy outside of the leading 1, 2, … directions.
+func leftOut(values []float64, energy float64) []float64 {
+	out, sum := make([]float64, len(values)), 0.0
+	for i, x := range values {
+		sum += x
+		if energy > 0 {
+			out[i] = max(0, 1-sum/energy)
+		}
+	}
+	return out
+}
+
+func holding(leftOut []float64) (out [3]int) {
+	for i, share := range spectrumShares {
+		// Eigenvalues are stored to four digits.
+		out[i] = 1 + slices.IndexFunc(leftOut, func(x float64) bool { return x <= 1-share+1e-4 })
+	}
+	return out
+}
+
+// ranks are 1 … n in steps that grow by an eighth.
+func ranks(n int) (out []int) {
+	for k := 1; k <= n; k += max(1, k/8) {
+		out = append(out, k)
+	}
+	if n > 0 && out[len(out)-1] < n {
+		out = append(out, n)
+	}
+	return out
+}
+
+// fourDigits keeps four significant digits: they are for people to look at.
+func fourDigits(x float64) float64 {
+	if x == 0 {
+		return 0
+	}
+	unit := math.Pow(10, math.Floor(math.Log10(math.Abs(x)))-3)
+	return math.Round(x/unit) * unit
+}
