@@ -67,3 +67,5 @@ func roundPairsBF16(pairs []uint16, src []float32) { joinPairsGeneric(pairs, src
 func pairBF16(pairs, src []uint16) { pairGeneric(pairs, src) }
 
 func prefetch([]uint16) {}
+
+func prefetchToWrite([]uint16) {}

@@ -9,9 +9,20 @@
 TEXT ·prefetchLines(SB), NOSPLIT, $0-16
 	MOVQ src+0(FP), SI
 	MOVQ n+8(FP), CX
-next:
+next1:
 	PREFETCHT1 (SI)
 	ADDQ $64, SI
 	DECQ CX
-	JNZ  next
+	JNZ  next1
+	RET
+
+// func prefetchLinesToWrite(src *uint16, n int)
+TEXT ·prefetchLinesToWrite(SB), NOSPLIT, $0-16
+	MOVQ src+0(FP), SI
+	MOVQ n+8(FP), CX
+next2:
+	BYTE $0x0F; BYTE $0x0D; BYTE $0x0E // PREFETCHW (SI)
+	ADDQ $64, SI
+	DECQ CX
+	JNZ  next2
 	RET

@@ -30,11 +30,11 @@ func rightLen(l *Layer) int { return l.inputs() * paddedBF16(l.Q) }
 // denseLen is a core as a matrix.
 func denseLen(l *Layer) int { return min(paddedBF16(l.P)*l.Q, mostDense) }
 
-// rebuildRoom is one worker's share: a panel's S, in float32 and in pairs or
-// what is gathered before, and a panel of Left in float32.
+// rebuildRoom is one worker's share: a part of a panel in float32, its S, in
+// float32 and in pairs or what is gathered before, and a panel of Left in float32.
 func rebuildRoom(l *Layer) int {
 	q := paddedBF16(l.Q)
-	return q*Panel + q*max(Panel, gatherRows)/2 + paddedBF16(l.P)*Panel
+	return meanRows*Panel + q*Panel + q*max(Panel, gatherRows)/2 + paddedBF16(l.P)*Panel
 }
 
 // Rebuild writes a variant's weights of one layer: dst packed,

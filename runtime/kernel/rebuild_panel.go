@@ -29,6 +29,7 @@ func asHalves(x []float32) []uint16 {
 // panel rebuilds one panel.
 func (b *rebuild) panel(t *rebuildTarget, panel int, room []float32) {
 	l := b.layer
+	wide, room := cut(room, meanRows*Panel)
 	s := b.combine(t, panel, room)
 	mean := l.Mean[panel*l.N*Panel:]
 	for r := 0; r < l.N; r += meanRows {
@@ -41,11 +42,13 @@ func (b *rebuild) panel(t *rebuildTarget, panel int, room []float32) {
 			b.multiply(to, t.right, r, rows, s)
 			continue
 		}
-		var wide [meanRows * Panel]float32
-		fromHalf(wide[:rows*Panel], mean[r*Panel:][:rows*Panel], l.MeanType)
-		b.multiply(wide[:], t.right, r, rows, s)
 		padded := paddedBF16(rows) * Panel
-		b.join(t.dst16[(panel*paddedBF16(l.N)+r)*Panel:][:padded], wide[:padded])
+		to := t.dst16[(panel*paddedBF16(l.N)+r)*Panel:][:padded]
+		prefetchToWrite(to)
+		fromHalf(wide[:rows*Panel], mean[r*Panel:][:rows*Panel], l.MeanType)
+		b.multiply(wide, t.right, r, rows, s)
+		clear(wide[rows*Panel : padded])
+		b.join(to, wide[:padded])
 	}
 	if l.Bias {
 		b.finishBias(t, panel, s)

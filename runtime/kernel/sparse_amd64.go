@@ -83,3 +83,11 @@ func prefetch(data []uint16) {
 		prefetchLines(&data[0], n)
 	}
 }
+
+// prefetchToWrite asks for what will be written soon, so that the stores find
+// their cache lines; it changes nothing.
+func prefetchToWrite(data []uint16) {
+	if n := len(data) / Panel; n > 0 && isa > generic {
+		prefetchLinesToWrite(&data[0], n)
+	}
+}

@@ -138,3 +138,6 @@ func dotAMX(rounds int, config *[64]byte)
 
 //go:noescape
 func prefetchLines(src *uint16, n int)
+
+//go:noescape
+func prefetchLinesToWrite(src *uint16, n int)

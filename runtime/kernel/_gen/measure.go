@@ -40,15 +40,21 @@ func (a *asm) rounds(sums int, work func(i int)) {
 	a.ret()
 }
 
-// prefetch: n cache lines from src on into the second-level cache.
+// prefetch: n cache lines from src on, to be read into the second-level cache or
+// to be written into the first.
 func prefetch(a *asm) {
-	a.function("func prefetchLines(src *uint16, n int)", "prefetchLines", 16)
-	a.o("MOVQ src+0(FP), SI")
-	a.o("MOVQ n+8(FP), CX")
-	a.label("next")
-	a.o("PREFETCHT1 (SI)")
-	a.o("ADDQ $64, SI")
-	a.o("DECQ CX")
-	a.o("JNZ  next")
-	a.o("RET")
+	each := func(name, ask string) {
+		a.function("func "+name+"(src *uint16, n int)", name, 16)
+		a.o("MOVQ src+0(FP), SI")
+		a.o("MOVQ n+8(FP), CX")
+		next := a.newLabel("next")
+		a.label(next)
+		a.o("%s", ask)
+		a.o("ADDQ $64, SI")
+		a.o("DECQ CX")
+		a.o("JNZ  %s", next)
+		a.o("RET")
+	}
+	each("prefetchLines", "PREFETCHT1 (SI)")
+	each("prefetchLinesToWrite", "BYTE $0x0F; BYTE $0x0D; BYTE $0x0E // PREFETCHW (SI)")
 }
