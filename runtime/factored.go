@@ -1,13 +1,9 @@
 package runtime
 
 import (
-	"slices"
-
 	"eigenserve/models/nn"
 	"eigenserve/runtime/kernel"
 	"eigenserve/store"
-	"eigenserve/store/code"
-	"eigenserve/store/subspace"
 )
 
 // factorable tells whether a variant can be answered without a rebuild: one
@@ -31,16 +27,8 @@ func (l *loaded) factorable() bool {
 func (f *family) factor(v *store.Variant) (*nn.Weights, error) {
 	w := &nn.Weights{Vectors: make([][]float32, len(f.basis.Vectors)),
 		Factored: &nn.Factored{Basis: f.layers, Cores: make([]kernel.Core, len(f.layers)), Precision: f.plan.Precision()}}
-	err := subspace.Visit(f.basis, v, func(i int, c *code.Sparse) error {
-		w.Factored.Cores[i] = kernel.Core{Rights: slices.Clone(c.Rights), Starts: slices.Clone(c.Starts),
-			Lefts: slices.Clone(c.Lefts), Values: appendValues(make([]float32, 0, len(c.Q)), c.Q, v.Step)}
-		return nil
-	}, func(i int, q []int32) error {
-		w.Vectors[i] = make([]float32, len(q))
-		return f.vector(w.Vectors[i], v, i, q)
-	})
-	if err != nil {
-		return nil, err
+	for i := range w.Vectors {
+		w.Vectors[i] = make([]float32, f.basis.Vectors[i].Len())
 	}
-	return w, f.bindHeads(w, v)
+	return w, f.read(v, w, func(i int, c kernel.Core) { w.Factored.Cores[i] = c })
 }

@@ -37,7 +37,6 @@ func (eng *Engine) NewMeter(names ...string) (*Meter, error) {
 			return nil, Errorf(Invalid, "model %q is of another family than %q, or has exact tensors", name, names[0])
 		}
 		m.variants = append(m.variants, l.variant)
-		m.slabs = append(m.slabs, make([]float32, m.family.plan.SlabLen()))
 	}
 	return m, m.Rebuild(1)
 }
@@ -48,6 +47,9 @@ func (m *Meter) Variants() int { return len(m.variants) }
 // Rebuild fills the slabs of the first n variants from their coefficients,
 // decoding included; more than one are rebuilt together.
 func (m *Meter) Rebuild(n int) error {
+	for len(m.slabs) < n {
+		m.slabs = append(m.slabs, make([]float32, m.family.plan.SlabLen()))
+	}
 	if n == 1 {
 		w, err := m.family.rebuild(m.variants[0], m.slabs[0])
 		m.weights = []*nn.Weights{w}

@@ -3,6 +3,7 @@ package runtime
 import (
 	"fmt"
 	goruntime "runtime"
+	"slices"
 	"sync"
 
 	"eigenserve/models/nn"
@@ -13,22 +14,67 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// rebuild fills a slab with a variant's weights: one decoding of its stream, and
-// for each layer one pass from mean, directions and core to packed weights.
+// rebuild fills a slab with a variant's weights, for each layer in one pass from
+// mean, directions and core to packed weights. Its stream is read beside, a few
+// layers ahead, so that no core waits for that.
 func (f *family) rebuild(v *store.Variant, slab []float32) (*nn.Weights, error) {
 	defer goruntime.KeepAlive(f)
-	w := f.plan.Bind(slab)
+	const ahead = 4
+	w, cores, read := f.plan.Bind(slab), make(chan kernel.Core, ahead), make(chan error, 1)
+	go func() {
+		defer close(cores)
+		read <- recovered(func() error { return f.read(v, &w, func(_ int, c kernel.Core) { cores <- c }) })
+	}()
+	defer func() { // the reader writes to the slab: nothing ends before it
+		for range cores {
+		}
+	}()
 	s := rebuildScratch.Get().(*scratch)
 	defer rebuildScratch.Put(s)
-	err := subspace.Visit(f.basis, v, func(i int, core *code.Sparse) error {
+	i := 0
+	for core := range cores {
 		l := &f.layers[i]
-		w.Layers[i].Rebuild(l, s.core(core, v.Step), s.floats(kernel.RebuildScratch(l)))
-		return f.putExact(i, &w.Layers[i], v)
+		w.Layers[i].Rebuild(l, &core, s.floats(kernel.RebuildScratch(l)))
+		if err := f.putExact(i, &w.Layers[i], v); err != nil {
+			return nil, err
+		}
+		i++
+	}
+	return &w, <-read
+}
+
+// recovered makes a panic an error, so that on a goroutine of its own it ends
+// no more than the work.
+func recovered(work func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			stack := make([]byte, 4<<10)
+			err = Errorf(Internal, "panic: %v\n%s", p, stack[:goruntime.Stack(stack, false)])
+		}
+	}()
+	return work()
+}
+
+// read decodes a variant: each layer's core, times the step, goes to layer, the
+// vectors into those of w, and w gets its heads.
+func (f *family) read(v *store.Variant, w *nn.Weights, layer func(i int, c kernel.Core)) error {
+	err := subspace.Visit(f.basis, v, func(i int, c *code.Sparse) error {
+		layer(i, coreOf(c, v.Step))
+		return nil
 	}, func(i int, q []int32) error { return f.vector(w.Vectors[i], v, i, q) })
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &w, f.bindHeads(&w, v)
+	return f.bindHeads(w, v)
+}
+
+// coreOf is a copy of a decoded core, times the step.
+func coreOf(c *code.Sparse, step float64) kernel.Core {
+	values := make([]float32, len(c.Q))
+	for i, q := range c.Q {
+		values[i] = float32(float64(q) * step)
+	}
+	return kernel.Core{Rights: slices.Clone(c.Rights), Starts: slices.Clone(c.Starts), Lefts: slices.Clone(c.Lefts), Values: values}
 }
 
 // vector fills dst with a variant's i-th vector.
@@ -113,25 +159,9 @@ func (f *family) putExact(i int, d *nn.Dense, v *store.Variant) error {
 }
 
 // scratch is the memory of one rebuild, used again by the next.
-type scratch struct {
-	values []float32
-	work   []float32
-}
+type scratch struct{ work []float32 }
 
 var rebuildScratch = sync.Pool{New: func() any { return new(scratch) }}
-
-// core gives the decoded core times the step. It lasts until the next.
-func (s *scratch) core(c *code.Sparse, step float64) *kernel.Core {
-	s.values = appendValues(s.values[:0], c.Q, step)
-	return &kernel.Core{Rights: c.Rights, Starts: c.Starts, Lefts: c.Lefts, Values: s.values}
-}
-
-func appendValues(values []float32, q []int32, step float64) []float32 {
-	for _, x := range q {
-		values = append(values, float32(float64(x)*step))
-	}
-	return values
-}
 
 func (s *scratch) floats(n int) []float32 {
 	if cap(s.work) < n {

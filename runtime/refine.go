@@ -173,8 +173,8 @@ func (r *refiner) load(l *subspace.Latents) {
 	f, w := r.family, r.weights
 	for i := range w.Layers {
 		l.Sparse(i, &r.sparse)
-		layer := &f.layers[i]
-		w.Layers[i].Rebuild(layer, r.rebuild.core(&r.sparse, l.Step()), r.rebuild.floats(kernel.RebuildScratch(layer)))
+		layer, core := &f.layers[i], coreOf(&r.sparse, l.Step())
+		w.Layers[i].Rebuild(layer, &core, r.rebuild.floats(kernel.RebuildScratch(layer)))
 	}
 	for i, dst := range w.Vectors {
 		b := &f.basis.Vectors[i]

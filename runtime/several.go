@@ -3,6 +3,8 @@ package runtime
 import (
 	goruntime "runtime"
 
+	"golang.org/x/sync/errgroup"
+
 	"eigenserve/models/nn"
 	"eigenserve/runtime/kernel"
 	"eigenserve/store"
@@ -13,11 +15,20 @@ import (
 func (f *family) rebuildSeveral(variants []*store.Variant, slabs [][]float32) ([]*nn.Weights, error) {
 	defer goruntime.KeepAlive(f)
 	decoded, out := make([]*nn.Weights, len(variants)), make([]*nn.Weights, len(variants))
+	var readers errgroup.Group
+	readers.SetLimit(goruntime.GOMAXPROCS(0))
 	for i, v := range variants {
-		var err error
-		if decoded[i], err = f.factor(v); err != nil {
-			return nil, err
-		}
+		readers.Go(func() error {
+			return recovered(func() (err error) {
+				decoded[i], err = f.factor(v)
+				return err
+			})
+		})
+	}
+	if err := readers.Wait(); err != nil {
+		return nil, err
+	}
+	for i := range variants {
 		w := f.plan.Bind(slabs[i])
 		w.Heads = decoded[i].Heads
 		for k := range w.Vectors {
