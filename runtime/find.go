@@ -12,7 +12,15 @@ type Query struct {
 	Order  string            // one of Orders; "" is "name"
 	Allow  func(string) bool // names that may be seen; nil: all
 	Offset int               // of the first one given
+	From   string            // if found, the name of the first one given, in the place of Offset
 	Limit  int               // how many are given; 0: all
+}
+
+// Found is a part of what a query chooses.
+type Found struct {
+	Variants []VariantInfo `json:"models"`
+	Offset   int           `json:"offset"` // of the first of Variants in all
+	Total    int           `json:"total"`
 }
 
 // orders are the keys by which a catalogue can be sorted: the larger comes first,
@@ -40,12 +48,12 @@ func Orders() []string {
 	return out
 }
 
-// Find lists the current versions that a query chooses, and tells how many there
-// are in all. It looks at every name, and holds the catalogue for none of that.
-func (eng *Engine) Find(q Query) (list []VariantInfo, total int, err error) {
+// Find lists the current versions that a query chooses. It looks at every name,
+// and holds the catalogue for none of that.
+func (eng *Engine) Find(q Query) (Found, error) {
 	key, ok := orders[cmp.Or(q.Order, "name")]
 	if !ok {
-		return nil, 0, Errorf(Invalid, "order %q: use %s", q.Order, strings.Join(Orders(), ", "))
+		return Found{}, Errorf(Invalid, "order %q: use %s", q.Order, strings.Join(Orders(), ", "))
 	}
 	page, _ := eng.page("", 0)
 	words := strings.Fields(strings.ToLower(q.Words))
@@ -61,17 +69,20 @@ func (eng *Engine) Find(q Query) (list []VariantInfo, total int, err error) {
 		}
 	}
 	slices.SortStableFunc(all, func(a, b found) int { return cmp.Compare(b.key, a.key) })
-	total = len(all)
-	all = all[min(max(q.Offset, 0), total):]
+	out := Found{Total: len(all), Offset: min(max(q.Offset, 0), len(all))}
+	if i := slices.IndexFunc(all, func(f found) bool { return last(f.versions).entry.Name == q.From }); i >= 0 {
+		out.Offset = i
+	}
+	all = all[out.Offset:]
 	if q.Limit > 0 {
 		all = all[:min(q.Limit, len(all))]
 	}
-	list = make([]VariantInfo, len(all))
+	out.Variants = make([]VariantInfo, len(all))
 	for i, f := range all {
-		list[i] = eng.info(last(f.versions))
-		list[i].Versions = numbersOf(f.versions)
+		out.Variants[i] = eng.info(last(f.versions))
+		out.Variants[i].Versions = numbersOf(f.versions)
 	}
-	return list, total, nil
+	return out, nil
 }
 
 func matches(h *handle, words []string) bool {

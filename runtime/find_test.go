@@ -22,6 +22,9 @@ func TestFind(t *testing.T) {
 	}{
 		"all":                        {Query{}, all, 6},
 		"a page":                     {Query{Offset: 2, Limit: 3}, "m2 m3 m4", 6},
+		"from a name":                {Query{From: "m3", Limit: 2}, "m3 m4", 6},
+		"from a name in an order":    {Query{From: "m2", Order: "requests", Limit: 1}, "m2", 6},
+		"from a name not found":      {Query{From: "m9", Offset: 1, Limit: 1}, "m1", 6},
 		"past the end":               {Query{Offset: 9, Limit: 3}, "", 6},
 		"before the beginning":       {Query{Offset: -1, Limit: 1}, "m0", 6},
 		"a part of a name":           {Query{Words: "3"}, "m3", 1},
@@ -32,22 +35,25 @@ func TestFind(t *testing.T) {
 		"the most asked":             {Query{Order: "requests", Limit: 3}, "m4 m2 m0", 6},
 		"where they are":             {Query{Order: "resident", Limit: 3}, "m4 m2 m0", 6},
 	} {
-		list, total, err := eng.Find(c.q)
-		if got := strings.Join(names(list), " "); got != c.want || total != c.total || err != nil {
-			t.Errorf("%s: %q of %d, %v; want %q of %d", name, got, total, err, c.want, c.total)
+		f, err := eng.Find(c.q)
+		if got := strings.Join(names(f.Variants), " "); got != c.want || f.Total != c.total || err != nil {
+			t.Errorf("%s: %q of %d, %v; want %q of %d", name, got, f.Total, err, c.want, c.total)
 		}
 	}
+	if f, err := eng.Find(Query{From: "m2", Order: "requests", Limit: 1}); f.Offset != 1 || err != nil {
+		t.Errorf("m2 is the second most asked, not at %d: %v", f.Offset, err)
+	}
 	for _, order := range Orders() {
-		list, _, err := eng.Find(Query{Order: order})
-		if got := names(list); err != nil || len(got) != 6 || !slices.Equal(slices.Sorted(slices.Values(got)), strings.Fields(all)) {
+		f, err := eng.Find(Query{Order: order})
+		if got := names(f.Variants); err != nil || len(got) != 6 || !slices.Equal(slices.Sorted(slices.Values(got)), strings.Fields(all)) {
 			t.Errorf("by %s: %v, %v", order, got, err)
 		}
 	}
-	if _, _, err := eng.Find(Query{Order: "colour"}); codeOf(err) != Invalid || !strings.Contains(err.Error(), "requests") {
+	if _, err := eng.Find(Query{Order: "colour"}); codeOf(err) != Invalid || !strings.Contains(err.Error(), "requests") {
 		t.Errorf("by colour: %v", err)
 	}
-	list, _, _ := eng.Find(Query{Words: "m4"})
-	if v := list[0]; v.Answers != 2 || v.Took <= 0 {
+	f, _ := eng.Find(Query{Words: "m4"})
+	if v := f.Variants[0]; v.Answers != 2 || v.Took <= 0 {
 		t.Errorf("m4 answered %d times in %g s", v.Answers, v.Took)
 	}
 }

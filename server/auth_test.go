@@ -122,7 +122,7 @@ func TestTokenForSomeModels(t *testing.T) {
 	if got := s.do(t, "GET", "/v1/models", "", bearer("sans")...); strings.Contains(got.body, "music-1") || !strings.Contains(got.body, "sans-lao") {
 		t.Errorf("the list: %s", got.body)
 	}
-	if got := s.do(t, "GET", "/v1/models?search=1", "", bearer("sans")...); got.body != `{"models":[],"total":0}` {
+	if got := s.do(t, "GET", "/v1/models?search=1", "", bearer("sans")...); got.body != `{"models":[],"offset":0,"total":0}` {
 		t.Errorf("a search: %s", got.body)
 	}
 	if got := s.do(t, "GET", "/v1/models?limit=1", "", bearer("sans")...); got.body != `{"models":[],"next":"music-1"}` {

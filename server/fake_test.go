@@ -248,12 +248,13 @@ func (f *fake) Variants(after string, limit int) (list []runtime.VariantInfo, ne
 }
 
 // Find knows the orders by name, and by requests.
-func (f *fake) Find(q runtime.Query) (list []runtime.VariantInfo, total int, err error) {
+func (f *fake) Find(q runtime.Query) (runtime.Found, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.err != nil {
-		return nil, 0, f.err
+		return runtime.Found{}, f.err
 	}
+	list := []runtime.VariantInfo{}
 	for _, v := range f.variants {
 		if strings.Contains(v.Name, strings.TrimSpace(q.Words)) && (q.Allow == nil || q.Allow(v.Name)) {
 			list = append(list, v)
@@ -262,9 +263,13 @@ func (f *fake) Find(q runtime.Query) (list []runtime.VariantInfo, total int, err
 	if q.Order == "requests" {
 		slices.SortStableFunc(list, func(a, b runtime.VariantInfo) int { return cmp.Compare(b.Requests, a.Requests) })
 	}
-	total = len(list)
-	list = list[min(q.Offset, total):]
-	return list[:min(q.Limit, len(list))], total, nil
+	out := runtime.Found{Total: len(list), Offset: min(q.Offset, len(list))}
+	if i := slices.IndexFunc(list, func(v runtime.VariantInfo) bool { return v.Name == q.From }); i >= 0 {
+		out.Offset = i
+	}
+	list = list[out.Offset:]
+	out.Variants = list[:min(q.Limit, len(list))]
+	return out, nil
 }
 
 func (f *fake) Variant(name string) (runtime.VariantDetail, error) {

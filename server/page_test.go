@@ -223,8 +223,8 @@ func TestPageListsAHundredThousand(t *testing.T) {
 		f.variants = append(f.variants, fakeVariant(fmt.Sprintf("v%05d", i)))
 	}
 	s := start(t, f, Options{})
-	b := openBrowser(t, s.url+"/#v00123")
-	b.until(t, `document.getElementById("count").textContent === "100,000" && document.querySelector("#chosen h2")?.textContent === "v00123"`)
+	b := openBrowser(t, s.url+"/#v70123")
+	b.until(t, `document.getElementById("count").textContent === "100,000" && document.querySelector("#chosen h2")?.textContent === "v70123" && document.querySelector('.row[aria-selected="true"]')?.title === "v70123"`)
 	few := func() {
 		t.Helper()
 		if got := eval[int](t, b, `document.querySelectorAll(".row").length`); got == 0 || got > 100 {

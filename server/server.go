@@ -46,8 +46,8 @@ type Engine interface {
 	// Variants lists at most limit variants by name, those after the given one;
 	// next is "" on the last page.
 	Variants(after string, limit int) (list []runtime.VariantInfo, next string)
-	// Find lists the variants that a query chooses, and how many there are in all.
-	Find(q runtime.Query) (list []runtime.VariantInfo, total int, err error)
+	// Find lists the variants that a query chooses.
+	Find(q runtime.Query) (runtime.Found, error)
 	Variant(name string) (runtime.VariantDetail, error)
 	Versions(name string) ([]runtime.VersionInfo, error)
 	// PutVariant makes a variant file the next version of a name.

@@ -23,21 +23,15 @@ type variantPage struct {
 	Next   string                `json:"next"`
 }
 
-// foundPage is one page of a search, Total how many were found in all.
-type foundPage struct {
-	Models []runtime.VariantInfo `json:"models"`
-	Total  int                   `json:"total"`
-}
-
 // listVariants answers GET /v1/models?limit=&after= with what the caller's token
-// is for, by name; or a search, where ?search=, ?order= or ?offset= asks for one.
+// is for, by name; or a search, where ?search=, ?order=, ?offset= or ?from= asks for one.
 func (s *Server) listVariants(r *request) error {
 	limit, err := r.number("limit", defaultPage, 1, largestPage)
 	if err != nil {
 		return err
 	}
 	q := r.Context().QueryArgs()
-	if q.Has("search") || q.Has("order") || q.Has("offset") {
+	if q.Has("search") || q.Has("order") || q.Has("offset") || q.Has("from") {
 		return s.findVariants(r, limit)
 	}
 	list, next := s.engine.Variants(utils.CopyString(r.Query("after")), limit)
@@ -50,24 +44,22 @@ func (s *Server) listVariants(r *request) error {
 	return r.answer(fiber.StatusOK, variantPage{visible, next})
 }
 
-// findVariants answers GET /v1/models?search=&order=&offset=&limit=.
+// findVariants answers GET /v1/models?search=&order=&offset=&from=&limit=.
 func (s *Server) findVariants(r *request, limit int) error {
 	offset, err := r.number("offset", 0, 0, math.MaxInt32)
 	if err != nil {
 		return err
 	}
-	q := runtime.Query{Words: utils.CopyString(r.Query("search")), Order: utils.CopyString(r.Query("order")), Offset: offset, Limit: limit}
+	q := runtime.Query{Words: utils.CopyString(r.Query("search")), Order: utils.CopyString(r.Query("order")),
+		Offset: offset, From: utils.CopyString(r.Query("from")), Limit: limit}
 	if r.caller != nil {
 		q.Allow = r.caller.allows
 	}
-	list, total, err := s.engine.Find(q)
+	found, err := s.engine.Find(q)
 	if err != nil {
 		return err
 	}
-	if list == nil {
-		list = []runtime.VariantInfo{}
-	}
-	return r.answer(fiber.StatusOK, foundPage{list, total})
+	return r.answer(fiber.StatusOK, found)
 }
 
 // getVariant answers GET /v1/models/{name}.

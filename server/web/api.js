@@ -46,9 +46,15 @@ export async function preload(name) {
   await pin(name, false);
 }
 
-// find is one page of a search: { models, total }.
+// find is one page of a search: { models, total }; locate tells where a name is in
+// it, -1 if nowhere.
 export const find = ({ search, order }, offset, limit) =>
   json(`/v1/models?${new URLSearchParams({ search, order, offset, limit })}`);
+
+export async function locate({ search, order }, name) {
+  const { models, offset } = await json(`/v1/models?${new URLSearchParams({ search, order, from: name, limit: 1 })}`);
+  return models[0]?.name === name ? offset : -1;
+}
 
 // picture is an address for an img: a browser sends no token for those.
 export async function picture(path) {

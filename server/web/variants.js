@@ -40,7 +40,15 @@ export function makeVariants(onSelect) {
 
   async function begin() {
     await list.reset();
-    if (selected === null) select(wanted() ?? (await list.item(0))?.name ?? null);
+    if (selected === null) await jump(wanted() ?? (await list.item(0))?.name ?? null);
+  }
+
+  // jump selects a variant that may be anywhere, and shows its row.
+  async function jump(name) {
+    select(name);
+    if (name === null) return;
+    const index = await api.locate(query(), name);
+    if (index >= 0) list.reveal(index);
   }
 
   async function refresh() {
@@ -96,7 +104,7 @@ export function makeVariants(onSelect) {
   return {
     refresh,
     begin,
-    select,
+    select: jump,
     // deselect forgets the chosen one, for the next refresh to choose another.
     deselect() {
       selected = null;
