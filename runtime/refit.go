@@ -45,7 +45,7 @@ type Stay struct {
 // them gets a next version on it. The others stay on the basis they stand on, and
 // so does one that can't be stored on the new one. Nothing changes before the
 // basis is whole, and each variant at once; a server that has the store open
-// follows with Reload.
+// follows with Reload. A refit that was cut off goes on when it is run again.
 func Refit(ctx context.Context, s *store.Store, family string, checkpoints []*checkpoint.Checkpoint, o FitOptions) (*Refitted, error) {
 	was, err := s.Family(family)
 	if err != nil {
@@ -60,6 +60,7 @@ func Refit(ctx context.Context, s *store.Store, family string, checkpoints []*ch
 	if err := sameShapes(s, was, checkpoints); err != nil {
 		return nil, err
 	}
+	o.work = &fitWork{store: s}
 	b, err := learn(ctx, family, checkpoints, o)
 	if err != nil {
 		return nil, err
@@ -73,7 +74,10 @@ func Refit(ctx context.Context, s *store.Store, family string, checkpoints []*ch
 	if err != nil {
 		return out, err
 	}
-	return out, out.move(ctx, s, moves, o)
+	if err := out.move(ctx, s, moves, o); err != nil {
+		return out, err
+	}
+	return out, o.work.done()
 }
 
 // sameShapes refuses checkpoints of another architecture than a family's. A

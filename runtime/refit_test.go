@@ -108,3 +108,34 @@ func TestRefitRefuses(t *testing.T) {
 		})
 	}
 }
+
+// TestRefitGoesOn: one that is cut off between two variants leaves each on the
+// old basis or the new, and when it is run again, it comes to the end that it
+// would have come to.
+func TestRefitGoesOn(t *testing.T) {
+	s := tinyStore(t)
+	given := members(t, 0, 1, 2, 3, 4, 5)
+	ctx, cancel := context.WithCancel(context.Background())
+	o := FitOptions{Metric: "none", Progress: func(stage string, done, _ int) {
+		if stage == "move" && done == 2 {
+			cancel()
+		}
+	}}
+	first, err := Refit(ctx, s, tinyFamily, given, o)
+	if !errors.Is(err, context.Canceled) || len(first.Moved) != 2 {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	o.Progress = nil
+	second, err := Refit(context.Background(), s, tinyFamily, given, o)
+	if err != nil || second.Basis != first.Basis || len(second.Moved) != 4 || len(second.Stayed) != 0 {
+		t.Errorf("%+v, %v", second, err)
+	}
+	for _, e := range s.Variants() {
+		if e.Basis != first.Basis || e.Version != 2 {
+			t.Errorf("%s: version %d on basis %.12s", e.Name, e.Version, e.Basis)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(s.Dir(), "fitting", "*")); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}

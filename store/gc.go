@@ -215,17 +215,14 @@ func list(dir, folder string, what func(name string) string) (out []candidate, e
 	return out, err
 }
 
-// workFolder is where fits keep what they have finished, to continue from.
-const workFolder = "fitting"
-
 // unfinished lists the folders of fits under way or given up.
 func (s *Store) unfinished() (out []candidate, err error) {
-	entries, err := os.ReadDir(filepath.Join(s.dir, workFolder))
+	entries, err := os.ReadDir(filepath.Join(s.dir, fittings))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	for _, e := range entries {
-		c := candidate{Garbage: Garbage{Path: filepath.Join(workFolder, e.Name()), What: "unfinished fit"}}
+		c := candidate{Garbage: Garbage{Path: filepath.Join(fittings, e.Name()), What: "unfinished fit"}}
 		err := filepath.WalkDir(filepath.Join(s.dir, c.Path), func(_ string, d fs.DirEntry, err error) error {
 			if err != nil {
 				return err

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -22,6 +24,8 @@ next version of each variant whose original is among them: it is known by the
 digest of its tensors, or else by the variant's name. Variants whose originals are
 not given stay on the basis that they stand on. A checkpoint of which there is no
 variant only teaches the basis; add it afterwards to serve it.
+
+A refit that was interrupted goes on when the same command is run again.
 
 A server that has the store open goes on answering with the old versions and takes
 each new one over within a second. What nothing refers to in the end, gc removes.`,
@@ -46,6 +50,8 @@ each new one over within a second. What nothing refers to in the end, gc removes
 	stepFlag(cmd, &r.o.Step, "quantisation step")
 	cmd.Flags().StringVar(&r.o.Metric, "metric", subspace.MetricFull, "what an error costs: full (by inputs and outputs of layers), input or none")
 	cmd.Flags().StringVar(&r.probes, "probes", "", "images to measure the metric on: a folder of them, or a safetensors file (default: built-in ones)")
+	r.o.Memory = runtime.DefaultFitMemory
+	cmd.Flags().Var((*sizeValue)(&r.o.Memory), "memory", "what the fit may take beside the basis")
 	cmd.Flags().BoolVar(&r.json, "json", false, "print JSON")
 	return cmd
 }
@@ -78,6 +84,9 @@ func (m *Main) runRefit(cmd *cobra.Command, r refitting, args []string) error {
 	}
 	done, err := runtime.Refit(cmd.Context(), s, r.family, checkpoints, r.o)
 	p.end()
+	if errors.Is(err, context.Canceled) {
+		return errors.New("interrupted; the same command goes on from here")
+	}
 	if err != nil {
 		return err
 	}
