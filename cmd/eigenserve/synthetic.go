@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	goruntime "runtime"
 	"strings"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"eigenserve/models"
 	"eigenserve/store"
@@ -27,15 +31,26 @@ type synthetic struct {
 	variants   int
 	// read fills dst with a tensor of the model, or is nil for random weights.
 	read func(tensor string, dst []float32) error
+	// like, if set, says what cores are like in place of density.
+	like *likeness
+	// classes gives a variant's number of labels; nil for the model's own.
+	classes func(variant int) int
+	// tell is told of every variant that is stored.
+	tell func(done int)
 }
 
 // synthetics are the sizes that bench knows by name.
 var synthetics = map[string]synthetic{
 	"vit-b16": {name: "vit-b16", config: vitConfig(768, 12), directions: 128, density: 0.01, variants: mixed},
 	"vit-s16": {name: "vit-s16", config: vitConfig(384, 6), directions: 128, density: 0.01, variants: mixed},
+	// The embedded family's sizes at few directions, for very many variants.
+	"small": {name: "small", config: smallConfig, directions: 16, density: 0.05, variants: mixed},
 	// Small enough to try things at scale on in seconds.
 	"vit-ti16": {name: "vit-ti16", config: vitConfig(192, 3), directions: 128, density: 0.01, variants: mixed},
 }
+
+const smallConfig = `{"model_type":"vit","hidden_size":64,"num_hidden_layers":6,"num_attention_heads":4,"intermediate_size":256,` +
+	`"image_size":32,"patch_size":8,"id2label":{"0":"a","1":"b","2":"c","3":"d","4":"e","5":"f","6":"g","7":"h","8":"i","9":"j"}}`
 
 func vitConfig(hidden, heads int) string {
 	labels := map[string]string{}
@@ -104,12 +119,22 @@ func (sy synthetic) install(s *store.Store) error {
 		return err
 	}
 	b.Digest = f.Basis
+	var group errgroup.Group
+	group.SetLimit(goruntime.GOMAXPROCS(0))
+	var mu sync.Mutex // guards done, and orders what tell is told
+	done := 0
 	for i := range sy.variants {
-		if err := sy.variant(s, b, model, i, r); err != nil {
+		group.Go(func() error {
+			err := sy.variant(s, b, model, i, rand.New(rand.NewPCG(8, uint64(i))))
+			mu.Lock()
+			defer mu.Unlock()
+			if done++; err == nil && sy.tell != nil {
+				sy.tell(done)
+			}
 			return err
-		}
+		})
 	}
-	return nil
+	return group.Wait()
 }
 
 // tensor gives the model's values of a tensor, or random ones at which
@@ -155,44 +180,36 @@ func (sy synthetic) layer(l store.Layer, r *rand.Rand) (store.BasisLayer, error)
 			bias = append(bias, b...)
 		}
 	}
+	left, right := constant(p, 1), constant(q, 1)
+	if sy.like != nil {
+		role := sy.like.of(l.Name)
+		left, right = stretched(role.left, p), stretched(role.right, q)
+	}
 	return store.BasisLayer{Layer: l, Bias: bias,
 		Mean:  tensorfile.FromFloat32("BF16", []int{m, n}, weight),
 		Left:  tensorfile.FromFloat32("BF16", []int{m, p}, gaussians(r, m*p, 1/math.Sqrt(float64(m)))),
 		Right: tensorfile.FromFloat32("BF16", []int{q, width}, gaussians(r, q*width, 1/math.Sqrt(float64(width)))),
 		// The gain of each tensor makes of these what its coefficients are.
-		LeftScale: constant(p, 1), RightScale: constant(q, 1),
+		LeftScale: left, RightScale: right,
 		Spectrum: store.Spectrum{Left: make([]float64, p), Right: make([]float64, q), Energy: 1},
 	}, nil
 }
 
-// variant makes the i-th variant: every direction is used, by the diagonal, and
-// the rest of the nonzeros lie anywhere.
+// variant makes the i-th variant.
 func (sy synthetic) variant(s *store.Store, b *store.Basis, model models.Model, i int, r *rand.Rand) error {
 	v := &store.Variant{Name: fmt.Sprintf("%s-%04d", sy.name, i), Family: b.Family, Basis: b.Digest, Step: 0.02,
-		Provenance: store.Provenance{Name: "synthetic", Checkpoint: store.Digest([]byte{byte(i), byte(i >> 8)}), Added: b.Created}}
-	var layers, vectors [][]int32
-	for k := range b.Layers {
-		l := &b.Layers[k]
-		p, q := l.Directions()
-		c := make([]int32, p*q)
-		for j := range min(p, q) {
-			c[j*p+j] = int32(1 - 2*r.IntN(2))
-		}
-		for range int(sy.density*float64(p*q)) - min(p, q) {
-			c[r.IntN(len(c))] = int32(1 - 2*r.IntN(2))
-		}
-		layers = append(layers, c)
-	}
-	for k := range b.Vectors {
-		vectors = append(vectors, make([]int32, b.Vectors[k].Len()))
-	}
+		Provenance: store.Provenance{Name: "synthetic", Checkpoint: store.Digest([]byte(fmt.Sprint(i))), Added: b.Created}}
+	layers, vectors := sy.cores(b, r)
 	if err := subspace.Code(v, b, layers, vectors); err != nil {
 		return err
 	}
 	v.Labels, v.Private = model.Labels(), map[string]tensorfile.Tensor{}
+	if sy.classes != nil {
+		v.Labels = made(sy.classes(i))
+	}
 	for _, p := range model.Plan().Private {
 		shape := append([]int{len(v.Labels)}, p.Shape[1:]...)
-		values, err := sy.tensor(p.Name, shape, r)
+		values, err := sy.head(p.Name, shape, r)
 		if err != nil {
 			return err
 		}
@@ -206,6 +223,55 @@ func (sy synthetic) variant(s *store.Store, b *store.Basis, model models.Model, 
 	}
 	_, _, err = s.PutVariant(v.Name, v, file)
 	return err
+}
+
+// head is a tensor of a variant's own. Labels other than the model's have no
+// weights to be read.
+func (sy synthetic) head(name string, shape []int, r *rand.Rand) ([]float32, error) {
+	if sy.classes != nil {
+		sy.read = nil
+	}
+	return sy.tensor(name, shape, r)
+}
+
+// made are labels of no meaning.
+func made(n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprintf("label %d", i)
+	}
+	return out
+}
+
+// cores makes up coefficients: like a real family's, or evenly spread, where
+// every direction is used, by the diagonal, and the rest of the nonzeros lie
+// anywhere.
+func (sy synthetic) cores(b *store.Basis, r *rand.Rand) (layers, vectors [][]int32) {
+	for k := range b.Layers {
+		l := &b.Layers[k]
+		p, q := l.Directions()
+		if sy.like != nil {
+			layers = append(layers, sy.like.of(l.Name).core(r, l.Parameters(), p, q))
+			continue
+		}
+		c := make([]int32, p*q)
+		for j := range min(p, q) {
+			c[j*p+j] = int32(1 - 2*r.IntN(2))
+		}
+		for range int(sy.density*float64(p*q)) - min(p, q) {
+			c[r.IntN(len(c))] = int32(1 - 2*r.IntN(2))
+		}
+		layers = append(layers, c)
+	}
+	for k := range b.Vectors {
+		n := b.Vectors[k].Len()
+		if sy.like != nil {
+			vectors = append(vectors, sy.like.vector.core(r, n, n, 1))
+			continue
+		}
+		vectors = append(vectors, make([]int32, n))
+	}
+	return layers, vectors
 }
 
 func gaussians(r *rand.Rand, n int, scale float64) []float32 {
