@@ -60,12 +60,23 @@ func (eng *Engine) gather(b *batch) []*nn.Weights {
 		}
 		took := time.Since(began)
 		for _, x := range g.rows {
-			x.timing.Rebuild = took
+			x.timing.Rebuild, x.timing.Weights = took, g.answeredBy()
 		}
 		weights, sound = append(weights, w), append(sound, *g)
 	}
 	b.groups = sound
 	return weights
+}
+
+// answeredBy says which weights a group has got.
+func (g *group) answeredBy() string {
+	switch {
+	case g.slab == nil:
+		return WeightsFactored
+	case g.slab.rebuilt:
+		return WeightsRebuilt
+	}
+	return WeightsSlab
 }
 
 // weightsOf gives a group's weights: its slab's, or the variant's factored, or

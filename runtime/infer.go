@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -144,5 +145,5 @@ func (t Timing) sum() time.Duration { return t.Queue + t.Rebuild + t.Preprocess 
 
 func (t Timing) plus(o Timing) Timing {
 	return Timing{Queue: t.Queue + o.Queue, Rebuild: t.Rebuild + o.Rebuild,
-		Preprocess: t.Preprocess + o.Preprocess, Compute: t.Compute + o.Compute}
+		Preprocess: t.Preprocess + o.Preprocess, Compute: t.Compute + o.Compute, Weights: cmp.Or(t.Weights, o.Weights)}
 }

@@ -189,7 +189,16 @@ type Answer struct {
 // Timing divides an inference's time.
 type Timing struct {
 	Queue, Rebuild, Preprocess, Compute time.Duration
+	// Weights says what answered: WeightsSlab, WeightsFactored or WeightsRebuilt.
+	Weights string
 }
+
+// What Timing.Weights says.
+const (
+	WeightsSlab     = "slab"     // weights that were rebuilt before
+	WeightsFactored = "factored" // basis and coefficients, nothing rebuilt
+	WeightsRebuilt  = "rebuilt"  // weights that the request waited for
+)
 
 // ClassifyOptions choose the form of an answer.
 type ClassifyOptions struct {

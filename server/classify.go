@@ -163,6 +163,9 @@ func serverTiming(t runtime.Timing) string {
 		b.WriteString(part.name + ";dur=")
 		b.WriteString(strconv.FormatFloat(part.took.Seconds()*1000, 'f', 3, 64))
 	}
+	if t.Weights != "" {
+		b.WriteString(", weights;desc=" + t.Weights)
+	}
 	return b.String()
 }
 
