@@ -48,29 +48,18 @@ func Orders() []string {
 	return out
 }
 
-// Find lists the current versions that a query chooses. It looks at every name,
-// and holds the catalogue for none of that.
+// Find lists the current versions that a query chooses. It looks at every name.
 func (eng *Engine) Find(q Query) (Found, error) {
 	key, ok := orders[cmp.Or(q.Order, "name")]
 	if !ok {
 		return Found{}, Errorf(Invalid, "order %q: use %s", q.Order, strings.Join(Orders(), ", "))
 	}
-	page, _ := eng.page("", 0)
-	words := strings.Fields(strings.ToLower(q.Words))
-	type found struct {
-		versions []*handle
-		key      float64
+	all := eng.chosen(q)
+	if q.Order != "" && q.Order != "name" {
+		sortBy(all, func(h *handle) float64 { return key(eng, h) })
 	}
-	var all []found
-	for _, versions := range page {
-		h := last(versions)
-		if (q.Allow == nil || q.Allow(h.entry.Name)) && matches(h, words) {
-			all = append(all, found{versions, key(eng, h)})
-		}
-	}
-	slices.SortStableFunc(all, func(a, b found) int { return cmp.Compare(b.key, a.key) })
 	out := Found{Total: len(all), Offset: min(max(q.Offset, 0), len(all))}
-	if i := slices.IndexFunc(all, func(f found) bool { return last(f.versions).entry.Name == q.From }); i >= 0 {
+	if i := slices.IndexFunc(all, func(h *handle) bool { return h.entry.Name == q.From }); i >= 0 {
 		out.Offset = i
 	}
 	all = all[out.Offset:]
@@ -78,11 +67,56 @@ func (eng *Engine) Find(q Query) (Found, error) {
 		all = all[:min(q.Limit, len(all))]
 	}
 	out.Variants = make([]VariantInfo, len(all))
-	for i, f := range all {
-		out.Variants[i] = eng.info(last(f.versions))
-		out.Variants[i].Versions = numbersOf(f.versions)
+	for i, h := range all {
+		out.Variants[i] = eng.info(h)
+		out.Variants[i].Versions = eng.numbers(h.entry.Name)
 	}
 	return out, nil
+}
+
+// pageLocked is how many names are looked at under one hold of the lock, for
+// requests not to wait.
+const pageLocked = 1000
+
+// chosen are the current versions that a query chooses, by name.
+func (eng *Engine) chosen(q Query) (out []*handle) {
+	words := strings.Fields(strings.ToLower(q.Words))
+	for after := ""; ; {
+		page, next := eng.page(after, pageLocked)
+		for _, versions := range page {
+			h := last(versions)
+			if (q.Allow == nil || q.Allow(h.entry.Name)) && matches(h, words) {
+				out = append(out, h)
+			}
+		}
+		if after = next; next == "" {
+			return out
+		}
+	}
+}
+
+// sortBy puts those with the largest key first, and leaves equals as they are.
+func sortBy(all []*handle, key func(*handle) float64) {
+	type keyed struct {
+		h     *handle
+		key   float64
+		place int
+	}
+	list := make([]keyed, len(all))
+	for i, h := range all {
+		list[i] = keyed{h, key(h), i}
+	}
+	slices.SortFunc(list, func(a, b keyed) int { return cmp.Or(cmp.Compare(b.key, a.key), a.place-b.place) })
+	for i, k := range list {
+		all[i] = k.h
+	}
+}
+
+// numbers are those of a name's versions.
+func (eng *Engine) numbers(name string) []int {
+	eng.mu.Lock()
+	defer eng.mu.Unlock()
+	return numbersOf(eng.variants[name])
 }
 
 func matches(h *handle, words []string) bool {

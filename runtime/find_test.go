@@ -68,3 +68,26 @@ func TestHeldEnergy(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkFind looks for a page among 100,000 variants.
+func BenchmarkFind(b *testing.B) {
+	eng := tinyEngine(b, Options{})
+	eng.mu.Lock()
+	eng.names, eng.variants = nil, map[string][]*handle{}
+	for i := range 100_000 {
+		name := fmt.Sprintf("model-%05d", i)
+		eng.names = append(eng.names, name)
+		eng.variants[name] = []*handle{newHandle(store.Entry{Name: name, Family: tinyFamily, Version: 1})}
+	}
+	eng.mu.Unlock()
+	for _, q := range []Query{{}, {Offset: 99_900}, {From: "model-50000"}, {Words: "9999"}, {Order: "requests"}, {Order: "resident"}, {Order: "latency"}} {
+		q.Limit = 100
+		b.Run(fmt.Sprintf("words=%s/order=%s/offset=%d/from=%s", q.Words, q.Order, q.Offset, q.From), func(b *testing.B) {
+			for b.Loop() {
+				if f, err := eng.Find(q); err != nil || f.Total == 0 {
+					b.Fatal(f.Total, err)
+				}
+			}
+		})
+	}
+}
