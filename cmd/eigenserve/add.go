@@ -38,6 +38,7 @@ variant that was made elsewhere on the same basis; it needs no --family.`,
 	cmd.Flags().StringVar(&a.server, "server", "", "address of a running server, in the place of --store")
 	cmd.Flags().StringVar(&a.family, "family", "", "name of the family")
 	cmd.Flags().StringVar(&a.name, "name", "", "name of the variant (default: the folder's)")
+	keepFlag(cmd, &a.keep)
 	stepFlag(cmd, &a.step, "quantisation step, where a server does not use its own")
 	return cmd
 }
@@ -45,6 +46,7 @@ variant that was made elsewhere on the same basis; it needs no --family.`,
 type adding struct {
 	dir, server, family, name string
 	step                      float64
+	keep                      int
 }
 
 // adder puts one thing, a checkpoint's folder or a variant's file, somewhere.
@@ -96,7 +98,12 @@ func (a adding) open() (put adder, done func() error, err error) {
 			return c.putVariant(ctx, name, file)
 		}, func() error { return nil }, nil
 	}
-	eng, err := openEngine(a.dir)
+	s, err := openStore(a.dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.KeepVersions(a.keep)
+	eng, err := runtime.Open(s, runtime.Options{})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -6,13 +6,13 @@ import (
 	"eigenserve/runtime"
 )
 
-// catalogue is where ls, show and rm look: a store or a running server.
+// catalogue is where ls, show, rm and alias look: a store or a running server.
 type catalogue struct {
 	dir, server string
 	json        bool
 }
 
-// open gives the three calls on whichever was named.
+// open gives the calls on whichever was named.
 func (c catalogue) open() (calls catalogueCalls, done func() error, err error) {
 	if (c.dir == "") == (c.server == "") {
 		return nil, nil, usagef("give one of --store DIR and --server URL")
@@ -32,6 +32,9 @@ type catalogueCalls interface {
 	variants(ctx context.Context) ([]runtime.VariantInfo, error)
 	variant(ctx context.Context, name string) (runtime.VariantDetail, error)
 	remove(ctx context.Context, name string) error
+	aliases(ctx context.Context) ([]runtime.Alias, error)
+	putAlias(ctx context.Context, name string, targets []runtime.Target) (runtime.Alias, error)
+	removeAlias(ctx context.Context, name string) error
 }
 
 // offline looks into a store.

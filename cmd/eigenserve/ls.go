@@ -5,6 +5,8 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
+
+	"eigenserve/runtime"
 )
 
 func (m *Main) ls() *cobra.Command {
@@ -26,9 +28,9 @@ func (m *Main) ls() *cobra.Command {
 			if c.json {
 				return printJSON(m.Stdout, list)
 			}
-			rows := [][]string{{"NAME", "FAMILY", "CLASSES", "BYTES", "SHARE", "ENERGY", "DIGEST"}}
+			rows := [][]string{{"NAME", "VERSION", "FAMILY", "CLASSES", "BYTES", "SHARE", "ENERGY", "DIGEST"}}
 			for _, v := range list {
-				rows = append(rows, []string{v.Name, v.Family, strconv.Itoa(v.Classes), size(v.Bytes),
+				rows = append(rows, []string{v.Name, versionOf(v), v.Family, strconv.Itoa(v.Classes), size(v.Bytes),
 					percent(float64(v.Bytes) / float64(max(v.SourceBytes, 1))), percent(v.Energy), fmt.Sprintf("%.12s", v.Digest)})
 			}
 			return table(m.Stdout, rows)
@@ -37,6 +39,14 @@ func (m *Main) ls() *cobra.Command {
 	c.flags(cmd)
 	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
 	return cmd
+}
+
+// versionOf is a model's version, and how many it has where it has more.
+func versionOf(v runtime.VariantInfo) string {
+	if n := len(v.Versions); n > 1 {
+		return fmt.Sprintf("%d of %d", v.Version, n)
+	}
+	return strconv.Itoa(v.Version)
 }
 
 func (c *catalogue) flags(cmd *cobra.Command) {

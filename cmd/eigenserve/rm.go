@@ -9,8 +9,8 @@ import (
 func (m *Main) rm() *cobra.Command {
 	var c catalogue
 	cmd := &cobra.Command{
-		Use:   "rm NAME… (--store DIR | --server URL)",
-		Short: "Remove models",
+		Use:   "rm NAME[:VERSION]… (--store DIR | --server URL)",
+		Short: "Remove models, or one version of them",
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			calls, done, err := c.open()

@@ -37,7 +37,7 @@ needs them.
 		PersistentPreRun: func(*cobra.Command, []string) { *started = true },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(m.demo(), m.serve(), m.fit(), m.add(), m.ls(), m.show(), m.rm(),
+	root.AddCommand(m.demo(), m.serve(), m.fit(), m.add(), m.ls(), m.show(), m.rm(), m.alias(),
 		m.refit(), m.gc(), m.classify(), m.eval(), m.export(), m.inspect(), m.bench(), m.settingsTable())
 	return root, started
 }
@@ -60,6 +60,11 @@ func version() string {
 // storeFlag adds --store.
 func storeFlag(cmd *cobra.Command, dir *string) {
 	cmd.Flags().StringVar(dir, "store", "", "folder of the store")
+}
+
+// keepFlag adds --keep-versions.
+func keepFlag(cmd *cobra.Command, keep *int) {
+	cmd.Flags().IntVar(keep, "keep-versions", store.DefaultKeep, "versions of a model to keep; more stay where an alias names them")
 }
 
 // openStore opens the store that --store names.

@@ -67,6 +67,7 @@ the environment, the environment over the file.`,
 	flags.StringVar(&f.config, "config", "", "YAML `file` of settings")
 	flags.BoolVar(&f.checkConfig, "check-config", false, "print the settings, say what is wrong with them, and end")
 	storeFlag(cmd, &f.dir)
+	keepFlag(cmd, &f.keep)
 	f.engine.add(cmd, 1<<30)
 	f.listen.add(cmd)
 	flags.BoolVar(&f.listen.accessLog, "access-log", true, "log each request")
@@ -76,6 +77,7 @@ the environment, the environment over the file.`,
 // serving is what serve was asked for.
 type serving struct {
 	dir, config string
+	keep        int
 	checkConfig bool
 	engine      engineFlags
 	listen      listenFlags
@@ -93,6 +95,7 @@ func (m *Main) runServe(cmd *cobra.Command, f serving, set settings, unknown []s
 	if err != nil {
 		return err
 	}
+	s.KeepVersions(f.keep)
 	if f.checkConfig {
 		if _, err := f.listen.options(log); err != nil {
 			return err

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,6 +43,15 @@ func (m *Main) show() *cobra.Command {
 // worst is how many tensors the report names.
 const worst = 5
 
+// versionsOf is a model's version, and the others that it has.
+func versionsOf(v runtime.VariantInfo) string {
+	text := strconv.Itoa(v.Version)
+	if others := slices.DeleteFunc(slices.Clone(v.Versions), func(n int) bool { return n == v.Version }); len(others) > 0 {
+		text += fmt.Sprintf(", beside %v", others)
+	}
+	return text
+}
+
 func showVariant(w io.Writer, d runtime.VariantDetail) error {
 	b := d.Fidelity.Bytes
 	fitted := "added later: the basis was not fitted on it"
@@ -49,6 +60,7 @@ func showVariant(w io.Writer, d runtime.VariantDetail) error {
 	}
 	rows := [][]string{
 		{"name", d.Name},
+		{"version", versionsOf(d.VariantInfo)},
 		{"digest", d.Digest},
 		{"family", d.Family + ", basis " + fmt.Sprintf("%.12s", d.Basis)},
 		{"from", fmt.Sprintf("%s, checkpoint %.12s, %s", d.Provenance.Name, d.Provenance.Checkpoint, d.Provenance.Added.Format(time.DateOnly))},
