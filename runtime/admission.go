@@ -58,11 +58,16 @@ func (s *scheduler) refuse(n *line, r *request, now time.Time) error {
 		return overloaded(wait, "a request for this model would wait for %v, which is over the bound of %v", rounded(wait), rounded(bound))
 	}
 	takes := time.Duration(len(r.rows)) * n.l.family.costs.row.mean() / time.Duration(min(len(r.rows), s.slots))
-	if !r.deadline.IsZero() && now.Add(wait+takes).After(r.deadline) {
+	if s.busy(0) && !r.deadline.IsZero() && now.Add(wait+takes).After(r.deadline) {
 		return overloaded(wait, "the answer would take %v, which is after the request's deadline", rounded(wait+takes))
 	}
 	return nil
 }
+
+// busy tells whether anything is computed, or more rows than so many have a place.
+// While nothing else is, no request is refused for what others took: else a cost
+// that was measured too high, once, could refuse all those that would show it.
+func (s *scheduler) busy(rows int) bool { return s.rows > 0 || s.places > rows }
 
 func rounded(d time.Duration) time.Duration { return d.Round(100 * time.Microsecond) }
 
@@ -120,7 +125,11 @@ func (s *scheduler) target(f *family) time.Duration {
 // caller holds mu.
 func (s *scheduler) late(x *row, now time.Time) error {
 	f := x.of.l.family
-	if d := x.of.deadline; !d.IsZero() && now.Add(f.costs.row.mean()).After(d) {
+	takes := time.Duration(0)
+	if s.busy(1) {
+		takes = f.costs.row.mean()
+	}
+	if d := x.of.deadline; !d.IsZero() && now.Add(takes).After(d) {
 		s.counts.late++
 		return Errorf(Deadline, "the request waited too long to be answered before its deadline")
 	}

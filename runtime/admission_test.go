@@ -174,3 +174,22 @@ func TestBurstThatEndsIsAnswered(t *testing.T) {
 		t.Errorf("of a burst of %d, %d were taken", in, taken)
 	}
 }
+
+// TestIdleAnswersWhateverItMeasured has a cost that was measured far too high.
+func TestIdleAnswersWhateverItMeasured(t *testing.T) {
+	d := newDesk(t, Options{Parallel: 1})
+	d.fam.costs.row.observe(time.Hour)
+	a := d.variant("a")
+	r := newRequest(a, a.loaded.Load(), 1)
+	r.deadline = d.clock.Add(time.Second)
+	if err := d.admit(r); err != nil {
+		t.Fatal(err)
+	}
+	d.enqueue(r, r.rows)
+	<-d.taken
+	late := newRequest(a, a.loaded.Load(), 1)
+	late.deadline = d.clock.Add(time.Second)
+	if err := d.admit(late); codeOf(err) != Overloaded {
+		t.Errorf("behind what takes an hour: %v", err)
+	}
+}
