@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/shirou/gopsutil/v4/process"
 
 	"eigenserve/store"
 )
@@ -166,8 +169,8 @@ func BenchmarkSchedulerOverload(b *testing.B) {
 	}
 }
 
-// BenchmarkMixed compares answers a second with mixed batches, without, and one
-// at a time.
+// BenchmarkMixed compares answers a second, and the processor's time for one,
+// with mixed batches, without, and one at a time.
 func BenchmarkMixed(b *testing.B) {
 	for range b.N {
 		for _, o := range []Options{{}, {NotMixed: true}, {MaxBatch: 1}} {
@@ -175,11 +178,24 @@ func BenchmarkMixed(b *testing.B) {
 			eng := zooEngine(b, o)
 			c := newCrowd(eng)
 			c.closed(64, 500*time.Millisecond)
+			before, used := eng.Counters(), processorTime()
 			rate := c.closed(64, 2*time.Second)
+			used = processorTime() - used
 			n := eng.Counters()
-			b.Logf("%s: %.0f/s, %.2f a batch, %.2f of slabs", fmt.Sprintf("mixed=%t max-batch=%d", !o.NotMixed, eng.options.MaxBatch), rate, n.Batches.Sum/float64(total(n.Batches.Counts)), float64(n.Hits)/n.Batches.Sum)
+			rows := n.Batches.Sum - before.Batches.Sum
+			b.Logf("mixed=%t max-batch=%d: %.0f/s, %.0f µs of processor each, %.2f a batch, %.2f from slabs", !o.NotMixed, eng.options.MaxBatch, rate,
+				1e6*used.Seconds()/rows, rows/float64(total(n.Batches.Counts)-total(before.Batches.Counts)), float64(n.Hits-before.Hits)/rows)
 		}
 	}
+}
+
+// processorTime is what this process has used.
+func processorTime() time.Duration {
+	p, err := process.NewProcess(int32(os.Getpid()))
+	must(err)
+	t, err := p.Times()
+	must(err)
+	return time.Duration((t.User + t.System) * float64(time.Second))
 }
 
 func total(counts []int64) (n int64) {
