@@ -224,6 +224,9 @@ func (m *Main) listen(ctx context.Context, s *store.Store, f listenFlags, o runt
 	if err := eng.Preload(ctx); err != nil {
 		log.Error("some models can't be served", "error", err)
 	}
+	for _, line := range eng.Warnings() {
+		log.Warn(line)
+	}
 	defer watchStore(eng, log)()
 	if so.Tokens != nil && f.tlsCert == "" && !listener.Addr().(*net.TCPAddr).IP.IsLoopback() {
 		log.Warn("tokens cross the network in the clear: give --tls-cert and --tls-key, or put a proxy with TLS before this server")

@@ -1,0 +1,25 @@
+package runtime
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Warnings says, a line each, what the options spoil for the families that are in
+// memory; after Preload these are all.
+func (eng *Engine) Warnings() (lines []string) {
+	consequence := "no request for its models can be answered"
+	if eng.options.Factored {
+		consequence = "its models are never rebuilt, and answered more slowly"
+	}
+	for _, f := range eng.opened() {
+		if slab := f.slabs.bytes; slab > eng.cache.limit {
+			lines = append(lines, fmt.Sprintf("family %q: the weights of one model take %.1f MiB, more than the weight cache of %.1f MiB, so %s: raise --weight-cache",
+				f.name, mebibytes(slab), mebibytes(eng.cache.limit), consequence))
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+func mebibytes(n int64) float64 { return float64(n) / (1 << 20) }
