@@ -101,6 +101,7 @@ func TestPanicFailsOnlyItsBatch(t *testing.T) {
 	eng := tinyEngine(t, Options{Parallel: 1})
 	_, l, err := eng.open("m1")
 	must(err)
+	l.variant.Head = nil
 	l.variant.Private = map[string]tensorfile.Tensor{"classifier.weight": {DType: "F32", Shape: []int{1 << 40, 1 << 40}}}
 	if _, err := eng.Classify(context.Background(), "m1", picture(1, 8, 8), ClassifyOptions{}); codeOf(err) != Internal && codeOf(err) != Damaged {
 		t.Error(err)

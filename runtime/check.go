@@ -54,6 +54,9 @@ func (f *family) checkPrivate(v *store.Variant) error {
 			return Errorf(Invalid, "tensor %q is none of the architecture's private ones", name)
 		}
 	}
+	if len(v.Head) > 0 && len(v.Private) > 0 {
+		return Errorf(Invalid, "the head is there twice: coded, and as tensors")
+	}
 	if err := f.bindHeads(new(nn.Weights), v); err != nil {
 		return &Error{Code: Invalid, Text: err.Error(), Err: err}
 	}

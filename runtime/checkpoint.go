@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	"eigenserve/models/nn"
 	"eigenserve/store"
 	"eigenserve/store/checkpoint"
-	"eigenserve/store/subspace"
 	"eigenserve/store/tensorfile"
 )
 
@@ -95,13 +93,17 @@ func (eng *Engine) AddCheckpoint(ctx context.Context, family, name string, u Upl
 		return VariantInfo{}, false, &Error{Code: Invalid, Text: err.Error(), Err: err}
 	}
 	defer c.Close()
-	return eng.Add(ctx, family, name, c, eng.options.Step)
+	return eng.Add(ctx, family, name, c, eng.options.Gate)
 }
 
-// Add projects a checkpoint onto a family's basis, quantises it with a step (in
-// units of the family's root-mean-square coefficient; 0 for DefaultStep, or
-// DefaultStepNoMetric) and serves the variant.
-func (eng *Engine) Add(ctx context.Context, family, name string, c *checkpoint.Checkpoint, step float64) (VariantInfo, bool, error) {
+// Add projects a checkpoint onto a family's basis, stores it in the fewest bytes
+// that pass a gate and serves the variant. One that can't pass is refused with
+// Refused and its report, and nothing changes.
+func (eng *Engine) Add(ctx context.Context, family, name string, c *checkpoint.Checkpoint, g Gate) (VariantInfo, bool, error) {
+	return eng.add(ctx, family, name, c, g, parallel)
+}
+
+func (eng *Engine) add(ctx context.Context, family, name string, c *checkpoint.Checkpoint, g Gate, workers int) (VariantInfo, bool, error) {
 	if err := eng.enter(); err != nil {
 		return VariantInfo{}, false, err
 	}
@@ -110,10 +112,7 @@ func (eng *Engine) Add(ctx context.Context, family, name string, c *checkpoint.C
 	if err != nil {
 		return VariantInfo{}, false, err
 	}
-	if step == 0 {
-		step = defaultStep(f.basis)
-	}
-	v, err := f.variantOf(c, name, step)
+	v, err := f.variantOf(ctx, c, name, g, workers)
 	if err != nil {
 		return VariantInfo{}, false, err
 	}
@@ -125,15 +124,11 @@ func (eng *Engine) Add(ctx context.Context, family, name string, c *checkpoint.C
 	return eng.PutVariant(ctx, name, file)
 }
 
-func defaultStep(b *store.Basis) float64 {
-	if b.Metric == subspace.MetricNone {
-		return DefaultStepNoMetric
+// variantOf makes a variant of a checkpoint that passes a gate.
+func (f *family) variantOf(ctx context.Context, c *checkpoint.Checkpoint, name string, g Gate, workers int) (*store.Variant, error) {
+	if err := g.check(); err != nil {
+		return nil, err
 	}
-	return DefaultStep
-}
-
-// variantOf makes a variant of a checkpoint.
-func (f *family) variantOf(c *checkpoint.Checkpoint, name string, step float64) (*store.Variant, error) {
 	s, m, err := f.admit(c)
 	if err != nil {
 		return nil, err
@@ -141,16 +136,34 @@ func (f *family) variantOf(c *checkpoint.Checkpoint, name string, step float64) 
 	if err := f.related(s); err != nil {
 		return nil, err
 	}
-	p, err := f.project()
+	v, err := f.pass(ctx, s, m, g, workers)
 	if err != nil {
 		return nil, err
 	}
-	defer p.done()
-	coefficients, err := p.Project(s)
-	if err != nil {
-		return nil, err
+	v.Name, v.Labels = name, m.Labels()
+	v.Provenance = store.Provenance{Name: s.Name(), Checkpoint: s.digest, Added: time.Now().UTC().Truncate(time.Second), Fitted: fitted(f.basis, s.digest)}
+	if !sameJSON(s.Preprocessor, f.basis.Preprocessor) {
+		v.Preprocessor = s.Preprocessor
 	}
-	return f.encode(p.Projector, s, m, coefficients, name, step)
+	return v, count(v, s.Bytes())
+}
+
+// count sets the bytes of a variant's parts. The file's own are counted by
+// writing it twice: the second time with the count.
+func count(v *store.Variant, source int64) error {
+	parts := &v.Fidelity.Bytes
+	parts.Source, parts.Private = source, int64(len(v.Head))
+	for _, m := range []map[string]tensorfile.Tensor{v.Private, v.Exact} {
+		for _, t := range m {
+			parts.Private += int64(len(t.Data))
+		}
+	}
+	file, err := v.Bytes()
+	if err != nil {
+		return err
+	}
+	parts.Metadata = int64(len(file)) - parts.Coefficients - parts.Private
+	return nil
 }
 
 // admit tells whether a checkpoint is of the family's architecture.
@@ -167,40 +180,6 @@ func (f *family) admit(c *checkpoint.Checkpoint) (source, models.Model, error) {
 		return source{}, nil, &Error{Code: Invalid, Text: err.Error(), Err: err}
 	}
 	return s, m, nil
-}
-
-// encode quantises projected coefficients into a variant, with all that is the
-// checkpoint's own. Its file's own bytes are counted by writing it twice: the
-// second time with the count.
-func (f *family) encode(p *subspace.Projector, s source, m models.Model, c *subspace.Coefficients, name string, step float64) (*store.Variant, error) {
-	v := &store.Variant{Name: name, Labels: m.Labels(), Private: map[string]tensorfile.Tensor{},
-		Provenance: store.Provenance{Name: s.Name(), Checkpoint: s.digest, Added: time.Now().UTC().Truncate(time.Second), Fitted: fitted(f.basis, s.digest)}}
-	if err := p.Quantise(v, c, step); err != nil {
-		code := Internal
-		if errors.Is(err, subspace.ErrStep) {
-			code = Invalid
-		}
-		return nil, &Error{Code: code, Text: err.Error(), Err: err}
-	}
-	for _, t := range f.plan.Private {
-		tensor, ok := s.Tensor(t.Name)
-		if !ok {
-			return nil, Errorf(Invalid, "checkpoint %q: tensor %q is missing", s.Name(), t.Name)
-		}
-		v.Private[t.Name] = tensor
-		v.Fidelity.Bytes.Private += int64(len(tensor.Data))
-	}
-	if !sameJSON(s.Preprocessor, f.basis.Preprocessor) {
-		v.Preprocessor = s.Preprocessor
-	}
-	v.Fidelity.Bytes.Source = s.Bytes()
-	file, err := v.Bytes()
-	if err != nil {
-		return nil, err
-	}
-	parts := &v.Fidelity.Bytes
-	parts.Metadata = int64(len(file)) - parts.Coefficients - parts.Private
-	return v, nil
 }
 
 func fitted(b *store.Basis, digest string) bool {

@@ -13,7 +13,7 @@ import (
 )
 
 func TestAddCheckpoint(t *testing.T) {
-	eng := tinyEngine(t, Options{Step: 0.5})
+	eng := tinyEngine(t, Options{Gate: Gate{Step: 0.5}})
 	name, c := "unseen", newTiny(77, 4)
 	info, replaced, err := eng.AddCheckpoint(context.Background(), tinyFamily, name, c.upload())
 	if err != nil || replaced {
@@ -163,7 +163,7 @@ func TestAddRefusesASteplessStep(t *testing.T) {
 	eng := tinyEngine(t, Options{})
 	c := newTiny(78, 4).open(t, "new")
 	for _, step := range []float64{-1, math.NaN(), math.Inf(1)} { // 0 is the default
-		if _, _, err := eng.Add(context.Background(), tinyFamily, "new", c, step); codeOf(err) != Invalid {
+		if _, _, err := eng.Add(context.Background(), tinyFamily, "new", c, Gate{Step: step}); codeOf(err) != Invalid {
 			t.Errorf("step %g: %v", step, err)
 		}
 	}

@@ -65,7 +65,7 @@ func TestClosedRefusesAll(t *testing.T) {
 			_, _, err := eng.AddCheckpoint(ctx, tinyFamily, "m1", upload)
 			return err
 		},
-		"add offline": func() error { _, _, err := eng.Add(ctx, tinyFamily, "m1", c, 1); return err },
+		"add offline": func() error { _, _, err := eng.Add(ctx, tinyFamily, "m1", c, Gate{Step: 1}); return err },
 		"delete":      func() error { return eng.DeleteVariant(ctx, "m1") },
 		"pin":         func() error { return eng.SetPinned(ctx, "m1", true) },
 		"unpin":       func() error { return eng.SetPinned(ctx, "m1", false) },
@@ -73,7 +73,7 @@ func TestClosedRefusesAll(t *testing.T) {
 		"preload":     func() error { return eng.Preload(ctx) },
 		"export":      func() error { return eng.Export("m1", t.TempDir()) },
 		"evaluator":   func() error { _, err := eng.NewEvaluator(ctx, tinyFamily, nil, 1); return err },
-		"evaluate":    func() error { _, err := ev.Evaluate(c, Images{}); return err },
+		"evaluate":    func() error { _, err := ev.Evaluate(t.Context(), c, Images{}); return err },
 		"meter":       func() error { _, err := eng.NewMeter("m1"); return err },
 	} {
 		if err := call(); codeOf(err) != Closed {

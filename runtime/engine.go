@@ -44,19 +44,12 @@ type Options struct {
 	Queue int
 	// Patience is how long a batch waits for a slab that it can't do without: 10 s.
 	Patience time.Duration
-	// Step is the quantisation step of checkpoints added by AddCheckpoint, in
-	// units of the family's root-mean-square coefficient: as Add has it.
-	Step float64
+	// Gate is what checkpoints added by AddCheckpoint have to pass.
+	Gate Gate
 }
 
-// Quantisation steps where none is asked for, on a basis with a metric and on
-// one without. On a real family they give the same answers (agreement 0.998 of
-// the fitted and 0.994 of the others, mean KL divergence 0.003 and 0.005), at
-// 0.9% and 2.0% of the bytes in float16.
-const (
-	DefaultStep         = 2.8
-	DefaultStepNoMetric = 5.6
-)
+// parallel is how many goroutines one operation that computes runs on.
+var parallel = goruntime.GOMAXPROCS(0)
 
 func (o Options) withDefaults() Options {
 	if o.WeightCache <= 0 {
@@ -119,6 +112,9 @@ type Engine struct {
 // Preload.
 func Open(s *store.Store, o Options) (*Engine, error) {
 	o = o.withDefaults()
+	if err := o.Gate.check(); err != nil {
+		return nil, err
+	}
 	precision, err := o.Compute.precision()
 	if err != nil {
 		return nil, err

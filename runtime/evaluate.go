@@ -111,7 +111,7 @@ func (eng *Engine) NewEvaluator(ctx context.Context, family string, checkpoints 
 }
 
 // Evaluate scores one checkpoint and its variant on labelled images.
-func (ev *Evaluator) Evaluate(c *checkpoint.Checkpoint, images Images) (Evaluation, error) {
+func (ev *Evaluator) Evaluate(ctx context.Context, c *checkpoint.Checkpoint, images Images) (Evaluation, error) {
 	if err := ev.eng.enter(); err != nil {
 		return Evaluation{}, err
 	}
@@ -126,7 +126,7 @@ func (ev *Evaluator) Evaluate(c *checkpoint.Checkpoint, images Images) (Evaluati
 		return Evaluation{}, err
 	}
 	defer projector.done()
-	v, err := ev.variant(c, s.digest)
+	v, err := ev.variant(ctx, c, s.digest)
 	if err != nil {
 		return Evaluation{}, err
 	}
@@ -145,7 +145,7 @@ func (ev *Evaluator) Evaluate(c *checkpoint.Checkpoint, images Images) (Evaluati
 	out := Evaluation{Name: c.Name, Energy: v.Fidelity.Energy, Step: v.Fidelity.Step, Bytes: int64(len(file)),
 		SourceBytes: c.Bytes(), SharedBytes: v.Fidelity.Bytes.Coefficients, SharedHalfBytes: f.dense() / 2}
 
-	run := runner{f: f, v: v, input: input, images: len(labels), slab: make([]float32, f.plan.SlabLen())}
+	run := runner{f: f, v: v, source: s, input: input, images: len(labels), slab: make([]float32, f.plan.SlabLen())}
 	original, err := run.dense(s.Read)
 	if err != nil {
 		return out, err
@@ -170,9 +170,9 @@ func (ev *Evaluator) Evaluate(c *checkpoint.Checkpoint, images Images) (Evaluati
 
 // variant gives the stored variant of the checkpoint's name, or one made at the
 // evaluator's step.
-func (ev *Evaluator) variant(c *checkpoint.Checkpoint, digest string) (*store.Variant, error) {
+func (ev *Evaluator) variant(ctx context.Context, c *checkpoint.Checkpoint, digest string) (*store.Variant, error) {
 	if ev.step > 0 {
-		return ev.family.variantOf(c, c.Name, ev.step)
+		return ev.family.variantOf(ctx, c, c.Name, Gate{Step: ev.step}, 1)
 	}
 	h, err := ev.eng.find(c.Name)
 	if err != nil {

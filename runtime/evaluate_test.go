@@ -42,7 +42,7 @@ func TestEvaluate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := ev.Evaluate(c, images)
+	got, err := ev.Evaluate(t.Context(), c, images)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,13 +59,13 @@ func TestEvaluate(t *testing.T) {
 	for _, l := range images.Labels {
 		names.Names = append(names.Names, d.Labels[l])
 	}
-	if again, err := ev.Evaluate(c, names); err != nil || again != got {
+	if again, err := ev.Evaluate(t.Context(), c, names); err != nil || again != got {
 		t.Errorf("with labels by name: %+v, %v", again, err)
 	}
 
 	coarse, err := eng.NewEvaluator(ctx, tinyFamily, []*checkpoint.Checkpoint{c}, 50)
 	must(err)
-	if worse, err := coarse.Evaluate(c, images); err != nil || worse.Energy >= got.Energy || worse.Bytes >= got.Bytes || worse.Step != 50 {
+	if worse, err := coarse.Evaluate(t.Context(), c, images); err != nil || worse.Energy >= got.Energy || worse.Bytes >= got.Bytes || worse.Step != 50 {
 		t.Errorf("at a coarse step: %+v, %v", worse, err)
 	}
 }
@@ -93,7 +93,7 @@ func TestEvaluateRefuses(t *testing.T) {
 		"another of the same name": {newTiny(9, 5).open(t, "m2"), images, Conflict},
 		"another architecture":     {other.open(t, "m2"), images, Conflict},
 	} {
-		if got, err := ev.Evaluate(x.c, x.images); codeOf(err) != x.code {
+		if got, err := ev.Evaluate(t.Context(), x.c, x.images); codeOf(err) != x.code {
 			t.Errorf("%s: code %d, want %d: %v %+v", what, codeOf(err), x.code, err, got)
 		}
 	}

@@ -40,7 +40,11 @@ func (eng *Engine) Export(name, dir string) error {
 	if err != nil {
 		return err
 	}
-	for name, t := range v.Private {
+	private, err := l.family.private(v)
+	if err != nil {
+		return err
+	}
+	for name, t := range private {
 		values := make([]float32, t.Len())
 		if err := t.Float32(values); err != nil {
 			return err

@@ -34,6 +34,12 @@ type family struct {
 	costs  costs
 	shared int64 // numbers that all variants have: parameters without heads
 
+	head *subspace.Head // nil where heads are kept as they came
+	// probes reads the images that the family's variants are held against.
+	probes func() (*Probes, error)
+	gating sync.Mutex  // held while images are prepared, so that it is done once
+	images *gateImages // as the family's preprocessing has them; guarded by gating
+
 	sketch atomic.Pointer[subspace.Sketch] // of the mean; only adding checkpoints needs it
 	// projecting guards the making and dropping of projector, projections, the
 	// number of calls that use it, and idle, which drops it when none did for long.
@@ -79,9 +85,12 @@ func openFamily(s *store.Store, digest string, precision nn.Precision) (*family,
 	if err != nil {
 		return nil, fmt.Errorf("family %q: %w: %w", b.Family, store.ErrFormat, err)
 	}
-	f := &family{name: b.Family, basis: withoutMatrices(b), whole: whole, model: model, plan: model.Plan().In(precision)}
+	f := &family{probes: probesOf(s, b.Probes), name: b.Family, basis: withoutMatrices(b), whole: whole, model: model, plan: model.Plan().In(precision)}
 	if !layoutOf(f.plan).Equal(b.Layout()) {
 		return nil, fmt.Errorf("family %q: %w: its tensors are not those of its architecture", b.Family, store.ErrFormat)
+	}
+	if f.head, err = openHead(b, f.plan); err != nil {
+		return nil, fmt.Errorf("family %q: %w", b.Family, err)
 	}
 	f.slabs = &slabPool{bytes: 4 * int64(f.plan.SlabLen())}
 	f.shared = int64(b.Layout().Parameters())
@@ -103,6 +112,7 @@ func withoutMatrices(b *store.Basis) *store.Basis {
 		l := &light.Layers[i]
 		l.Mean, l.Left, l.Right = tensorfile.Tensor{}, tensorfile.Tensor{}, tensorfile.Tensor{}
 	}
+	light.Heads = nil
 	return &light
 }
 
@@ -252,6 +262,9 @@ func (f *family) heapBytes() (n int64) {
 	}
 	for i := range f.basis.Vectors {
 		n += 8 * int64(f.basis.Vectors[i].Len())
+	}
+	if f.head != nil {
+		n += f.head.Bytes()
 	}
 	if p := f.projector.Load(); p != nil {
 		for i := range p.basis.Layers {

@@ -3,6 +3,7 @@ package runtime
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	goruntime "runtime"
 	"sync"
@@ -18,12 +19,15 @@ import (
 // FitOptions of a fit.
 type FitOptions struct {
 	Rank      int     // most directions a side, 0: all
-	Step      float64 // as Engine.Add has it
+	Gate      Gate    // what the checkpoints' variants have to pass
 	MeanType  string  // of the stored means: "BF16" (default) or "F16"
 	Metric    string  // subspace.MetricFull (default), MetricInput or MetricNone
-	Probes    *Probes // what the metric is measured on; nil for built-in images
+	Probes    *Probes // what the metric is measured on and variants are held against; nil for built-in images
 	Progress  func(stage string, done, total int)
 	OnVariant func(VariantInfo)
+	// OnRefused is told of each checkpoint that did not pass the gate; the others
+	// are stored all the same, and Fit then ends with an error of code Refused.
+	OnRefused func(name string, err error)
 	// OnClusters, if set, is told before the work begins when the checkpoints are
 	// of several lineages, or so far apart that several bases would serve better.
 	OnClusters func([]Cluster)
@@ -73,7 +77,7 @@ func (o *FitOptions) complete() error {
 	}
 	switch o.Metric {
 	case subspace.MetricFull, subspace.MetricInput, subspace.MetricNone:
-		return nil
+		return o.Gate.check()
 	}
 	return fmt.Errorf("%w: a metric called %q", subspace.ErrOptions, o.Metric)
 }
@@ -112,6 +116,13 @@ func learn(ctx context.Context, name string, checkpoints []*checkpoint.Checkpoin
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint %q: config: %w", checkpoints[0].Name, err)
 	}
+	var kept *store.Probes
+	if o.Probes != nil {
+		if kept, err = o.Probes.keep(first.Pixels()); err != nil {
+			return nil, err
+		}
+		o.Probes = keptProbes(kept) // what later adds will see
+	}
 	if o.Memory <= 0 {
 		o.Memory = DefaultFitMemory
 	}
@@ -145,8 +156,18 @@ func learn(ctx context.Context, name string, checkpoints []*checkpoint.Checkpoin
 		Created: created, Memory: o.Memory, Keep: o.work.layers(),
 		Progress: func(done, total int) { o.Progress("fit", done, total) },
 	})
-	if err == nil {
-		b.Lineage = lineageOf(sketches)
+	if err != nil {
+		return nil, err
+	}
+	b.Lineage = lineageOf(sketches)
+	if o.Metric != subspace.MetricNone {
+		if b.Heads, err = fitHeads(ctx, first, sources, o.Probes); err != nil {
+			return nil, err
+		}
+	}
+	b.Probes = store.BuiltInProbes
+	if kept != nil {
+		b.Probes, err = o.work.store.PutProbes(kept)
 	}
 	return b, err
 }
@@ -192,31 +213,88 @@ func openSources(ctx context.Context, first models.Model, checkpoints []*checkpo
 	return out, sketches, group.Wait()
 }
 
-// storeVariants adds every checkpoint to the family just fitted.
+// storeVariants adds every checkpoint to the family just fitted: several at once
+// where their weights are small, else one after the other on all processors.
 func storeVariants(ctx context.Context, s *store.Store, name string, checkpoints []*checkpoint.Checkpoint, o FitOptions) error {
 	eng, err := Open(s, Options{})
 	if err != nil {
 		return err
 	}
 	defer eng.Close()
-	for i, c := range checkpoints {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		demands := fmt.Sprint(o.Step)
-		info, ok := o.work.stored(eng, c, demands)
-		if !ok {
-			if info, _, err = eng.Add(ctx, name, c.Name, c, o.Step); err != nil {
-				return err
-			}
-			if err := o.work.noteStored(c, demands); err != nil {
-				return err
-			}
-		}
-		if o.OnVariant != nil {
-			o.OnVariant(info)
-		}
-		o.Progress("store", i+1, len(checkpoints))
+	f, _, err := eng.current(name)
+	if err != nil {
+		return err
 	}
+	atOnce := f.atOnce()
+	st := storing{eng: eng, family: name, o: o, total: len(checkpoints), workers: parallel / atOnce}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for _, c := range checkpoints {
+		group.Go(func() error { return st.one(ctx, c) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if st.refused > 0 {
+		return Errorf(Refused, "%d of %d checkpoints were refused; the others are stored. Raise --max-bytes, or add them with --allow-lossy or --exact", st.refused, st.total)
+	}
+	return nil
+}
+
+// atOnce is how many checkpoints are tried at once: each takes a few times its
+// weights.
+func (f *family) atOnce() int {
+	const small = 256 << 20
+	return int(max(1, min(int64(parallel), small/max(1, f.slabs.bytes))))
+}
+
+// storing is what the goroutines of storeVariants share.
+type storing struct {
+	eng     *Engine
+	family  string
+	o       FitOptions
+	total   int
+	workers int // of each
+
+	mu            sync.Mutex // guards what follows, and orders what o is told
+	done, refused int
+}
+
+// one stores a checkpoint, unless a fit that was cut off has.
+func (st *storing) one(ctx context.Context, c *checkpoint.Checkpoint) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	demands := fmt.Sprintf("%+v", st.o.Gate)
+	st.mu.Lock()
+	info, ok := st.o.work.stored(st.eng, c, demands)
+	st.mu.Unlock()
+	var err error
+	if !ok {
+		info, _, err = st.eng.add(ctx, st.family, c.Name, c, st.o.Gate, st.workers)
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	var known *Error
+	switch {
+	case errors.As(err, &known) && known.Code == Refused:
+		st.refused++
+		if st.o.OnRefused != nil {
+			st.o.OnRefused(c.Name, err)
+		}
+	case err != nil:
+		return err
+	default:
+		if !ok {
+			if err := st.o.work.noteStored(c, demands); err != nil {
+				return err
+			}
+		}
+		if st.o.OnVariant != nil {
+			st.o.OnVariant(info)
+		}
+	}
+	st.done++
+	st.o.Progress("store", st.done, st.total)
 	return nil
 }

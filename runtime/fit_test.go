@@ -30,7 +30,7 @@ func TestFit(t *testing.T) {
 		checkpoints = append(checkpoints, c.open(t, name))
 	}
 	var stages, variants []string
-	err := Fit(context.Background(), s, "family", checkpoints, FitOptions{Rank: 7,
+	err := Fit(context.Background(), s, "family", checkpoints, FitOptions{Rank: 7, Gate: Gate{Step: 2.8},
 		Progress: func(stage string, done, total int) {
 			if done == total {
 				stages = append(stages, stage)
@@ -41,7 +41,7 @@ func TestFit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(stages, []string{"check", "measure", "fit", "store"}) || !slices.Equal(variants, []string{"m0", "m1", "m2"}) {
+	if !slices.Equal(stages, []string{"check", "measure", "fit", "store"}) || !slices.Equal(slices.Sorted(slices.Values(variants)), []string{"m0", "m1", "m2"}) {
 		t.Errorf("%v, %v", stages, variants)
 	}
 	eng := serve(t, s, Options{})
@@ -51,7 +51,7 @@ func TestFit(t *testing.T) {
 	}
 	for _, name := range variants {
 		d, err := eng.Variant(name)
-		if err != nil || d.Step != DefaultStep || !d.Provenance.Fitted {
+		if err != nil || d.Step != 2.8 || !d.Provenance.Fitted {
 			t.Errorf("%+v, %v", d, err)
 		}
 		classify(t, eng, name, picture(1, 8, 8))

@@ -136,7 +136,7 @@ var fittedStore = sync.OnceValue(func() string {
 	}
 	s, err := store.Create(filepath.Join(work, "store"))
 	must(err)
-	must(Fit(context.Background(), s, tinyFamily, checkpoints, FitOptions{Step: 0.5}))
+	must(Fit(context.Background(), s, tinyFamily, checkpoints, FitOptions{Gate: Gate{Step: 0.5}}))
 	return s.Dir()
 })
 
@@ -228,11 +228,27 @@ func rebuiltTensors(t testing.TB, s *store.Store, digest string) (*store.Variant
 	if err := subspace.Rebuild(b, v, func(name string, t *tensor.Dense) { tensors[name] = t.Float32s() }); err != nil {
 		t.Fatal(err)
 	}
+	plainHead(b, v)
 	for name, private := range v.Private {
 		tensors[name] = make([]float32, private.Len())
 		must(private.Float32(tensors[name]))
 	}
 	return v, tensors
+}
+
+// plainHead puts a coded head among the private tensors.
+func plainHead(b *store.Basis, v *store.Variant) {
+	if len(v.Head) == 0 {
+		return
+	}
+	head, err := subspace.NewHead(&b.Heads[0])
+	must(err)
+	w, err := head.Decode(v.Head, len(v.Labels), v.HeadStep)
+	must(err)
+	for name, t := range splitHead(tinyModel().Plan().Heads()[0], w, len(v.Labels)) {
+		v.Private[name] = t
+	}
+	v.Head, v.HeadStep = nil, 0
 }
 
 // denseLogits answers an image with a model whose weights are these tensors: no

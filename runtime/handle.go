@@ -132,12 +132,13 @@ func (f *family) keep(v *store.Variant) (*loaded, error) {
 	if err != nil {
 		return nil, storeError(err)
 	}
-	l := &loaded{family: f, pixels: spec, head: headBytes(v), variant: &store.Variant{
+	l := &loaded{family: f, pixels: spec, head: f.headBytes(v), variant: &store.Variant{
 		Name: v.Name, Family: v.Family, Basis: v.Basis, Digest: v.Digest,
 		Step: v.Step, Labels: v.Labels, Preprocessor: own(v.Preprocessor),
 		Gains: own(v.Gains), Coefficients: own(v.Coefficients),
-		Private: ownTensors(v.Private), Exact: ownTensors(v.Exact)}}
+		Head: own(v.Head), HeadStep: v.HeadStep, Private: ownTensors(v.Private), Exact: ownTensors(v.Exact)}}
 	l.coefficients = int64(len(v.Coefficients) + len(v.Gains))
+	l.private = int64(len(v.Head))
 	for _, m := range []map[string]tensorfile.Tensor{v.Private, v.Exact} {
 		for _, t := range m {
 			l.private += int64(len(t.Data))

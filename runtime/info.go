@@ -25,6 +25,10 @@ type VariantInfo struct {
 	Energy      float64   `json:"energy"`
 	Step        float64   `json:"step"`
 	Added       time.Time `json:"added"`
+	// Agreement is what the gate measured on probe images, 0 where nothing was;
+	// Lossy that the variant did not pass it and was wanted all the same.
+	Agreement float64 `json:"agreement,omitempty"`
+	Lossy     bool    `json:"lossy,omitempty"`
 	// Resident is "slab" while rebuilt weights are in the cache, "coefficients"
 	// while only the coefficients are in memory, "disk" before the first use.
 	Resident string `json:"resident"`

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"eigenserve/models/pixel"
+	"eigenserve/store"
 	"eigenserve/store/checkpoint"
 	"eigenserve/store/subspace"
 )
@@ -142,7 +143,7 @@ func TestFitWithMetrics(t *testing.T) {
 	}{
 		"by default":        {FitOptions{}, "full", 0},
 		"inputs alone":      {FitOptions{Metric: "input"}, "input", 0},
-		"none":              {FitOptions{Metric: "none", Probes: own}, "none", 0},
+		"none":              {FitOptions{Metric: "none", Probes: own}, "none", 5},
 		"the user's probes": {FitOptions{Probes: own}, "full", 5},
 		"an unknown metric": {FitOptions{Metric: "best"}, `!"best"`, 0},
 		"no probes":         {FitOptions{Probes: &Probes{}}, "!no probe images", 0},
@@ -177,12 +178,12 @@ func TestFitWithMetrics(t *testing.T) {
 			}
 			eng := serve(t, s, Options{})
 			classify(t, eng, "m1", picture(1, 8, 8))
-			want := float64(DefaultStep)
-			if c.says == "none" {
-				want = DefaultStepNoMetric
+			d, err := eng.Variant("m1")
+			if err != nil || d.Fidelity.Measured == nil {
+				t.Fatalf("%+v, %v", d.Fidelity, err)
 			}
-			if d, err := eng.Variant("m1"); err != nil || d.Step != want {
-				t.Errorf("step %g, want %g (%v)", d.Step, want, err)
+			if has := d.Fidelity.Measured.Probes; has != b.Probes || (has == store.BuiltInProbes) != (c.o.Probes == nil) {
+				t.Errorf("held against %q, the basis names %q", has, b.Probes)
 			}
 		})
 	}

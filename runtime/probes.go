@@ -1,12 +1,12 @@
 package runtime
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 
 	"eigenserve/models"
 	"eigenserve/models/pixel"
+	"eigenserve/store"
 )
 
 // Probes are unlabelled images that tell what matters to a family's models.
@@ -22,22 +22,51 @@ func (p *Probes) fill(m models.Model, most int) ([]float32, error) {
 	if p == nil {
 		p = builtInProbes(most)
 	}
+	return fillSome(p, m.Pixels(), min(most, p.Count))
+}
+
+// keep gives the probes as a store keeps them, at the model's size: evenly picked
+// where they are more than store.MostProbes or take more than store.MostProbeBytes.
+func (p *Probes) keep(spec pixel.Spec) (*store.Probes, error) {
 	if p.Count < 1 {
 		return nil, Errorf(Invalid, "there are no probe images")
 	}
-	spec, in := m.Pixels(), inputOf(m)
-	n, size := min(most, p.Count), in.Channels*in.Height*in.Width
-	out := make([]float32, n*size)
+	size := spec.Height * spec.Width * spec.Channels
+	n := max(1, min(p.Count, store.MostProbes, store.MostProbeBytes/size))
+	out := &store.Probes{Count: n, Height: spec.Height, Width: spec.Width, Channels: spec.Channels, Pix: make([]byte, 0, n*size)}
 	for i := range n {
 		img, err := p.Image(spec, i*p.Count/n)
+		if err == nil {
+			img, err = spec.Reduce(img)
+		}
 		if err != nil {
-			return nil, fmt.Errorf("probe image: %w", err)
+			return nil, Errorf(Invalid, "probe image: %w", err)
 		}
-		if err := spec.Fill(out[i*size:(i+1)*size], img); err != nil {
-			return nil, fmt.Errorf("probe image: %w", err)
-		}
+		out.Pix = append(out.Pix, img.Pix...)
 	}
 	return out, nil
+}
+
+// keptProbes are probes out of a store.
+func keptProbes(p *store.Probes) *Probes {
+	size := p.Height * p.Width * p.Channels
+	return &Probes{Count: p.Count, Image: func(_ pixel.Spec, i int) (*pixel.Image, error) {
+		return &pixel.Image{Pix: p.Pix[i*size : (i+1)*size], Height: p.Height, Width: p.Width, Channels: p.Channels}, nil
+	}}
+}
+
+// probesOf reads the probes that a basis names; nil are the built-in ones.
+func probesOf(s *store.Store, name string) func() (*Probes, error) {
+	return func() (*Probes, error) {
+		if name == "" || name == store.BuiltInProbes {
+			return nil, nil
+		}
+		p, err := s.ReadProbes(name)
+		if err != nil {
+			return nil, err
+		}
+		return keptProbes(p), nil
+	}
 }
 
 // builtInProbes are images of the model's own size for where the user has none:

@@ -75,6 +75,30 @@ func edited(t testing.TB, eng *Engine, change func(v *store.Variant)) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b, err := eng.store.OpenBasis(v.Basis)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	plainHead(b, v)
+	change(v)
+	raw, err := v.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// withHead is m1's variant changed with its head coded as it came from the gate.
+func withHead(t testing.TB, eng *Engine, change func(v *store.Variant)) []byte {
+	t.Helper()
+	v, err := store.ParseVariant(fileOf(t, eng, "m1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(v.Head) == 0 {
+		t.Fatal("m1's head is not coded")
+	}
 	change(v)
 	raw, err := v.Bytes()
 	if err != nil {
@@ -158,7 +182,7 @@ func TestPutVariantRefuses(t *testing.T) {
 		"a byte too many":               {"new", append(bytes.Clone(file), 0), Invalid},
 		"a checkpoint":                  {"new", newTiny(1, 3).upload().Model, Invalid},
 		"a basis":                       {"new", mustRead(blobPath(eng.store, before.List[0].Basis)), Invalid},
-		"a version of the future":       {"new", header(`"version":"1"`, `"version":"2"`), Invalid},
+		"a version of the future":       {"new", header(`"version":"2"`, `"version":"3"`), Invalid},
 		"an unknown basis":              {"new", change(func(v *store.Variant) { v.Basis = strings.Repeat("ab", 32) }), Conflict},
 		"a variant's file as its basis": {"new", change(func(v *store.Variant) { v.Basis = before.List[0].Digest }), Invalid},
 		"a basis that is a path":        {"new", change(func(v *store.Variant) { v.Basis = "../../etc/passwd" }), Invalid},
@@ -199,6 +223,15 @@ func TestPutVariantRefuses(t *testing.T) {
 		"infinity in the head":       {"new", change(value(math.Inf(1))), Invalid},
 		"a head of whole numbers": {"new", change(func(v *store.Variant) {
 			v.Private["classifier.bias"] = tensorfile.Tensor{DType: "I32", Shape: []int{4}, Data: make([]byte, 16)}
+		}), Invalid},
+		"a coded head cut short":       {"new", withHead(t, eng, func(v *store.Variant) { v.Head = v.Head[:len(v.Head)-4] }), Invalid},
+		"a coded head at random":       {"new", withHead(t, eng, func(v *store.Variant) { v.Head = append([]byte{200}, random...) }), Invalid},
+		"a coded head of another step": {"new", withHead(t, eng, func(v *store.Variant) { v.HeadStep *= 2 }), Invalid},
+		"a coded head that overflows":  {"new", withHead(t, eng, func(v *store.Variant) { v.HeadStep *= 1e38 }), Invalid},
+		"a coded head of more labels":  {"new", withHead(t, eng, func(v *store.Variant) { v.Labels = append(v.Labels, "more") }), Invalid},
+		"a negative step of the head":  {"new", withHead(t, eng, func(v *store.Variant) { v.HeadStep *= -1 }), Invalid},
+		"a head that is there twice": {"new", withHead(t, eng, func(v *store.Variant) {
+			v.Private["classifier.bias"] = tensorfile.FromFloat32("F32", []int{4}, make([]float32, 4))
 		}), Invalid},
 		"a label too many":             {"new", change(func(v *store.Variant) { v.Labels = append(v.Labels, "more") }), Invalid},
 		"a label too few":              {"new", change(func(v *store.Variant) { v.Labels = v.Labels[1:] }), Invalid},

@@ -18,12 +18,26 @@ import (
 // mean, directions and core to packed weights. Its stream is read beside, a few
 // layers ahead, so that no core waits for that.
 func (f *family) rebuild(v *store.Variant, slab []float32) (*nn.Weights, error) {
+	return f.rebuildBy(f.read, f.plan, v, slab)
+}
+
+// rebuildShared is rebuild without the heads, in the precision of a plan of the
+// architecture.
+func (f *family) rebuildShared(plan *nn.Plan, v *store.Variant, slab []float32) (*nn.Weights, error) {
+	return f.rebuildBy(f.readShared, plan, v, slab)
+}
+
+// variantReader decodes a variant: each layer's core, times the step, goes to
+// layer, all else into w.
+type variantReader func(v *store.Variant, w *nn.Weights, layer func(i int, c kernel.Core)) error
+
+func (f *family) rebuildBy(read variantReader, plan *nn.Plan, v *store.Variant, slab []float32) (*nn.Weights, error) {
 	defer goruntime.KeepAlive(f)
 	const ahead = 4
-	w, cores, read := f.plan.Bind(slab), make(chan kernel.Core, ahead), make(chan error, 1)
+	w, cores, done := plan.Bind(slab), make(chan kernel.Core, ahead), make(chan error, 1)
 	go func() {
 		defer close(cores)
-		read <- recovered(func() error { return f.read(v, &w, func(_ int, c kernel.Core) { cores <- c }) })
+		done <- recovered(func() error { return read(v, &w, func(_ int, c kernel.Core) { cores <- c }) })
 	}()
 	defer func() { // the reader writes to the slab: nothing ends before it
 		for range cores {
@@ -40,7 +54,7 @@ func (f *family) rebuild(v *store.Variant, slab []float32) (*nn.Weights, error) 
 		}
 		i++
 	}
-	return &w, <-read
+	return &w, <-done
 }
 
 // recovered makes a panic an error, so that on a goroutine of its own it ends
@@ -55,17 +69,20 @@ func recovered(work func() error) (err error) {
 	return work()
 }
 
-// read decodes a variant: each layer's core, times the step, goes to layer, the
-// vectors into those of w, and w gets its heads.
+// read is a variantReader that gives w its heads as well.
 func (f *family) read(v *store.Variant, w *nn.Weights, layer func(i int, c kernel.Core)) error {
-	err := subspace.Visit(f.basis, v, func(i int, c *code.Sparse) error {
-		layer(i, coreOf(c, v.Step))
-		return nil
-	}, func(i int, q []int32) error { return f.vector(w.Vectors[i], v, i, q) })
-	if err != nil {
+	if err := f.readShared(v, w, layer); err != nil {
 		return err
 	}
 	return f.bindHeads(w, v)
+}
+
+// readShared is a variantReader of what the family shares: layers and vectors.
+func (f *family) readShared(v *store.Variant, w *nn.Weights, layer func(i int, c kernel.Core)) error {
+	return subspace.Visit(f.basis, v, func(i int, c *code.Sparse) error {
+		layer(i, coreOf(c, v.Step))
+		return nil
+	}, func(i int, q []int32) error { return f.vector(w.Vectors[i], v, i, q) })
 }
 
 // coreOf is a copy of a decoded core, times the step.
@@ -91,7 +108,11 @@ func (f *family) vector(dst []float32, v *store.Variant, i int, q []int32) error
 
 // bindHeads packs a variant's private tensors, of which each output has a label.
 func (f *family) bindHeads(w *nn.Weights, v *store.Variant) error {
-	if err := f.plan.BindPrivate(w, private(v)); err != nil {
+	tensors, err := f.private(v)
+	if err != nil {
+		return err
+	}
+	if err := f.plan.BindPrivate(w, readerOf(tensors)); err != nil {
 		return err
 	}
 	for _, head := range w.Heads {
@@ -102,10 +123,10 @@ func (f *family) bindHeads(w *nn.Weights, v *store.Variant) error {
 	return nil
 }
 
-// private reads a variant's private tensors for the plan.
-func private(v *store.Variant) func(name string) ([]float32, []int, error) {
+// readerOf reads a variant's private tensors for the plan.
+func readerOf(tensors map[string]tensorfile.Tensor) func(name string) ([]float32, []int, error) {
 	return func(name string) ([]float32, []int, error) {
-		t, ok := v.Private[name]
+		t, ok := tensors[name]
 		if !ok {
 			return nil, nil, fmt.Errorf("%w: private tensor %q is missing", store.ErrFormat, name)
 		}
@@ -115,8 +136,12 @@ func private(v *store.Variant) func(name string) ([]float32, []int, error) {
 }
 
 // headBytes is what BindPrivate will take, so that it can be charged before.
-func headBytes(v *store.Variant) int64 {
+func (f *family) headBytes(v *store.Variant) int64 {
 	n := 0
+	if len(v.Head) > 0 {
+		h, labels := f.plan.Heads()[0], len(v.Labels)
+		n = 4 * (kernel.PackedLen(labels, h.Inputs) + (headWidth(h)-h.Inputs)*labels)
+	}
 	for _, t := range v.Private {
 		if len(t.Shape) == 2 {
 			n += 4 * kernel.PackedLen(t.Shape[0], t.Shape[1])

@@ -61,6 +61,11 @@ func Refit(ctx context.Context, s *store.Store, family string, checkpoints []*ch
 		return nil, err
 	}
 	o.work = &fitWork{store: s}
+	if o.Probes == nil && was.Probes != "" {
+		if o.Probes, err = probesOf(s, was.Probes)(); err != nil {
+			return nil, fmt.Errorf("%w; or give --probes", err)
+		}
+	}
 	b, err := learn(ctx, family, checkpoints, o)
 	if err != nil {
 		return nil, err
@@ -174,7 +179,7 @@ func (r *Refitted) move(ctx context.Context, s *store.Store, moves []moving, o F
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("%d of %d variants stand on the new basis, the others on the one before: %w", i, len(moves), err)
 		}
-		info, _, err := eng.Add(ctx, r.Family, m.Name, m.from, o.Step)
+		info, _, err := eng.Add(ctx, r.Family, m.Name, m.from, o.Gate)
 		if err != nil && ctx.Err() == nil {
 			r.Stayed = append(r.Stayed, Stay{m.Name, m.Basis, err.Error()})
 			continue

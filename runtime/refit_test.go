@@ -24,7 +24,7 @@ func TestRefit(t *testing.T) {
 	must(err)
 	given := append(members(t, 0, 1, 2, 3), newTiny(44, 4).open(t, "m4"), newTiny(45, 3).open(t, "more"))
 	var stages []string
-	r, err := Refit(context.Background(), s, tinyFamily, given, FitOptions{Step: 0.25, Progress: func(stage string, done, total int) {
+	r, err := Refit(context.Background(), s, tinyFamily, given, FitOptions{Gate: Gate{Step: 0.25}, Progress: func(stage string, done, total int) {
 		if done == total {
 			stages = append(stages, stage)
 		}

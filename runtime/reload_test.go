@@ -101,7 +101,7 @@ func TestRefitUnderLoad(t *testing.T) {
 				})
 			})
 			others := reopen(t, eng.store.Dir())
-			_, err := Refit(context.Background(), others, tinyFamily, members(t, 0, 1, 2, 3, 4, 5), FitOptions{Step: 0.25, Metric: "none"})
+			_, err := Refit(context.Background(), others, tinyFamily, members(t, 0, 1, 2, 3, 4, 5), FitOptions{Gate: Gate{Step: 0.25}, Metric: "none"})
 			must(err)
 			now := digests(others)
 			eventually(t, "the old basis is retired", func() bool { return retired.Load() == 1 })

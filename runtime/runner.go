@@ -10,11 +10,12 @@ import (
 	"eigenserve/store/subspace"
 )
 
-// runner answers one variant's images with different weights: always the
-// variant's own head.
+// runner answers one variant's images with different weights: what is rebuilt
+// with the head as the variant has it, all others with the original's.
 type runner struct {
 	f      *family
 	v      *store.Variant
+	source source
 	input  []float32
 	images int
 	slab   []float32
@@ -26,7 +27,7 @@ func (r *runner) dense(read func(string, []float32) error) ([]int, error) {
 		return nil, err
 	}
 	w := r.f.plan.Bind(r.slab)
-	if err := r.f.bindHeads(&w, r.v); err != nil {
+	if err := r.f.plan.BindPrivate(&w, r.source.private); err != nil {
 		return nil, err
 	}
 	return r.answer(&w)

@@ -24,6 +24,7 @@ var statuses = map[runtime.Code]int{
 	runtime.Unsupported: fiber.StatusUnsupportedMediaType,
 	runtime.Busy:        fiber.StatusServiceUnavailable,
 	runtime.Damaged:     fiber.StatusInternalServerError,
+	runtime.Refused:     fiber.StatusUnprocessableEntity,
 	runtime.Closed:      fiber.StatusServiceUnavailable,
 	runtime.Overloaded:  fiber.StatusTooManyRequests,
 	runtime.Deadline:    fiber.StatusGatewayTimeout,

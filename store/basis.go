@@ -27,12 +27,20 @@ type Basis struct {
 	// taken over the checkpoints' linear layers: the unit of a step.
 	RMS float64 `json:"rms"`
 	// Rank is the cap on the directions a side; 0 means none was set.
-	Rank    int       `json:"rank"`
-	Metric  string    `json:"metric"`
+	Rank   int    `json:"rank"`
+	Metric string `json:"metric"`
+	// Probes is the digest of the images that the metric was measured on and
+	// that variants are held against, BuiltInProbes, or "" in a basis from before
+	// either was kept.
+	Probes  string    `json:"probes,omitempty"`
 	Sources []Source  `json:"sources"`
 	Created time.Time `json:"created"`
 	// Lineage is nil in bases from before it was measured.
 	Lineage *Lineage `json:"lineage,omitempty"`
+
+	// Heads say how the variants' classifiers are coded; a variant whose head is
+	// not among them keeps it as it came.
+	Heads []BasisHead `json:"heads,omitempty"`
 
 	Layers  []BasisLayer  `json:"-"`
 	Vectors []BasisVector `json:"-"`
@@ -76,6 +84,19 @@ type BasisVector struct {
 	Mean, Scale []float32
 }
 
+// BasisHead is how a head is coded: Ŵ = [W b] ≈ (Δq)R, a row of q for each label.
+type BasisHead struct {
+	Name string `json:"name"` // of the tensors <name>.weight and <name>.bias
+	Bias bool   `json:"bias"`
+	// Width is the number of its inputs, and one for the bias.
+	Width int `json:"width"`
+	// Right is R [width,width] BF16.
+	Right tensorfile.Tensor `json:"-"`
+	// Scale [width] is the mean magnitude to expect of the coefficients of each
+	// right direction, in logits.
+	Scale []float32 `json:"-"`
+}
+
 // Directions gives p and q.
 func (l *BasisLayer) Directions() (left, right int) { return len(l.LeftScale), len(l.RightScale) }
 
@@ -117,8 +138,14 @@ func (b *Basis) Close() error {
 const (
 	BasisFormat   = "eigenserve.basis"
 	VariantFormat = "eigenserve.variant"
-	version       = "1"
+	// Version 2 codes heads; files of version 1 are read as well.
+	version = "2"
+	// storeVersion is that of the folder's own layout.
+	storeVersion = "1"
 )
+
+// maxHeadWidth keeps the sizes of a head's directions from overflowing.
+const maxHeadWidth = 1 << 16
 
 type basisHeader struct {
 	*Basis
@@ -145,6 +172,11 @@ func (b *Basis) Encode(w io.Writer) error {
 	for _, v := range b.Vectors {
 		set.add(v.Name+".mean", tensorfile.FromFloat32("F32", v.Shape, v.Mean))
 		set.add(v.Name+".scale", tensorfile.FromFloat32("F32", v.Shape, v.Scale))
+	}
+	for i := range b.Heads {
+		head := &b.Heads[i]
+		set.add(head.Name+".right", head.Right)
+		set.add(head.Name+".scale.right", floats(head.Scale))
 	}
 	return encode(w, BasisFormat, "", h, set)
 }
@@ -183,6 +215,9 @@ func DecodeBasis(f *tensorfile.File) (*Basis, error) {
 	if !(b.RMS >= 0) || math.IsInf(b.RMS, 0) {
 		return nil, fmt.Errorf("%w: root-mean-square coefficient %g", ErrFormat, b.RMS)
 	}
+	if b.Probes != "" && b.Probes != BuiltInProbes && !isDigest(b.Probes) {
+		return nil, fmt.Errorf("%w: probes %q", ErrFormat, b.Probes)
+	}
 	if len(h.Spectra) != len(h.Layout.Layers) {
 		return nil, fmt.Errorf("%w: %d spectra for %d layers", ErrFormat, len(h.Spectra), len(h.Layout.Layers))
 	}
@@ -193,6 +228,13 @@ func DecodeBasis(f *tensorfile.File) (*Basis, error) {
 	for _, v := range h.Layout.Vectors {
 		b.Vectors = append(b.Vectors, BasisVector{Vector: v,
 			Mean: r.floats(v.Name+".mean", v.Shape), Scale: r.floats(v.Name+".scale", v.Shape)})
+	}
+	for i := range b.Heads {
+		h := &b.Heads[i]
+		if h.Name == "" || h.Width < 1 || h.Width > maxHeadWidth {
+			return nil, fmt.Errorf("%w: head %q of width %d", ErrFormat, h.Name, h.Width)
+		}
+		h.Right, h.Scale = r.halves(h.Name+".right", []int{h.Width, h.Width}, "BF16"), r.scales(h.Name+".scale.right", h.Width)
 	}
 	r.rest()
 	if r.err != nil {

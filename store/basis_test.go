@@ -59,7 +59,7 @@ func TestBasisRefusals(t *testing.T) {
 	}{
 		{"a variant", func(p *parts) { p.meta["format"] = "eigenserve.variant" }, `its format is "eigenserve.variant"`},
 		{"no format", func(p *parts) { delete(p.meta, "format") }, `its format is ""`},
-		{"a future version", func(p *parts) { p.meta["version"] = "2" }, `version "2"; this program reads version 1`},
+		{"a future version", func(p *parts) { p.meta["version"] = "3" }, `version "3"; this program reads versions 1 and 2`},
 		{"no header", func(p *parts) { delete(p.meta, "header") }, "header: "},
 		{"a header cut short", func(p *parts) { p.meta["header"] = p.meta["header"][:40] }, "header: "},
 		{"a header of another type", func(p *parts) { p.meta["header"] = `[]` }, "header: "},

@@ -1,6 +1,10 @@
 package store
 
-import "sort"
+import (
+	"fmt"
+	"math"
+	"sort"
+)
 
 // Fidelity says how well a variant answers as its original does. It is
 // measured when the variant is made, from the original, and kept in its file.
@@ -18,6 +22,80 @@ type Fidelity struct {
 	Energies []float64 `json:"energies,omitempty"`
 	// Bytes of the variant by part.
 	Bytes PartBytes `json:"bytes"`
+	// Measured is what the gate found; nil in a file from before there was one.
+	Measured *Measured `json:"measured,omitempty"`
+	// Lossy says that the variant did not pass the gate and was wanted all the same.
+	Lossy bool `json:"lossy,omitempty"`
+}
+
+// Answers compares answers with the original's on the same images.
+type Answers struct {
+	// Agreement is how often the best label is the original's, from 0 to 1.
+	Agreement float64 `json:"agreement"`
+	// KL is the mean Kullback–Leibler divergence of the labels' probabilities
+	// from the original's, in nats.
+	KL float64 `json:"kl"`
+	// Logit is the largest change of a logit, each image's mean change taken
+	// off, which no probability shows.
+	Logit float64 `json:"logit"`
+}
+
+// Measured is a variant's answers to the probe images that the gate looked at,
+// what it asked of them, and the null beside it.
+type Measured struct {
+	Answers
+	// Probes are the digest of the family's probe images, or BuiltInProbes.
+	Probes string `json:"probes"`
+	// Images is how many the answers are of: some of the probes, and images cut
+	// together from them. The head was fitted on others.
+	Images int `json:"images"`
+	// AtLeast is the agreement that so many images speak for with 95% confidence
+	// (Wilson's lower bound, one-sided).
+	AtLeast float64 `json:"at_least"`
+	// Mean is the null: the family's mean with the variant's own head.
+	Mean Answers `json:"mean_only"`
+	// MinAgreement and MaxKL are what the gate asked for; both are 0 where the
+	// step was given.
+	MinAgreement float64 `json:"min_agreement,omitempty"`
+	MaxKL        float64 `json:"max_kl,omitempty"`
+}
+
+// Passes tells whether answers are as good as is asked for.
+func (a Answers) Passes(minAgreement, maxKL float64) bool {
+	return a.Agreement >= minAgreement && a.KL <= maxKL
+}
+
+// Lower is Wilson's lower bound of a share that was seen in n tries, one-sided
+// at 95% (Wilson 1927): where the share is 1, n/(n+z²).
+func Lower(share float64, n int) float64 {
+	if n < 1 {
+		return 0
+	}
+	const z = 1.6449
+	count := float64(n)
+	centre := share + z*z/(2*count)
+	spread := z * math.Sqrt(share*(1-share)/count+z*z/(4*count*count))
+	return max(0, (centre-spread)/(1+z*z/count))
+}
+
+// check refuses a report that no measurement gives.
+func (f *Fidelity) check() error {
+	if p := f.Bytes; min(p.Coefficients, p.Private, p.Metadata, p.Source) < 0 {
+		return fmt.Errorf("%w: its report counts negative bytes", ErrFormat)
+	}
+	m := f.Measured
+	if m == nil {
+		return nil
+	}
+	if m.Probes != BuiltInProbes && !isDigest(m.Probes) || m.Images < 1 {
+		return fmt.Errorf("%w: its report is of %d probe images %q", ErrFormat, m.Images, m.Probes)
+	}
+	for _, share := range []float64{m.Agreement, m.AtLeast, m.Mean.Agreement} {
+		if !(share >= 0 && share <= 1) {
+			return fmt.Errorf("%w: its report holds an agreement of %g", ErrFormat, share)
+		}
+	}
+	return nil
 }
 
 // TensorFidelity is one tensor's share of the delta's energy that is kept.

@@ -45,6 +45,7 @@ type Store struct {
 type Family struct {
 	Name    string    `json:"name"`
 	Basis   string    `json:"basis"`
+	Probes  string    `json:"probes,omitempty"` // digest of the basis's probe images, where it has a file of them
 	Bytes   int64     `json:"bytes"`
 	Updated time.Time `json:"updated"`
 }
@@ -109,6 +110,9 @@ func (s *Store) PutBasisFile(raw []byte) (Family, error) {
 		return Family{}, fmt.Errorf("store: basis of %q: %w", b.Family, err)
 	}
 	f := Family{Name: b.Family, Basis: digest, Bytes: int64(len(raw)), Updated: b.Created}
+	if isDigest(b.Probes) {
+		f.Probes = b.Probes
+	}
 	if err := writeJSON(s.pointer("families", b.Family), f); err != nil {
 		return Family{}, fmt.Errorf("store: %w", err)
 	}

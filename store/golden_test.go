@@ -51,6 +51,29 @@ func TestGoldenBytes(t *testing.T) {
 	}
 }
 
+// Files of version 1 are read, and say what they said.
+func TestGoldenVersion1(t *testing.T) {
+	golden, err := os.ReadFile("testdata/variant.v1.golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := store.ParseVariant(unannotated(t, string(golden)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := tinyVariant(t)
+	if v.Step != want.Step || v.Head != nil || !bytes.Equal(v.Coefficients, want.Coefficients) || len(v.Private) != len(want.Private) {
+		t.Errorf("read as %+v", v)
+	}
+	if golden, err = os.ReadFile("testdata/basis.v1.golden"); err != nil {
+		t.Fatal(err)
+	}
+	b, err := parseBasis(unannotated(t, string(golden)))
+	if err != nil || len(b.Layers) != len(tinyBasis().Layers) || b.Probes != "" || b.Heads != nil {
+		t.Errorf("read as %+v, %v", b, err)
+	}
+}
+
 // annotated shows each section of a safetensors file: rows of offset, sixteen
 // bytes, and after a bar what they are.
 func annotated(t testing.TB, raw []byte) string {

@@ -48,8 +48,8 @@ func header(f *tensorfile.File, format string, h any) error {
 	if has := f.Metadata["format"]; has != format {
 		return fmt.Errorf("%w: its format is %q, not %q", ErrFormat, has, format)
 	}
-	if has := f.Metadata["version"]; has != version {
-		return fmt.Errorf("%w: %s version %q; this program reads version %s", ErrFormat, format, has, version)
+	if has := f.Metadata["version"]; has != version && has != "1" {
+		return fmt.Errorf("%w: %s version %q; this program reads versions 1 and %s", ErrFormat, format, has, version)
 	}
 	if err := json.Unmarshal([]byte(f.Metadata["header"]), h); err != nil {
 		return fmt.Errorf("%w: header: %v", ErrFormat, err)

@@ -14,17 +14,20 @@ const DefaultKeep = 3
 
 // Entry is one version of a name: its variant, with what a list shows of it.
 type Entry struct {
-	Name        string    `json:"name"`
-	Version     int       `json:"version"` // from 1; no number of a name is used twice
-	Digest      string    `json:"digest"`
-	Family      string    `json:"family"`
-	Basis       string    `json:"basis"`
-	Bytes       int64     `json:"bytes"`
-	SourceBytes int64     `json:"source_bytes"`
-	Classes     int       `json:"classes"`
-	Step        float64   `json:"step"` // in root-mean-square coefficients
-	Energy      float64   `json:"energy"`
-	Added       time.Time `json:"added"`
+	Name        string  `json:"name"`
+	Version     int     `json:"version"` // from 1; no number of a name is used twice
+	Digest      string  `json:"digest"`
+	Family      string  `json:"family"`
+	Basis       string  `json:"basis"`
+	Bytes       int64   `json:"bytes"`
+	SourceBytes int64   `json:"source_bytes"`
+	Classes     int     `json:"classes"`
+	Step        float64 `json:"step"` // in root-mean-square coefficients
+	Energy      float64 `json:"energy"`
+	// Agreement is what the gate measured, 0 where nothing was; see Fidelity.
+	Agreement float64   `json:"agreement,omitempty"`
+	Lossy     bool      `json:"lossy,omitempty"`
+	Added     time.Time `json:"added"`
 }
 
 // model is a name's pointer file: the version that the name alone stands for,
@@ -123,13 +126,17 @@ func (s *Store) Uses(digest string) int {
 }
 
 // Referenced gives the digest of every blob that a pointer leads to: every
-// version's file, the bases they stand on, and every family's current basis.
+// version's file, the bases they stand on, and every family's current basis with
+// its probe images.
 func (s *Store) Referenced() map[string]bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	all := make(map[string]bool, len(s.uses)+len(s.families))
 	for _, f := range s.families {
 		all[f.Basis] = true
+		if f.Probes != "" {
+			all[f.Probes] = true
+		}
 	}
 	for _, m := range s.models {
 		for _, e := range m.versions() {
@@ -166,7 +173,10 @@ func (s *Store) PutVariant(name string, v *Variant, file []byte) (e Entry, repla
 	replaced = err == nil
 	e = Entry{Name: name, Version: max(1, old.Next), Digest: digest, Family: v.Family, Basis: v.Basis,
 		Bytes: int64(len(file)), SourceBytes: v.Fidelity.Bytes.Source, Classes: len(v.Labels),
-		Step: v.Fidelity.Step, Energy: v.Fidelity.Energy, Added: v.Provenance.Added}
+		Step: v.Fidelity.Step, Energy: v.Fidelity.Energy, Lossy: v.Fidelity.Lossy, Added: v.Provenance.Added}
+	if m := v.Fidelity.Measured; m != nil {
+		e.Agreement = m.Agreement
+	}
 	versions := []Entry{e}
 	switch {
 	case replaced && old.Digest == digest:

@@ -25,7 +25,7 @@ func Create(dir string) (*Store, error) {
 			return nil, fmt.Errorf("store: %w", err)
 		}
 	}
-	if err := writeJSON(filepath.Join(dir, marker), map[string]string{"format": storeFormat, "version": version}); err != nil {
+	if err := writeJSON(filepath.Join(dir, marker), map[string]string{"format": storeFormat, "version": storeVersion}); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	return Open(dir)
@@ -61,9 +61,9 @@ func Open(dir string) (*Store, error) {
 		}
 		return nil, fmt.Errorf("store: %q: %s: %w", dir, marker, err)
 	}
-	if mark.Format != storeFormat || mark.Version != version {
+	if mark.Format != storeFormat || mark.Version != storeVersion {
 		return nil, fmt.Errorf("store: %q: %w: format %q version %q; this program reads %q version %s",
-			dir, ErrNoStore, mark.Format, mark.Version, storeFormat, version)
+			dir, ErrNoStore, mark.Format, mark.Version, storeFormat, storeVersion)
 	}
 	s := &Store{dir: dir, keep: DefaultKeep}
 	s.seen = s.readChanges() // before the pointers: a change meanwhile is seen by the next Refresh

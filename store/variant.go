@@ -39,6 +39,11 @@ type Variant struct {
 	Coefficients []byte `json:"-"`
 	// Private tensors under their checkpoint names.
 	Private map[string]tensorfile.Tensor `json:"-"`
+	// Head is the coded classifier, its gain first: subspace.Head reads it. Where
+	// it is empty the classifier is among the private tensors.
+	Head []byte `json:"-"`
+	// HeadStep is its quantisation step, in logits.
+	HeadStep float64 `json:"head_step,omitempty"`
 	// Exact holds shared tensors that no step could hold, as they came, under
 	// their checkpoint names.
 	Exact map[string]tensorfile.Tensor `json:"-"`
@@ -67,13 +72,19 @@ func GainByte(g float64) byte {
 	return byte(max(1, min(255, math.Round(128+8*math.Log2(g)))))
 }
 
-const exactPrefix = "exact/"
+const (
+	exactPrefix = "exact/"
+	headTensor  = "head"
+)
 
 // Encode writes the variant's file. The same variant gives the same bytes.
 func (v *Variant) Encode(w io.Writer) error {
 	var set tensorSet
 	set.add("coefficients", tensorfile.Tensor{DType: "U8", Shape: []int{len(v.Coefficients)}, Data: v.Coefficients})
 	set.add("gains", tensorfile.Tensor{DType: "U8", Shape: []int{len(v.Gains)}, Data: v.Gains})
+	if len(v.Head) > 0 {
+		set.add(headTensor, tensorfile.Tensor{DType: "U8", Shape: []int{len(v.Head)}, Data: v.Head})
+	}
 	for name, t := range v.Private {
 		if strings.HasPrefix(name, exactPrefix) {
 			return fmt.Errorf("%w: private tensor %q is named as an exact one", ErrFormat, name)
@@ -128,6 +139,9 @@ func DecodeVariant(f *tensorfile.File) (*Variant, error) {
 	r := reader{file: f, want: map[string]bool{}}
 	v.Coefficients = r.tensor("coefficients", []int{-1}, "U8").Data
 	v.Gains = r.tensor("gains", []int{-1}, "U8").Data
+	if v.HeadStep != 0 {
+		v.Head = r.tensor(headTensor, []int{-1}, "U8").Data
+	}
 	for _, name := range f.Names() {
 		if r.want[name] {
 			continue
@@ -151,11 +165,14 @@ func (v *Variant) checkHeader() error {
 	if step := float32(v.Step); !(step > 0) || math.IsInf(float64(step), 0) {
 		return fmt.Errorf("%w: quantisation step %g", ErrFormat, v.Step)
 	}
+	if step := float32(v.HeadStep); !(step >= 0) || math.IsInf(float64(step), 0) || step == 0 && v.HeadStep != 0 {
+		return fmt.Errorf("%w: quantisation step %g of the head", ErrFormat, v.HeadStep)
+	}
 	if len(v.Labels) == 0 {
 		return fmt.Errorf("%w: it has no labels", ErrFormat)
 	}
-	if p := v.Fidelity.Bytes; min(p.Coefficients, p.Private, p.Metadata, p.Source) < 0 {
-		return fmt.Errorf("%w: its report counts negative bytes", ErrFormat)
+	if err := v.Fidelity.check(); err != nil {
+		return err
 	}
 	if err := CheckName(v.Name); err != nil {
 		return fmt.Errorf("%w: %w", ErrFormat, err)

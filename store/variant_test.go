@@ -41,7 +41,7 @@ func TestVariantRefusals(t *testing.T) {
 		says  string
 	}{
 		{"a basis", func(p *parts) { p.meta["format"] = "eigenserve.basis" }, nil, `its format is "eigenserve.basis"`},
-		{"a future version", func(p *parts) { p.meta["version"] = "11" }, nil, `version "11"; this program reads version 1`},
+		{"a future version", func(p *parts) { p.meta["version"] = "11" }, nil, `version "11"; this program reads versions 1 and 2`},
 		{"no header", func(p *parts) { delete(p.meta, "header") }, nil, "header: "},
 		{"text for a number", func(p *parts) { p.header(t, `"step":0.125`, `"step":"NaN"`) }, nil, "header: "},
 		{"no basis", func(p *parts) { delete(p.meta, "basis") }, nil, "does not name its basis"},

@@ -20,7 +20,11 @@ func (m *Main) add() *cobra.Command {
 		Short: "Add checkpoints to a family, in a store or in a running server",
 		Long: `Add projects checkpoints onto a family's basis and stores what comes out, each as
 a variant named by its folder. A file that ends in .safetensors is taken as a
-variant that was made elsewhere on the same basis; it needs no --family.`,
+variant that was made elsewhere on the same basis; it needs no --family.
+
+A checkpoint is stored in the fewest bytes that pass the gate: on the images that
+are kept with the family it must answer as its original does (--min-agreement,
+--max-kl). One that can't within --max-bytes is refused, and nothing changes.`,
 		Example: `  eigenserve add --store ./store --family glyphs checkpoints/sans-cham
   eigenserve add --server http://127.0.0.1:8080 --family glyphs checkpoints/sans-cham`,
 		Args: cobra.MinimumNArgs(1),
@@ -31,6 +35,17 @@ variant that was made elsewhere on the same basis; it needs no --family.`,
 			if a.name != "" && len(args) > 1 {
 				return usagef("--name is for one checkpoint; %d are given", len(args))
 			}
+			if a.server != "" {
+				for _, name := range []string{"step", "exact", "min-agreement", "max-kl", "max-bytes", "allow-lossy"} {
+					if cmd.Flags().Changed(name) {
+						return usagef("--%s: a server has a gate of its own, which `eigenserve serve` sets", name)
+					}
+				}
+			}
+			var err error
+			if a.gate, err = a.flags.gate(); err != nil {
+				return err
+			}
 			return m.runAdd(cmd.Context(), a, args)
 		},
 	}
@@ -39,14 +54,16 @@ variant that was made elsewhere on the same basis; it needs no --family.`,
 	cmd.Flags().StringVar(&a.family, "family", "", "name of the family")
 	cmd.Flags().StringVar(&a.name, "name", "", "name of the variant (default: the folder's)")
 	keepFlag(cmd, &a.keep)
-	stepFlag(cmd, &a.step, "quantisation step, where a server does not use its own")
+	a.flags.add(cmd)
+	a.flags.addForced(cmd)
 	return cmd
 }
 
 type adding struct {
 	dir, server, family, name string
-	step                      float64
 	keep                      int
+	flags                     gateFlags
+	gate                      runtime.Gate
 }
 
 // adder puts one thing, a checkpoint's folder or a variant's file, somewhere.
@@ -75,8 +92,8 @@ func (m *Main) runAdd(ctx context.Context, a adding, args []string) error {
 		if replaced {
 			verb = "replaced"
 		}
-		fmt.Fprintf(m.Stdout, "%s %s: %s for %s (%s), energy %s, digest %.12s\n", verb, info.Name, size(info.Bytes),
-			size(info.SourceBytes), percent(float64(info.Bytes)/float64(max(info.SourceBytes, 1))), percent(info.Energy), info.Digest)
+		fmt.Fprintf(m.Stdout, "%s %s: %s for %s (%s), %s, digest %.12s\n", verb, info.Name, size(info.Bytes),
+			size(info.SourceBytes), percent(float64(info.Bytes)/float64(max(info.SourceBytes, 1))), kept(info), info.Digest)
 	}
 	return nil
 }
@@ -120,6 +137,6 @@ func (a adding) open() (put adder, done func() error, err error) {
 			return runtime.VariantInfo{}, false, err
 		}
 		defer c.Close()
-		return eng.Add(ctx, a.family, name, c, a.step)
+		return eng.Add(ctx, a.family, name, c, a.gate)
 	}, eng.Close, nil
 }

@@ -110,7 +110,7 @@ func (m *Main) evaluateAll(ctx context.Context, ev *runtime.Evaluator, checkpoin
 			if err != nil {
 				return err
 			}
-			if out[i], err = ev.Evaluate(c, images); err != nil {
+			if out[i], err = ev.Evaluate(ctx, c, images); err != nil {
 				return err
 			}
 			mu.Lock()

@@ -19,6 +19,7 @@ import (
 
 func (m *Main) fit() *cobra.Command {
 	var dir, family, families, dtype, probes string
+	var gate gateFlags
 	var o runtime.FitOptions
 	cmd := &cobra.Command{
 		Use:   "fit --store DIR --family NAME CHECKPOINT…",
@@ -34,7 +35,13 @@ and with --families auto makes them, the largest as NAME-1.
 
 The metric, what an error in each weight costs in the answers, is measured on
 images: --probes names some like those that the models are to read, without
-labels; else noise and patches of colour serve, nearly as well.
+labels; else noise and patches of colour serve, nearly as well. They are kept with
+the family (at most 1024 of them, at the models' own size, in at most 64 MiB).
+
+Each variant is stored in the fewest bytes that pass the gate: on some of the
+probes, and on images cut together from them, it must answer as its original does
+(--min-agreement, --max-kl). One that can't within --max-bytes is refused; the
+others are stored all the same.
 
 Checkpoints are read layer by layer, within --memory beside the basis itself. What
 is finished is kept in the store's folder "fitting": a fit that was interrupted or
@@ -62,6 +69,10 @@ which take an hour of arithmetic to find in full: --rank 256 takes minutes.`,
 			if err := store.CheckName(family); err != nil {
 				return usagef("--family: %w", err)
 			}
+			var err error
+			if o.Gate, err = gate.gate(); err != nil {
+				return err
+			}
 			if families != "one" && families != "auto" {
 				return usagef("--families %q: use one or auto", families)
 			}
@@ -72,9 +83,10 @@ which take an hour of arithmetic to find in full: --rank 256 takes minutes.`,
 	cmd.Flags().StringVar(&family, "family", "", "name of the family")
 	cmd.Flags().StringVar(&families, "families", "one", "one: all checkpoints share a basis; auto: a family for each lineage found in them, NAME-1, NAME-2 …")
 	cmd.Flags().IntVar(&o.Rank, "rank", 0, "most directions a side of each layer (default: all)")
-	stepFlag(cmd, &o.Step, "quantisation step")
+	gate.add(cmd)
+	gate.addForced(cmd)
 	cmd.Flags().StringVar(&o.Metric, "metric", subspace.MetricFull, "what an error costs: full (by inputs and outputs of layers), input or none")
-	cmd.Flags().StringVar(&probes, "probes", "", "images to measure the metric on: a folder of them, or a safetensors file (default: built-in ones)")
+	cmd.Flags().StringVar(&probes, "probes", "", "unlabelled images to measure the metric on and hold variants against, kept with the family for later adds: a folder of them, or a safetensors file (default: built-in ones)")
 	o.Memory = runtime.DefaultFitMemory
 	cmd.Flags().Var((*sizeValue)(&o.Memory), "memory", "what the fit may take beside the basis")
 	cmd.Flags().StringVar(&dtype, "basis-dtype", "auto", "type of the stored means: auto (bf16), bf16 or f16")
@@ -123,24 +135,33 @@ func (m *Main) fitFamily(ctx context.Context, s *store.Store, family string, che
 		p.end()
 		m.adviseClusters(clusters)
 	}
+	var refusals []error
+	o.OnRefused = func(_ string, err error) { refusals = append(refusals, err) }
 	err := runtime.Fit(ctx, s, family, checkpoints, o)
 	p.end()
 	if errors.Is(err, context.Canceled) {
 		return errors.New("interrupted; the same command goes on from here")
 	}
-	if err != nil {
+	if err != nil && len(refusals) == 0 {
 		return err
 	}
-	return m.fitSummary(s, family, infos)
+	slices.SortFunc(infos, func(a, b runtime.VariantInfo) int { return strings.Compare(a.Name, b.Name) })
+	if failed := m.fitSummary(s, family, infos); failed != nil {
+		return failed
+	}
+	for _, refused := range refusals {
+		fmt.Fprintln(m.Stdout, refused)
+	}
+	return err
 }
 
 // fitSummary prints what came out: a row for each variant, then the totals.
 func (m *Main) fitSummary(s *store.Store, family string, infos []runtime.VariantInfo) error {
-	rows := [][]string{{"NAME", "CLASSES", "SOURCE", "STORED", "SHARE", "ENERGY"}}
+	rows := [][]string{{"NAME", "CLASSES", "SOURCE", "STORED", "SHARE", "STEP", "AGREEMENT"}}
 	var stored, source int64
 	for _, v := range infos {
 		rows = append(rows, []string{v.Name, strconv.Itoa(v.Classes), size(v.SourceBytes), size(v.Bytes),
-			percent(float64(v.Bytes) / float64(v.SourceBytes)), percent(v.Energy)})
+			percent(float64(v.Bytes) / float64(v.SourceBytes)), fmt.Sprintf("%.3g", v.Step), percent(v.Agreement)})
 		stored, source = stored+v.Bytes, source+v.SourceBytes
 	}
 	if err := table(m.Stdout, rows); err != nil {

@@ -41,15 +41,20 @@ each new one over within a second. What nothing refers to in the end, gc removes
 			if !slices.Contains(metrics, r.o.Metric) {
 				return usagef("--metric %q: use %s", r.o.Metric, strings.Join(metrics, ", "))
 			}
+			var err error
+			if r.o.Gate, err = r.gate.gate(); err != nil {
+				return err
+			}
 			return m.runRefit(cmd, r, args)
 		},
 	}
 	storeFlag(cmd, &r.dir)
 	cmd.Flags().StringVar(&r.family, "family", "", "name of the family")
 	cmd.Flags().IntVar(&r.o.Rank, "rank", 0, "most directions a side of each layer (default: all)")
-	stepFlag(cmd, &r.o.Step, "quantisation step")
+	r.gate.add(cmd)
+	r.gate.addForced(cmd)
 	cmd.Flags().StringVar(&r.o.Metric, "metric", subspace.MetricFull, "what an error costs: full (by inputs and outputs of layers), input or none")
-	cmd.Flags().StringVar(&r.probes, "probes", "", "images to measure the metric on: a folder of them, or a safetensors file (default: built-in ones)")
+	cmd.Flags().StringVar(&r.probes, "probes", "", "images to measure the metric on: a folder of them, or a safetensors file (default: those kept with the family)")
 	r.o.Memory = runtime.DefaultFitMemory
 	cmd.Flags().Var((*sizeValue)(&r.o.Memory), "memory", "what the fit may take beside the basis")
 	cmd.Flags().BoolVar(&r.json, "json", false, "print JSON")
@@ -59,6 +64,7 @@ each new one over within a second. What nothing refers to in the end, gc removes
 type refitting struct {
 	dir, family, probes string
 	json                bool
+	gate                gateFlags
 	o                   runtime.FitOptions
 }
 

@@ -16,7 +16,7 @@ type engineFlags struct {
 	compute, cold string
 	weightCache   sizeValue
 	patience      time.Duration
-	step          float64
+	gate          gateFlags
 	schedulerFlags
 }
 
@@ -28,14 +28,14 @@ func (f *engineFlags) add(cmd *cobra.Command, cache sizeValue) {
 	flags.Var(choice(&f.compute, "auto", "auto", "f32", "bf16"), "compute", "arithmetic of a forward pass; auto is bf16 where the processor multiplies it")
 	flags.Var(choice(&f.cold, "factored", "factored", "rebuild"), "cold", "a request without rebuilt weights: factored answers straight from basis and coefficients, rebuild waits for them")
 	flags.DurationVar(&f.patience, "patience", 10*time.Second, "longest wait for a slab of the weight cache; then 503 with Retry-After")
-	stepFlag(cmd, &f.step, "quantisation step of uploaded checkpoints")
+	f.gate.add(cmd) // what uploaded checkpoints have to pass
 	f.schedulerFlags.add(cmd)
 }
 
 func (f *engineFlags) options() runtime.Options {
 	o := runtime.Options{
 		Compute: runtime.Compute(f.compute), Factored: f.cold == "factored", WeightCache: int64(f.weightCache),
-		Patience: f.patience, Step: f.step,
+		Patience: f.patience, Gate: f.gate.value(),
 	}
 	f.schedulerFlags.set(&o)
 	return o

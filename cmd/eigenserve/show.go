@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"eigenserve/runtime"
+	"eigenserve/store"
 )
 
 func (m *Main) show() *cobra.Command {
@@ -69,9 +70,16 @@ func showVariant(w io.Writer, d runtime.VariantDetail) error {
 		{"labels", fmt.Sprintf("%d: %s", len(d.Labels), strings.Join(d.Labels, " "))},
 		{"bytes", fmt.Sprintf("%s for %s (%s): coefficients %s, private tensors %s, metadata %s", size(d.Bytes), size(d.SourceBytes),
 			percent(float64(d.Bytes)/float64(max(d.SourceBytes, 1))), size(b.Coefficients), size(b.Private), size(b.Metadata))},
-		{"step", fmt.Sprintf("%g root-mean-square coefficients", d.Fidelity.Step)},
-		{"energy", percent(d.Fidelity.Energy) + " of the delta's kept; worst:"},
 	}
+	if d.Fidelity.Lossy {
+		rows = append(rows, []string{"LOSSY", "it did not pass its gate and was stored all the same"})
+	}
+	if d.Fidelity.Step == 0 {
+		return table(w, append(rows, []string{"exact", "every tensor as it came"}))
+	}
+	rows = append(rows, []string{"step", fmt.Sprintf("%.4g root-mean-square coefficients", d.Fidelity.Step)})
+	rows = append(rows, answers(d.Fidelity.Measured)...)
+	rows = append(rows, []string{"energy", percent(d.Fidelity.Energy) + " of the delta's kept; worst:"})
 	for i, l := range d.Worst {
 		if i == worst {
 			break
@@ -79,4 +87,28 @@ func showVariant(w io.Writer, d runtime.VariantDetail) error {
 		rows = append(rows, []string{"", percent(l.Energy) + " " + l.Name})
 	}
 	return table(w, rows)
+}
+
+// answers says what the gate measured, and what it asked for.
+func answers(m *store.Measured) [][]string {
+	if m == nil {
+		return [][]string{{"answers", "not measured: made before there was a gate"}}
+	}
+	gate := "none: the step was given"
+	if m.MaxKL > 0 {
+		gate = fmt.Sprintf("agreement at least %s, mean KL at most %g", percent(m.MinAgreement), m.MaxKL)
+	}
+	probes := "built-in probes"
+	if m.Probes != store.BuiltInProbes {
+		probes = fmt.Sprintf("the family's probes (%.12s)", m.Probes)
+	}
+	row := func(a store.Answers) string {
+		return fmt.Sprintf("agreement %s, mean KL %.3g, largest logit change %.3g", percent(a.Agreement), a.KL, a.Logit)
+	}
+	return [][]string{
+		{"answers", fmt.Sprintf("%s, on %d images of %s", row(m.Answers), m.Images, probes)},
+		{"", fmt.Sprintf("so many images speak for an agreement of at least %s (95%% confidence)", percent(m.AtLeast))},
+		{"mean alone", row(m.Mean)},
+		{"gate", gate},
+	}
 }

@@ -2,19 +2,8 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
-
-	"github.com/spf13/cobra"
-
-	"eigenserve/runtime"
 )
-
-// stepFlag declares --step, which is 0 where it isn't given: the basis's own.
-func stepFlag(cmd *cobra.Command, step *float64, what string) {
-	cmd.Flags().Var((*stepValue)(step), "step", fmt.Sprintf("%s, in root-mean-square coefficients: larger is smaller and coarser (default %g, or %g without a metric)",
-		what, float64(runtime.DefaultStep), runtime.DefaultStepNoMetric))
-}
 
 // stepValue is a flag's positive number.
 type stepValue float64

@@ -1,0 +1,54 @@
+package pixel
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+func TestReduceKeepsWhatFillSees(t *testing.T) {
+	for name, settings := range map[string]string{
+		"resized":     `{"size":{"height":8,"width":8}}`,
+		"as it is":    `{"do_resize":false}`,
+		"grey levels": `{"size":{"height":8,"width":8},"resample":0}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			spec, err := ParseSpec([]byte(settings), 3, 8, 8)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h, w := 13, 9
+			if name == "as it is" {
+				h, w = 8, 8
+			}
+			r, pix := rand.New(rand.NewPCG(1, 1)), make([]byte, h*w*3)
+			for i := range pix {
+				pix[i] = byte(r.Uint32())
+			}
+			img := &Image{Pix: pix, Height: h, Width: w, Channels: 3}
+			want, got := make([]float32, 8*8*3), make([]float32, 8*8*3)
+			if err := spec.Fill(want, img); err != nil {
+				t.Fatal(err)
+			}
+			kept, err := spec.Reduce(img)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := spec.Fill(got, kept); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(got, want) {
+				t.Error("the kept image fills another input")
+			}
+		})
+	}
+	t.Run("too long", func(t *testing.T) {
+		spec, err := ParseSpec(nil, 3, 8, 8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := spec.Reduce(&Image{Pix: make([]byte, 5), Height: 1, Width: 1, Channels: 3}); err == nil {
+			t.Error("an image of the wrong length is taken")
+		}
+	})
+}

@@ -1,0 +1,114 @@
+package runtime
+
+import (
+	"fmt"
+	"math"
+)
+
+// Gate says what a variant has to keep of its original's answers, and in how
+// many bytes at most. The zero value of each means its default.
+type Gate struct {
+	// MinAgreement is the least share of the judged images whose best label is
+	// the original's, DefaultMinAgreement; a negative one asks for nothing.
+	MinAgreement float64
+	// MaxKL is the largest mean divergence on them, DefaultMaxKL.
+	MaxKL float64
+	// MaxBytes is how large the variant's file may be: half of what its tensors
+	// take in float16.
+	MaxBytes int64
+	// AllowLossy stores what can't pass in MaxBytes as the best that fits, and
+	// the variant says so for ever.
+	AllowLossy bool
+	// Step, where it is positive, is taken in the place of the largest that
+	// passes, in units of the family's root-mean-square coefficient.
+	Step float64
+	// Exact keeps every tensor bit for bit, with no gate to pass.
+	Exact bool
+}
+
+// What a gate asks for where nothing else is said. Chosen by what they yield on
+// held-out images: see the README.
+const (
+	DefaultMinAgreement = 0.8
+	DefaultMaxKL        = 0.008
+)
+
+func (g Gate) withDefaults(float16 int64) Gate {
+	if g.MinAgreement == 0 {
+		g.MinAgreement = DefaultMinAgreement
+	}
+	if g.MaxKL == 0 {
+		g.MaxKL = DefaultMaxKL
+	}
+	if g.MaxBytes == 0 {
+		g.MaxBytes = float16 / 2
+	}
+	return g
+}
+
+// check refuses what no variant could be held to.
+func (g Gate) check() error {
+	switch {
+	case g.MinAgreement > 1 || g.MinAgreement != g.MinAgreement:
+		return Errorf(Invalid, "a gate's least agreement is at most 1, not %g", g.MinAgreement)
+	case g.MaxKL < 0 || g.MaxKL != g.MaxKL:
+		return Errorf(Invalid, "a gate's largest KL divergence is positive, not %g", g.MaxKL)
+	case g.MaxBytes < 0:
+		return Errorf(Invalid, "a gate's most bytes are positive, not %d", g.MaxBytes)
+	case g.Step < 0 || g.Step != g.Step || math.IsInf(g.Step, 0):
+		return fmt.Errorf("%w", Errorf(Invalid, "a step is a positive number, not %g", g.Step))
+	case g.Step > 0 && g.Exact:
+		return Errorf(Invalid, "a step and exact tensors exclude each other")
+	}
+	return nil
+}
+
+// A search goes over steps that grow by stepRatio, from finestStep to
+// coarsestStep.
+const (
+	perOctave  = 8
+	finestStep = -4 * perOctave // 1/16
+	mostSteps  = 6 * perOctave  // 64
+	firstStep  = 2 * perOctave  // 4: where most variants of most families end up nearby
+)
+
+// stepAt is the k-th step of the search.
+func stepAt(k int) float64 { return math.Exp2(float64(k) / perOctave) }
+
+// largestStep finds the largest k for which passes holds, where it holds for all
+// up to one and for none above: it strides from the first until the border lies
+// between two, then halves what is between. Where answers are as good by luck in
+// between, any k is found that passes where the next does not. ok is false where
+// none passes.
+func largestStep(passes func(k int) (bool, error)) (k int, ok bool, err error) {
+	low, high := finestStep-1, mostSteps+1 // passes, does not: as far as is known
+	for at, stride := firstStep, perOctave/2; high-low > 1; stride *= 2 {
+		good, err := passes(at)
+		if err != nil {
+			return 0, false, err
+		}
+		if good {
+			low = at
+			at += stride
+		} else {
+			high = at
+			at -= stride
+		}
+		if at <= low || at >= high {
+			break
+		}
+	}
+	for high-low > 1 {
+		at := (low + high) >> 1
+		good, err := passes(at)
+		if err != nil {
+			return 0, false, err
+		}
+		if good {
+			low = at
+		} else {
+			high = at
+		}
+	}
+	return low, low >= finestStep, nil
+}

@@ -1,0 +1,215 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"eigenserve/models"
+	"eigenserve/models/nn"
+	"eigenserve/runtime/kernel"
+	"eigenserve/store"
+	"eigenserve/store/subspace"
+	"eigenserve/store/tensorfile"
+)
+
+// trial tries forms of one checkpoint against its answers, which are computed
+// once. Everything runs in float32, whatever the engine serves in.
+type trial struct {
+	family       *family
+	projector    *subspace.Projector
+	source       source
+	coefficients *subspace.Coefficients
+	images       *gateImages
+	labels       int
+	workers      int
+
+	head     []float32 // as it came, [W b] (labels,width)
+	headStep float64   // 0: it is kept as it came
+	features []float32 // of the original (images,width)
+	original []float32 // its logits (images,labels)
+	plan     *nn.Plan
+	slab     []float32
+}
+
+// newTrial answers the images with a checkpoint as it came.
+func (f *family) newTrial(p *subspace.Projector, s source, m models.Model, images *gateImages, workers int) (*trial, error) {
+	if err := oneHead(f.plan); err != nil {
+		return nil, err
+	}
+	t := &trial{family: f, projector: p, source: s, images: images, workers: workers, plan: f.plan.In(nn.Float32)}
+	var err error
+	if t.head, t.labels, err = joinHead(f.plan.Heads()[0], s.private); err != nil {
+		return nil, err
+	}
+	if t.labels != len(m.Labels()) {
+		return nil, Errorf(Invalid, "checkpoint %q: %d labels for a head of %d outputs", s.Name(), len(m.Labels()), t.labels)
+	}
+	if t.coefficients, err = p.Project(s); err != nil {
+		return nil, err
+	}
+	t.slab = make([]float32, t.plan.SlabLen())
+	if err := t.plan.Load(t.slab, s.Read); err != nil {
+		return nil, err
+	}
+	w := t.plan.Bind(t.slab)
+	if t.features, err = t.read(&w, images.input); err != nil {
+		return nil, err
+	}
+	t.original = t.logits(t.features, t.head)
+	for _, x := range t.original {
+		if x-x != 0 {
+			return nil, Errorf(Invalid, "checkpoint %q answers probe images with %g: its weights overflow", s.Name(), x)
+		}
+	}
+	return t, nil
+}
+
+// read gives the features of images under some weights.
+func (t *trial) read(w *nn.Weights, input []float32) ([]float32, error) {
+	t.plan.Features(w)
+	return features(t.family.model, &t.family.passes, w, input, t.workers)
+}
+
+// logits answers features with a head.
+func (t *trial) logits(features, head []float32) []float32 {
+	width := len(head) / t.labels
+	n := len(features) / width
+	out := make([]float32, n*t.labels)
+	kernel.Gemm(false, true, n, t.labels, width, features, width, head, width, out, t.labels, false)
+	return out
+}
+
+// judged gives of rows, one for each image, those that are judged.
+func (t *trial) judged(rows []float32) []float32 {
+	return rows[t.images.fitted*(len(rows)/(t.images.fitted+t.images.judged)):]
+}
+
+// fitted gives the others.
+func (t *trial) fitted(rows []float32) []float32 {
+	return rows[:len(rows)-len(t.judged(rows))]
+}
+
+// form is one way to store the checkpoint, and how it answers.
+type form struct {
+	variant *store.Variant
+	answers store.Answers
+}
+
+// at gives the form of a step: quantised, rebuilt as a server would, its head
+// fitted to what the rebuilt weights make of the images and coded.
+func (t *trial) at(step float64) (*form, error) {
+	v, err := t.quantise(step)
+	if err != nil {
+		return nil, err
+	}
+	w, err := t.family.rebuildShared(t.plan, v, t.slab)
+	if err != nil {
+		return nil, err
+	}
+	x, err := t.read(w, t.images.input)
+	if err != nil {
+		return nil, err
+	}
+	head, err := t.fitHead(v, x)
+	if err != nil {
+		return nil, err
+	}
+	return &form{variant: v, answers: compare(t.logits(t.judged(x), head), t.judged(t.original), t.labels)}, nil
+}
+
+// quantise makes integers of the coefficients at a step. What refines them
+// belongs here: the original's logits on the fitted images are at hand.
+func (t *trial) quantise(step float64) (*store.Variant, error) {
+	v := &store.Variant{Private: map[string]tensorfile.Tensor{}}
+	return v, t.projector.Quantise(v, t.coefficients, step)
+}
+
+// fitHead gives a variant the head that makes the original's logits of the
+// variant's own features, and returns it as a reader will have it. Without
+// directions for heads it stays as it came.
+func (t *trial) fitHead(v *store.Variant, x []float32) ([]float32, error) {
+	if t.headStep == 0 {
+		return t.head, t.keepHead(v)
+	}
+	width := len(t.head) / t.labels
+	head, err := subspace.RefitHead(t.head, t.fitted(x), t.fitted(t.original), t.labels, width)
+	if err != nil {
+		return nil, err
+	}
+	return t.codeHead(v, head)
+}
+
+// codeHead codes a head into the variant and gives what a reader will decode.
+func (t *trial) codeHead(v *store.Variant, head []float32) ([]float32, error) {
+	var err error
+	if v.Head, err = t.family.head.Code(head, t.labels, t.headStep); err != nil {
+		return nil, err
+	}
+	v.HeadStep = t.headStep
+	return t.family.head.Decode(v.Head, t.labels, t.headStep)
+}
+
+// keepHead takes the head's tensors as they came.
+func (t *trial) keepHead(v *store.Variant) error {
+	for _, p := range t.family.plan.Private {
+		tensor, ok := t.source.Tensor(p.Name)
+		if !ok {
+			return Errorf(Invalid, "checkpoint %q: tensor %q is missing", t.source.Name(), p.Name)
+		}
+		v.Private[p.Name] = tensor
+	}
+	return nil
+}
+
+// headShare is how much of the divergence that a gate allows the code of the
+// head may use up. A byte more buys more in the head than in the coefficients
+// until it uses about so much.
+const headShare = 1. / 16
+
+// Steps of the head's code, in logits, that are tried from the first on.
+const coarsestHead, finestHead = 0.5, 1e-4
+
+// chooseHead finds the coarsest code of the original's head that costs its
+// answers next to nothing. That takes no pass: the features are there. Where none
+// does, the head stays as it came.
+func (t *trial) chooseHead(g Gate) error {
+	if t.family.head == nil {
+		return nil
+	}
+	for t.headStep = coarsestHead; t.headStep > finestHead; t.headStep /= math.Sqrt2 {
+		head, err := t.codeHead(new(store.Variant), t.head)
+		if errors.Is(err, subspace.ErrStep) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		a := compare(t.logits(t.judged(t.features), head), t.judged(t.original), t.labels)
+		if a.KL <= headShare*g.MaxKL {
+			t.headStep = digits(t.headStep)
+			return nil
+		}
+	}
+	t.headStep = 0
+	return nil
+}
+
+// meanOnly is the null: how the family's mean answers with the variant's own head.
+func (t *trial) meanOnly() (store.Answers, error) {
+	b := t.projector.Basis()
+	zero := &store.Variant{Step: 1}
+	layers, vectors := zeros(b)
+	if err := subspace.Code(zero, b, layers, vectors); err != nil {
+		return store.Answers{}, fmt.Errorf("the mean alone: %w", err)
+	}
+	w, err := t.family.rebuildShared(t.plan, zero, t.slab)
+	if err != nil {
+		return store.Answers{}, err
+	}
+	x, err := t.read(w, t.judged(t.images.input))
+	if err != nil {
+		return store.Answers{}, err
+	}
+	return compare(t.logits(x, t.head), t.judged(t.original), t.labels), nil
+}
