@@ -33,8 +33,9 @@ func (eng *Engine) page(after string, limit int) (page [][]*handle, next string)
 		names = names[:limit]
 		next = names[limit-1]
 	}
-	for _, name := range names {
-		page = append(page, eng.variants[name])
+	page = make([][]*handle, len(names))
+	for i, name := range names {
+		page[i] = eng.variants[name]
 	}
 	return page, next
 }
