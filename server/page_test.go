@@ -316,7 +316,7 @@ func TestPageAddsCheckpoints(t *testing.T) {
 func TestPageShowsAFamily(t *testing.T) {
 	s, _, _, b := visit(t)
 	b.click(t, "#families")
-	b.until(t, `document.querySelector("#family-dialog[open]") && document.querySelectorAll("#family-body tbody tr").length === 2 && document.querySelector("#family-body .spectrum path").getAttribute("d")`)
+	b.until(t, `document.querySelector("#family-dialog[open]") && document.querySelectorAll("#family-body tbody tr").length === 2 && document.querySelector("#family-body .spectrum path").getAttribute("d") && document.querySelector("#family-body .spectrum-panel")`)
 	if got := eval[string](t, b, `document.querySelector("#family-body tbody th").textContent`); got != "layer 0 output" {
 		t.Errorf("the first layer is %q", got)
 	}

@@ -4,6 +4,7 @@
 import * as api from "./api.js";
 import { byId, el, svg, toast } from "./dom.js";
 import { bytes, count, percent } from "./format.js";
+import { drawFidelity, drawSpectra } from "./spectrum.js";
 
 // makeFamily runs the dialog; show opens it on a family, or on the first.
 export function makeFamily() {
@@ -24,9 +25,9 @@ export function makeFamily() {
   }
 
   async function fill(name) {
-    const f = await api.family(name);
+    const [f, list] = await Promise.all([api.family(name), api.find({ search: "", order: "name" }, 0, drawn)]);
     byId("family-title").textContent = choice.hidden ? `Family ${f.name}` : "Family";
-    body.replaceChildren(facts(f), layers(f));
+    body.replaceChildren(facts(f), fidelity(list.models.filter((v) => v.family === name)), spectra(f), layers(f));
     body.scrollTop = 0;
   }
 
@@ -49,6 +50,26 @@ function facts(f) {
     ["basis", el("span", { class: "mono", title: f.basis }, f.basis.slice(0, 16))],
   ];
   return el("dl", { class: "facts" }, ...rows.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+}
+
+const drawn = 1000; // variants of which the picture is, at most
+
+// fidelity draws what the variants' bytes buy.
+function fidelity(variants) {
+  const chart = el("div", {});
+  const drew = drawFidelity(chart, variants);
+  const text = { agreement: "Bytes against agreement with the original", energy: "Bytes against the energy of the delta that is kept" }[drew];
+  return text ? el("div", { class: "picture" }, el("h3", {}, text), chart) : "";
+}
+
+// spectra draws the share of the energy that leading directions leave out.
+function spectra(f) {
+  const panels = el("div", { class: "spectra" });
+  const side = el("select", { "aria-label": "Side of the layers" }, el("option", { value: "left" }, "left: outputs"), el("option", { value: "right" }, "right: inputs"));
+  side.addEventListener("change", () => drawSpectra(panels, f.layers, side.value));
+  drawSpectra(panels, f.layers);
+  return el("div", { class: "picture" }, el("h3", {}, "Energy left out by the leading directions"),
+    el("div", { class: "spectrum-legend" }, el("span", { class: "depth" }, "first block to last"), side), panels);
 }
 
 function layers(f) {

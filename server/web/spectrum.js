@@ -81,7 +81,7 @@ const least = 1e-4; // of the energy: below it a line runs along the axis
 
 function panel(role, layers, side) {
   const width = 320, height = 220, left = 46, right = 12, top = 26, bottom = 34;
-  const most = Math.max(2, ...layers.map((l) => l.spectrum[side].length && l.spectrum.at[l.spectrum[side].length - 1]));
+  const most = Math.max(2, ...layers.map((l) => l.spectrum.at?.at((l.spectrum[side]?.length ?? 0) - 1) ?? 1));
   const x = logScale(1, most, left, width - right);
   const y = logScale(least, 1, height - bottom, top);
   const chart = svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "spectrum-panel", role: "img", "aria-label": `${role}: energy left out by leading directions` });
@@ -93,9 +93,9 @@ function panel(role, layers, side) {
   for (let k = 1; k <= most; k *= most > 300 ? 10 : 4) chart.append(text(x(k), height - bottom + 15, "middle", String(k)));
   chart.append(text((left + width - right) / 2, height - 4, "middle", "directions", "axis"));
   for (const l of layers) {
-    const points = l.spectrum[side].map((share, i) => `${at(x(l.spectrum.at[i]))},${at(y(Math.max(share, least)))}`);
+    const points = (l.spectrum[side] ?? []).map((share, i) => `${at(x(l.spectrum.at[i]))},${at(y(Math.max(share, least)))}`);
     const [half, most90, most99] = l.spectrum[side === "left" ? "left_for" : "right_for"];
-    chart.append(svg("polyline", { points: points.join(" "), style: `stroke: ${colour(l.depth)}` },
+    chart.append(svg("polyline", { points: points.join(" "), stroke: colour(l.depth) },
       title(`${l.name}, ${l.outputs}×${l.inputs}`, `50%: ${half || "more than stored"}, 90%: ${most90 || "more than stored"}, 99%: ${most99 || "more than stored"} ${side} directions`)));
   }
   return chart;
@@ -127,7 +127,7 @@ export function drawEnergies(root, layers, variants) {
     const y = top + (i + 0.5) * row, shares = r.kept.map((k) => k.share);
     const g = svg("g", {}, text(left - 10, y + 4, "end", short(r.layer.name), "name"));
     g.append(svg("line", { class: "range", x1: at(inside(shares[0])), x2: at(inside(shares.at(-1))), y1: y, y2: y }),
-      svg("rect", { x: at(inside(quantile(shares, 0.25))), width: at(Math.max(1, inside(quantile(shares, 0.75)) - inside(quantile(shares, 0.25)))), y: y - 4.5, height: 9, rx: 3, style: `fill: ${colour(depth[i])}` }),
+      svg("rect", { x: at(inside(quantile(shares, 0.25))), width: at(Math.max(1, inside(quantile(shares, 0.75)) - inside(quantile(shares, 0.25)))), y: y - 4.5, height: 9, rx: 3, fill: colour(depth[i]) }),
       svg("circle", { class: "median", cx: at(inside(quantile(shares, 0.5))), cy: y, r: 3.2 }),
       text(width - right + 8, y + 4, "start", percent(quantile(shares, 0.5), 1)),
       title(r.layer.name, `median ${percent(quantile(shares, 0.5))}`, `lowest ${percent(shares[0])}, of ${r.kept[0].name}`, `highest ${percent(shares.at(-1))}`));
@@ -137,9 +137,13 @@ export function drawEnergies(root, layers, variants) {
   return told.length;
 }
 
-// agreement is what a variant's answers were measured at, undefined if they were not.
-export const agreement = (v) => v.fidelity.measured?.agreement;
-export const nullAgreement = (v) => v.fidelity.measured?.mean_only?.agreement;
+// A variant is drawn by its detail, with its fidelity report, or by what the list
+// tells of it. agreement is what its answers were measured at, undefined if they
+// were not.
+export const agreement = (v) => (v.fidelity ? v.fidelity.measured?.agreement : v.agreement || undefined);
+export const nullAgreement = (v) => v.fidelity?.measured?.mean_only?.agreement;
+const energy = (v) => (v.fidelity ?? v).energy;
+const stepOf = (v) => (v.fidelity ?? v).step;
 
 // drawFidelity puts a point for each variant into root: its bytes against its
 // agreement with the original, and the null's, which has no coefficients, below.
@@ -147,7 +151,7 @@ export const nullAgreement = (v) => v.fidelity.measured?.mean_only?.agreement;
 export function drawFidelity(root, variants) {
   const measured = variants.filter((v) => agreement(v) !== undefined);
   const shown = measured.length ? measured : variants;
-  const value = measured.length ? agreement : (v) => v.fidelity.energy;
+  const value = measured.length ? agreement : energy;
   if (!shown.length) return "nothing";
   const cost = (v) => v.bytes / Math.max(1, v.source_bytes);
   const width = widthOf(root), height = Math.max(280, width * 0.42), left = 58, right = 16, top = 30, bottom = 42;
@@ -173,8 +177,8 @@ export function drawFidelity(root, variants) {
   }
   for (const v of shown) {
     const what = measured.length ? "agreement" : "energy kept";
-    chart.append(svg("circle", { class: v.fitted ? "fitted" : "added", cx: at(x(cost(v))), cy: at(y(Math.max(low, value(v)))), r: 4.2 },
-      title(v.name, `${what} ${percent(value(v))}`, `${bytes(v.bytes)} for ${bytes(v.source_bytes)} (${percent(cost(v))}), step ${v.fidelity.step || "none: exact"}`)));
+    chart.append(svg("circle", { class: v.fitted === false ? "added" : "fitted", cx: at(x(cost(v))), cy: at(y(Math.max(low, value(v)))), r: 4.2 },
+      title(v.name, `${what} ${percent(value(v))}`, `${bytes(v.bytes)} for ${bytes(v.source_bytes)} (${percent(cost(v))}), step ${stepOf(v) || "none: exact"}`)));
   }
   root.replaceChildren(chart);
   return measured.length ? "agreement" : "energy";
