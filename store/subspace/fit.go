@@ -142,6 +142,7 @@ func (f *layerFit) fit(ctx context.Context, i int, l store.Layer, o Options) (*s
 	}
 	energy := trace(f.left, l.Rows())
 	p, q := capped(l.Rows(), o.Rank), capped(l.Width(), o.Rank)
+	f.shrinkMoments(p, q)
 	u, lambda, err := leading(f.left, l.Rows(), p)
 	if err != nil {
 		return nil, err

