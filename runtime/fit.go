@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"eigenserve/models"
+	"eigenserve/models/nn"
 	"eigenserve/store"
 	"eigenserve/store/checkpoint"
 	"eigenserve/store/subspace"
@@ -97,12 +98,27 @@ func distinct(checkpoints []*checkpoint.Checkpoint) error {
 	return nil
 }
 
+// checkRank refuses a cap that caps nothing: whoever sets one expects it to.
+func checkRank(rank int, p *nn.Plan) error {
+	most := 0
+	for _, l := range layoutOf(p).Layers {
+		most = max(most, l.Rows(), l.Width())
+	}
+	if rank > most {
+		return fmt.Errorf("%w: rank %d, and no layer has more than %d directions a side; leave it out to keep all", subspace.ErrOptions, rank, most)
+	}
+	return nil
+}
+
 func learn(ctx context.Context, name string, checkpoints []*checkpoint.Checkpoint, o FitOptions) (*store.Basis, error) {
 	if len(checkpoints) == 0 {
 		return nil, subspace.ErrNoSources
 	}
 	first, err := openModel(checkpoints[0])
 	if err != nil {
+		return nil, err
+	}
+	if err := checkRank(o.Rank, first.Plan()); err != nil {
 		return nil, err
 	}
 	sources, sketches, err := openSources(ctx, first, checkpoints, o)
