@@ -25,7 +25,7 @@ type benching struct {
 }
 
 // parts of a benchmark, in their order.
-var benchParts = []string{"matmul", "rebuild", "forward", "factored", "cold"}
+var benchParts = []string{"matmul", "rebuild", "forward", "factored", "cold", "http"}
 
 func (m *Main) bench() *cobra.Command {
 	var b benching
@@ -140,7 +140,7 @@ func (b benching) engine(ctx context.Context, s *store.Store, names []string, co
 	for i, part := range []struct {
 		name string
 		run  func() error
-	}{{"rebuild", w.rebuilds}, {"forward", w.forwards}, {"factored", w.factoreds}, {"cold", func() error { return w.colds(ctx, s, names[0]) }}} {
+	}{{"rebuild", w.rebuilds}, {"forward", w.forwards}, {"factored", w.factoreds}, {"cold", func() error { return w.colds(ctx, s, names[0]) }}, {"http", func() error { return w.https(ctx, s, names[0]) }}} {
 		if !b.wants(part.name) {
 			continue
 		}

@@ -18,6 +18,7 @@ type measurements struct {
 	Rebuild []rebuildTime  `json:"rebuild"`
 	Forward []forwardTime  `json:"forward"`
 	Cold    []coldTime     `json:"cold"`
+	HTTP    []httpRate     `json:"http"`
 	Memory  runtime.Ledger `json:"memory"`
 }
 
@@ -70,6 +71,15 @@ type coldTime struct {
 	WarmMs          float64 `json:"warm_ms"`
 }
 
+// httpRate is of warm answers over loopback HTTP, one image a request, on all
+// cores, which the clients share.
+type httpRate struct {
+	Model       string  `json:"model"`
+	DType       string  `json:"dtype"`
+	RequestsPer float64 `json:"requests_per_s"`
+	Outside     float64 `json:"outside"` // share of the processor time that is not forward passes
+}
+
 func (r *measurements) print(w io.Writer) error {
 	fmt.Fprintf(w, "%s, %d cores: reads %.1f GB/s, copies %.1f GB/s; peaks %.0f GFLOP/s in f32, %.0f in bf16\n\n",
 		r.Machine.ISA, r.Machine.Cores, r.Floors.ReadGBps, r.Floors.CopyGBps, r.Floors.FMAGFlops, r.Floors.BF16GFlops)
@@ -92,6 +102,10 @@ func (r *measurements) print(w io.Writer) error {
 		add("first answer, factored", x.DType, x.FactoredFirstMs, "%.2f times a warm one", x.FactoredFirstMs/x.WarmMs)
 		add("first answer, rebuilt", x.DType, x.SlabFirstMs, "%.2f times a warm one", x.SlabFirstMs/x.WarmMs)
 		add("answer, warm", x.DType, x.WarmMs, "%.1f/s one after the other", 1e3/x.WarmMs)
+	}
+	for _, x := range r.HTTP {
+		add(fmt.Sprintf("request over HTTP, %s, warm", x.Model), x.DType, 1e3/x.RequestsPer,
+			"%.0f requests/s on all cores, clients included; %.0f%% of the time outside forward passes", x.RequestsPer, 100*x.Outside)
 	}
 	if err := table(w, rows); err != nil {
 		return err
