@@ -133,8 +133,10 @@ func (f *family) variantOf(ctx context.Context, c *checkpoint.Checkpoint, name s
 	if err != nil {
 		return nil, err
 	}
-	if err := f.related(s); err != nil {
-		return nil, err
+	if !g.Exact { // whatever is kept bit for bit may be of any lineage
+		if err := f.related(s); err != nil {
+			return nil, err
+		}
 	}
 	v, err := f.pass(ctx, s, m, g, workers)
 	if err != nil {

@@ -47,6 +47,24 @@ func TestAnotherLineageIsRefused(t *testing.T) {
 	if after := digests(eng.store); fmt.Sprint(after) != fmt.Sprint(before) {
 		t.Errorf("the store changed: %v", after)
 	}
+	// Bit for bit it is taken, and answers as it does.
+	c := foreign(1).open(t, "foreign")
+	info, _, err := eng.Add(context.Background(), tinyFamily, "foreign", c, Gate{Exact: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, tensors := rebuiltTensors(t, eng.store, info.Digest)
+	for name, values := range tensors {
+		want := make([]float32, len(values))
+		tensor, _ := c.Tensor(name)
+		must(tensor.Float32(want))
+		if !slices.Equal(values, want) {
+			t.Errorf("%s is not as it came", name)
+		}
+	}
+	if len(v.Exact) == 0 {
+		t.Error("nothing is exact")
+	}
 	if _, _, err := eng.AddCheckpoint(context.Background(), tinyFamily, "next", newTiny(99, 3).upload()); err != nil {
 		t.Errorf("of the lineage: %v", err)
 	}
