@@ -31,8 +31,14 @@ var orders = map[string]func(eng *Engine, h *handle) float64{
 	"resident": func(eng *Engine, h *handle) float64 { return float64(slices.Index(residencies, eng.resident(h))) },
 	"latency":  func(_ *Engine, h *handle) float64 { return h.answered().mean() },
 	"bytes":    func(_ *Engine, h *handle) float64 { return float64(h.entry.Bytes) },
-	"energy":   func(_ *Engine, h *handle) float64 { return -h.entry.Energy }, // the least kept first
-	"added":    func(_ *Engine, h *handle) float64 { return float64(h.entry.Added.UnixMicro()) },
+	"agreement": func(_ *Engine, h *handle) float64 { // the least first, what was not measured last
+		if h.entry.Agreement == 0 {
+			return -2
+		}
+		return -h.entry.Agreement
+	},
+	"energy": func(_ *Engine, h *handle) float64 { return -h.entry.Energy }, // the least kept first
+	"added":  func(_ *Engine, h *handle) float64 { return float64(h.entry.Added.UnixMicro()) },
 }
 
 // residencies are where a variant can be, the slowest first.

@@ -43,6 +43,12 @@ func TestFind(t *testing.T) {
 	if f, err := eng.Find(Query{From: "m2", Order: "requests", Limit: 1}); f.Offset != 1 || err != nil {
 		t.Errorf("m2 is the second most asked, not at %d: %v", f.Offset, err)
 	}
+	for name, agreement := range map[string]float64{"m0": 0, "m1": 1, "m2": 0.9, "m3": 0.5, "m4": 1, "m5": 0} {
+		last(eng.variants[name]).entry.Agreement = agreement
+	}
+	if f, err := eng.Find(Query{Order: "agreement"}); strings.Join(names(f.Variants), " ") != "m3 m2 m1 m4 m0 m5" || err != nil {
+		t.Errorf("the least agreement first: %v, %v", names(f.Variants), err)
+	}
 	for _, order := range Orders() {
 		f, err := eng.Find(Query{Order: order})
 		if got := names(f.Variants); err != nil || len(got) != 6 || !slices.Equal(slices.Sorted(slices.Values(got)), strings.Fields(all)) {

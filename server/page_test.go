@@ -178,9 +178,11 @@ func TestPageIsLive(t *testing.T) {
 	f.mu.Lock()
 	f.ledger.ModelRatio, f.ledger.Slabs = 186.4, 13_000_000
 	f.variants[1].Requests, f.variants[1].Resident = 4321, "slab"
+	f.variants[1].Agreement, f.variants[1].Lossy = 0.912, true
 	f.mu.Unlock()
 	b.until(t, `document.getElementById("model-ratio").textContent === "186×" && document.querySelector("#legend").textContent.includes("13.0 MB")`)
 	b.until(t, `document.querySelector(".row:nth-child(2) .requests").textContent === "4,321" && document.querySelector(".row:nth-child(2) .res.slab")`)
+	b.until(t, `document.querySelector(".row:nth-child(2) .fidelity.lossy").textContent === "91.2%" && document.querySelector(".row:nth-child(1) .fidelity").textContent === "87.0%"`)
 	b.until(t, `parseFloat(document.querySelector(".row:nth-child(2) .rate").textContent) > 0`)
 	b.clean(t, s.addr)
 }

@@ -100,10 +100,13 @@ function factsOf(v, onFamily) {
   const where = { slab: "in a slab", coefficients: "coefficients", disk: "on disk" };
   return [
     ["family", el("button", { type: "button", class: "link", onclick: () => onFamily(v.family) }, v.family)],
-    ["answers as the original", measured ? `${percent(measured.agreement)} of ${count(measured.images)} probes` : ""],
+    ["answers as the original", measured ? `${percent(measured.agreement, 2)} of ${count(measured.images)} images, surely ${percent(measured.at_least, 2)}` : ""],
+    ["the family's mean would", measured ? percent(measured.mean_only.agreement, 2) : ""],
+    ["divergence of its answers", measured ? `${digits(measured.kl)} nats` : ""],
     ["stored in", `${bytes(v.bytes)}, 1/${digits(v.source_bytes / Math.max(v.bytes, 1))} of its source`],
     ["coefficients · private", parts.coefficients !== undefined ? `${bytes(parts.coefficients)} · ${bytes(parts.private)}` : ""],
     ["energy kept of the delta", percent(v.energy, 2)],
+    ["gate", v.fidelity?.lossy ? el("span", { class: "fault" }, "not passed; kept all the same") : measured?.max_kl ? "passed" : ""],
     ["step", v.step ? digits(v.step) : "exact tensors"],
     ["fitted", v.provenance?.fitted ? "with the basis" : "added later"],
     ["requests a second · latency", `${rate === null ? "–" : digits(rate)} · ${latency === null ? "–" : duration(latency)}`],

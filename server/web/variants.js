@@ -121,7 +121,7 @@ let rowCount = 0;
 function makeRow(choose, selected) {
   const dot = el("i"), name = el("span"), pin = el("span", { class: "pin", title: "pinned" });
   const label = el("span", { class: "sr" });
-  const cells = { size: "num strong", energy: "num", rate: "num", latency: "num", requests: "num" };
+  const cells = { size: "num strong", fidelity: "num", rate: "num", latency: "num", requests: "num" };
   for (const [key, value] of Object.entries(cells)) cells[key] = el("span", { class: `${value} ${key}` });
   let shown = null;
   const root = el("div", { class: "row", role: "option", id: `variant-${rowCount++}`, onclick: () => choose(shown) },
@@ -141,7 +141,9 @@ function makeRow(choose, selected) {
       setText(label, `, ${dot.title}`);
       setText(pin, v.pinned ? "◆" : "");
       setText(cells.size, bytes(v.bytes));
-      setText(cells.energy, percent(v.energy));
+      setText(cells.fidelity, percent(v.agreement || v.energy));
+      cells.fidelity.title = v.agreement ? "Share of probe images whose best label is the original's" : "Energy kept of the delta; its answers were not measured";
+      cells.fidelity.classList.toggle("lossy", Boolean(v.lossy));
       setText(cells.rate, rate ? digits(rate) : rate === 0 ? "0" : "–");
       setText(cells.latency, latency === null ? "–" : duration(latency));
       setText(cells.requests, count(v.requests));
