@@ -188,7 +188,7 @@ func (r *measurements) matmuls(repeats int) {
 		for i := range weights {
 			weights[i] = float32(i%7) - 3
 		}
-		for precision, peak := range map[nn.Precision]float64{nn.Float32: r.Floors.FMAGFlops, nn.BFloat16: r.Floors.BF16GFlops} {
+		for _, precision := range []nn.Precision{nn.Float32, nn.BFloat16} {
 			var run func() error
 			if precision == nn.BFloat16 {
 				w := kernel.WeightsBF16{N: n, K: k, Panels: make([]uint16, kernel.PackedLenBF16(n, k))}
@@ -201,7 +201,7 @@ func (r *measurements) matmuls(repeats int) {
 			}
 			ms, _ := median(repeats, run)
 			rate := 2 * float64(m) * float64(n) * float64(k) / ms / 1e6
-			r.Matmul = append(r.Matmul, matmulRate{M: m, N: n, K: k, DType: precision.String(), GFlops: rate, Share: rate / peak})
+			r.Matmul = append(r.Matmul, matmulRate{M: m, N: n, K: k, DType: precision.String(), GFlops: rate, Share: rate / r.Floors.peak(precision.String())})
 		}
 	}
 	slices.SortStableFunc(r.Matmul, func(a, b matmulRate) int { return strings.Compare(b.DType, a.DType) })

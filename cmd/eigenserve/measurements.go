@@ -27,7 +27,16 @@ type floors struct {
 	ReadGBps   float64 `json:"read_gbps"`
 	CopyGBps   float64 `json:"copy_gbps"`
 	FMAGFlops  float64 `json:"fma_gflops"`
-	BF16GFlops float64 `json:"bf16_gflops"`
+	BF16GFlops float64 `json:"bf16_gflops"` // 0 where the processor multiplies no BF16
+}
+
+// peak is that of products in a precision. Without BF16 in the processor, it
+// multiplies float32s there too.
+func (f floors) peak(dtype string) float64 {
+	if dtype == string(runtime.ComputeBF16) && f.BF16GFlops > 0 {
+		return f.BF16GFlops
+	}
+	return f.FMAGFlops
 }
 
 type matmulRate struct {

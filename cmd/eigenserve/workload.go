@@ -51,10 +51,7 @@ func (w workload) rate() float64 {
 			return x.GFlops
 		}
 	}
-	if w.dtype == string(runtime.ComputeBF16) {
-		return w.r.Floors.BF16GFlops
-	}
-	return w.r.Floors.FMAGFlops
+	return w.r.Floors.peak(w.dtype)
 }
 
 // forwards measures warm passes: one variant, its weights in place.
