@@ -183,7 +183,7 @@ func learn(ctx context.Context, name string, checkpoints []*checkpoint.Checkpoin
 	}
 	b.Probes = store.BuiltInProbes
 	if kept != nil {
-		b.Probes, err = o.work.store.PutProbes(kept)
+		b.Probes, err = o.work.putProbes(kept)
 	}
 	return b, err
 }

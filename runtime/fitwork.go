@@ -104,6 +104,15 @@ func (w *fitWork) noteStored(c *checkpoint.Checkpoint, demands string) error {
 	return w.kept.PutNote("stored-"+c.Name, demands)
 }
 
+// putProbes stores a family's probes and names them; a fit that stores nothing
+// names none.
+func (w *fitWork) putProbes(p *store.Probes) (string, error) {
+	if w == nil {
+		return "", nil
+	}
+	return w.store.PutProbes(p)
+}
+
 // done forgets all.
 func (w *fitWork) done() error {
 	if w == nil || w.kept == nil {

@@ -19,7 +19,7 @@ func TestRankAboveTheDimension(t *testing.T) {
 	if !errors.Is(err, subspace.ErrOptions) || !strings.Contains(err.Error(), "more than 49 directions") {
 		t.Errorf("rank 50: %v", err)
 	}
-	b, err := Learn(context.Background(), tinyFamily, all, FitOptions{Rank: 49})
+	b, err := Learn(context.Background(), tinyFamily, all, FitOptions{Rank: 49, Probes: builtInProbes(3)})
 	if err != nil || len(b.Layers) == 0 {
 		t.Errorf("rank 49: %v", err)
 	}
