@@ -46,6 +46,9 @@ type Options struct {
 	Patience time.Duration
 	// Gate is what checkpoints added by AddCheckpoint have to pass.
 	Gate Gate
+	// Dense, if set, is where rebuilt weights come from instead: a baseline of
+	// dense checkpoints, loaded when they are asked for, to be measured against.
+	Dense Dense
 }
 
 // parallel is how many goroutines one operation that computes runs on.
@@ -240,6 +243,7 @@ func (eng *Engine) family(digest string) (*family, error) {
 	if err != nil {
 		return nil, storeError(err)
 	}
+	f.loadDense = eng.options.Dense
 	s.family.Store(f)
 	return f, nil
 }

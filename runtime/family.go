@@ -32,7 +32,9 @@ type family struct {
 	slabs  *slabPool
 	passes nn.Pool
 	costs  costs
-	shared int64 // numbers that all variants have: parameters without heads
+	// loadDense, if set, takes the place of rebuilding.
+	loadDense Dense
+	shared    int64 // numbers that all variants have: parameters without heads
 
 	head *subspace.Head // nil where heads are kept as they came
 	// probes reads the images that the family's variants are held against.

@@ -134,7 +134,7 @@ func (f *family) rebuildAll(all []promotion, slabs [][]float32) ([]any, []error)
 	for i, x := range all {
 		variants[i] = x.l.variant
 	}
-	if len(all) > 1 {
+	if len(all) > 1 && f.loadDense == nil {
 		if weights, err := f.rebuildSeveral(variants, slabs); err == nil {
 			for i, w := range weights {
 				values[i] = w

@@ -71,6 +71,8 @@ the environment, the environment over the file.`,
 	f.engine.add(cmd, 1<<30)
 	f.listen.add(cmd)
 	flags.BoolVar(&f.listen.accessLog, "access-log", true, "log each request")
+	flags.StringVar(&f.dense, "dense", "", "`folder` of dense checkpoints to load in place of rebuilding: a baseline for bench serve")
+	flags.MarkHidden("dense")
 	return cmd
 }
 
@@ -81,6 +83,7 @@ type serving struct {
 	checkConfig bool
 	engine      engineFlags
 	listen      listenFlags
+	dense       string
 }
 
 func (m *Main) runServe(cmd *cobra.Command, f serving, set settings, unknown []string) error {
@@ -102,7 +105,13 @@ func (m *Main) runServe(cmd *cobra.Command, f serving, set settings, unknown []s
 		}
 		return set.print(m)
 	}
-	return m.listen(cmd.Context(), s, f.listen, f.engine.options(), func(url string, _ *runtime.Engine) {
+	o := f.engine.options()
+	if f.dense != "" {
+		if o.Dense, err = denseBaseline(f.dense); err != nil {
+			return err
+		}
+	}
+	return m.listen(cmd.Context(), s, f.listen, o, func(url string, _ *runtime.Engine) {
 		fmt.Fprintf(m.Stdout, "Serving %d models of %d families at %s\n", len(s.Variants()), len(s.Families()), url)
 	})
 }

@@ -99,12 +99,20 @@ func fitLayers(ctx context.Context, layers []store.Layer, sources []Source, o Op
 	if err := f.reserve(layers, o); err != nil {
 		return nil, err
 	}
+	kept, numbers := make([]bool, len(layers)), 0
+	for i, l := range layers {
+		if was := o.kept(i, l); was != nil {
+			out[i], kept[i] = *was, true
+			numbers += l.Parameters()
+		}
+	}
+	if numbers > 0 {
+		tell(numbers)
+	}
 	var reading sync.WaitGroup
 	defer reading.Wait()
 	for i, l := range layers {
-		if kept := o.kept(i, l); kept != nil {
-			out[i] = *kept
-			tell(l.Parameters())
+		if kept[i] {
 			continue
 		}
 		if i+1 < len(layers) {

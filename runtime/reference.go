@@ -1,0 +1,68 @@
+package runtime
+
+import (
+	"fmt"
+
+	"gorgonia.org/tensor"
+
+	"eigenserve/models/nn"
+	"eigenserve/store/subspace"
+)
+
+// Reference gives the logits of encoded images as the mathematics has them:
+// dense tensors rebuilt by the subspace package alone, one plain forward pass
+// each, no cache, no batch and none of the kernels that rebuild. It takes as much
+// memory as a dense model or two, and is what a server's answers are held
+// against.
+func (eng *Engine) Reference(name string, images [][]byte) ([][]float32, error) {
+	if err := eng.enter(); err != nil {
+		return nil, err
+	}
+	defer eng.leave()
+	h, l, err := eng.ask(name)
+	if err != nil {
+		return nil, err
+	}
+	f := l.family
+	basis, err := f.whole()
+	if err != nil {
+		return nil, storeError(err)
+	}
+	defer basis.Close()
+	tensors := map[string]*tensor.Dense{}
+	if err := subspace.Rebuild(basis, l.variant, func(name string, t *tensor.Dense) { tensors[name] = t }); err != nil {
+		return nil, damaged(h, err)
+	}
+	slab := make([]float32, f.plan.SlabLen())
+	err = f.plan.Load(slab, func(name string, dst []float32) error {
+		t, ok := tensors[name]
+		if !ok || copy(dst, t.Float32s()) != len(dst) {
+			return fmt.Errorf("tensor %q is missing", name)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, damaged(h, err)
+	}
+	w := f.plan.Bind(slab)
+	if err := f.bindHeads(&w, l.variant); err != nil {
+		return nil, damaged(h, err)
+	}
+	in := inputOf(f.model)
+	pixels, out := make([]float32, in.Channels*in.Height*in.Width), make([][]float32, len(images))
+	for i, image := range images {
+		if err := decoding(l.pixels, image)(pixels); err != nil {
+			return nil, err
+		}
+		p := f.passes.Begin(nn.Group{Images: 1, Weights: &w})
+		logits, err := f.model.Forward(p, pixels)
+		if err == nil {
+			out[i] = append([]float32(nil), logits[0]...)
+		}
+		f.passes.End(p)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
