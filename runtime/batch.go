@@ -32,8 +32,10 @@ func (eng *Engine) answerBatch(b *batch) {
 			}
 		}
 		for _, g := range b.groups {
-			if g.slab != nil {
-				g.slab.release()
+			for _, l := range []*lease{g.slab, g.cores} {
+				if l != nil {
+					l.release()
+				}
 			}
 		}
 		b.family.costs.row.observe(time.Since(b.began) / time.Duration(b.rows))
@@ -84,10 +86,7 @@ func (g *group) answeredBy() string {
 // is waited for by who holds another.
 func (eng *Engine) weightsOf(g *group) (*nn.Weights, error) {
 	if g.slab == nil && eng.answersFactored(g.l) {
-		began := time.Now()
-		w, err := g.l.family.factor(g.l.variant)
-		g.l.family.costs.decode.observe(time.Since(began))
-		return w, err
+		return eng.decode(g)
 	}
 	if g.slab == nil {
 		// Whoever asked may be gone by now; the others of the group are not.

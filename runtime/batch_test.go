@@ -192,6 +192,7 @@ func TestRebuildThatEvictsHotterDoesNotPay(t *testing.T) {
 	rent := func(name string) {
 		h, l, err := eng.open(name)
 		must(err)
+		l.family.costs.factored.nanoseconds.Store(int64(time.Second)) // so that a slab is worth more than what is decoded
 		eng.rebuildNow([]promotion{{h: h, l: l}})
 	}
 	ask("m1", 8)

@@ -30,7 +30,8 @@ type weightCache struct {
 	freed   chan struct{}
 	waiters int
 
-	hits, misses, rebuilds, evictions int64
+	hits, misses, rebuilds, evictions int64 // of slabs
+	coreHits                          int64
 }
 
 // resident is one variant's weights in the cache, or on their way into it.
@@ -67,10 +68,21 @@ type wanted struct {
 	digest string
 	pool   *slabPool
 	extra  int64 // bytes charged with the slab
+	cores  bool  // decoded coefficients, not rebuilt weights
 	// saves tells how much of a request's time they save if they are there, as of
 	// now; nil: as much as any other.
 	saves func() time.Duration
 }
+
+// key is what they lie under in the cache.
+func (w *wanted) key() string {
+	if w.cores {
+		return coresKey(w.digest)
+	}
+	return w.digest
+}
+
+func coresKey(digest string) string { return "cores of " + digest }
 
 func (w *wanted) bytes() int64 { return w.pool.bytes + w.extra }
 
@@ -122,7 +134,7 @@ func (c *weightCache) acquire(ctx context.Context, w wanted, build func(slab []f
 func (c *weightCache) reserve(w wanted) *resident {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if w.bytes() > c.limit || c.held[w.digest] != nil || c.idle.contains(w.digest) {
+	if w.bytes() > c.limit || c.held[w.key()] != nil || c.idle.contains(w.key()) {
 		return nil
 	}
 	slab, err := c.take(&w, false)
@@ -135,9 +147,11 @@ func (c *weightCache) reserve(w wanted) *resident {
 // place makes an entry of a slab, leased by the caller, who holds mu and fills
 // it.
 func (c *weightCache) place(w *wanted, slab *region, part segment) *resident {
-	c.misses++
+	if !w.cores {
+		c.misses++
+	}
 	r := &resident{wanted: *w, slab: slab, part: part, ready: make(chan struct{}), leases: 1}
-	c.held[w.digest] = r
+	c.held[w.key()] = r
 	return r
 }
 
@@ -202,7 +216,11 @@ func (c *weightCache) find(digest string) *resident {
 		c.held[digest] = r
 	}
 	r.leases++
-	c.hits++
+	if r.cores {
+		c.coreHits++
+	} else {
+		c.hits++
+	}
 	return r
 }
 
@@ -268,7 +286,9 @@ func (c *weightCache) fill(entries []*resident, build func(slabs [][]float32) (v
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		for _, r := range entries {
-			c.rebuilds++
+			if !r.cores {
+				c.rebuilds++
+			}
 			if r.err != nil {
 				c.disown(r)
 			}
@@ -293,21 +313,33 @@ func (c *weightCache) release(r *resident) {
 	if r.dead {
 		c.giveBack(r)
 	} else {
-		delete(c.held, r.digest)
+		delete(c.held, r.key())
 		c.idle.rest(r)
 	}
 	c.wake()
 }
 
-// drop forgets an entry: at once, or with its last lease. A later acquire of
-// the same digest builds anew.
+// drop forgets a variant, its slab and its cores: at once, or with the last lease.
+// A later acquire of the same digest builds anew.
 func (c *weightCache) drop(digest string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r := c.idle.leave(digest); r != nil {
+	c.dropKey(digest)
+	c.dropKey(coresKey(digest))
+}
+
+// dropCores forgets what a slab is there in the place of.
+func (c *weightCache) dropCores(digest string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dropKey(coresKey(digest))
+}
+
+func (c *weightCache) dropKey(key string) {
+	if r := c.idle.leave(key); r != nil {
 		c.giveBack(r)
 		c.wake()
-	} else if r := c.held[digest]; r != nil {
+	} else if r := c.held[key]; r != nil {
 		c.disown(r)
 	}
 }
@@ -316,8 +348,8 @@ func (c *weightCache) drop(digest string) {
 // slab is free with the last lease. The caller holds mu.
 func (c *weightCache) disown(r *resident) {
 	r.dead = true
-	if c.held[r.digest] == r { // not if it was dropped before and is built anew
-		delete(c.held, r.digest)
+	if c.held[r.key()] == r { // not if it was dropped before and is built anew
+		delete(c.held, r.key())
 	}
 }
 
@@ -335,12 +367,30 @@ type cacheStats struct {
 	slabs, leased                     int   // entries; those of them that are leased
 	waiters                           int
 	hits, misses, rebuilds, evictions int64
+	cores                             int // entries of decoded coefficients
+	coreHits                          int64
 }
 
 func (c *weightCache) stats() cacheStats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return cacheStats{c.used, c.extra, len(c.held) + c.idle.len(), len(c.held), c.waiters, c.hits, c.misses, c.rebuilds, c.evictions}
+	s := cacheStats{used: c.used, extra: c.extra, waiters: c.waiters,
+		hits: c.hits, misses: c.misses, rebuilds: c.rebuilds, evictions: c.evictions, coreHits: c.coreHits}
+	count := func(r *resident) int {
+		if r.cores {
+			s.cores++
+			return 0
+		}
+		return 1
+	}
+	for _, r := range c.held {
+		s.leased += count(r)
+	}
+	s.slabs = s.leased
+	for r := range c.idle.all() {
+		s.slabs += count(r)
+	}
+	return s
 }
 
 // close unmaps every slab. No lease may be out.
@@ -348,7 +398,7 @@ func (c *weightCache) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for r := range c.idle.all() {
-		c.idle.leave(r.digest)
+		c.idle.leave(r.key())
 		c.giveBack(r)
 	}
 	for pool, free := range c.free {

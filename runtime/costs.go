@@ -32,10 +32,10 @@ func (c *costs) pass(took time.Duration, warm, factored int) {
 }
 
 // saving is what rebuilt weights would have saved of the time of so many rows
-// that were answered without. Until rebuilt weights have been tried that is all
+// that were answered without, after decoding if that was needed. Until rebuilt weights have been tried that is all
 // of it; and a bit is left always, so that they are tried again now and then.
-func (c *costs) saving(rows int) time.Duration {
-	took := time.Duration(rows)*c.factored.mean() + c.decode.mean()
+func (c *costs) saving(rows int, decoding time.Duration) time.Duration {
+	took := time.Duration(rows)*c.factored.mean() + decoding
 	return max(took-time.Duration(rows)*c.warm.mean(), took/8)
 }
 

@@ -48,7 +48,7 @@ type loaded struct {
 // can't be answered without them would wait for a rebuild.
 func (l *loaded) wanted() wanted {
 	c := &l.family.costs
-	saves := func() time.Duration { return c.saving(1) }
+	saves := func() time.Duration { return c.saving(1, 0) }
 	if !l.factorable() {
 		saves = c.rebuild.mean
 	}

@@ -35,9 +35,9 @@ type policy interface {
 	asked(digest string)
 	// rest takes in an entry whose last lease has dropped.
 	rest(r *resident)
-	// leave takes out the entry of digest and gives it, or nil.
-	leave(digest string) *resident
-	contains(digest string) bool
+	// leave takes out the entry of a key and gives it, or nil.
+	leave(key string) *resident
+	contains(key string) bool
 	// victim is the entry that goes first if w is to have its place: nil if there
 	// is none, or, unless forced, none that is worth less than w.
 	victim(w *wanted, force bool) *resident
@@ -59,12 +59,12 @@ func newIdleList() idleList {
 	return idleList{l}
 }
 
-func (l idleList) leave(digest string) *resident {
-	r, ok := l.Peek(digest)
+func (l idleList) leave(key string) *resident {
+	r, ok := l.Peek(key)
 	if !ok {
 		return nil
 	}
-	l.Remove(digest)
+	l.Remove(key)
 	return r
 }
 
@@ -77,12 +77,19 @@ func (l idleList) oldest() *resident {
 // lruPolicy is plain least recently used.
 type lruPolicy struct{ idleList }
 
-func (p lruPolicy) asked(string)                { /* order is all that counts */ }
-func (p lruPolicy) rest(r *resident)            { p.Add(r.digest, r) }
-func (p lruPolicy) contains(digest string) bool { return p.Contains(digest) }
-func (p lruPolicy) len() int                    { return p.Len() }
+func (p lruPolicy) asked(string)             { /* order is all that counts */ }
+func (p lruPolicy) rest(r *resident)         { p.Add(r.key(), r) }
+func (p lruPolicy) contains(key string) bool { return p.Contains(key) }
+func (p lruPolicy) len() int                 { return p.Len() }
 
-func (p lruPolicy) victim(*wanted, bool) *resident { return p.oldest() }
+// victim lets nothing go for decoded coefficients: what is used last would else
+// always be worth a slab.
+func (p lruPolicy) victim(w *wanted, _ bool) *resident {
+	if w.cores {
+		return nil
+	}
+	return p.oldest()
+}
 
 func (p lruPolicy) all() iter.Seq[*resident] {
 	return func(yield func(*resident) bool) {

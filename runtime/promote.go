@@ -16,7 +16,7 @@ import (
 // enough.
 func (eng *Engine) pay(g *group) {
 	c := &g.l.family.costs
-	if time.Duration(g.h.rent.Add(int64(c.saving(len(g.rows))))) >= c.rebuild.mean() {
+	if time.Duration(g.h.rent.Add(int64(c.saving(len(g.rows), g.decoded)))) >= c.rebuild.mean() {
 		eng.promote(g.h, g.l)
 	}
 }
@@ -121,6 +121,7 @@ func (eng *Engine) rebuildNow(due []promotion) {
 		if x.r.err == nil {
 			f.costs.rebuild.observe(each)
 			x.h.rebuilds.Add(1)
+			eng.cache.dropCores(x.l.variant.Digest)
 		}
 		eng.cache.release(x.r)
 	}

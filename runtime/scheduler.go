@@ -66,6 +66,9 @@ type group struct {
 	l    *loaded
 	rows []*row
 	slab *lease
+	// Without: its decoded coefficients in the cache, or what decoding them took.
+	cores   *lease
+	decoded time.Duration
 }
 
 func newScheduler(o Options, inside *sync.WaitGroup) *scheduler {

@@ -6,6 +6,7 @@ import "fmt"
 type slabPool struct {
 	bytes   int64
 	retired bool // the family is gone: free slabs are unmapped. Guarded by weightCache.mu
+	single  bool // of one entry alone, with which it goes
 }
 
 // retire unmaps a pool's free slabs, and the others each with its last lease.
@@ -47,8 +48,10 @@ func (c *weightCache) take(w *wanted, force bool) (*region, error) {
 		if r == nil {
 			return nil, nil
 		}
-		c.idle.leave(r.digest)
-		c.evictions++
+		c.idle.leave(r.key())
+		if !r.cores {
+			c.evictions++
+		}
 		c.giveBack(r)
 	}
 }
@@ -84,7 +87,7 @@ func (c *weightCache) unmap(slab *region) {
 func (c *weightCache) giveBack(r *resident) {
 	c.used -= r.extra
 	c.extra -= r.extra
-	if r.pool.retired {
+	if r.pool.retired || r.pool.single {
 		c.unmap(r.slab)
 	} else {
 		c.free[r.pool] = append(c.free[r.pool], r.slab)

@@ -50,7 +50,7 @@ func newTinyLFU() *tinyLFU {
 func (p *tinyLFU) asked(digest string) { p.sketch.add(digest, p.len()) }
 
 func (p *tinyLFU) rest(r *resident) {
-	p.parts[r.part].Add(r.digest, r)
+	p.parts[r.part].Add(r.key(), r)
 	for p.parts[fresh].Len() > 1+int(windowShare*float64(p.len())) {
 		p.move(p.parts[fresh].oldest(), promoted)
 	}
@@ -62,23 +62,23 @@ func (p *tinyLFU) rest(r *resident) {
 
 // move takes an entry to the young end of another segment.
 func (p *tinyLFU) move(r *resident, to segment) {
-	p.parts[r.part].Remove(r.digest)
+	p.parts[r.part].Remove(r.key())
 	r.part = to
-	p.parts[to].Add(r.digest, r)
+	p.parts[to].Add(r.key(), r)
 }
 
-func (p *tinyLFU) leave(digest string) *resident {
+func (p *tinyLFU) leave(key string) *resident {
 	for _, l := range p.parts {
-		if r := l.leave(digest); r != nil {
+		if r := l.leave(key); r != nil {
 			return r
 		}
 	}
 	return nil
 }
 
-func (p *tinyLFU) contains(digest string) bool {
+func (p *tinyLFU) contains(key string) bool {
 	for _, l := range p.parts {
-		if l.Contains(digest) {
+		if l.Contains(key) {
 			return true
 		}
 	}

@@ -1,0 +1,65 @@
+package runtime
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+// TestDecodedCoefficientsAreKept has a variant answered cold twice, replaced, and
+// rebuilt.
+func TestDecodedCoefficientsAreKept(t *testing.T) {
+	eng := tinyEngine(t, Options{Factored: true})
+	image := picture(1, 8, 8)
+	h, l, err := eng.open("m1")
+	must(err)
+	l.family.costs.rebuild.observe(time.Hour) // so that nothing earns one
+	ask := func(wantCores int, wantHits int64) map[string]float64 {
+		t.Helper()
+		_, scores := classify(t, eng, "m1", image)
+		if s := eng.cache.stats(); s.cores != wantCores || s.coreHits != wantHits || s.slabs != 0 || s.hits != 0 || s.misses != 0 {
+			t.Errorf("not %d decoded, found %d times: %+v", wantCores, wantHits, s)
+		}
+		return scores
+	}
+	first := ask(1, 0)
+	if second := ask(1, 1); !same(first, second) {
+		t.Errorf("decoded anew it answers %v, from what was kept %v", first, second)
+	}
+	quiet(t, eng.cache)
+	if _, _, err := eng.PutVariant(context.Background(), "m1", fileOf(t, eng, "m2")); err != nil {
+		t.Fatal(err)
+	}
+	if replaced := ask(1, 1); same(first, replaced) {
+		t.Error("the replaced one answers")
+	}
+	h, l, err = eng.open("m3")
+	must(err)
+	classify(t, eng, "m3", image)
+	eng.rebuildNow([]promotion{{h: h, l: l}})
+	if s := eng.cache.stats(); s.slabs != 1 || eng.cache.resides(coresKey(l.variant.Digest)) {
+		t.Errorf("with a slab the decoded ones are still there: %+v", s)
+	}
+	quiet(t, eng.cache)
+	eng.cache.drop(l.variant.Digest)
+	quiet(t, eng.cache)
+}
+
+// TestDecodedCoefficientsEvictNothingUnderLRU fills the cache with slabs.
+func TestDecodedCoefficientsEvictNothingUnderLRU(t *testing.T) {
+	c, pool := smallCache(t, 2, 8, patience)
+	take(t, c, pool, "a", mark(1)).release()
+	take(t, c, pool, "b", mark(1)).release()
+	if r := c.reserve(wanted{digest: "c", pool: &slabPool{bytes: page, single: true}, cores: true}); r != nil {
+		t.Error("they took a slab's place")
+	}
+	c.drop("a")
+	if !reserved(c, wanted{digest: "c", pool: &slabPool{bytes: page, single: true}, cores: true}) {
+		t.Error("they found no room where there is some")
+	}
+	c.drop("c")
+	if s := c.stats(); s.cores != 0 || s.used > 2*page {
+		t.Errorf("%+v", s)
+	}
+	quiet(t, c)
+}
