@@ -25,6 +25,7 @@ func (s *Server) routes() []route {
 	return []route{
 		{"page", "GET", "/", scopeOpen, 0, s.getPage},
 		{"asset", "GET", "/assets/:file", scopeOpen, 0, s.getAsset},
+		{"openapi", "GET", "/openapi.json", scopeOpen, 0, s.getOpenAPI},
 		{"samples", "GET", "/samples/*", scopeRead, 0, s.getSample},
 
 		{"classify", "POST", "/v1/models/:variant/classify", scopeInfer, image, s.classify},

@@ -151,6 +151,7 @@ type Server struct {
 	tracer  tracer
 	page    page
 	samples *samples
+	openAPI []byte // the document that describes the routes
 
 	bodies  bodyMemory
 	conns   connections
@@ -190,7 +191,11 @@ func New(engine Engine, o Options) (*Server, error) {
 		DisablePreParseMultipartForm: true,
 		BodyLimit:                    math.MaxInt,
 	})
-	s.register(s.routes())
+	routes := s.routes()
+	if s.openAPI, err = s.document(routes); err != nil {
+		return nil, err
+	}
+	s.register(routes)
 	s.grpc, s.health = s.newGRPC()
 	fast := s.app.Server()
 	fast.Handler = s.entry(fast.Handler)

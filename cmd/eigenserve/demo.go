@@ -108,6 +108,7 @@ func (m *Main) invite(base, family string, t trial, eng *runtime.Engine) {
 		{"Remove it", fmt.Sprintf("curl -s -X DELETE %s/v1/models/my-copy", base)},
 		{"The family", fmt.Sprintf("curl -s %s/v1/families/%s", base, family)},
 		{"Memory", fmt.Sprintf("curl -s %s/v1/memory", base)},
+		{"All routes", fmt.Sprintf("curl -s %s/openapi.json", base)},
 		{"Metrics", fmt.Sprintf("curl -s %s/metrics", base)},
 	} {
 		fmt.Fprintf(m.Stdout, "  %-12s  %s\n", line[0], line[1])

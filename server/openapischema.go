@@ -1,0 +1,98 @@
+package server
+
+import (
+	"encoding/json"
+	"path"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// schemaSet holds the schemas of named types, by name.
+type schemaSet struct {
+	schemas object
+	types   map[string]reflect.Type
+}
+
+// of gives the schema of a value's type, as encoding/json writes it.
+func (s schemaSet) of(value any) object {
+	several, ok := value.(anyOf)
+	if !ok {
+		return s.typeOf(reflect.TypeOf(value))
+	}
+	var each []object
+	for _, v := range several {
+		each = append(each, s.of(v))
+	}
+	return object{"anyOf": each}
+}
+
+var (
+	timeType = reflect.TypeFor[time.Time]()
+	rawType  = reflect.TypeFor[json.RawMessage]()
+)
+
+func (s schemaSet) typeOf(t reflect.Type) object {
+	switch t {
+	case timeType:
+		return object{"type": "string", "format": "date-time"}
+	case rawType:
+		return object{} // any value
+	}
+	switch t.Kind() {
+	case reflect.Bool:
+		return object{"type": "boolean"}
+	case reflect.String:
+		return object{"type": "string"}
+	case reflect.Float32, reflect.Float64:
+		return object{"type": "number"}
+	case reflect.Int, reflect.Int32, reflect.Int64, reflect.Uint64:
+		return object{"type": "integer"}
+	case reflect.Pointer:
+		return s.typeOf(t.Elem())
+	case reflect.Slice:
+		return object{"type": []string{"array", "null"}, "items": s.typeOf(t.Elem())}
+	case reflect.Map:
+		return object{"type": []string{"object", "null"}, "additionalProperties": s.typeOf(t.Elem())}
+	case reflect.Struct:
+		return s.named(t)
+	}
+	return object{} // any value
+}
+
+// named puts a struct's schema among the named ones and refers to it. A type
+// without a name is written out.
+func (s schemaSet) named(t reflect.Type) object {
+	if t.Name() == "" {
+		return s.fields(t)
+	}
+	name := capital(t.Name())
+	if other := s.types[name]; other != nil && other != t { // of another package
+		name = capital(path.Base(t.PkgPath())) + name
+	}
+	if s.types[name] == nil {
+		s.types[name] = t // before its fields, which may lead back here
+		s.schemas[name] = s.fields(t)
+	}
+	return object{"$ref": "#/components/schemas/" + name}
+}
+
+func capital(name string) string { return strings.ToUpper(name[:1]) + name[1:] }
+
+func (s schemaSet) fields(t reflect.Type) object {
+	properties, required := object{}, []string{}
+	for _, f := range reflect.VisibleFields(t) {
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.Anonymous || !f.IsExported() || name == "-" {
+			continue
+		}
+		if name == "" {
+			name = f.Name
+		}
+		properties[name] = s.typeOf(f.Type)
+		if !strings.Contains(options, "omitempty") && !strings.Contains(options, "omitzero") {
+			required = append(required, name)
+		}
+	}
+	return object{"type": "object", "properties": properties, "required": required}
+}
