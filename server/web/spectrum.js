@@ -139,8 +139,11 @@ export function drawEnergies(root, layers, variants) {
 
 // A variant is drawn by its detail, with its fidelity report, or by what the list
 // tells of it. agreement is what its answers were measured at, undefined if they
-// were not.
-export const agreement = (v) => (v.fidelity ? v.fidelity.measured?.agreement : v.agreement || undefined);
+// were not; what is kept bit for bit answers as the original.
+export const agreement = (v) => {
+  const told = v.fidelity ? v.fidelity.measured?.agreement : v.agreement || undefined;
+  return stepOf(v) ? told : 1;
+};
 export const nullAgreement = (v) => v.fidelity?.measured?.mean_only?.agreement;
 const energy = (v) => (v.fidelity ?? v).energy;
 const stepOf = (v) => (v.fidelity ?? v).step;
@@ -149,7 +152,7 @@ const stepOf = (v) => (v.fidelity ?? v).step;
 // agreement with the original, and the null's, which has no coefficients, below.
 // Where nothing was measured it draws the energy kept. It tells which.
 export function drawFidelity(root, variants) {
-  const measured = variants.filter((v) => agreement(v) !== undefined);
+  const measured = variants.filter((v) => agreement(v) !== undefined && variants.some((w) => stepOf(w) && agreement(w) !== undefined));
   const shown = measured.length ? measured : variants;
   const value = measured.length ? agreement : energy;
   if (!shown.length) return "nothing";
@@ -178,7 +181,7 @@ export function drawFidelity(root, variants) {
   for (const v of shown) {
     const what = measured.length ? "agreement" : "energy kept";
     chart.append(svg("circle", { class: v.fitted === false ? "added" : "fitted", cx: at(x(cost(v))), cy: at(y(Math.max(low, value(v)))), r: 4.2 },
-      title(v.name, `${what} ${percent(value(v))}`, `${bytes(v.bytes)} for ${bytes(v.source_bytes)} (${percent(cost(v))}), step ${stepOf(v) || "none: exact"}`)));
+      title(v.name, `${what} ${percent(value(v))}`, `${bytes(v.bytes)} for ${bytes(v.source_bytes)} (${percent(cost(v))}), ${stepOf(v) ? `step ${stepOf(v).toPrecision(3)}` : "exact"}`)));
   }
   root.replaceChildren(chart);
   return measured.length ? "agreement" : "energy";
