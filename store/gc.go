@@ -27,6 +27,9 @@ type Garbage struct {
 // CollectOptions of a collection.
 type CollectOptions struct {
 	DryRun bool
+	// Versions, where it is positive, is how many versions of each model are kept:
+	// older ones are let go first, except those that an alias names.
+	Versions int
 	// Grace is how old a file has to be: one that another program has just
 	// written may be about to be referred to.
 	Grace time.Duration
@@ -46,7 +49,11 @@ func (s *Store) Collect(o CollectOptions) ([]Garbage, error) {
 		return nil, err
 	}
 	defer end()
-	blobs, err := s.unusedBlobs()
+	out, let, err := s.letVersionsGo(o)
+	if err != nil {
+		return out, err
+	}
+	blobs, err := s.unusedBlobs(let)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
@@ -58,7 +65,6 @@ func (s *Store) Collect(o CollectOptions) ([]Garbage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	var out []Garbage
 	for _, c := range slices.Concat(blobs, debris) {
 		out = append(out, s.dispose(c, o.Grace, o.DryRun))
 	}
@@ -88,11 +94,42 @@ func (s *Store) dispose(c candidate, grace time.Duration, dry bool) Garbage {
 	return c.Garbage
 }
 
+// letVersionsGo lets go of old versions, and gives them by their digests. In a dry
+// run they stay, and are to be taken for gone.
+func (s *Store) letVersionsGo(o CollectOptions) (out []Garbage, let map[Entry]bool, err error) {
+	let = map[Entry]bool{}
+	if o.Versions <= 0 {
+		return nil, let, nil
+	}
+	s.mu.RLock()
+	models := sorted(s.models)
+	s.mu.RUnlock()
+	for _, m := range models {
+		left := s.prune(m.versions(), o.Versions)
+		if len(left) == len(m.versions()) {
+			continue
+		}
+		for _, e := range m.versions() {
+			if !slices.Contains(left, e) {
+				let[e] = true
+				out = append(out, Garbage{Path: filepath.Join("models", e.Name+".json"), What: fmt.Sprintf("version %d", e.Version), Bytes: e.Bytes})
+			}
+		}
+		if !o.DryRun {
+			if err := s.setModel(m, m.of(left)); err != nil {
+				return out, let, err
+			}
+		}
+	}
+	return out, let, nil
+}
+
 // unusedBlobs lists the files in blobs/ that are reached neither from a pointer
-// nor from the header of a basis that is.
-func (s *Store) unusedBlobs() ([]candidate, error) {
-	used := s.Referenced()
-	for _, basis := range s.bases() {
+// nor from the header of a basis that is, with some versions taken for gone.
+// Their own files are not listed.
+func (s *Store) unusedBlobs(gone map[Entry]bool) ([]candidate, error) {
+	used, bases := s.reached(gone)
+	for basis := range bases {
 		named, err := s.namedBy(basis)
 		if err != nil {
 			return nil, err
@@ -100,6 +137,9 @@ func (s *Store) unusedBlobs() ([]candidate, error) {
 		for _, digest := range named {
 			used[digest] = true
 		}
+	}
+	for e := range gone {
+		used[e.Digest] = true
 	}
 	return list(s.dir, "blobs", func(name string) string {
 		digest, _, _ := strings.Cut(name, ".")
@@ -110,24 +150,24 @@ func (s *Store) unusedBlobs() ([]candidate, error) {
 	})
 }
 
-// bases lists the digests of the bases that a pointer leads to.
-func (s *Store) bases() []string {
+// reached gives the digests that pointers lead to, and those of them that are
+// bases, with some versions taken for gone.
+func (s *Store) reached(gone map[Entry]bool) (used, bases map[string]bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	seen := map[string]bool{}
+	used, bases = map[string]bool{}, map[string]bool{}
 	for _, f := range s.families {
-		seen[f.Basis] = true
+		used[f.Basis], bases[f.Basis] = true, true
+		used[f.Probes] = true
 	}
 	for _, m := range s.models {
 		for _, e := range m.versions() {
-			seen[e.Basis] = true
+			if !gone[e] {
+				used[e.Digest], used[e.Basis], bases[e.Basis] = true, true, true
+			}
 		}
 	}
-	out := make([]string, 0, len(seen))
-	for digest := range seen {
-		out = append(out, digest)
-	}
-	return out
+	return used, bases
 }
 
 var digestText = regexp.MustCompile(`[0-9a-f]{64}`)

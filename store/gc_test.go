@@ -183,3 +183,76 @@ func TestCollectWhileMapped(t *testing.T) {
 		t.Errorf("after its name was removed: %v", err)
 	}
 }
+
+// TestCollectVersions lets old versions go, and with them the basis that only
+// they stood on; what an alias names stays.
+func TestCollectVersions(t *testing.T) {
+	s := create(t)
+	if _, err := s.PutBasis(tinyBasis()); err != nil {
+		t.Fatal(err)
+	}
+	first, pinned := put(t, s, "a", "one"), put(t, s, "b", "two")
+	now := tinyBasis()
+	now.RMS = 0.75
+	f, err := s.PutBasis(now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"a", "b"} {
+		v, _ := labelled(t, "three")
+		v.Basis = f.Basis
+		raw := bytesOf(t, v)
+		if v, err = store.ParseVariant(raw); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := s.PutVariant(name, v, raw); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.PutAlias(store.Alias{Name: "stable", Targets: []store.Target{{Model: "b", Version: 1, Weight: 1}}}); err != nil {
+		t.Fatal(err)
+	}
+	o := store.CollectOptions{Versions: 1, DryRun: true}
+	before := files(t, s)
+	if removed, _ := collect(t, s, o); !slices.Equal(removed, []string{"models/a.json"}) {
+		t.Errorf("would remove %v", removed)
+	}
+	if after := files(t, s); !slices.Equal(after, before) {
+		t.Errorf("a dry run has left %v of %v", after, before)
+	}
+	o.DryRun = false
+	collect(t, s, o)
+	if _, err := s.ReadVariant(first.Digest); err == nil {
+		t.Error("an old version's file is still there")
+	}
+	if _, err := s.ReadVariant(pinned.Digest); err != nil {
+		t.Errorf("the version that an alias names: %v", err)
+	}
+	if err := s.DeleteAlias("stable"); err != nil {
+		t.Fatal(err)
+	}
+	o.DryRun = true
+	want := []string{"blobs/" + first.Basis + ".safetensors", "models/b.json"}
+	if removed, _ := collect(t, s, o); !slices.Equal(removed, want) {
+		t.Errorf("would remove %v, want %v", removed, want)
+	}
+	o.DryRun = false
+	if removed, _ := collect(t, s, o); !slices.Equal(removed, want) {
+		t.Errorf("removed %v, want %v", removed, want)
+	}
+	checkWhole(t, reopen(t, s))
+}
+
+// However many of the older versions aliases name, what is put is current.
+func TestPutBesideHeldVersions(t *testing.T) {
+	s := create(t)
+	s.KeepVersions(1)
+	put(t, s, "a", "one")
+	if _, err := s.PutAlias(store.Alias{Name: "stable", Targets: []store.Target{{Model: "a", Version: 1, Weight: 1}}}); err != nil {
+		t.Fatal(err)
+	}
+	second := put(t, s, "a", "two")
+	if e, err := s.Entry("a"); err != nil || e.Digest != second.Digest {
+		t.Errorf("%+v, %v", e, err)
+	}
+}

@@ -183,17 +183,17 @@ func (s *Store) PutVariant(name string, v *Variant, file []byte) (e Entry, repla
 		e.Version = old.Version
 		versions = append(slices.Clip(old.Older), e)
 	case replaced:
-		versions = s.prune(append(old.versions(), e))
+		versions = s.prune(append(old.versions(), e), s.keep)
 	}
 	return e, replaced, s.setModel(old, old.of(versions))
 }
 
-// prune leaves of a name's versions those to keep: the last ones, and those that
-// an alias names.
-func (s *Store) prune(versions []Entry) []Entry {
-	excess := len(versions) - s.keep
+// prune leaves of a name's versions those to keep: the last ones, at least the
+// very last, and those that an alias names.
+func (s *Store) prune(versions []Entry, keep int) []Entry {
+	excess, current := len(versions)-keep, versions[len(versions)-1]
 	return slices.DeleteFunc(versions, func(e Entry) bool {
-		if excess <= 0 || s.holder(e.Name, e.Version) != "" {
+		if excess <= 0 || e == current || s.holder(e.Name, e.Version) != "" {
 			return false
 		}
 		excess--

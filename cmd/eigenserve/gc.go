@@ -18,15 +18,16 @@ func (m *Main) gc() *cobra.Command {
 		Short: "Remove from a store what nothing refers to",
 		Long: `Gc removes the files of bases and variants that no model, version or family leads
 to, what interrupted writes have left, and unfinished fits that nobody continues. A
-basis is in use as long as one version of one model stands on it.
+basis is in use as long as one version of one model stands on it; --versions 1 lets
+the older versions go first, except those that an alias names.
 
 It may run while a server has the store open and while others add to it. Files
 younger than --grace are kept: a program may be about to refer to them.`,
 		Example: "  eigenserve gc --store ./store --dry-run",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if o.Grace < 0 || o.Work < 0 {
-				return usagef("--grace and --unfinished must not be negative")
+			if o.Grace < 0 || o.Work < 0 || o.Versions < 0 {
+				return usagef("--grace, --unfinished and --versions must not be negative")
 			}
 			s, err := openStore(dir)
 			if err != nil {
@@ -41,6 +42,7 @@ younger than --grace are kept: a program may be about to refer to them.`,
 	}
 	storeFlag(cmd, &dir)
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "say what would be removed")
+	cmd.Flags().IntVar(&o.Versions, "versions", 0, "keep at most so many versions of each model (default: all there are)")
 	cmd.Flags().DurationVar(&o.Grace, "grace", 10*time.Minute, "how old a file has to be")
 	cmd.Flags().DurationVar(&o.Work, "unfinished", 24*time.Hour, "for how long an unfinished fit must have rested")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
