@@ -51,11 +51,8 @@ func sketch(w []float32, seed uint64) []float32 {
 	seed *= 0x9e3779b97f4a7c15
 	for i, x := range w {
 		h := mix(seed + uint64(i))
-		if h>>63 == 0 {
-			sum[h%sketched] += float64(x)
-		} else {
-			sum[h%sketched] -= float64(x)
-		}
+		sign := uint32(h>>63) << 31 // a branch would be guessed wrongly every other time
+		sum[h%sketched] += float64(math.Float32frombits(math.Float32bits(x) ^ sign))
 	}
 	out := make([]float32, sketched)
 	for i, x := range sum {
