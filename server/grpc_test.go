@@ -326,6 +326,20 @@ func TestGRPCDeadlineReachesTheEngine(t *testing.T) {
 	}
 }
 
+func TestGRPCIsLogged(t *testing.T) {
+	s, conn := dial(t, newFake(), Options{AccessLog: true, Tokens: openTokens(t, "see read")})
+	c := inference.NewGRPCInferenceServiceClient(conn)
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+secret("see"))
+	if _, err := c.ModelReady(ctx, &inference.ModelReadyRequest{Name: "no\nbody"}); err == nil {
+		t.Error("a name with a line break is taken")
+	}
+	_, _ = c.ServerLive(ctx, &inference.ServerLiveRequest{}) // not worth a line
+	log := s.log.String()
+	if strings.Count(log, "\n") != 1 || !strings.Contains(log, "route=grpc_ModelReady code=InvalidArgument") || !strings.Contains(log, "token=see") {
+		t.Errorf("log: %q", log)
+	}
+}
+
 // TestGRPCLimits sends messages that are long, or that would grow in memory.
 func TestGRPCLimits(t *testing.T) {
 	c := protocol(t, newFake(), Options{ImageLimit: 1 << 20, BodyMemory: 1 << 16})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	grpcstatus "google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
 	"google.golang.org/protobuf/proto"
@@ -59,6 +61,7 @@ func (s *Server) guardUnary(ctx context.Context, q any, info *grpc.UnaryServerIn
 			answer, err = nil, s.failCall(ctx, info.FullMethod, err)
 		}
 		s.metrics.observe(routeOf(info.FullMethod), httpStatus[grpcstatus.Code(err)], time.Since(began))
+		s.logCall(ctx, info.FullMethod, began, err)
 	}()
 	size := int64(proto.Size(q.(proto.Message)))
 	defer s.bodies.held.Add(-size)
@@ -66,6 +69,30 @@ func (s *Server) guardUnary(ctx context.Context, q any, info *grpc.UnaryServerIn
 		return nil, runtime.Errorf(runtime.Busy, "the requests under way take all the memory that they may")
 	}
 	return handle(ctx, q)
+}
+
+// logCall writes the line of a call that was answered, as logExchange does for
+// HTTP. Its values may hold anything; log/slog's handlers quote them.
+func (s *Server) logCall(ctx context.Context, method string, began time.Time, err error) {
+	level := slog.LevelInfo
+	if err == nil && methods[method] == scopeOpen {
+		level = slog.LevelDebug
+	}
+	if !s.options.AccessLog || !s.log.Enabled(ctx, level) {
+		return
+	}
+	attrs := []slog.Attr{slog.String("route", routeOf(method)), slog.String("code", grpcstatus.Code(err).String()),
+		slog.Float64("ms", float64(time.Since(began).Microseconds())/1000)}
+	if p, ok := peer.FromContext(ctx); ok {
+		attrs = append(attrs, slog.String("remote", p.Addr.String()))
+	}
+	if caller := callerOf(ctx); caller != nil {
+		attrs = append(attrs, slog.String("token", caller.name))
+	}
+	if err != nil {
+		attrs = append(attrs, slog.String("error", grpcstatus.Convert(err).Message()))
+	}
+	s.log.LogAttrs(ctx, level, "call", attrs...)
 }
 
 // admitCall sees every call before any of its message is read, and lets in who may
