@@ -46,7 +46,7 @@ func newOurs(ctx context.Context, o options, members []*checkpointAt) ([]coder, 
 		name, metric string
 		steps        []float64
 	}{
-		{"ours", subspace.MetricFull, []float64{22, 16, 11, 8, 5.6, 4, 2.8, 2, 1.4}},
+		{"ours", subspace.MetricFull, []float64{22, 16, 11, 8, 5.6, 4, 2.8, 2, 1.4, 1, 0.5}},
 		{"ours, no metric", subspace.MetricNone, []float64{11, 8, 5.6, 4, 2.8}},
 	} {
 		b, err := learned(ctx, o, members, kind.metric)

@@ -14,7 +14,7 @@ func rawSteps(f *family) []coder {
 	var out []coder
 	for _, step := range []float64{16, 8, 5.6, 4, 2.8, 2, 1.4} {
 		out = append(out, f.onDeltas("one step on raw deltas", fmt.Sprintf("step %g", step), func(_ *checkpointAt, deltas [][]float32) float64 {
-			return entropyCoded(deltas, step*f.rms())
+			return entropyCoded(deltas, slices.Repeat([]float64{step * f.rms()}, len(deltas)))
 		}))
 	}
 	return out
@@ -55,12 +55,13 @@ func magnitude(d []float32) float64 {
 	return sum / float64(len(d))
 }
 
-// entropyCoded rounds deltas to multiples of a step as our coder does, keeping
-// the mean magnitude, and returns the bits: the stream's and a byte of scale for
-// each tensor.
-func entropyCoded(deltas [][]float32, step float64) float64 {
+// entropyCoded rounds each delta to multiples of its step as our coder does,
+// keeping the mean magnitude, and returns the bits: the stream's and a byte of
+// scale for each tensor.
+func entropyCoded(deltas [][]float32, steps []float64) float64 {
 	var blocks []code.Block
-	for _, d := range deltas {
+	for k, d := range deltas {
+		step := steps[k]
 		scale := magnitude(d) / step
 		f := code.Rounding(max(scale, 1e-6))
 		b := code.Block{Right: []float32{float32(scale)}, Left: slices.Repeat([]float32{1}, len(d)), Q: make([]int32, len(d))}
@@ -78,31 +79,17 @@ func entropyCoded(deltas [][]float32, step float64) float64 {
 }
 
 // vectorsCoded codes what is no matrix, where a published coder says nothing of
-// it: with our coder at a step of each one's own root mean square, a bit or so a
-// number. It returns the bits.
+// it: with our coder, each at a step of its own root mean square, which takes a
+// byte more and a bit or so a number. It returns the bits.
 func (f *family) vectorsCoded(deltas [][]float32) float64 {
-	bits := 0.0
-	var all [][]float32
+	var vectors [][]float32
+	var steps []float64
 	for i, t := range f.tensors {
-		if t.rows > 1 {
-			continue
+		if rms := math.Sqrt(energy(deltas[i]) / float64(len(deltas[i]))); t.rows == 1 && rms > 0 {
+			vectors, steps = append(vectors, deltas[i]), append(steps, rms)
 		}
-		rms := float32(math.Sqrt(energy(deltas[i]) / float64(len(deltas[i]))))
-		if rms == 0 {
-			continue
-		}
-		for k := range deltas[i] {
-			deltas[i][k] /= rms
-		}
-		all = append(all, deltas[i])
-		defer func() {
-			for k := range deltas[i] {
-				deltas[i][k] *= rms
-			}
-		}()
-		bits += 8
 	}
-	return bits + entropyCoded(all, 1)
+	return entropyCoded(vectors, steps) + float64(8*len(vectors))
 }
 
 // matrices lets code replace every matrix's delta, and codes the vectors.
