@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"eigenserve/runtime"
@@ -26,13 +27,19 @@ func (m *Main) fitFamilies(ctx context.Context, s *store.Store, family string, c
 	if err := m.showClusters(names, clusters); err != nil {
 		return err
 	}
+	var refused []error // what one family's gate refuses holds no other up
 	for i, c := range clusters {
 		fmt.Fprintf(m.Stdout, "\n")
-		if err := m.fitFamily(ctx, s, names[i], c.Checkpoints, o); err != nil {
+		err := m.fitFamily(ctx, s, names[i], c.Checkpoints, o)
+		var known *runtime.Error
+		switch {
+		case errors.As(err, &known) && known.Code == runtime.Refused:
+			refused = append(refused, fmt.Errorf("family %s: %w", names[i], err))
+		case err != nil:
 			return fmt.Errorf("family %s: %w", names[i], err)
 		}
 	}
-	return nil
+	return errors.Join(refused...)
 }
 
 // familyNames are NAME-1, NAME-2 …, or NAME where there is one.

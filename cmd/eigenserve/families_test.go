@@ -31,7 +31,7 @@ func TestFitFamilies(t *testing.T) {
 		t.Skip("fits four families")
 	}
 	folders, dir := mixedFolders(t), filepath.Join(t.TempDir(), "store")
-	out := must(t, append([]string{"fit", "--store", dir, "--family", "f", "--families", "auto", "--metric", "none", "--rank", "8"}, folders...)...)
+	out := must(t, append([]string{"fit", "--store", dir, "--family", "f", "--families", "auto", "--metric", "none", "--rank", "8", "--step", "2.8"}, folders...)...)
 	list := must(t, "ls", "--store", dir)
 	for i, path := range folders {
 		family := "f-1"
@@ -53,9 +53,22 @@ func TestFitSaysThatSeveralBasesServeBetter(t *testing.T) {
 	if testing.Short() {
 		t.Skip("fits a family")
 	}
-	args := append([]string{"fit", "--store", filepath.Join(t.TempDir(), "store"), "--family", "f", "--metric", "none", "--rank", "8"}, mixedFolders(t)...)
+	args := append([]string{"fit", "--store", filepath.Join(t.TempDir(), "store"), "--family", "f", "--metric", "none", "--rank", "8", "--step", "2.8"}, mixedFolders(t)...)
 	status, _, errs := program(t, args...)
 	if status != 0 || !strings.Contains(errs, "better served by 3 bases") || !strings.Contains(errs, "--families auto") {
 		t.Errorf("status %d: %s", status, errs)
+	}
+}
+
+// What does not pass the gate of one family holds no other up.
+func TestFitFamiliesRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("fits three families")
+	}
+	dir := filepath.Join(t.TempDir(), "store")
+	args := append([]string{"fit", "--store", dir, "--family", "f", "--families", "auto", "--metric", "none", "--rank", "2"}, mixedFolders(t)...)
+	status, out, errs := program(t, args...)
+	if status != 1 || !strings.Contains(errs, "family f-1") || !strings.Contains(out, "Family f-3") {
+		t.Errorf("status %d: %s\n%s", status, errs, out)
 	}
 }

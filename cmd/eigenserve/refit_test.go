@@ -18,7 +18,7 @@ func TestRefitAndCollect(t *testing.T) {
 		t.Skip("fits two families")
 	}
 	folders, dir := zooFolders(t, "models", 40)[:4], filepath.Join(t.TempDir(), "store")
-	quick := []string{"--store", dir, "--family", "f", "--metric", "none", "--rank", "8"}
+	quick := []string{"--store", dir, "--family", "f", "--metric", "none", "--rank", "8", "--step", "2.8"}
 	must(t, append(append([]string{"fit"}, quick...), folders[:3]...)...)
 	out := must(t, append(append([]string{"refit"}, quick...), folders[1:]...)...)
 	gone, more := filepath.Base(folders[0]), filepath.Base(folders[3])

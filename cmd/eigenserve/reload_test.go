@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -26,8 +27,9 @@ func TestRefitOfAServedStore(t *testing.T) {
 		t.Skip("fits two families")
 	}
 	folders, dir := zooFolders(t, "models", 40), filepath.Join(t.TempDir(), "store")
-	quick := []string{"--store", dir, "--family", "f", "--metric", "none", "--rank", "8"}
+	quick := []string{"--store", dir, "--family", "f", "--metric", "none", "--rank", "8", "--step", "2.8"}
 	must(t, append(append([]string{"fit"}, quick...), folders...)...)
+	finer := append(slices.Clone(quick[:len(quick)-1]), "2")
 	known := currentVersions(t, dir)
 	r := runServe(t, "--store", dir)
 	basis := memoryOf(t, r.addr).Basis
@@ -52,7 +54,7 @@ func TestRefitOfAServedStore(t *testing.T) {
 	until(t, "all are asked", func() bool { return answered.Load() > int64(2*len(folders)) })
 	must(t, append(append([]string{"refit"}, quick...), folders[1:]...)...)
 	var after runtime.Refitted // again with all: nobody stays on the first basis
-	if err := json.Unmarshal([]byte(must(t, append(append([]string{"refit", "--json", "--step", "2"}, quick...), folders...)...)), &after); err != nil {
+	if err := json.Unmarshal([]byte(must(t, append(append([]string{"refit", "--json"}, finer...), folders...)...)), &after); err != nil {
 		t.Fatal(err)
 	}
 	now := currentVersions(t, dir)
