@@ -83,6 +83,10 @@ func (s *scheduler) enqueue(r *request, rows []row) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r.done, r.left = make(chan struct{}), len(rows)
+	if r.err != nil { // it has no place any more
+		close(r.done)
+		return r.done
+	}
 	n := s.lines[r.h]
 	if len(n.rows) == 0 {
 		s.turns = append(s.turns, n)

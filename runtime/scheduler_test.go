@@ -265,3 +265,20 @@ func TestDelayFillsABatchWhileAnotherIsComputed(t *testing.T) {
 		t.Errorf("%d rows", b.rows)
 	}
 }
+
+// TestFailedRequestWaitsForNothing prepares rows of a request that has failed
+// meanwhile.
+func TestFailedRequestWaitsForNothing(t *testing.T) {
+	d := newDesk(t, Options{Parallel: 1})
+	a := d.variant("a")
+	r := newRequest(a, a.loaded.Load(), 2)
+	if err := d.admit(r); err != nil {
+		t.Fatal(err)
+	}
+	broken := errors.New("broken")
+	d.abandon(r, broken)
+	<-d.enqueue(r, r.rows)
+	if err := d.outcome(r); err != broken {
+		t.Error(err)
+	}
+}
