@@ -45,6 +45,11 @@ var (
 	// once do not queue behind each other.
 	idle         = make(chan *job)
 	startHelpers sync.Once
+
+	// running counts the operations under way. Each has a core of its own, and
+	// only the rest of them is shared: a helper that has to wait for a core makes
+	// its caller wait with it.
+	running atomic.Int32
 )
 
 func help() {
@@ -57,7 +62,8 @@ func help() {
 // run does a task's units, on the caller's goroutine and on as many idle
 // helpers as there are, most in all at most.
 func run(t task, units, most int) {
-	if most = min(most, units, workers); most <= 1 {
+	defer running.Add(-1)
+	if most = min(most, units, workers-int(running.Add(1))+1); most <= 1 {
 		for u := 0; u < units; u++ {
 			t.unit(0, u)
 		}
