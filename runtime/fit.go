@@ -176,10 +176,8 @@ func learn(ctx context.Context, name string, checkpoints []*checkpoint.Checkpoin
 		return nil, err
 	}
 	b.Lineage = lineageOf(sketches)
-	if o.Metric != subspace.MetricNone {
-		if b.Heads, err = fitHeads(ctx, first, sources, o.Probes); err != nil {
-			return nil, err
-		}
+	if err := fitHeads(ctx, first, sources, o.Probes, b); err != nil {
+		return nil, err
 	}
 	b.Probes = store.BuiltInProbes
 	if kept != nil {

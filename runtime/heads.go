@@ -7,9 +7,11 @@ import (
 	"strings"
 
 	"golang.org/x/sync/errgroup"
+	"gorgonia.org/tensor"
 
 	"eigenserve/models"
 	"eigenserve/models/nn"
+	"eigenserve/runtime/kernel"
 	"eigenserve/store"
 	"eigenserve/store/subspace"
 	"eigenserve/store/tensorfile"
@@ -144,49 +146,97 @@ func (f *family) private(v *store.Variant) (map[string]tensorfile.Tensor, error)
 	return splitHead(f.plan.Heads()[0], w, len(v.Labels)), nil
 }
 
-// How much the coding of heads is learned from.
-const (
-	headMembers = 12
-	headImages  = 128
-)
+// headMembers is how many members the coding of heads is learned from.
+const headMembers = 8
 
-// fitHeads learns how the family's heads are coded: from the features that some
-// members make of the probes, and from their heads.
-func fitHeads(ctx context.Context, m models.Model, sources []source, probes *Probes) ([]store.BasisHead, error) {
-	if err := oneHead(m.Plan()); err != nil {
-		return nil, nil // kept as they came
+// fitHeads learns how a family's heads are coded, from the features that some
+// members make of the images of a gate and from their heads, and how far the
+// mean's answers are from theirs. A basis without a metric keeps heads as they
+// came.
+func fitHeads(ctx context.Context, m models.Model, sources []source, probes *Probes, b *store.Basis) error {
+	plan := m.Plan()
+	if err := oneHead(plan); err != nil {
+		return nil
 	}
-	input, err := probes.fill(m, min(headImages, max(leastImages, metricRows/m.Tokens())))
+	images, err := newGateImages(probes, m, m.Pixels())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	plan, h := m.Plan(), m.Plan().Heads()[0]
-	slab := make([]float32, plan.SlabLen())
-	var pool nn.Pool
+	r := reading{model: m, input: images.input, slab: make([]float32, plan.SlabLen())}
+	mean, err := r.mean(b)
+	if err != nil {
+		return err
+	}
+	h, members := plan.Heads()[0], membersOf(sources, headMembers)
 	var heads [][]float32
 	var rows []float32
-	for _, s := range membersOf(sources, headMembers) {
+	for _, s := range members {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return err
 		}
-		if err := plan.Load(slab, s.Read); err != nil {
-			return nil, err
-		}
-		w := plan.Bind(slab)
-		plan.Features(&w)
-		x, err := features(m, &pool, &w, input, parallel)
+		x, err := r.features(s.Read)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		head, _, err := joinHead(h, s.private)
+		head, labels, err := joinHead(h, s.private)
 		if err != nil {
-			return nil, err
+			return err
 		}
+		b.Divergence += compare(answer(mean, head, labels), answer(x, head, labels), labels).KL / float64(len(members))
 		rows, heads = append(rows, x...), append(heads, head)
+	}
+	if b.Divergence = digits(b.Divergence); b.Divergence-b.Divergence != 0 {
+		b.Divergence = 0
+	}
+	if b.Metric == subspace.MetricNone {
+		return nil
 	}
 	head, err := subspace.FitHead(headName(plan), h.Bias != "", subspace.Gram(rows, headWidth(h)), heads)
 	if err != nil {
+		return err
+	}
+	b.Heads = []store.BasisHead{*head}
+	return nil
+}
+
+// reading gives the features that different weights make of the same images.
+type reading struct {
+	model models.Model
+	input []float32
+	slab  []float32
+	pool  nn.Pool
+}
+
+func (r *reading) features(read func(string, []float32) error) ([]float32, error) {
+	plan := r.model.Plan()
+	if err := plan.Load(r.slab, read); err != nil {
 		return nil, err
 	}
-	return []store.BasisHead{*head}, nil
+	w := plan.Bind(r.slab)
+	plan.Features(&w)
+	return features(r.model, &r.pool, &w, r.input, parallel)
+}
+
+// mean gives those of a basis's mean.
+func (r *reading) mean(b *store.Basis) ([]float32, error) {
+	tensors := map[string]*tensor.Dense{}
+	if err := subspace.Mean(b, func(name string, t *tensor.Dense) { tensors[name] = t }); err != nil {
+		return nil, err
+	}
+	return r.features(func(name string, dst []float32) error {
+		t, ok := tensors[name]
+		if !ok || copy(dst, t.Float32s()) != len(dst) {
+			return fmt.Errorf("tensor %q is missing", name)
+		}
+		return nil
+	})
+}
+
+// answer gives the logits (n,labels) of features (n,width) and a head (labels,width).
+func answer(features, head []float32, labels int) []float32 {
+	width := len(head) / labels
+	n := len(features) / width
+	out := make([]float32, n*labels)
+	kernel.Gemm(false, true, n, labels, width, features, width, head, width, out, labels, false)
+	return out
 }

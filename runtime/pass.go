@@ -14,7 +14,7 @@ import (
 // pass gives the smallest form of a checkpoint that passes a gate, with its
 // report, or refuses it.
 func (f *family) pass(ctx context.Context, s source, m models.Model, g Gate, workers int) (*store.Variant, error) {
-	g = g.withDefaults(2 * f.denseWith(len(m.Labels())) / 4)
+	g = g.withDefaults(f.denseWith(len(m.Labels()))/2, f.basis.Divergence)
 	p, err := f.project()
 	if err != nil {
 		return nil, err
@@ -45,6 +45,9 @@ func (f *family) pass(ctx context.Context, s source, m models.Model, g Gate, wor
 func (t *trial) search(ctx context.Context, g Gate) (*form, error) {
 	if g.Step > 0 {
 		x, err := t.at(g.Step)
+		if g.Refine && err == nil {
+			x, err = t.refined(ctx, g.Step)
+		}
 		if errors.Is(err, subspace.ErrStep) {
 			err = &Error{Code: Invalid, Text: err.Error(), Err: err}
 		}
@@ -74,7 +77,7 @@ func (t *trial) search(ctx context.Context, g Gate) (*form, error) {
 		return nil, err
 	}
 	if x := tried[k]; ok && x != nil && x.bytes() <= g.MaxBytes && x.answers.Passes(g.MinAgreement, g.MaxKL) {
-		return x, nil
+		return t.refine(ctx, g, k, x)
 	}
 	x, err := t.finest(g, try)
 	if err != nil {
@@ -84,6 +87,27 @@ func (t *trial) search(ctx context.Context, g Gate) (*form, error) {
 		return nil, t.refuse(x, g)
 	}
 	x.variant.Fidelity.Lossy = true
+	return x, nil
+}
+
+// refine looks for a form at a step above the k-th, which passes as x does, that
+// passes when it is refined. What a refinement yields is about half an octave.
+func (t *trial) refine(ctx context.Context, g Gate, k int, x *form) (*form, error) {
+	if !g.Refine {
+		return x, nil
+	}
+	for stride, at := perOctave/4, k+perOctave/2; stride > 0; stride /= 2 {
+		next, err := t.refined(ctx, stepAt(at))
+		if err != nil {
+			return nil, err
+		}
+		if next.answers.Passes(g.MinAgreement, g.MaxKL) && next.bytes() < x.bytes() {
+			x = next
+			at += stride
+		} else {
+			at -= stride
+		}
+	}
 	return x, nil
 }
 

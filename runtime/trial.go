@@ -1,13 +1,13 @@
 package runtime
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
 
 	"eigenserve/models"
 	"eigenserve/models/nn"
-	"eigenserve/runtime/kernel"
 	"eigenserve/store"
 	"eigenserve/store/subspace"
 	"eigenserve/store/tensorfile"
@@ -30,6 +30,7 @@ type trial struct {
 	original []float32 // its logits (images,labels)
 	plan     *nn.Plan
 	slab     []float32
+	refiner  *refiner // made at its first use
 }
 
 // newTrial answers the images with a checkpoint as it came.
@@ -56,7 +57,7 @@ func (f *family) newTrial(p *subspace.Projector, s source, m models.Model, image
 	if t.features, err = t.read(&w, images.input); err != nil {
 		return nil, err
 	}
-	t.original = t.logits(t.features, t.head)
+	t.original = answer(t.features, t.head, t.labels)
 	for _, x := range t.original {
 		if x-x != 0 {
 			return nil, Errorf(Invalid, "checkpoint %q answers probe images with %g: its weights overflow", s.Name(), x)
@@ -69,15 +70,6 @@ func (f *family) newTrial(p *subspace.Projector, s source, m models.Model, image
 func (t *trial) read(w *nn.Weights, input []float32) ([]float32, error) {
 	t.plan.Features(w)
 	return features(t.family.model, &t.family.passes, w, input, t.workers)
-}
-
-// logits answers features with a head.
-func (t *trial) logits(features, head []float32) []float32 {
-	width := len(head) / t.labels
-	n := len(features) / width
-	out := make([]float32, n*t.labels)
-	kernel.Gemm(false, true, n, t.labels, width, features, width, head, width, out, t.labels, false)
-	return out
 }
 
 // judged gives of rows, one for each image, those that are judged.
@@ -99,10 +91,28 @@ type form struct {
 // at gives the form of a step: quantised, rebuilt as a server would, its head
 // fitted to what the rebuilt weights make of the images and coded.
 func (t *trial) at(step float64) (*form, error) {
-	v, err := t.quantise(step)
-	if err != nil {
+	v := &store.Variant{Private: map[string]tensorfile.Tensor{}}
+	if err := t.projector.Quantise(v, t.coefficients, step); err != nil {
 		return nil, err
 	}
+	return t.answer(v)
+}
+
+// refined is at with the coefficients refined towards the original's answers to
+// the fitted images.
+func (t *trial) refined(ctx context.Context, step float64) (*form, error) {
+	if t.refiner == nil {
+		t.refiner = t.family.newRefiner(target{images: t.fitted(t.images.input), features: t.fitted(t.features), head: t.head, labels: t.labels})
+	}
+	v := &store.Variant{Private: map[string]tensorfile.Tensor{}}
+	if err := t.refiner.refine(ctx, t.projector, v, t.coefficients, step); err != nil {
+		return nil, err
+	}
+	return t.answer(v)
+}
+
+// answer completes a variant whose coefficients are coded, and judges it.
+func (t *trial) answer(v *store.Variant) (*form, error) {
 	w, err := t.family.rebuildShared(t.plan, v, t.slab)
 	if err != nil {
 		return nil, err
@@ -115,14 +125,7 @@ func (t *trial) at(step float64) (*form, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &form{variant: v, answers: compare(t.logits(t.judged(x), head), t.judged(t.original), t.labels)}, nil
-}
-
-// quantise makes integers of the coefficients at a step. What refines them
-// belongs here: the original's logits on the fitted images are at hand.
-func (t *trial) quantise(step float64) (*store.Variant, error) {
-	v := &store.Variant{Private: map[string]tensorfile.Tensor{}}
-	return v, t.projector.Quantise(v, t.coefficients, step)
+	return &form{variant: v, answers: compare(answer(t.judged(x), head, t.labels), t.judged(t.original), t.labels)}, nil
 }
 
 // fitHead gives a variant the head that makes the original's logits of the
@@ -185,7 +188,7 @@ func (t *trial) chooseHead(g Gate) error {
 		if err != nil {
 			return err
 		}
-		a := compare(t.logits(t.judged(t.features), head), t.judged(t.original), t.labels)
+		a := compare(answer(t.judged(t.features), head, t.labels), t.judged(t.original), t.labels)
 		if a.KL <= headShare*g.MaxKL {
 			t.headStep = digits(t.headStep)
 			return nil
@@ -211,5 +214,5 @@ func (t *trial) meanOnly() (store.Answers, error) {
 	if err != nil {
 		return store.Answers{}, err
 	}
-	return compare(t.logits(x, t.head), t.judged(t.original), t.labels), nil
+	return compare(answer(x, t.head, t.labels), t.judged(t.original), t.labels), nil
 }

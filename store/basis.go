@@ -32,9 +32,12 @@ type Basis struct {
 	// Probes is the digest of the images that the metric was measured on and
 	// that variants are held against, BuiltInProbes, or "" in a basis from before
 	// either was kept.
-	Probes  string    `json:"probes,omitempty"`
-	Sources []Source  `json:"sources"`
-	Created time.Time `json:"created"`
+	Probes string `json:"probes,omitempty"`
+	// Divergence is the mean KL divergence of the family's mean, with each member's
+	// own head, from that member on such images; 0 where it was not measured.
+	Divergence float64   `json:"divergence,omitempty"`
+	Sources    []Source  `json:"sources"`
+	Created    time.Time `json:"created"`
 	// Lineage is nil in bases from before it was measured.
 	Lineage *Lineage `json:"lineage,omitempty"`
 
@@ -214,6 +217,9 @@ func DecodeBasis(f *tensorfile.File) (*Basis, error) {
 	}
 	if !(b.RMS >= 0) || math.IsInf(b.RMS, 0) {
 		return nil, fmt.Errorf("%w: root-mean-square coefficient %g", ErrFormat, b.RMS)
+	}
+	if !(b.Divergence >= 0) || math.IsInf(b.Divergence, 0) {
+		return nil, fmt.Errorf("%w: divergence %g", ErrFormat, b.Divergence)
 	}
 	if b.Probes != "" && b.Probes != BuiltInProbes && !isDigest(b.Probes) {
 		return nil, fmt.Errorf("%w: probes %q", ErrFormat, b.Probes)

@@ -36,7 +36,7 @@ are kept with the family it must answer as its original does (--min-agreement,
 				return usagef("--name is for one checkpoint; %d are given", len(args))
 			}
 			if a.server != "" {
-				for _, name := range []string{"step", "exact", "min-agreement", "max-kl", "max-bytes", "allow-lossy"} {
+				for _, name := range []string{"step", "exact", "min-agreement", "max-kl", "max-bytes", "allow-lossy", "refine"} {
 					if cmd.Flags().Changed(name) {
 						return usagef("--%s: a server has a gate of its own, which `eigenserve serve` sets", name)
 					}
@@ -54,7 +54,7 @@ are kept with the family it must answer as its original does (--min-agreement,
 	cmd.Flags().StringVar(&a.family, "family", "", "name of the family")
 	cmd.Flags().StringVar(&a.name, "name", "", "name of the variant (default: the folder's)")
 	keepFlag(cmd, &a.keep)
-	a.flags.add(cmd)
+	a.flags.add(cmd, true)
 	a.flags.addForced(cmd)
 	return cmd
 }

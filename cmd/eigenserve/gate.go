@@ -10,18 +10,19 @@ import (
 
 // gateFlags say what a variant has to keep of its original's answers.
 type gateFlags struct {
-	step          float64
-	agreement, kl float64
-	bytes         sizeValue
-	lossy, exact  bool
+	step                 float64
+	agreement, kl        float64
+	bytes                sizeValue
+	lossy, exact, refine bool
 }
 
 // add declares the flags, of which serve has no --step and no --exact: they are
 // one checkpoint's.
-func (f *gateFlags) add(cmd *cobra.Command) {
+func (f *gateFlags) add(cmd *cobra.Command, refine bool) {
 	flags := cmd.Flags()
 	flags.Float64Var(&f.agreement, "min-agreement", runtime.DefaultMinAgreement, "gate: least share of probe images whose best label must stay the original's; 0 asks for nothing")
-	flags.Float64Var(&f.kl, "max-kl", runtime.DefaultMaxKL, "gate: largest mean KL divergence from the original's probabilities on them, in nats")
+	flags.Float64Var(&f.kl, "max-kl", 0, fmt.Sprintf("gate: largest mean KL divergence from the original's probabilities on them, in nats (default: %g of what the family's mean alone diverges)", runtime.DefaultShare))
+	flags.BoolVar(&f.refine, "refine", refine, "refine coefficients towards the original's answers before they are rounded: fewer bytes, seconds more for each checkpoint")
 	flags.Var(&f.bytes, "max-bytes", "gate: most bytes of a variant; one that can't pass in them is refused (default: half of its float16 size)")
 	flags.BoolVar(&f.lossy, "allow-lossy", false, "store what can't pass as the best that fits --max-bytes, marked lossy for ever")
 }
@@ -37,7 +38,7 @@ func (f *gateFlags) gate() (runtime.Gate, error) {
 	switch {
 	case !(f.agreement >= 0 && f.agreement <= 1):
 		return runtime.Gate{}, usagef("--min-agreement %g: give a share from 0 to 1", f.agreement)
-	case !(f.kl > 0):
+	case !(f.kl >= 0):
 		return runtime.Gate{}, usagef("--max-kl %g: give a positive number", f.kl)
 	case f.step > 0 && f.exact:
 		return runtime.Gate{}, usagef("--step and --exact exclude each other")
@@ -47,7 +48,7 @@ func (f *gateFlags) gate() (runtime.Gate, error) {
 
 // value is gate unchecked, for an engine to check.
 func (f *gateFlags) value() runtime.Gate {
-	g := runtime.Gate{MinAgreement: f.agreement, MaxKL: f.kl, MaxBytes: int64(f.bytes), AllowLossy: f.lossy, Step: f.step, Exact: f.exact}
+	g := runtime.Gate{MinAgreement: f.agreement, MaxKL: f.kl, MaxBytes: int64(f.bytes), AllowLossy: f.lossy, Refine: f.refine, Step: f.step, Exact: f.exact}
 	if f.agreement == 0 {
 		g.MinAgreement = -1 // 0 would be the default
 	}
