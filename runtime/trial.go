@@ -102,13 +102,22 @@ func (t *trial) at(step float64) (*form, error) {
 // the fitted images.
 func (t *trial) refined(ctx context.Context, step float64) (*form, error) {
 	if t.refiner == nil {
-		t.refiner = t.family.newRefiner(target{images: t.fitted(t.images.input), features: t.fitted(t.features), head: t.head, labels: t.labels})
+		t.refiner = t.family.newRefiner(target{images: t.fitted(t.images.input), features: withoutOnes(t.fitted(t.features), len(t.head)/t.labels, t.plan.Heads()[0].Inputs), head: t.head, labels: t.labels})
 	}
 	v := &store.Variant{Private: map[string]tensorfile.Tensor{}}
 	if err := t.refiner.refine(ctx, t.projector, v, t.coefficients, step); err != nil {
 		return nil, err
 	}
 	return t.answer(v)
+}
+
+// withoutOnes gives the first inputs of each row of x (n,width).
+func withoutOnes(x []float32, width, inputs int) []float32 {
+	out := make([]float32, 0, len(x)/width*inputs)
+	for ; len(x) > 0; x = x[width:] {
+		out = append(out, x[:inputs]...)
+	}
+	return out
 }
 
 // answer completes a variant whose coefficients are coded, and judges it.

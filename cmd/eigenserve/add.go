@@ -54,7 +54,7 @@ are kept with the family it must answer as its original does (--min-agreement,
 	cmd.Flags().StringVar(&a.family, "family", "", "name of the family")
 	cmd.Flags().StringVar(&a.name, "name", "", "name of the variant (default: the folder's)")
 	keepFlag(cmd, &a.keep)
-	a.flags.add(cmd, true)
+	a.flags.add(cmd)
 	a.flags.addForced(cmd)
 	return cmd
 }

@@ -83,7 +83,7 @@ which take an hour of arithmetic to find in full: --rank 256 takes minutes.`,
 	cmd.Flags().StringVar(&family, "family", "", "name of the family")
 	cmd.Flags().StringVar(&families, "families", "one", "one: all checkpoints share a basis; auto: a family for each lineage found in them, NAME-1, NAME-2 …")
 	cmd.Flags().IntVar(&o.Rank, "rank", 0, "most directions a side of each layer (default: all)")
-	gate.add(cmd, true)
+	gate.add(cmd)
 	gate.addForced(cmd)
 	cmd.Flags().StringVar(&o.Metric, "metric", subspace.MetricFull, "what an error costs: full (by inputs and outputs of layers), input or none")
 	cmd.Flags().StringVar(&probes, "probes", "", "unlabelled images to measure the metric on and hold variants against, kept with the family for later adds: a folder of them, or a safetensors file (default: built-in ones)")

@@ -51,7 +51,7 @@ each new one over within a second. What nothing refers to in the end, gc removes
 	storeFlag(cmd, &r.dir)
 	cmd.Flags().StringVar(&r.family, "family", "", "name of the family")
 	cmd.Flags().IntVar(&r.o.Rank, "rank", 0, "most directions a side of each layer (default: all)")
-	r.gate.add(cmd, true)
+	r.gate.add(cmd)
 	r.gate.addForced(cmd)
 	cmd.Flags().StringVar(&r.o.Metric, "metric", subspace.MetricFull, "what an error costs: full (by inputs and outputs of layers), input or none")
 	cmd.Flags().StringVar(&r.probes, "probes", "", "images to measure the metric on: a folder of them, or a safetensors file (default: those kept with the family)")

@@ -28,7 +28,7 @@ func (f *engineFlags) add(cmd *cobra.Command, cache sizeValue) {
 	flags.Var(choice(&f.compute, "auto", "auto", "f32", "bf16"), "compute", "arithmetic of a forward pass; auto is bf16 where the processor multiplies it")
 	flags.Var(choice(&f.cold, "factored", "factored", "rebuild"), "cold", "a request without rebuilt weights: factored answers straight from basis and coefficients, rebuild waits for them")
 	flags.DurationVar(&f.patience, "patience", 10*time.Second, "longest wait for a slab of the weight cache; then 503 with Retry-After")
-	f.gate.add(cmd, false) // what uploaded checkpoints have to pass
+	f.gate.add(cmd) // what uploaded checkpoints have to pass
 	f.schedulerFlags.add(cmd)
 }
 

@@ -1,0 +1,168 @@
+package runtime
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"testing"
+
+	"eigenserve/models/pixel"
+	"eigenserve/store"
+	"eigenserve/store/checkpoint"
+)
+
+func TestLargestStep(t *testing.T) {
+	for border := finestStep - 1; border <= mostSteps; border++ {
+		tries := 0
+		k, ok, err := largestStep(func(k int) (bool, error) {
+			if k < finestStep || k > mostSteps {
+				t.Fatalf("tries step %d", k)
+			}
+			tries++
+			return k <= border, nil
+		})
+		if err != nil || ok != (border >= finestStep) || k != border {
+			t.Fatalf("the border is %d: %d, %t, %v", border, k, ok, err)
+		}
+		if tries > 12 {
+			t.Errorf("%d tries for %d", tries, border)
+		}
+	}
+	fails := errors.New("fails")
+	if _, _, err := largestStep(func(int) (bool, error) { return false, fails }); !errors.Is(err, fails) {
+		t.Error(err)
+	}
+}
+
+func TestCompare(t *testing.T) {
+	p, q := []float32{2, 0, 0, 1}, []float32{0, 1, 1, 2} // two images of two labels
+	got := compare(q, p, 2)
+	share := func(a, b float64) float64 { return math.Exp(a) / (math.Exp(a) + math.Exp(b)) }
+	kl := 0.0
+	for _, x := range [][2]float64{{share(2, 0), share(0, 1)}, {share(0, 1), share(1, 2)}} {
+		kl += (x[0]*math.Log(x[0]/x[1]) + (1-x[0])*math.Log((1-x[0])/(1-x[1]))) / 2
+	}
+	if got.Agreement != 0.5 || math.Abs(got.KL-kl) > 1e-4 || got.Logit != 1.5 {
+		t.Errorf("%+v, want 0.5, %g, 1.5", got, kl)
+	}
+	if same := compare(p, p, 2); same != (store.Answers{Agreement: 1}) {
+		t.Errorf("the same answers differ by %+v", same)
+	}
+}
+
+// A gate takes a step that passes where the next does not, and the report says
+// what it saw.
+func TestGateTakesTheLargestStep(t *testing.T) {
+	eng := tinyEngine(t, Options{})
+	c := newTiny(77, 4).open(t, "new")
+	f, _, err := eng.current(tinyFamily)
+	must(err)
+	var sizes []int64
+	for _, kl := range []float64{1e-5, 4e-6, 1.5e-6} {
+		g := Gate{MinAgreement: -1, MaxKL: kl, MaxBytes: 1 << 30}
+		info, _, err := eng.Add(context.Background(), tinyFamily, "new", c, g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := eng.Variant("new")
+		must(err)
+		m := d.Fidelity.Measured
+		if m == nil || m.KL > kl || m.MaxKL != kl || m.Images < 30 || m.AtLeast >= m.Agreement || info.Agreement != m.Agreement ||
+			m.Probes != store.BuiltInProbes || m.Mean.KL <= m.KL {
+			t.Errorf("at most %g: %+v", kl, m)
+		}
+		coarser, err := f.variantOf(context.Background(), c, "new", Gate{MinAgreement: -1, MaxKL: kl, Step: d.Step * math.Exp2(1./perOctave)}, 1)
+		must(err)
+		if d.Step < stepAt(mostSteps) && coarser.Fidelity.Measured.KL <= kl {
+			t.Errorf("at most %g: step %g passes too, %g was taken", kl, coarser.Fidelity.Step, d.Step)
+		}
+		sizes = append(sizes, d.Fidelity.Bytes.Coefficients)
+	}
+	if sizes[0] >= sizes[1] || sizes[1] >= sizes[2] {
+		t.Errorf("stricter gates take %v bytes", sizes)
+	}
+}
+
+func TestGateRefuses(t *testing.T) {
+	eng := tinyEngine(t, Options{})
+	c := newTiny(77, 4).open(t, "new")
+	strict := Gate{MinAgreement: 1, MaxKL: 1e-9, MaxBytes: 3000}
+	_, _, err := eng.Add(context.Background(), tinyFamily, "new", c, strict)
+	if codeOf(err) != Refused || strings.ContainsRune(err.Error(), '\n') || !strings.Contains(err.Error(), "3000 bytes") {
+		t.Fatal(err)
+	}
+	if _, err := eng.Variant("new"); codeOf(err) != NotFound {
+		t.Errorf("it was stored all the same: %v", err)
+	}
+	strict.AllowLossy = true
+	info, _, err := eng.Add(context.Background(), tinyFamily, "new", c, strict)
+	if err != nil || !info.Lossy {
+		t.Fatalf("%+v, %v", info, err)
+	}
+	// For ever: in its file, wherever that goes.
+	again, _, err := eng.PutVariant(context.Background(), "copy", fileOf(t, eng, "new"))
+	if d, err2 := eng.Variant("copy"); err != nil || err2 != nil || !again.Lossy || !d.Fidelity.Lossy || d.Fidelity.Measured.MaxKL != 1e-9 {
+		t.Errorf("%+v, %v, %v", again, err, err2)
+	}
+	strict.MaxBytes = 1
+	if _, _, err := eng.Add(context.Background(), tinyFamily, "new", c, strict); codeOf(err) != Refused {
+		t.Error(err)
+	}
+	for _, g := range []Gate{{MinAgreement: 2}, {MaxKL: -1}, {MaxKL: math.NaN()}, {MaxBytes: -1}, {Step: 1, Exact: true}} {
+		if _, _, err := eng.Add(context.Background(), tinyFamily, "new", c, g); codeOf(err) != Invalid {
+			t.Errorf("%+v: %v", g, err)
+		}
+	}
+}
+
+func TestExactKeepsEveryBit(t *testing.T) {
+	eng := tinyEngine(t, Options{})
+	tiny := newTiny(77, 4)
+	if _, _, err := eng.Add(context.Background(), tinyFamily, "new", tiny.open(t, "new"), Gate{Exact: true}); err != nil {
+		t.Fatal(err)
+	}
+	v, err := store.ParseVariant(fileOf(t, eng, "new"))
+	must(err)
+	for name, want := range tiny.tensors {
+		got, ok := v.Exact[name]
+		if !ok {
+			got = v.Private[name]
+		}
+		if got.DType != want.DType || !bytes.Equal(got.Data, want.Data) {
+			t.Errorf("tensor %q is not what came", name)
+		}
+	}
+	classify(t, eng, "new", picture(1, 8, 8))
+}
+
+// Probes are kept with the family, and each later add is held against them.
+func TestProbesAreKept(t *testing.T) {
+	s := emptyStore(t)
+	asked := 0
+	probes := &Probes{Count: 7, Image: func(spec pixel.Spec, i int) (*pixel.Image, error) {
+		asked++
+		return spec.FromRGB(bytes.Repeat([]byte{byte(30 * i), 90, 200}, 9*11), 9, 11)
+	}}
+	fitted := []*checkpoint.Checkpoint{newTiny(1, 3).open(t, "a"), newTiny(2, 3).open(t, "b")}
+	if err := Fit(context.Background(), s, "family", fitted, FitOptions{Probes: probes, Gate: Gate{Step: 2}}); err != nil {
+		t.Fatal(err)
+	}
+	pointer, err := s.Family("family")
+	must(err)
+	kept, err := s.ReadProbes(pointer.Probes)
+	if err != nil || kept.Count != 7 || kept.Height != 8 || kept.Width != 8 || !s.Referenced()[pointer.Probes] {
+		t.Fatalf("%+v, %v", kept, err)
+	}
+	eng := serve(t, reopen(t, s.Dir()), Options{})
+	before := asked
+	if _, _, err := eng.Add(context.Background(), "family", "c", newTiny(3, 3).open(t, "c"), Gate{Step: 2}); err != nil {
+		t.Fatal(err)
+	}
+	d, err := eng.Variant("c")
+	must(err)
+	if d.Fidelity.Measured.Probes != pointer.Probes || asked != before {
+		t.Errorf("held against %q after asking for %d more", d.Fidelity.Measured.Probes, asked-before)
+	}
+}
