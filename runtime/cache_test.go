@@ -64,9 +64,14 @@ func codeOf(err error) Code {
 }
 
 // quiet fails unless no lease is out, nobody waits and the account is the sum
-// of what is mapped.
+// of what is mapped. A batch's leases end just after its rows are answered.
 func quiet(t *testing.T, c *weightCache) {
 	t.Helper()
+	eventually(t, "the leases end", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return len(c.held) == 0
+	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var mapped, extra int64
