@@ -18,6 +18,7 @@ type loading struct {
 	duration, warmup, probing    time.Duration
 	zipf                         float64
 	models, workers, verify      int
+	addCount                     int
 	connections                  int
 	seed                         uint64
 	weightCache, limit           sizeValue
@@ -94,6 +95,7 @@ without batches of several models; rebuild, which rebuilds before it answers; lr
 	flags.Uint64Var(&l.seed, "seed", 1, "another seed, other times and other popular models")
 	flags.BoolVar(&l.first, "first", false, "ask every model once before, one after the other, and compare with a model that is warm")
 	flags.IntVar(&l.verify, "verify", 0, "answers that are compared with logits computed anew from the store")
+	flags.IntVar(&l.addCount, "adds", 0, "models that are hot-added before, and removed again")
 	l.weightCache, l.limit = 1<<30, 0
 	flags.Var(&l.weightCache, "weight-cache", "budget of rebuilt weights of the server that is started")
 	flags.Var(&l.limit, "memory", "resident memory over which samples are counted")
@@ -106,15 +108,15 @@ without batches of several models; rebuild, which rebuilds before it answers; lr
 func (l *loading) check() error {
 	switch {
 	case (l.store == "") == (l.server == ""):
-		if l.store == "" || l.verify == 0 {
-			return usagef("--store DIR or --server URL is needed; both only with --verify")
+		if l.store == "" || l.verify+l.addCount == 0 {
+			return usagef("--store DIR or --server URL is needed; both only with --verify or --adds")
 		}
 	case l.server != "" && len(l.baselines) > 0:
 		return usagef("--baseline starts servers of its own: it needs --store")
-	case l.verify > 0 && l.store == "":
-		return usagef("--verify needs --store: the folder that the server serves")
+	case (l.verify > 0 || l.addCount > 0) && l.store == "":
+		return usagef("--verify and --adds need --store: the folder that the server serves")
 	}
-	if l.rate < 0 || l.zipf < 0 || l.duration <= 0 || l.workers < 1 || l.connections < 1 || l.verify < 0 || l.models < 0 || l.warmup < 0 || l.probing <= 0 {
+	if l.rate < 0 || l.zipf < 0 || l.duration <= 0 || l.workers < 1 || l.connections < 1 || l.verify < 0 || l.addCount < 0 || l.models < 0 || l.warmup < 0 || l.probing <= 0 {
 		return usagef("rates, times and counts must be positive")
 	}
 	if len(l.loads) == 0 || slices.Min(l.loads) <= 0 {

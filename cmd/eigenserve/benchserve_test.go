@@ -40,7 +40,7 @@ func TestBenchServe(t *testing.T) {
 	dense := t.TempDir()
 	makeCheckpoints(t, dense, 2, 1)
 	args := []string{"bench", "serve", "--store", smallStore(t, 6), "--weight-cache", "1MiB", "--capacity", "300ms", "--workers", "2",
-		"--duration", "700ms", "--warmup", "100ms", "--load", "0.3,0.1", "--first", "--verify", "12", "--memory", "1GiB",
+		"--duration", "700ms", "--warmup", "100ms", "--load", "0.3,0.1", "--first", "--adds", "4", "--verify", "12", "--memory", "1GiB",
 		"--baseline", "dense,unmixed", "--dense", dense}
 	var r loadReport
 	decode(t, must(t, append(args, "--json")...), &r)
@@ -49,6 +49,9 @@ func TestBenchServe(t *testing.T) {
 		names = append(names, run.Name)
 		if run.First == nil || run.First.Count != 6 || run.Warm.Count != warmed || run.Capacity <= 0 || len(run.Stages) != 2 {
 			t.Errorf("%s: %+v", run.Name, run)
+		}
+		if a := run.Adds; a == nil || a.Pages != 1 || a.Added.Count != 4 || a.Removed.Count != 4 || a.Added.P99 <= 0 {
+			t.Errorf("%s: %+v", run.Name, a)
 		}
 		for _, s := range run.Stages {
 			if s.Answered == 0 || s.Wrong+s.Failed > 0 || s.Offered != s.Answered+s.Refused || s.Memory.Samples == 0 || s.Memory.Max == 0 ||

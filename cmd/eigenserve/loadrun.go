@@ -27,6 +27,8 @@ type runReport struct {
 	First    *latencies    `json:"first,omitempty"`
 	Warm     *latencies    `json:"warm,omitempty"`
 	NoSlab   int64         `json:"rss_after_first_bytes,omitempty"`
+	Adds     *addsReport   `json:"adds,omitempty"`
+	Models   int           `json:"models"`
 	Capacity float64       `json:"capacity,omitempty"` // answers a second
 	Stages   []stageReport `json:"stages"`
 	Peak     int64         `json:"peak_rss_bytes,omitempty"`
@@ -104,7 +106,12 @@ func (l *loading) stages(ctx context.Context, t *target, r *runReport, p *progre
 	if err != nil {
 		return err
 	}
-	r.Idle, r.Dense = before.RSS, before.Dense
+	r.Idle, r.Dense, r.Models = before.RSS, before.Dense, len(t.models)
+	if l.addCount > 0 {
+		if r.Adds, err = l.adds(ctx, t, p); err != nil {
+			return err
+		}
+	}
 	if l.first {
 		if err := l.firsts(ctx, t, r, p); err != nil {
 			return err

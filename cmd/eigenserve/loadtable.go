@@ -25,7 +25,11 @@ func (r *runReport) print(w io.Writer) error {
 	if r.Started > 0 {
 		add("started in %.2f s", r.Started)
 	}
-	add("%s resident when idle", size(r.Idle))
+	add("%s resident when idle, %s for each model", size(r.Idle), size(r.Idle/int64(max(r.Models, 1))))
+	if a := r.Adds; a != nil {
+		add("listed in %d pages, p50 %.1f, p99 %.1f", a.Pages, a.Listed.P50, a.Listed.P99)
+		add("%d hot-adds, p50 %.1f, p99 %.1f; removals p50 %.1f, p99 %.1f", a.Added.Count, a.Added.P50, a.Added.P99, a.Removed.P50, a.Removed.P99)
+	}
 	if r.First != nil {
 		add("%s with all models loaded and no slab (%.0f times less than %s dense)", size(r.NoSlab), ratioOf(r.Dense, r.NoSlab), size(r.Dense))
 		add("first answers p50 %.1f, p99 %.1f; warm p50 %.1f: %.2f times", r.First.P50, r.First.P99, r.Warm.P50, r.First.P50/r.Warm.P50)

@@ -2,11 +2,14 @@ package subspace_test
 
 import (
 	"context"
+	"fmt"
 	goruntime "runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync"
 	"testing"
 
+	"eigenserve/store"
 	"eigenserve/store/subspace"
 )
 
@@ -17,8 +20,13 @@ type sampled struct {
 	peak *uint64
 }
 
+// peaks guards every peak: a fit reads several sources at once.
+var peaks sync.Mutex
+
 func (s sampled) Read(tensor string, dst []float32) error {
+	peaks.Lock()
 	*s.peak = max(*s.peak, heap())
+	peaks.Unlock()
 	return s.Source.Read(tensor, dst)
 }
 
@@ -75,3 +83,45 @@ func allocations() uint64 {
 }
 
 func mb(n uint64) float64 { return float64(n) / 1e6 }
+
+// drawn is a source that holds nothing: its numbers are drawn when they are read.
+type drawn struct{ seed uint64 }
+
+func (d drawn) Name() string   { return fmt.Sprintf("drawn-%d", d.seed) }
+func (d drawn) Digest() string { return store.Digest([]byte(d.Name())) }
+func (d drawn) Read(tensor string, dst []float32) error {
+	for i := range dst {
+		h := (uint64(i)+d.seed<<32)*0x9e3779b97f4a7c15 + uint64(len(tensor))
+		dst[i] = float32(h>>40) / (1 << 24)
+	}
+	return nil
+}
+
+// However many checkpoints there are, a fit keeps to its memory: with room for
+// all copies of a layer, for some, and for one.
+func TestFitKeepsToItsMemory(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(20))
+	layout := store.Layout{}
+	for _, name := range []string{"a", "b", "c"} {
+		layout.Layers = append(layout.Layers, store.Layer{Name: name, Parts: []string{name}, Shape: []int{520, 160}, Bias: true})
+	}
+	for _, memory := range []int64{32 << 20, 18 << 20, 15 << 20} {
+		var peak uint64
+		var sources []subspace.Source
+		for k := range 24 { // 8 MB of copies
+			sources = append(sources, sampled{drawn{uint64(k)}, &peak})
+		}
+		goruntime.GC()
+		before := heap()
+		b, err := subspace.Fit(context.Background(), "drawn", layout, sources, subspace.Options{Memory: memory, Rank: 40})
+		if err != nil {
+			t.Fatal(err)
+		}
+		peak = max(peak, heap()) - before
+		basis := uint64(len(encoded(t, b)))
+		t.Logf("%.1f MB of %.1f, with the basis of %.1f MB", mb(peak), mb(uint64(memory)), mb(basis))
+		if peak > uint64(memory)+basis {
+			t.Errorf("%.1f MB with a limit of %.1f and a basis of %.1f MB", mb(peak), mb(uint64(memory)), mb(basis))
+		}
+	}
+}
