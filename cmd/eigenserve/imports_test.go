@@ -48,6 +48,7 @@ var fences = map[string][]string{
 	"go.yaml.in/":                     {"server", "cmd/..."},
 	"gonum.org/":                      {"store/subspace", "runtime/kernel"},
 	"github.com/edsrzf/mmap-go":       {"store/tensorfile", "runtime"},
+	"github.com/gofrs/flock":          {"store"},
 }
 
 const root = "../.."
