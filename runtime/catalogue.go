@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"sort"
 
 	"eigenserve/models"
@@ -180,7 +179,7 @@ func (eng *Engine) Family(name string) (FamilyDetail, error) {
 		l := &f.basis.Layers[i]
 		left, right := l.Directions()
 		d.Layers = append(d.Layers, LayerInfo{Name: l.Name, Outputs: l.Rows(), Inputs: l.Cols(),
-			Left: left, Right: right, Energy90: energy90(l.Spectrum), Held: held(l.Spectrum), Spectrum: spectrumInfo(l.Spectrum)})
+			Left: left, Right: right, Energy90: energy90(l.Spectrum), Spectrum: spectrumInfo(l.Spectrum)})
 	}
 	return d, nil
 }
@@ -218,17 +217,6 @@ func energy90(s store.Spectrum) int {
 		}
 	}
 	return len(s.Left)
-}
-
-func held(s store.Spectrum) (shares []float64) {
-	sum := 0.0
-	for i, x := range s.Left {
-		sum += x
-		if n := i + 1; n&(n-1) == 0 || n == len(s.Left) {
-			shares = append(shares, sum/max(s.Energy, math.SmallestNonzeroFloat64))
-		}
-	}
-	return shares
 }
 
 func inputOf(m models.Model) Input {

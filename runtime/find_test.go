@@ -64,17 +64,6 @@ func TestFind(t *testing.T) {
 	}
 }
 
-func TestHeldEnergy(t *testing.T) {
-	for _, c := range []struct {
-		left []float64
-		want string
-	}{{[]float64{4, 2, 1, 1, 1, 1}, "[0.4 0.6 0.8 1]"}, {[]float64{10}, "[1]"}, {[]float64{5, 5}, "[0.5 1]"}, {nil, "[]"}} {
-		if got := fmt.Sprint(held(store.Spectrum{Left: c.left, Energy: 10})); got != c.want {
-			t.Errorf("%v: %s, want %s", c.left, got, c.want)
-		}
-	}
-}
-
 // BenchmarkFind looks for a page among 100,000 variants.
 func BenchmarkFind(b *testing.B) {
 	eng := tinyEngine(b, Options{})

@@ -101,9 +101,6 @@ type LayerInfo struct {
 	Right   int    `json:"right"`
 	// Energy90 is how many left directions hold 90% of the fitted deltas' energy.
 	Energy90 int `json:"energy90"`
-	// Held is the share of that energy which the first 1, 2, 4, … left directions
-	// hold, the last number being that of all.
-	Held []float64 `json:"held"`
 	// Spectrum tells of both sides, and in finer steps.
 	Spectrum SpectrumInfo `json:"spectrum"`
 }

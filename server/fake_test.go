@@ -336,6 +336,8 @@ func (f *fake) SetPinned(ctx context.Context, name string, pinned bool) error {
 	return nil
 }
 
+var fakeSpectrum = runtime.SpectrumInfo{At: []int{1, 2, 4, 8, 64}, Left: []float64{.7, .5, .3, .1, 0}, Right: []float64{.6, .4, .3, .1, 0}}
+
 func (f *fake) Families() []runtime.FamilyInfo {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -360,8 +362,8 @@ func (f *fake) Family(name string) (runtime.FamilyDetail, error) {
 		return runtime.FamilyDetail{}, runtime.Errorf(runtime.NotFound, "no family %q", name)
 	}
 	return runtime.FamilyDetail{FamilyInfo: f.family(), Config: []byte(`{"hidden_size":64}`), Layers: []runtime.LayerInfo{
-		{Name: "vit.encoder.layer.0.output.dense", Outputs: 64, Inputs: 256, Left: 64, Right: 64, Energy90: 9, Held: []float64{0.3, 0.5, 0.7, 0.9, 1}},
-		{Name: "vit.encoder.layer.1.output.dense", Outputs: 64, Inputs: 256, Left: 64, Right: 64, Energy90: 12, Held: []float64{0.2, 0.4, 0.6, 0.8, 1}},
+		{Name: "vit.encoder.layer.0.output.dense", Outputs: 64, Inputs: 256, Left: 64, Right: 64, Energy90: 9, Spectrum: fakeSpectrum},
+		{Name: "vit.encoder.layer.1.output.dense", Outputs: 64, Inputs: 256, Left: 64, Right: 64, Energy90: 12, Spectrum: fakeSpectrum},
 	}}, nil
 }
 

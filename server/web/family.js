@@ -73,7 +73,7 @@ function spectra(f) {
 }
 
 function layers(f) {
-  const head = ["layer", "weights", "directions", "hold 90%", "energy held by the first 1, 2, 4, … directions"];
+  const head = ["layer", "weights", "directions", "hold 90%", "energy held by leading directions"];
   const rows = f.layers.map((l) => el("tr", {},
     el("th", { scope: "row" }, shortName(l.name)),
     el("td", { class: "num" }, `${l.outputs} × ${l.inputs}`),
@@ -90,9 +90,10 @@ const shortName = (name) => name.replace(/^vit\./, "").replace("encoder.layer.",
 
 // spectrum draws the shares that growing numbers of directions hold.
 function spectrum(l) {
-  const width = 240, height = 34, held = l.held ?? [];
-  if (held.length < 2) return "";
-  const x = (i) => (i / (held.length - 1)) * width, y = (share) => height - 2 - share * (height - 4);
+  const width = 240, height = 34, { at, left } = l.spectrum;
+  if (!left || left.length < 2) return "";
+  const held = left.map((share) => 1 - share);
+  const x = (i) => (Math.log(at[i]) / Math.log(at[held.length - 1])) * width, y = (share) => height - 2 - share * (height - 4);
   const points = held.map((share, i) => `${x(i).toFixed(1)} ${y(share).toFixed(1)}`);
   const label = `The first direction holds ${percent(held[0])}, ${l.energy90} hold 90%`;
   return svg("svg", { class: "spectrum", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label, preserveAspectRatio: "none" },

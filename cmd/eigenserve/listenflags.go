@@ -1,0 +1,164 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"eigenserve/server"
+)
+
+// listenFlags say how a server is reached, by whom, and within which limits.
+type listenFlags struct {
+	addr, adminAddr     string
+	grpcAddr            string
+	tokens              string
+	insecure            bool
+	hosts               []string
+	tlsCert, tlsKey     string
+	image, variant      sizeValue
+	checkpoint, bodies  sizeValue
+	connections         int
+	read, write, idle   time.Duration
+	drain, drainDelay   time.Duration
+	logFormat, logLevel string
+	accessLog           bool
+	otlp                string
+	samples             fs.FS // set by the demo
+}
+
+// add declares the flags.
+func (f *listenFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.addr, "addr", "127.0.0.1:8080", "`address` to listen on; port 0 takes a free one")
+	flags.StringVar(&f.grpcAddr, "grpc-addr", "", "`address` of the Open Inference Protocol over gRPC, such as 127.0.0.1:8081 (default: none)")
+	flags.StringVar(&f.tokens, "tokens", "", "`file` of the tokens that requests must show")
+	flags.BoolVar(&f.insecure, "insecure", false, "serve other machines without tokens: anyone may do everything")
+	flags.StringSliceVar(&f.hosts, "hosts", nil, "`names` that requests may be for besides localhost, on loopback without tokens")
+	flags.StringVar(&f.tlsCert, "tls-cert", "", "`file` of the TLS certificate with its chain, PEM; read again when it changes")
+	flags.StringVar(&f.tlsKey, "tls-key", "", "`file` of the certificate's key, PEM")
+	flags.StringVar(&f.adminAddr, "admin-addr", "", "loopback `address` of pprof, at /debug/pprof/ (default: none)")
+
+	f.image, f.variant, f.checkpoint, f.bodies = 32<<20, 512<<20, 4<<30, 8<<30
+	flags.Var(&f.image, "max-image", "longest body of a request to classify")
+	flags.Var(&f.variant, "max-variant", "longest variant file")
+	flags.Var(&f.checkpoint, "max-checkpoint", "longest checkpoint")
+	flags.Var(&f.bodies, "max-bodies", "memory of all bodies of requests under way; more get 503 with Retry-After")
+	flags.IntVar(&f.connections, "max-connections", 4096, "connections open at once")
+	flags.DurationVar(&f.read, "read-timeout", 30*time.Second, "how long a client may take to send a request's head; a body gets a second more for each 16 KiB")
+	flags.DurationVar(&f.write, "write-timeout", 30*time.Second, "how long a client may take to read an answer")
+	flags.DurationVar(&f.idle, "idle-timeout", 2*time.Minute, "how long a connection may stay unused")
+	flags.DurationVar(&f.drain, "drain-timeout", 30*time.Second, "how long requests under way may take to finish at the end")
+	flags.DurationVar(&f.drainDelay, "drain-delay", 0, "how long to say 'not ready' and still answer before that, for load balancers to notice")
+
+	flags.Var(choice(&f.logFormat, "text", "text", "json"), "log-format", "form of the log on standard error")
+	flags.Var(choice(&f.logLevel, "info", "debug", "info", "warn", "error"), "log-level", "least level that is logged")
+	flags.StringVar(&f.otlp, "otlp-endpoint", "", "`URL` that traces are sent to by OTLP over HTTP (default: OTEL_EXPORTER_OTLP_ENDPOINT, or none)")
+}
+
+// check finds what is wrong between flags.
+func (f *listenFlags) check() error {
+	if (f.tlsCert == "") != (f.tlsKey == "") {
+		return usagef("--tls-cert and --tls-key belong together: give both")
+	}
+	if f.tokens != "" && f.insecure {
+		return usagef("--insecure is for servers without --tokens: give one of the two")
+	}
+	if _, err := f.resolve(f.addr); err != nil {
+		return err
+	}
+	if f.grpcAddr != "" {
+		if _, err := f.resolve(f.grpcAddr); err != nil {
+			return err
+		}
+	}
+	if f.otlp != "" {
+		if _, err := tracesURL(f.otlp); err != nil {
+			return err
+		}
+	}
+	if f.adminAddr != "" {
+		if a, err := net.ResolveTCPAddr("tcp", f.adminAddr); err != nil || !a.IP.IsLoopback() {
+			return usagef("--admin-addr %q: it must be an address of this machine alone, such as 127.0.0.1:6060", f.adminAddr)
+		}
+	}
+	return nil
+}
+
+// resolve gives the address to listen on. Other machines are served only by a
+// server that asks for tokens, or was told not to.
+func (f *listenFlags) resolve(addr string) (*net.TCPAddr, error) {
+	a, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		return nil, usagef("address %q: %v", addr, err)
+	}
+	if !a.IP.IsLoopback() && f.tokens == "" && !f.insecure {
+		return nil, usagef("%s can be reached from other machines: give --tokens FILE, or --insecure to let anyone do everything", addr)
+	}
+	return a, nil
+}
+
+func (f *listenFlags) listen(addr string) (net.Listener, error) {
+	a, err := f.resolve(addr)
+	if err != nil {
+		return nil, err
+	}
+	l, err := net.ListenTCP("tcp", a)
+	if err != nil {
+		return nil, fmt.Errorf("%w; choose another address", err)
+	}
+	return l, nil
+}
+
+// listenGRPC gives no listener where no address is set.
+func (f *listenFlags) listenGRPC() (net.Listener, error) {
+	if f.grpcAddr == "" {
+		return nil, nil
+	}
+	return f.listen(f.grpcAddr)
+}
+
+func (f *listenFlags) scheme() string {
+	if f.tlsCert != "" {
+		return "https"
+	}
+	return "http"
+}
+
+func (f *listenFlags) logger(m *Main) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(f.logLevel)) // one of the choices
+	o := &slog.HandlerOptions{Level: level}
+	if f.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(m.Stderr, o))
+	}
+	return slog.New(slog.NewTextHandler(m.Stderr, o))
+}
+
+// options are those of the server; the files of tokens and certificates are read.
+func (f *listenFlags) options(log *slog.Logger) (o server.Options, err error) {
+	o = server.Options{
+		Log: log, Version: version(), AccessLog: f.accessLog, Samples: f.samples,
+		ImageLimit: int64(f.image), VariantLimit: int64(f.variant), CheckpointLimit: int64(f.checkpoint),
+		BodyMemory: int64(f.bodies), Connections: f.connections,
+		ReadTimeout: f.read, WriteTimeout: f.write, IdleTimeout: f.idle,
+	}
+	if f.tokens != "" {
+		if o.Tokens, err = server.OpenTokens(f.tokens, log); err != nil {
+			return o, err
+		}
+	}
+	if f.tlsCert != "" {
+		if o.Certificate, err = server.OpenCertificate(f.tlsCert, f.tlsKey, log); err != nil {
+			return o, err
+		}
+	}
+	if len(f.hosts) > 0 || f.tokens == "" && !f.insecure {
+		o.Hosts = append([]string{}, f.hosts...)
+	}
+	return o, nil
+}
