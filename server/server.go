@@ -1,4 +1,5 @@
-// Package server answers HTTP: the routes of the API, the metrics and the page.
+// Package server answers HTTP: the routes of the API, the metrics and the page;
+// and gRPC: the Open Inference Protocol, which HTTP has, too.
 // It turns requests into calls of an Engine and the Engine's answers and errors
 // into responses. It holds no models, decodes no images and opens no file that a
 // request names: all of that is the engine's.

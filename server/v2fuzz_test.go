@@ -33,7 +33,8 @@ func FuzzInferBody(f *testing.F) {
 		goruntime.ReadMemStats(&before)
 		q, err := parseInfer(body, jsonLength)
 		goruntime.ReadMemStats(&after)
-		if used, most := after.TotalAlloc-before.TotalAlloc, uint64(64<<10+64*len(body)); used > most {
+		// Other goroutines allocate meanwhile, a little.
+		if used, most := after.TotalAlloc-before.TotalAlloc, uint64(1<<20+64*len(body)); used > most {
 			t.Errorf("%d bytes were allocated for a body of %d", used, len(body))
 		}
 		if err != nil {
