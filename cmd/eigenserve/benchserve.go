@@ -93,7 +93,7 @@ without batches of several models; rebuild, which rebuilds before it answers; lr
 	flags.IntVar(&l.models, "models", 0, "how many of the models are asked (default: all)")
 	flags.StringVar(&l.images, "images", "", "folder of the images to ask with (default: made-up ones)")
 	flags.Uint64Var(&l.seed, "seed", 1, "another seed, other times and other popular models")
-	flags.BoolVar(&l.first, "first", false, "ask every model once before, one after the other, and compare with a model that is warm")
+	flags.BoolVar(&l.first, "first", false, "ask every model once before, and a pinned one in between, to compare first answers with warm ones")
 	flags.IntVar(&l.verify, "verify", 0, "answers that are compared with logits computed anew from the store")
 	flags.IntVar(&l.addCount, "adds", 0, "models that are hot-added before, and removed again")
 	l.weightCache, l.limit = 1<<30, 0

@@ -47,7 +47,7 @@ func TestBenchServe(t *testing.T) {
 	var names []string
 	for _, run := range r.Runs {
 		names = append(names, run.Name)
-		if run.First == nil || run.First.Count != 6 || run.Warm.Count != warmed || run.Capacity <= 0 || len(run.Stages) != 2 {
+		if run.First == nil || run.First.Count != 6 || run.Warm.Count != 6 || run.Capacity <= 0 || len(run.Stages) != 2 {
 			t.Errorf("%s: %+v", run.Name, run)
 		}
 		if a := run.Adds; a == nil || a.Pages != 1 || a.Added.Count != 4 || a.Removed.Count != 4 || a.Added.P99 <= 0 {

@@ -112,19 +112,6 @@ func (t *target) closed(ctx context.Context, workers int, span time.Duration, ch
 	return out, time.Since(began)
 }
 
-// each asks every model once, one after the other.
-func (t *target) each(ctx context.Context, tell func(done int)) (*outcomes, error) {
-	out := newOutcomes()
-	for i := range t.models {
-		if err := ctx.Err(); err != nil {
-			return out, err
-		}
-		out.add(t.ask(ctx, arrival{model: i, image: i % len(t.images)}, time.Now()))
-		tell(i + 1)
-	}
-	return out, nil
-}
-
 // ask sends one request.
 func (t *target) ask(ctx context.Context, a arrival, due time.Time) outcome {
 	m := t.models[a.model]

@@ -159,13 +159,32 @@ func (l *loading) stages(ctx context.Context, t *target, r *runReport, p *progre
 	return nil
 }
 
-// warmed is how often a model is asked to have warm answers to compare with.
-const warmed = 15
+// warmed is how many warm answers first ones are compared with, at most.
+const warmed = 100
 
-// firsts asks every model once, then one of them until it is warm.
+// firsts asks every model once. In between it asks one whose weights are pinned,
+// so that both kinds of answers are had under the same conditions.
 func (l *loading) firsts(ctx context.Context, t *target, r *runReport, p *progress) error {
-	first, err := t.each(ctx, func(done int) { p.show(r.Name+": first answers", done, len(t.models)) })
-	if err != nil {
+	pin := "/v1/models/" + url.PathEscape(t.models[0].name) + "/pin"
+	first, warm := newOutcomes(), newOutcomes()
+	first.add(t.ask(ctx, arrival{}, time.Now()))
+	if _, err := t.client.call(ctx, http.MethodPost, pin, "", nil, nil); err != nil {
+		return err
+	}
+	every := (len(t.models) + warmed - 1) / warmed
+	for i := range t.models {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if i > 0 {
+			first.add(t.ask(ctx, arrival{model: i, image: i % len(t.images)}, time.Now()))
+		}
+		if i%every == 0 {
+			warm.add(t.ask(ctx, arrival{image: i % len(t.images)}, time.Now()))
+		}
+		p.show(r.Name+": first answers", i+1, len(t.models))
+	}
+	if _, err := t.client.call(ctx, http.MethodDelete, pin, "", nil, nil); err != nil {
 		return err
 	}
 	if first.answered < first.offered || first.wrong > 0 {
@@ -176,18 +195,9 @@ func (l *loading) firsts(ctx context.Context, t *target, r *runReport, p *progre
 		return err
 	}
 	r.NoSlab = account.RSS - account.Slabs
-	_, err = t.client.call(ctx, http.MethodPost, "/v1/models/"+url.PathEscape(t.models[0].name)+"/pin", "", nil, nil)
-	if err != nil {
-		return err
-	}
-	warm := newOutcomes()
-	for i := range warmed {
-		warm.add(t.ask(ctx, arrival{model: 0, image: i % len(t.images)}, time.Now()))
-	}
-	_, err = t.client.call(ctx, http.MethodDelete, "/v1/models/"+url.PathEscape(t.models[0].name)+"/pin", "", nil, nil)
 	a, b := latenciesOf(first.all), latenciesOf(warm.all)
 	r.First, r.Warm = &a, &b
-	return err
+	return nil
 }
 
 // account is what the server tells of its memory.
