@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"eigenserve/models/nn"
 	"eigenserve/store"
 )
@@ -170,15 +172,23 @@ func (eng *Engine) Preload(ctx context.Context) error {
 		return err
 	}
 	defer eng.leave()
-	var failed []error
-	for _, h := range append(eng.latest(), eng.aliasTargets()...) {
+	handles := append(eng.latest(), eng.aliasTargets()...)
+	failed := make([]error, len(handles))
+	var group errgroup.Group
+	group.SetLimit(max(1, parallel/2)) // requests may be under way
+	for i, h := range handles {
 		if err := ctx.Err(); err != nil {
+			group.Wait()
 			return err
 		}
-		if _, err := eng.load(h); err != nil {
-			failed = append(failed, fmt.Errorf("model %q: %w", h.entry.Name, err))
-		}
+		group.Go(func() error {
+			if _, err := eng.load(h); err != nil {
+				failed[i] = fmt.Errorf("model %q: %w", h.entry.Name, err)
+			}
+			return nil
+		})
 	}
+	group.Wait()
 	return errors.Join(failed...)
 }
 

@@ -56,9 +56,7 @@ func (m *Main) listen(ctx context.Context, s *store.Store, f listenFlags, o runt
 	}
 	defer at.close()
 	defer reloadOnHangup(srv)()
-	if err := eng.Preload(ctx); err != nil {
-		log.Error("some models can't be served", "error", err)
-	}
+	defer preload(ctx, eng, log)()
 	for _, line := range eng.Warnings() {
 		log.Warn(line)
 	}
