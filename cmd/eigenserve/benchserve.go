@@ -12,7 +12,7 @@ import (
 // loading is what bench serve was asked for.
 type loading struct {
 	server, store, images, dense string
-	baselines                    []string
+	baselines, serveFlags        []string
 	rate                         float64
 	loads                        []float64
 	duration, warmup, probing    time.Duration
@@ -100,6 +100,7 @@ without batches of several models; rebuild, which rebuilds before it answers; lr
 	flags.Var(&l.weightCache, "weight-cache", "budget of rebuilt weights of the server that is started")
 	flags.Var(&l.limit, "memory", "resident memory over which samples are counted")
 	flags.StringSliceVar(&l.baselines, "baseline", nil, "servers to compare with: dense, unmixed, rebuild, lru")
+	flags.StringArrayVar(&l.serveFlags, "serve-flag", nil, "a further flag of the servers that are started, such as --serve-flag=--max-wait=1s")
 	flags.StringVar(&l.dense, "dense", "", "folder of the dense baseline's checkpoints, as bench checkpoints makes it")
 	flags.BoolVar(&l.json, "json", false, "print JSON")
 	return cmd
@@ -111,8 +112,8 @@ func (l *loading) check() error {
 		if l.store == "" || l.verify+l.addCount == 0 {
 			return usagef("--store DIR or --server URL is needed; both only with --verify or --adds")
 		}
-	case l.server != "" && len(l.baselines) > 0:
-		return usagef("--baseline starts servers of its own: it needs --store")
+	case l.server != "" && len(l.baselines)+len(l.serveFlags) > 0:
+		return usagef("--baseline and --serve-flag are of servers that are started here: give --store without --server")
 	case (l.verify > 0 || l.addCount > 0) && l.store == "":
 		return usagef("--verify and --adds need --store: the folder that the server serves")
 	}
@@ -142,7 +143,7 @@ func (l *loading) flags(run string, beside int64) []string {
 		// What the basis and the coefficients take is the dense server's to use too.
 		cache, extra = cache+beside, []string{"--dense", l.dense, "--cold=rebuild"}
 	}
-	return append([]string{"--store", l.store, "--weight-cache", fmt.Sprint(cache)}, extra...)
+	return slices.Concat([]string{"--store", l.store, "--weight-cache", fmt.Sprint(cache)}, l.serveFlags, extra)
 }
 
 // title of a run, for people.

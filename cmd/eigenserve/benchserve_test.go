@@ -40,7 +40,7 @@ func TestBenchServe(t *testing.T) {
 	dense := t.TempDir()
 	makeCheckpoints(t, dense, 2, 1)
 	args := []string{"bench", "serve", "--store", smallStore(t, 6), "--weight-cache", "1MiB", "--capacity", "300ms", "--workers", "2",
-		"--duration", "700ms", "--warmup", "100ms", "--load", "0.3,0.1", "--first", "--adds", "4", "--verify", "12", "--memory", "1GiB",
+		"--duration", "700ms", "--warmup", "100ms", "--load", "0.3,0.1", "--first", "--adds", "4", "--serve-flag=--queue=64", "--verify", "12", "--memory", "1GiB",
 		"--baseline", "dense,unmixed", "--dense", dense}
 	var r loadReport
 	decode(t, must(t, append(args, "--json")...), &r)
