@@ -132,3 +132,16 @@ func TestSettingsTable(t *testing.T) {
 		t.Errorf("%d lines for %d settings", got, rows)
 	}
 }
+
+// TestReadmeNamesEverySetting holds the README's table to the flags.
+func TestReadmeNamesEverySetting(t *testing.T) {
+	raw, err := os.ReadFile(root + "/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for row := range strings.Lines(must(t, "settings")) {
+		if !strings.Contains(string(raw), row) {
+			t.Errorf("the README lacks the row %s", row)
+		}
+	}
+}
