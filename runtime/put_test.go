@@ -161,11 +161,6 @@ func TestPutVariantRefuses(t *testing.T) {
 		}
 		return bytes.Replace(file, []byte(old), []byte(new), 1)
 	}
-	step := func(to string) []byte {
-		at := bytes.Index(file, []byte(`\"step\":`)) + len(`\"step\":`)
-		old := string(file[at : at+bytes.IndexByte(file[at:], ',')])
-		return header(`\"step\":`+old, `\"step\":`+to+strings.Repeat(" ", len(old)-len(to)))
-	}
 	change := func(by func(*store.Variant)) []byte { return edited(t, eng, by) }
 
 	before := stateOf(t, eng)
@@ -196,10 +191,8 @@ func TestPutVariantRefuses(t *testing.T) {
 		"one gain too many":             {"new", change(func(v *store.Variant) { v.Gains = append(v.Gains, 128) }), Invalid},
 		"other gains":                   {"new", change(func(v *store.Variant) { v.Gains = bytes.Repeat([]byte{255}, len(v.Gains)) }), Invalid},
 		"no gains at all":               {"new", change(func(v *store.Variant) { v.Gains = make([]byte, len(v.Gains)) }), Invalid},
-		"a step that is no number":      {"new", step(`NaN`), Invalid},
-		"a step of zero":                {"new", step(`0`), Invalid},
-		"a negative step":               {"new", step(`-1`), Invalid},
-		"an infinite step":              {"new", step(`1e999`), Invalid},
+		"a step of zero":                {"new", change(func(v *store.Variant) { v.Step = 0 }), Invalid},
+		"a negative step":               {"new", change(func(v *store.Variant) { v.Step = -1 }), Invalid},
 		"a step that overflows":         {"new", change(func(v *store.Variant) { v.Step *= 1e300 }), Invalid},
 		"another step":                  {"new", change(func(v *store.Variant) { v.Step *= 1.5 }), Invalid},
 		"a stream cut short":            {"new", change(func(v *store.Variant) { v.Coefficients = v.Coefficients[:len(v.Coefficients)-4] }), Invalid},

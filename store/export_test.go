@@ -12,3 +12,9 @@ func SetLockPatience(d time.Duration) (restore func()) {
 
 // Readings is how often the pointers were read.
 func Readings(s *Store) uint64 { return s.reading }
+
+// Pack and Unpack are those of a variant's header.
+var (
+	Pack   = pack
+	Unpack = unpack
+)

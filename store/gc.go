@@ -199,16 +199,17 @@ func (s *Store) kindOf(name string) string {
 	}
 	defer f.Close()
 	kind := strings.TrimPrefix(f.Metadata["format"], "eigenserve.")
-	if family := familyIn.FindStringSubmatch(f.Metadata["header"]); family != nil {
-		kind += " of family " + family[1]
+	var h struct {
+		Family string `json:"family"`
+	}
+	if header(f, f.Metadata["format"], &h) == nil && CheckName(h.Family) == nil {
+		kind += " of family " + h.Family
 	}
 	if kind == "" {
 		return "file"
 	}
 	return kind
 }
-
-var familyIn = regexp.MustCompile(`"family":"([A-Za-z0-9._-]+)"`)
 
 // debris lists what writes that were cut off have left. All writes to these
 // folders happen under the lock, which the caller holds.

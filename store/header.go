@@ -9,8 +9,8 @@ import (
 )
 
 // Both formats are safetensors files whose __metadata__ holds "format",
-// "version", "basis" (the digest of the basis that a variant stands on) and
-// "header", everything else as one JSON object.
+// "version", "basis" (the digest of the basis that a variant stands on) and a
+// basis's "header", everything else as one JSON object. A variant's is packed.
 
 // tensorSet gathers the tensors of a file. Names come from checkpoints, so two
 // may meet; the zero value is empty.
@@ -33,17 +33,21 @@ func encode(w io.Writer, format, basis string, h any, set tensorSet) error {
 	if set.twice != "" {
 		return fmt.Errorf("%w: two tensors are named %q", ErrFormat, set.twice)
 	}
-	raw, err := json.Marshal(h)
-	if err != nil {
-		return err
-	}
-	meta := map[string]string{"format": format, "version": version, "header": string(raw)}
+	meta := map[string]string{"format": format, "version": version}
 	if basis != "" {
 		meta["basis"] = basis
+	}
+	if h != nil {
+		raw, err := json.Marshal(h)
+		if err != nil {
+			return err
+		}
+		meta["header"] = string(raw)
 	}
 	return tensorfile.Encode(w, set.tensors, meta)
 }
 
+// header reads a file's header, packed or not: version 1 has all in the metadata.
 func header(f *tensorfile.File, format string, h any) error {
 	if has := f.Metadata["format"]; has != format {
 		return fmt.Errorf("%w: its format is %q, not %q", ErrFormat, has, format)
@@ -51,7 +55,14 @@ func header(f *tensorfile.File, format string, h any) error {
 	if has := f.Metadata["version"]; has != version && has != "1" {
 		return fmt.Errorf("%w: %s version %q; this program reads versions 1 and %s", ErrFormat, format, has, version)
 	}
-	if err := json.Unmarshal([]byte(f.Metadata["header"]), h); err != nil {
+	raw := []byte(f.Metadata["header"])
+	if t, ok := f.Tensor(packedTensor); ok && len(raw) == 0 && format == VariantFormat {
+		var err error
+		if raw, err = unpack(t.Data); err != nil {
+			return err
+		}
+	}
+	if err := json.Unmarshal(raw, h); err != nil {
 		return fmt.Errorf("%w: header: %v", ErrFormat, err)
 	}
 	return nil

@@ -83,14 +83,15 @@ func (s *Store) ReadProbes(digest string) (*Probes, error) {
 	if has := Digest(raw); has != digest {
 		return nil, fmt.Errorf("store: probe images %s: %w: their bytes have digest %s; fit the family again", short(digest), ErrDigest, short(has))
 	}
-	p, err := decodeProbes(raw)
+	p, err := ParseProbes(raw)
 	if err != nil {
 		return nil, fmt.Errorf("store: probe images %s: %w", short(digest), err)
 	}
 	return p, nil
 }
 
-func decodeProbes(raw []byte) (*Probes, error) {
+// ParseProbes reads probe images from the bytes of their file.
+func ParseProbes(raw []byte) (*Probes, error) {
 	f, err := tensorfile.Parse(raw)
 	if err != nil {
 		return nil, err

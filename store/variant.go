@@ -79,7 +79,16 @@ const (
 
 // Encode writes the variant's file. The same variant gives the same bytes.
 func (v *Variant) Encode(w io.Writer) error {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	packed, err := pack(raw)
+	if err != nil {
+		return err
+	}
 	var set tensorSet
+	set.add(packedTensor, packed)
 	set.add("coefficients", tensorfile.Tensor{DType: "U8", Shape: []int{len(v.Coefficients)}, Data: v.Coefficients})
 	set.add("gains", tensorfile.Tensor{DType: "U8", Shape: []int{len(v.Gains)}, Data: v.Gains})
 	if len(v.Head) > 0 {
@@ -94,7 +103,7 @@ func (v *Variant) Encode(w io.Writer) error {
 	for name, t := range v.Exact {
 		set.add(exactPrefix+name, t)
 	}
-	return encode(w, VariantFormat, v.Basis, v, set)
+	return encode(w, VariantFormat, v.Basis, nil, set)
 }
 
 // ParseVariant reads a variant from the bytes of its file.
@@ -137,6 +146,9 @@ func DecodeVariant(f *tensorfile.File) (*Variant, error) {
 		return nil, err
 	}
 	r := reader{file: f, want: map[string]bool{}}
+	if f.Metadata["header"] == "" {
+		r.tensor(packedTensor, []int{-1}, "U8")
+	}
 	v.Coefficients = r.tensor("coefficients", []int{-1}, "U8").Data
 	v.Gains = r.tensor("gains", []int{-1}, "U8").Data
 	if v.HeadStep != 0 {

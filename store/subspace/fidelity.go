@@ -23,7 +23,7 @@ func (p *Projector) measure(f *store.Fidelity, c *Coefficients, blocks []block, 
 		}
 		was, left := energy(z), energy(rest)
 		lost, total = lost+left, total+was
-		f.Energies = append(f.Energies, kept(left, was))
+		f.Energies = append(f.Energies, share(left, was))
 	}
 	f.Energy = kept(lost, total)
 	return nil
@@ -35,7 +35,7 @@ func (p *Projector) measureWeights(f *store.Fidelity, c *Coefficients, blocks []
 	add := func(delta, rest []float32) {
 		was, left := energy(delta), energy(rest)
 		lost, total = lost+left, total+was
-		f.Energies = append(f.Energies, kept(left, was))
+		f.Energies = append(f.Energies, share(left, was))
 	}
 	for i := range p.basis.Layers {
 		l := &p.basis.Layers[i]
@@ -69,6 +69,9 @@ func kept(lost, total float64) float64 {
 	}
 	return math.Round(1e4*(1-lost/total)) / 1e4
 }
+
+// share is kept to two digits: there is one of each tensor.
+func share(lost, total float64) float64 { return math.Round(1e2*kept(lost, total)) / 1e2 }
 
 func dequantised(q []int32, step float64) []float32 {
 	v := make([]float32, len(q))
