@@ -35,6 +35,15 @@ func Install(s *store.Store) (family string, err error) {
 	if err != nil {
 		return "", err
 	}
+	if raw, err := fs.ReadFile(r, "probes.safetensors"); err == nil {
+		p, err := store.ParseProbes(raw)
+		if err == nil {
+			_, err = s.PutProbes(p)
+		}
+		if err != nil {
+			return "", fmt.Errorf("zoo: probes: %w", err)
+		}
+	}
 	raw, err := fs.ReadFile(r, "basis.safetensors")
 	if err != nil {
 		return "", fmt.Errorf("zoo: %w", err)

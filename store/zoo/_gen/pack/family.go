@@ -11,6 +11,7 @@ import (
 // family is a fitted family as its files.
 type family struct {
 	basis  []byte
+	probes []byte // the images that its variants were held against; nil for built-in ones
 	models []model
 }
 
@@ -34,6 +35,11 @@ func open(dir, name string) (*family, error) {
 	f := &family{}
 	if f.basis, err = blob(s, pointer.Basis); err != nil {
 		return nil, err
+	}
+	if pointer.Probes != "" && pointer.Probes != store.BuiltInProbes {
+		if f.probes, err = blob(s, pointer.Probes); err != nil {
+			return nil, err
+		}
 	}
 	for _, e := range s.Variants() {
 		if e.Family != name {

@@ -73,6 +73,9 @@ func gather(o options) (map[string][]byte, error) {
 		"basis.safetensors":  family.basis,
 		"LICENSE-glyphs.txt": []byte(licence),
 	}
+	if family.probes != nil {
+		files["probes.safetensors"] = family.probes
+	}
 	for _, m := range family.models {
 		files["models/"+m.name+".safetensors"] = m.file
 		if o.samples < 1 {
