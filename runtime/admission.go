@@ -17,13 +17,16 @@ import "time"
 // limits bound what waits.
 type limits struct {
 	rows int           // admitted
-	wait time.Duration // that a request should wait at most; 0: as long as a full batch takes
+	wait time.Duration // that a request should wait at most; 0: see target
 }
 
 const (
 	// leastWait keeps the bound above what a scheduler of threads, or a collector,
 	// may take from a request anyway.
 	leastWait = 10 * time.Millisecond
+	// leastRows is how many rows' time a request may wait: at four fifths of what
+	// can be done, arrivals at random want that much.
+	leastRows = 3
 	burstWait = 2 * time.Second        // bound during a burst
 	burst     = 100 * time.Millisecond // how long one may last
 	quietTime = 250 * time.Millisecond // how long none may be wanted before the next
@@ -75,24 +78,25 @@ func rounded(d time.Duration) time.Duration { return d.Round(100 * time.Microsec
 // turn. The caller holds mu.
 func (s *scheduler) wait(n *line) time.Duration {
 	own, total := n.places, s.places
-	turns := own/max(1, s.share(own+1, total+1)) + 1 // until it is taken
+	turns := own/max(1, s.share(n.l.family, own+1, total+1)) + 1 // until it is taken
 	ahead := time.Duration(own) * n.l.family.costs.row.mean()
 	for _, other := range s.lines {
 		if other == n {
 			continue
 		}
-		rows := min(other.places, turns*s.share(other.places, total))
+		rows := min(other.places, turns*s.share(other.l.family, other.places, total))
 		ahead += time.Duration(rows) * other.l.family.costs.row.mean()
 	}
 	return ahead / time.Duration(s.slots)
 }
 
 // share is how many rows a line that has so many of the total takes at its turn.
-func (s *scheduler) share(rows, total int) int {
+func (s *scheduler) share(f *family, rows, total int) int {
+	most := s.batchOf(f)
 	if !s.mixed {
-		return s.most
+		return most
 	}
-	return max(1, s.most*rows/max(1, total))
+	return max(1, most*rows/max(1, total))
 }
 
 // bound is the longest that a request may wait, now that one would wait for so
@@ -112,12 +116,13 @@ func (s *scheduler) bound(f *family, wait time.Duration, now time.Time) time.Dur
 	return target
 }
 
-// target is the bound of the wait outside of a burst.
+// target is the bound of the wait outside of a burst: long enough for full
+// batches to gather.
 func (s *scheduler) target(f *family) time.Duration {
 	if s.limits.wait > 0 {
 		return s.limits.wait
 	}
-	return max(leastWait, time.Duration(s.most)*f.costs.row.mean())
+	return max(leastWait, time.Duration(max(leastRows, s.batchOf(f)))*f.costs.row.mean())
 }
 
 // late says why a row whose turn it is should not be computed any more: it would

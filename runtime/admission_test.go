@@ -193,3 +193,28 @@ func TestIdleAnswersWhateverItMeasured(t *testing.T) {
 		t.Errorf("behind what takes an hour: %v", err)
 	}
 }
+
+// TestBatchesOfLongRowsAreShort has rows so long that a pass shares little among
+// them: no batch is then larger than batchTime wants, and three rows' time may be
+// waited for.
+func TestBatchesOfLongRowsAreShort(t *testing.T) {
+	for _, c := range []struct {
+		row          time.Duration
+		batch, rows  int
+		leastAllowed time.Duration
+	}{
+		{time.Millisecond, 8, 0, leastWait},
+		{20 * time.Millisecond, 5, 5, 0},
+		{80 * time.Millisecond, 1, 3, 0},
+		{time.Second, 1, 3, 0},
+	} {
+		d := newDesk(t, Options{Parallel: 2, MaxBatch: 8})
+		d.fam.costs.row.observe(c.row)
+		if n := d.batchOf(d.fam); n != c.batch {
+			t.Errorf("rows of %v: batches of %d, want %d", c.row, n, c.batch)
+		}
+		if got, want := d.target(d.fam), max(c.leastAllowed, time.Duration(c.rows)*c.row); got != want {
+			t.Errorf("rows of %v may wait for %v, want %v", c.row, got, want)
+		}
+	}
+}

@@ -15,6 +15,20 @@ import (
 //
 // What of a batch is free after that is filled with more of the same lines' rows.
 
+// batchTime is what a batch may take. What rows share of a pass, starting it and
+// reading the weights, is little beside a pass that takes so long, and all rows of
+// a batch wait for its last: longer batches would cost latency and gain nothing.
+const batchTime = 100 * time.Millisecond
+
+// batchOf is how many rows a batch of a family may have.
+func (s *scheduler) batchOf(f *family) int {
+	row := f.costs.row.mean()
+	if row <= 0 {
+		return s.most
+	}
+	return max(1, int(min(batchTime/row, time.Duration(s.most))))
+}
+
 // next takes the rows of the next batch, or gives nil. The caller holds mu.
 func (s *scheduler) next() *batch {
 	now := s.now()
@@ -22,28 +36,31 @@ func (s *scheduler) next() *batch {
 		return nil
 	}
 	b := &batch{began: now}
-	total := s.waiting
+	total, most := s.waiting, s.most
 	for _, n := range slices.Clone(s.turns) {
-		if b.rows == s.most || b.rows > 0 && n.l.family != b.family {
+		if b.rows == 0 {
+			most = s.batchOf(n.l.family)
+		}
+		if b.rows == most || b.rows > 0 && n.l.family != b.family {
 			continue
 		}
 		slab, alone := s.weights(n.l)
 		if alone && b.rows > 0 {
 			continue // it leads a batch of its own at the next turn
 		}
-		share := s.most
+		share := most
 		if s.mixed && !alone {
-			share = max(1, s.most*len(n.rows)/total)
+			share = max(1, most*len(n.rows)/total)
 		}
-		s.take(b, n, min(share, s.most-b.rows), slab)
+		s.take(b, n, min(share, most-b.rows), slab)
 		if b.rows > 0 && (alone || !s.mixed) {
 			break
 		}
 	}
 	for i := range b.groups {
 		g := &b.groups[i]
-		if n := s.lines[g.h]; n != nil && b.rows < s.most {
-			more := s.remove(n, s.most-b.rows, now)
+		if n := s.lines[g.h]; n != nil && b.rows < most {
+			more := s.remove(n, most-b.rows, now)
 			g.rows = append(g.rows, more...)
 			b.rows += len(more)
 		}
