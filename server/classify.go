@@ -44,7 +44,7 @@ func (s *Server) classify(r *request) error {
 	if err != nil {
 		return err
 	}
-	image, o, err := r.question()
+	image, o, err := s.question(r)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (s *Server) classify(r *request) error {
 
 // question reads what is asked: the image, still encoded, and the form that the
 // answer shall have.
-func (r *request) question() (image []byte, o runtime.ClassifyOptions, err error) {
+func (s *Server) question(r *request) (image []byte, o runtime.ClassifyOptions, err error) {
 	kind, _, _ := mime.ParseMediaType(utils.CopyString(r.Get(fiber.HeaderContentType)))
 	if kind == fiber.MIMEMultipartForm {
 		return nil, o, runtime.Errorf(runtime.Unsupported, "send the image's bytes as the body, not a form")
@@ -81,7 +81,7 @@ func (r *request) question() (image []byte, o runtime.ClassifyOptions, err error
 	if o.TopK, err = r.number("top_k", defaultTopK, 0, math.MaxInt32); err != nil {
 		return nil, o, err
 	}
-	body, err := r.body.all()
+	body, err := s.joinWithBody(r)
 	if err != nil {
 		return nil, o, err
 	}

@@ -116,6 +116,11 @@ func (s *Server) guard(rt route, r *request) (err error) {
 	if r.caller != nil {
 		r.holder = r.caller.name
 	}
+	if rt.scope == scopeInfer {
+		if err := s.notCrowded(r); err != nil {
+			return err
+		}
+	}
 	if rt.limit > 0 {
 		if err := r.encoded(); err != nil {
 			return err

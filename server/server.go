@@ -155,6 +155,7 @@ type Server struct {
 	openAPI []byte // the document that describes the routes
 
 	bodies  bodyMemory
+	crowd   crowd
 	conns   connections
 	closing atomic.Bool
 	// base ends when the wait for requests under way is given up.
@@ -166,7 +167,7 @@ type Server struct {
 func New(engine Engine, o Options) (*Server, error) {
 	o = o.withDefaults()
 	s := &Server{engine: engine, options: o, log: o.Log, metrics: newMetrics(engine), tracer: newTracer(o.Tracer)}
-	s.bodies.limit = o.BodyMemory
+	s.bodies.limit, s.crowd = o.BodyMemory, newCrowd()
 	s.base, s.stop = context.WithCancel(context.Background())
 	var err error
 	if s.samples, err = listSamples(o.Samples); err != nil {

@@ -75,7 +75,7 @@ func (s *Server) infer(r *request) error {
 	if err != nil {
 		return err
 	}
-	body, err := r.body.all()
+	body, err := s.joinWithBody(r)
 	if err != nil {
 		return err
 	}
