@@ -88,7 +88,7 @@ without batches of several models; rebuild, which rebuilds before it answers; lr
 	flags.DurationVar(&l.warmup, "warmup", 3*time.Second, "how long each load is put on before it counts")
 	flags.DurationVar(&l.probing, "capacity", 10*time.Second, "how long the capacity is measured")
 	flags.IntVar(&l.workers, "workers", 16, "requests under way while the capacity is measured")
-	flags.IntVar(&l.connections, "connections", 1024, "connections to the server")
+	flags.IntVar(&l.connections, "connections", 1024, "connections to the server; what is due when none is free is not sent and counts as failed")
 	flags.Float64Var(&l.zipf, "zipf", 1, "exponent of the models' popularity; 0 asks all alike")
 	flags.IntVar(&l.models, "models", 0, "how many of the models are asked (default: all)")
 	flags.StringVar(&l.images, "images", "", "folder of the images to ask with (default: made-up ones)")

@@ -21,24 +21,21 @@ type target struct {
 	models []askedModel
 	images [][]byte // bodies of requests
 	sample *sampler // keeps some answers to be checked; or nil
-	// flying bounds the requests under way: over it the load generator itself
-	// would be what is measured. One that finds no place counts as failed.
+	// flying bounds the requests under way, one a connection. One that is due when
+	// none is free is not sent and counts as failed: were it to wait, it would be
+	// the generator's own queue that is measured.
 	flying chan struct{}
 }
 
 // askedModel is a model, and the digest that its answers must name.
 type askedModel struct{ name, digest, family string }
 
-// maxFlying is how many requests may be under way.
-const maxFlying = 8192
-
 // newTarget makes one that is asked over at most so many connections, which are
-// kept: opening one for each request would be measured with it. A request that
-// finds none free waits for one, and its latency counts that.
+// kept: opening one for each request would be measured with it.
 func newTarget(c *client, models []askedModel, images [][]byte, connections int) *target {
 	c.http.Transport = &http.Transport{MaxIdleConns: connections, MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, DisableCompression: true}
 	c.http.Timeout = 2 * time.Minute
-	return &target{client: c, models: models, images: images, flying: make(chan struct{}, maxFlying)}
+	return &target{client: c, models: models, images: images, flying: make(chan struct{}, connections)}
 }
 
 // open offers arrivals as they are due, and waits for none of them: a latency is
@@ -60,7 +57,7 @@ func (t *target) open(ctx context.Context, rate float64, warmup, span time.Durat
 		case t.flying <- struct{}{}:
 		default:
 			if counted {
-				out.add(outcome{wrong: "too many requests under way for the load generator"})
+				out.add(outcome{wrong: "not sent, as no connection was free"})
 			}
 			continue
 		}
