@@ -307,7 +307,7 @@ func (c *weightCache) release(r *resident) {
 	if r.leases--; r.leases > 0 {
 		return
 	}
-	if r.pool.retired {
+	if r.pool.gone() {
 		c.disown(r)
 	}
 	if r.dead {

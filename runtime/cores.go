@@ -14,7 +14,7 @@ import (
 
 // cores are decoded coefficients as the weight cache is asked for them.
 func (l *loaded) cores(numbers int) wanted {
-	return wanted{digest: l.variant.Digest, pool: &slabPool{bytes: 4 * int64(numbers), single: true}, cores: true, saves: l.family.costs.decode.mean}
+	return wanted{digest: l.variant.Digest, pool: &slabPool{bytes: 4 * int64(numbers), single: true, of: l.family.slabs}, cores: true, saves: l.family.costs.decode.mean}
 }
 
 // decode gives a group's weights with nothing rebuilt: from the cache, or

@@ -5,8 +5,9 @@ import "fmt"
 // slabPool is one family's kind of slab.
 type slabPool struct {
 	bytes   int64
-	retired bool // the family is gone: free slabs are unmapped. Guarded by weightCache.mu
-	single  bool // of one entry alone, with which it goes
+	retired bool      // the family is gone: free slabs are unmapped. Guarded by weightCache.mu
+	of      *slabPool // the family's own, of a single slab for something else of it; or nil
+	single  bool      // of one entry alone, with which it goes
 }
 
 // retire unmaps a pool's free slabs, and the others each with its last lease.
@@ -87,10 +88,13 @@ func (c *weightCache) unmap(slab *region) {
 func (c *weightCache) giveBack(r *resident) {
 	c.used -= r.extra
 	c.extra -= r.extra
-	if r.pool.retired || r.pool.single {
+	if r.pool.gone() || r.pool.single {
 		c.unmap(r.slab)
 	} else {
 		c.free[r.pool] = append(c.free[r.pool], r.slab)
 	}
 	r.slab, r.value = nil, nil
 }
+
+// gone tells whether the pool's family is. The caller holds the cache's mu.
+func (p *slabPool) gone() bool { return p.retired || p.of != nil && p.of.retired }
