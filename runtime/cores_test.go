@@ -11,7 +11,7 @@ import (
 func TestDecodedCoefficientsAreKept(t *testing.T) {
 	eng := tinyEngine(t, Options{Factored: true})
 	image := picture(1, 8, 8)
-	h, l, err := eng.open("m1")
+	_, l, err := eng.open("m1")
 	must(err)
 	l.family.costs.rebuild.observe(time.Hour) // so that nothing earns one
 	ask := func(wantCores int, wantHits int64) map[string]float64 {
@@ -33,7 +33,7 @@ func TestDecodedCoefficientsAreKept(t *testing.T) {
 	if replaced := ask(1, 1); same(first, replaced) {
 		t.Error("the replaced one answers")
 	}
-	h, l, err = eng.open("m3")
+	h, l, err := eng.open("m3")
 	must(err)
 	classify(t, eng, "m3", image)
 	eng.rebuildNow([]promotion{{h: h, l: l}})

@@ -18,6 +18,9 @@ import (
 // mean, directions and core to packed weights. Its stream is read beside, a few
 // layers ahead, so that no core waits for that.
 func (f *family) rebuild(v *store.Variant, slab []float32) (*nn.Weights, error) {
+	if f.loadDense != nil {
+		return f.load(v, slab)
+	}
 	return f.rebuildBy(f.read, f.plan, v, slab)
 }
 
