@@ -138,8 +138,8 @@ func TestRefitUnderLoad(t *testing.T) {
 					t.Error("a slab of the old basis is left")
 				}
 			}
-			// Factored answers may leave a reference to the old family behind, which a
-			// later batch takes away: not held here.
+			// Factored answers now and then leave a reference to the old family behind,
+			// whose holder is not known: not held here.
 			if !factored {
 				eventually(t, "the old basis is freed", func() bool { goruntime.GC(); return basis.Value() == nil })
 			}
