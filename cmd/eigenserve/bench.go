@@ -193,7 +193,10 @@ func (r *measurements) matmuls(repeats int) {
 			if precision == nn.BFloat16 {
 				w := kernel.WeightsBF16{N: n, K: k, Panels: make([]uint16, kernel.PackedLenBF16(n, k))}
 				kernel.PackBF16(w.Panels, weights, k, n, k)
-				run = func() error { kernel.MatMulBF16(y, n, x, k, m, w, kernel.Epilogue{}); return nil }
+				run = func() error {
+					kernel.MatMulBF16(kernel.Float32s(y, n), kernel.Float32s(x, k), m, w, kernel.Epilogue{})
+					return nil
+				}
 			} else {
 				w := kernel.Weights{N: n, K: k, Panels: make([]float32, kernel.PackedLen(n, k))}
 				kernel.Pack(w.Panels, weights, k, n, k)

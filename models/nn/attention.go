@@ -3,45 +3,53 @@ package nn
 import "eigenserve/runtime/kernel"
 
 // Attention is softmax(q·kᵀ/√dim)·v over the tokens of each image, head by head.
-// It has no weights of its own; its products are in the precision of the weights
-// that the image's other layers have.
+// It has no weights of its own; its products are in the precision of the pass.
 type Attention struct {
 	Heads, Dim int
 }
 
+// Of is the layer that makes the queries, keys and values, with answers as the
+// attention reads them: heads narrower than a step of BF16 products are attended
+// to in float32.
+func (a Attention) Of(qkv Linear) Linear {
+	qkv.wide = a.Dim < kernel.Panel
+	return qkv
+}
+
 // Forward maps qkv (rows, 3*heads*dim), each row its query, key and value side
-// by side, to a new (rows, heads*dim).
-func (a Attention) Forward(p *Pass, qkv []float32) []float32 {
-	width := a.Heads * a.Dim
-	out := p.Floats(len(qkv) / 3)
-	tokens := len(out) / width / p.images
+// by side, to new rows (rows, heads*dim).
+func (a Attention) Forward(p *Pass, qkv Rows) Rows {
+	out := a.run(p, qkv, 0)
 	if p.tape != nil {
-		p.tape.attention(a, out, qkv)
-	}
-	defer p.Free(p.Mark())
-	scratch := p.Floats(kernel.AttentionScratch(p.images, tokens, a.Heads, a.Dim))
-	for groups, y, x := p.groups, out, qkv; len(groups) > 0; {
-		n, images, precision := alike(groups)
-		attend := kernel.Attention
-		if precision == BFloat16 {
-			attend = kernel.AttentionBF16
-		}
-		attend(y, x, images, tokens, a.Heads, a.Dim, scratch)
-		elements := images * tokens * width
-		groups, y, x = groups[n:], y[elements:], x[3*elements:]
+		p.tape.attention(a, out.F32, qkv.F32)
 	}
 	return out
 }
 
-// alike counts the groups at the head of a list that are in one precision, and
-// their images.
-func alike(groups []Group) (n, images int, precision Precision) {
-	precision = groups[0].Weights.precision()
-	for _, g := range groups {
-		if g.Weights.precision() != precision {
-			break
-		}
-		n, images = n+1, images+g.Images
+// First is Forward of which only each image's first row is wanted: (images,
+// heads*dim).
+func (a Attention) First(p *Pass, qkv Rows) Rows {
+	if p.tape != nil {
+		width := a.Heads * a.Dim
+		return Float32s(p.First(a.Forward(p, qkv).F32, width), width)
 	}
-	return n, images, precision
+	return a.run(p, qkv, 1)
+}
+
+// run answers so many of each image's rows, its first ones; all if 0.
+func (a Attention) run(p *Pass, qkv Rows, queries int) Rows {
+	s := kernel.AttentionShape{Images: p.images, Tokens: qkv.Count / p.images, Heads: a.Heads, Dim: a.Dim, Queries: queries}
+	count := qkv.Count
+	if queries > 0 {
+		count = p.images * queries
+	}
+	out := p.rows(count, a.Heads*a.Dim, qkv.BF16 == nil)
+	defer p.Free(p.Mark())
+	scratch := p.Floats(kernel.AttentionScratch(s))
+	if qkv.BF16 != nil {
+		kernel.AttentionBF16(out.Matrix, qkv.Matrix, s, scratch)
+	} else {
+		kernel.Attention(out.F32, qkv.F32, s, scratch)
+	}
+	return out
 }

@@ -2,32 +2,59 @@ package nn_test
 
 import (
 	"math"
-	"slices"
 	"testing"
 
 	"eigenserve/models/nn"
 	"eigenserve/runtime/kernel"
 )
 
-func TestAttentionTakesEachGroupsPrecision(t *testing.T) {
-	const tokens, heads, dim, width = 37, 2, 64, 128
-	wide := &nn.Weights{Layers: make([]nn.Dense, 1)}
-	half := &nn.Weights{Layers: []nn.Dense{{BF16: kernel.WeightsBF16{Panels: make([]uint16, 1)}}}}
-	factored := &nn.Weights{Factored: &nn.Factored{Precision: nn.BFloat16}}
-	qkv := make([]float32, 6*tokens*3*width)
-	for i := range qkv {
-		qkv[i] = float32(math.Sin(float64(i * i)))
+// What is asked for the first rows alone gets what it gets beside the others, in
+// float32 and in BF16.
+func TestAttentionFirst(t *testing.T) {
+	const images, tokens, heads, dim = 3, 37, 2, 64
+	const width = heads * dim
+	x := make([]float32, images*tokens*3*width)
+	for i := range x {
+		x[i] = float32(math.Sin(float64(i * i)))
 	}
-
+	stride := kernel.BF16Stride(3 * width)
+	halves := make([]uint16, images*tokens*stride)
+	for r := range images * tokens {
+		kernel.ToHalf(halves[r*stride:][:3*width], x[r*3*width:][:3*width], kernel.BF16)
+	}
+	rows := map[string]nn.Rows{"f32": nn.Float32s(x, 3*width)}
+	if kernel.AttendsBF16(dim) {
+		rows["bf16"] = nn.Rows{Matrix: kernel.Matrix{BF16: halves, Stride: stride}, Count: images * tokens}
+	}
 	attention := nn.Attention{Heads: heads, Dim: dim}
-	var p, alone nn.Pass
-	p.Begin(nn.Group{1, wide}, nn.Group{1, half}, nn.Group{2, factored}, nn.Group{1, half}, nn.Group{1, wide})
-	got := attention.Forward(&p, qkv)
-	for image, w := range []*nn.Weights{wide, half, factored, factored, half, wide} {
-		alone.Begin(nn.Group{1, w})
-		want := attention.Forward(&alone, qkv[image*tokens*3*width:][:tokens*3*width])
-		if !slices.Equal(got[image*tokens*width:][:tokens*width], want) {
-			t.Errorf("image %d is answered differently alone", image)
-		}
+	half := &nn.Weights{Factored: &nn.Factored{Precision: nn.BFloat16}}
+	for name, qkv := range rows {
+		t.Run(name, func(t *testing.T) {
+			var p nn.Pass
+			p.Begin(nn.Group{Images: images, Weights: half})
+			all, first := attention.Forward(&p, qkv), attention.First(&p, qkv)
+			if first.Count != images || all.Count != images*tokens {
+				t.Fatalf("%d and %d rows", first.Count, all.Count)
+			}
+			for image := range images {
+				got, want := values(first, image, width), values(all, image*tokens, width)
+				for i := range want {
+					if math.Abs(float64(got[i]-want[i])) > 1e-2 {
+						t.Fatalf("image %d: %g, want %g", image, got[i], want[i])
+					}
+				}
+			}
+		})
 	}
+}
+
+// values are a row's in float32.
+func values(r nn.Rows, row, width int) []float32 {
+	out := make([]float32, width)
+	if r.BF16 != nil {
+		kernel.FromHalf(out, r.BF16[row*r.Stride:][:width], kernel.BF16)
+	} else {
+		copy(out, r.F32[row*r.Stride:])
+	}
+	return out
 }

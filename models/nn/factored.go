@@ -13,24 +13,24 @@ type Factored struct {
 
 // factored runs the layer for a run of groups that share a basis: x (rows, in)
 // to y (rows, out), perImage rows for each image.
-func (l Linear) factored(p *Pass, groups []Group, perImage int, y, x, residual []float32) {
+func (l Linear) factored(p *Pass, groups []Group, perImage int, y, x Rows, residual []float32) {
 	defer p.Free(p.Mark())
-	p.rows = p.rows[:0]
+	p.runs = p.runs[:0]
 	total := 0
 	for _, g := range groups {
 		rows := g.Images * perImage
 		total += rows
-		p.rows = append(p.rows, kernel.Rows{Rows: rows, Core: &g.Weights.Factored.Cores[l.layer]})
+		p.runs = append(p.runs, kernel.Rows{Rows: rows, Core: &g.Weights.Factored.Cores[l.layer]})
 	}
 	f := groups[0].Weights.Factored
 	basis := &f.Basis[l.layer]
 	scratch := p.Floats(kernel.FactoredScratch(basis, total))
 	e := kernel.Epilogue{Activation: l.activation, Residual: residual}
 	if f.Precision == BFloat16 {
-		kernel.FactoredBF16(y, l.out, x, l.in, p.rows, basis, e, scratch)
+		kernel.FactoredBF16(y.Matrix, x.Matrix, p.runs, basis, e, scratch)
 		return
 	}
-	kernel.Factored(y, l.out, x, l.in, p.rows, basis, e, scratch)
+	kernel.Factored(y.F32, y.Stride, x.F32, x.Stride, p.runs, basis, e, scratch)
 }
 
 // together counts the groups at the head of a list that one factored product

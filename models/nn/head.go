@@ -20,7 +20,7 @@ func (h Head) Forward(p *Pass, x []float32) [][]float32 {
 		w := &g.Weights.Heads[h.index]
 		labels := w.Outputs()
 		y := p.Floats(g.Images * labels)
-		w.multiply(y, labels, x, h.in, g.Images, kernel.Epilogue{})
+		w.multiply(kernel.Float32s(y, labels), kernel.Float32s(x, h.in), g.Images, kernel.Epilogue{})
 		for range g.Images {
 			p.answers = append(p.answers, y[:labels:labels])
 			y = y[labels:]

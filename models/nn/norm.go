@@ -10,18 +10,25 @@ type LayerNorm struct {
 	eps          float32
 }
 
-// Forward maps x (rows, width) to a new slice of the same shape.
-func (l LayerNorm) Forward(p *Pass, x []float32) []float32 {
-	normed := p.Floats(len(x))
+// Forward maps x (rows, width) to new rows of the same shape.
+func (l LayerNorm) Forward(p *Pass, x []float32) Rows {
+	return l.run(p, p.rows(len(x)/l.width, l.width, false), x)
+}
+
+// ForwardFloat32 is Forward with answers in float32 in any pass.
+func (l LayerNorm) ForwardFloat32(p *Pass, x []float32) []float32 {
+	return l.run(p, p.rows(len(x)/l.width, l.width, true), x).F32
+}
+
+func (l LayerNorm) run(p *Pass, normed Rows, x []float32) Rows {
 	if p.tape != nil {
-		p.tape.norm(l, normed, x)
+		p.tape.norm(l, normed.F32, x)
 	}
-	y := normed
-	perImage := len(x) / l.width / p.images
+	y, perImage := normed, normed.Count/p.images
 	for _, g := range p.groups {
 		rows := g.Images * perImage
-		kernel.LayerNorm(y, x, rows, l.width, l.weight.of(g), l.bias.of(g), l.eps)
-		x, y = x[rows*l.width:], y[rows*l.width:]
+		kernel.LayerNorm(y.Matrix, x, rows, l.width, l.weight.of(g), l.bias.of(g), l.eps)
+		x, y = x[rows*l.width:], y.from(rows)
 	}
 	return normed
 }

@@ -20,8 +20,9 @@ type Pass struct {
 	arena
 	groups  []Group
 	images  int
+	narrow  bool // activations that only products read are BF16
 	answers [][]float32
-	rows    []kernel.Rows // of one factored layer
+	runs    []kernel.Rows // of one factored layer
 	tape    *Tape         // of a recorded pass, else nil
 	charged int           // bytes, by the Pool that it belongs to
 }
@@ -33,7 +34,7 @@ func (p *Pass) Begin(groups ...Group) {
 	p.tape, p.hold = nil, false
 	p.groups = append(p.groups[:0], groups...)
 	p.answers = p.answers[:0]
-	p.images = 0
+	p.images, p.narrow = 0, isNarrow(groups)
 	for _, g := range groups {
 		p.images += g.Images
 	}

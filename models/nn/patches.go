@@ -20,7 +20,7 @@ func (c Patches) ImageLen() int { return c.Channels * c.Height * c.Width }
 
 // Forward maps images (images, channels, height, width) to a new (images*tokens,
 // channels*patch height*patch width), patches in reading order.
-func (c Patches) Forward(p *Pass, images []float32) []float32 {
+func (c Patches) Forward(p *Pass, images []float32) Rows {
 	cols := c.Channels * c.PatchHeight * c.PatchWidth
 	rows := p.Floats(p.images * c.Tokens() * cols)
 	for i := range p.images {
@@ -29,5 +29,5 @@ func (c Patches) Forward(p *Pass, images []float32) []float32 {
 		clear(y[:c.Lead*cols])
 		kernel.Patches(y[c.Lead*cols:], image, c.Channels, c.Height, c.Width, c.PatchHeight, c.PatchWidth)
 	}
-	return rows
+	return Float32s(rows, cols)
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // Precision is what the weights of the shared layers are kept in and multiplied
-// as. Biases, vectors, heads and all activations are float32 in any.
+// as. Biases, vectors, heads and what a residual adds up to are float32 in any.
 type Precision uint8
 
 const (
@@ -105,13 +105,13 @@ func RebuildSeveral(to []*Dense, l *kernel.Layer, cores []*kernel.Core, scratch 
 }
 
 // multiply is the layer's product with its epilogue.
-func (d *Dense) multiply(y []float32, ldy int, x []float32, ldx, rows int, e kernel.Epilogue) {
+func (d *Dense) multiply(y, x kernel.Matrix, rows int, e kernel.Epilogue) {
 	e.Bias = d.Bias
 	if d.BF16.Panels != nil {
-		kernel.MatMulBF16(y, ldy, x, ldx, rows, d.BF16, e)
+		kernel.MatMulBF16(y, x, rows, d.BF16, e)
 		return
 	}
-	kernel.MatMul(y, ldy, x, ldx, rows, d.F32, e)
+	kernel.MatMul(y.F32, y.Stride, x.F32, x.Stride, rows, d.F32, e)
 }
 
 // halves views a piece of a slab as 16-bit numbers. A slab is one array, so that

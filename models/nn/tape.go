@@ -38,7 +38,7 @@ type Taped struct {
 // and keeps what Backward needs of it.
 func (p *Pass) Record(images int, w *Weights) *Tape {
 	p.Begin(Group{Images: images, Weights: w})
-	p.hold = true
+	p.hold, p.narrow = true, false
 	p.tape = &Tape{
 		Layers:    make([]Taped, len(w.Layers)),
 		Vectors:   make([][]float32, len(w.Vectors)),
@@ -84,7 +84,7 @@ func (t *Tape) linear(l Linear, y, x []float32) {
 		g := slices.Clone(t.of(y))
 		if l.activation != kernel.Identity {
 			before := make([]float32, len(g))
-			w.multiply(before, l.out, taped.Input, l.in, rows, kernel.Epilogue{})
+			w.multiply(kernel.Float32s(before, l.out), kernel.Float32s(taped.Input, l.in), rows, kernel.Epilogue{})
 			for i, x := range before {
 				g[i] *= float32(derivative(l.activation, float64(x)))
 			}

@@ -43,10 +43,10 @@ func newSmall(t *testing.T, a nn.Activation) *small {
 }
 
 func (m *small) forward(p *nn.Pass, x []float32) [][]float32 {
-	h := m.in.Forward(p, x)
+	h := m.in.ForwardFloat32(p, nn.Float32s(x, 5))
 	m.start.Put(p, h)
 	m.rows.Add(p, h)
-	y := m.attention.Forward(p, h)
+	y := m.attention.Forward(p, nn.Float32s(h, 3*smallWidth)).F32
 	m.mix.ForwardAdd(p, y, m.norm.Forward(p, y))
 	return m.out.Forward(p, p.First(y, smallWidth))
 }

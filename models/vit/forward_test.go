@@ -54,6 +54,35 @@ func TestBatchEqualsSingle(t *testing.T) {
 	}
 }
 
+// In BF16 activations lie in other memory, with other strides and padding: answers
+// are those of float32 but for the rounding, where heads and layers are whole steps
+// of 32 wide and where they are not, alone and in a batch with a variant in float32.
+func TestBF16AnswersAsFloat32(t *testing.T) {
+	for name, config := range map[string]string{
+		"whole steps":    `{"hidden_size":128,"num_hidden_layers":3,"num_attention_heads":4,"intermediate_size":256,"image_size":32,"patch_size":8}`,
+		"no whole steps": `{"hidden_size":120,"num_hidden_layers":3,"num_attention_heads":3,"intermediate_size":210,"image_size":32,"patch_size":8}`,
+		"narrow heads":   zooConfig,
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := open(t, config)
+			const n = 3
+			images := randomImages(t, config, n)
+			wide, half := randomWeights(t, m, ""), randomWeightsIn(t, m, "", nn.BFloat16)
+			want := forward(t, m, images, nn.Group{Images: n, Weights: wide})
+			if d := distance(t, forward(t, m, images, nn.Group{Images: n, Weights: half}), want); d > 0.05 {
+				t.Errorf("off by %.2g", d)
+			}
+			mixed := forward(t, m, images, nn.Group{Images: 1, Weights: half}, nn.Group{Images: 2, Weights: wide})
+			if d := distance(t, mixed[1:], want[1:]); d > apart {
+				t.Errorf("beside BF16, float32 is off by %.2g", d)
+			}
+			if d := distance(t, mixed[:1], want[:1]); d > 0.05 {
+				t.Errorf("beside float32, BF16 is off by %.2g", d)
+			}
+		})
+	}
+}
+
 func TestMixedGroupsEqualSeparatePasses(t *testing.T) {
 	labels := []int{3, 40, 2}
 	counts := []int{2, 1, 3}

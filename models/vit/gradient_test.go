@@ -124,7 +124,8 @@ func wide(v []float32) []float64 {
 	return out
 }
 
-// A recorded pass answers as any other, and leaves nothing behind in the pass.
+// A recorded pass answers as any other, but for the order of sums in products of
+// other heights, and leaves nothing behind in the pass.
 func TestRecordedPassAnswersTheSame(t *testing.T) {
 	m := open(t, smallConfig)
 	w := randomWeights(t, m, "")
@@ -137,7 +138,7 @@ func TestRecordedPassAnswersTheSame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := distance(t, got, want); d != 0 {
+		if d := distance(t, got, want); d > apart {
 			t.Errorf("off by %g", d)
 		}
 	}

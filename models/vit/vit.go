@@ -74,12 +74,13 @@ func New(config, preprocessor []byte) (*Model, error) {
 }
 
 func newLayer(b *nn.Builder, prefix string, o Options) layer {
-	attention := prefix + "attention.attention."
-	parts := []string{attention + "query", attention + "key", attention + "value"}
+	name := prefix + "attention.attention."
+	parts := []string{name + "query", name + "key", name + "value"}
+	attention := nn.Attention{Heads: o.Heads, Dim: o.Hidden / o.Heads}
 	return layer{
 		normBefore:   b.LayerNorm(prefix+"layernorm_before", o.Hidden, o.Eps),
-		qkv:          b.Stacked(attention+"qkv", parts, o.QKVBias, o.Hidden, o.Hidden),
-		attention:    nn.Attention{Heads: o.Heads, Dim: o.Hidden / o.Heads},
+		qkv:          attention.Of(b.Stacked(name+"qkv", parts, o.QKVBias, o.Hidden, o.Hidden)),
+		attention:    attention,
 		attended:     b.Linear(prefix+"attention.output.dense", true, o.Hidden, o.Hidden),
 		normAfter:    b.LayerNorm(prefix+"layernorm_after", o.Hidden, o.Eps),
 		intermediate: b.Linear(prefix+"intermediate.dense", true, o.MLP, o.Hidden).Then(o.Activation),
@@ -95,18 +96,19 @@ func (m *Model) Forward(p *nn.Pass, images []float32) ([][]float32, error) {
 		return nil, fmt.Errorf("vit: forward: %w: %d values for %d images of %d",
 			ErrImages, len(images), p.Images(), m.patches.ImageLen())
 	}
-	x := m.projection.Forward(p, m.patches.Forward(p, images)) // (images*tokens, hidden)
+	x := m.projection.ForwardFloat32(p, m.patches.Forward(p, images)) // (images*tokens, hidden)
 	m.classToken.Put(p, x)
 	m.positions.Add(p, x)
 	for i := range m.layers {
 		l := &m.layers[i]
-		l.attend(p, x)
-		if i == len(m.layers)-1 {
-			x = p.First(x, m.options.Hidden) // (images, hidden): the class token alone is read from here on
+		if i < len(m.layers)-1 {
+			l.attend(p, x)
+		} else {
+			x = l.attendFirst(p, x, m.options.Hidden) // (images, hidden): the class token alone is read from here on
 		}
 		l.transform(p, x)
 	}
-	return m.classifier.Forward(p, m.norm.Forward(p, x)), nil
+	return m.classifier.Forward(p, m.norm.ForwardFloat32(p, x)), nil
 }
 
 // attend adds the attention's answer to x (rows, hidden).
@@ -116,6 +118,18 @@ func (l *layer) attend(p *nn.Pass, x []float32) {
 	h = l.qkv.Forward(p, h)         // (rows, 3*hidden)
 	h = l.attention.Forward(p, h)   // (rows, hidden)
 	l.attended.ForwardAdd(p, x, h)
+}
+
+// attendFirst is attend for each image's first row alone, (images, hidden), which
+// it returns.
+func (l *layer) attendFirst(p *nn.Pass, x []float32, hidden int) []float32 {
+	first := p.First(x, hidden)
+	defer p.Free(p.Mark())
+	h := l.normBefore.Forward(p, x) // (rows, hidden)
+	h = l.qkv.Forward(p, h)         // (rows, 3*hidden)
+	h = l.attention.First(p, h)     // (images, hidden)
+	l.attended.ForwardAdd(p, first, h)
+	return first
 }
 
 // transform adds the feed-forward part's answer to x (rows, hidden).

@@ -9,30 +9,47 @@ import (
 // stay in the cache, and no tokens×tokens matrix ever exists.
 const queryRows = 48
 
-// Attention computes softmax(q·kᵀ/√dim)·v for each head of each image. qkv is
-// (images·tokens, 3·heads·dim), a row being [q|k|v] and each of these head after
-// head; out is (images·tokens, heads·dim). scratch has AttentionScratch
-// elements.
-func Attention(out, qkv []float32, images, tokens, heads, dim int, scratch []float32) {
-	attend(attention{out: out, qkv: qkv, images: images, tokens: tokens, heads: heads, dim: dim, scratch: scratch})
+// AttentionShape is what attention is over.
+type AttentionShape struct {
+	Images, Tokens int
+	Heads, Dim     int // of each
+	// Queries is how many tokens of an image are answered, its first ones; 0 for all.
+	Queries int
 }
 
-// AttentionBF16 is Attention with the factors of both products, q and k as well
-// as the weights of the softmax and v, rounded to BF16; scores, softmax and sums
-// are float32. Where that gains nothing, on a processor without BF16 products or
-// in heads narrower than a step of them, it is Attention.
-func AttentionBF16(out, qkv []float32, images, tokens, heads, dim int, scratch []float32) {
-	attend(attention{
-		out: out, qkv: qkv, images: images, tokens: tokens, heads: heads, dim: dim, scratch: scratch,
-		bf16: dim >= Panel && multipliesBF16(),
-	})
+func (s AttentionShape) queries() int {
+	if s.Queries > 0 {
+		return min(s.Queries, s.Tokens)
+	}
+	return s.Tokens
 }
+
+func (s AttentionShape) width() int { return s.Heads * s.Dim }
+
+// Attention computes softmax(q·kᵀ/√dim)·v for each head of each image. qkv is
+// (images·tokens, 3·heads·dim), a row being [q|k|v] and each of these head after
+// head; out is (images·queries, heads·dim). scratch has AttentionScratch elements.
+func Attention(out, qkv []float32, s AttentionShape, scratch []float32) {
+	attend(attention{AttentionShape: s, out: Float32s(out, s.width()), qkv: Float32s(qkv, 3*s.width()), scratch: scratch})
+}
+
+// AttentionBF16 is Attention of qkv in BF16 to out in BF16: the weights of the
+// softmax are rounded to BF16 too; scores, softmax and sums are float32. It is for
+// heads that AttendsBF16 says it is for.
+func AttentionBF16(out, qkv Matrix, s AttentionShape, scratch []float32) {
+	if !AttendsBF16(s.Dim) {
+		panic("kernel: AttentionBF16: not of such heads on this processor")
+	}
+	attend(attention{AttentionShape: s, out: out, qkv: qkv, scratch: scratch, bf16: true})
+}
+
+// AttendsBF16 reports whether AttentionBF16 is for heads so wide: the processor has
+// BF16 products, and a head is no narrower than a step of them.
+func AttendsBF16(dim int) bool { return dim >= Panel && multipliesBF16() }
 
 // AttentionScratch is the number of float32s that Attention and AttentionBF16
 // need as scratch.
-func AttentionScratch(images, tokens, heads, dim int) int {
-	return attentionWorkers(images, tokens, heads, dim) * headScratch(tokens, dim)
-}
+func AttentionScratch(s AttentionShape) int { return s.workers() * headScratch(s.Tokens, s.Dim) }
 
 // headScratch is enough for either precision: keys and values, and what belongs
 // to queryRows queries.
@@ -41,52 +58,52 @@ func headScratch(tokens, dim int) int {
 	return 2*wide*deep + queryRows*(wide+deep) + queryRows*max(wide, deep)/2
 }
 
-// attentionWorkers is 1 for attention too small to spread, by the same
-// threshold as a product's.
-func attentionWorkers(images, tokens, heads, dim int) int {
-	if 2*images*tokens*tokens*heads*dim < parallelWork {
+// workers is 1 for attention too small to spread, by the same threshold as a
+// product's.
+func (s AttentionShape) workers() int {
+	if 2*s.Images*s.queries()*s.Tokens*s.width() < parallelWork {
 		return 1
 	}
-	return min(workers, images*heads)
+	return min(workers, s.Images*s.Heads)
 }
 
 // An attention is one call of Attention under way; its units are the heads of
 // the images.
 type attention struct {
-	out, qkv                   []float32
-	images, tokens, heads, dim int
-	bf16                       bool
-	scratch                    []float32
+	AttentionShape
+	out, qkv Matrix
+	bf16     bool
+	scratch  []float32
 }
 
 var attentions = sync.Pool{New: func() any { return new(attention) }}
 
 func attend(q attention) {
-	if q.images <= 0 || q.tokens <= 0 || q.heads <= 0 || q.dim <= 0 {
+	if q.Images <= 0 || q.Tokens <= 0 || q.Heads <= 0 || q.Dim <= 0 {
 		return
 	}
-	elements := q.images * q.tokens * q.heads * q.dim
-	checkLen("Attention: out", len(q.out), elements)
-	checkLen("Attention: qkv", len(q.qkv), 3*elements)
-	checkLen("Attention: scratch", len(q.scratch), AttentionScratch(q.images, q.tokens, q.heads, q.dim))
+	q.out.check("Attention: out", q.Images*q.queries(), q.width())
+	q.qkv.check("Attention: qkv", q.Images*q.Tokens, 3*q.width())
+	checkLen("Attention: scratch", len(q.scratch), AttentionScratch(q.AttentionShape))
 	a := attentions.Get().(*attention)
 	*a = q
-	run(a, a.images*a.heads, attentionWorkers(a.images, a.tokens, a.heads, a.dim))
+	run(a, a.Images*a.Heads, a.workers())
 	*a = attention{}
 	attentions.Put(a)
 }
 
 func (a *attention) unit(worker, unit int) {
-	image, head := unit/a.heads, unit%a.heads
-	width := a.heads * a.dim
-	qkv := a.qkv[image*a.tokens*3*width:]
+	image, head := unit/a.Heads, unit%a.Heads
+	queries, column := a.queries(), head*a.Dim
+	qkv := a.qkv.from(image * a.Tokens)
 	h := attentionHead{
-		q: qkv[head*a.dim:], k: qkv[width+head*a.dim:], v: qkv[2*width+head*a.dim:], ld: 3 * width,
-		out: a.out[image*a.tokens*width+head*a.dim:], ldo: width,
-		tokens: a.tokens, dim: a.dim, wide: panels(a.tokens) * Panel, deep: panels(a.dim) * Panel,
-		scale: float32(1 / math.Sqrt(float64(a.dim))),
+		q: qkv.columns(column), k: qkv.columns(a.width() + column), v: qkv.columns(2*a.width() + column),
+		out:    a.out.from(image * queries).columns(column),
+		tokens: a.Tokens, queries: queries, dim: a.Dim,
+		wide: panels(a.Tokens) * Panel, deep: panels(a.Dim) * Panel,
+		scale: float32(1 / math.Sqrt(float64(a.Dim))),
 	}
-	size := headScratch(a.tokens, a.dim)
+	size := headScratch(a.Tokens, a.Dim)
 	scratch := a.scratch[worker*size:][:size]
 	if a.bf16 {
 		h.answerBF16(scratch)
@@ -97,13 +114,12 @@ func (a *attention) unit(worker, unit int) {
 
 // An attentionHead is one head of one image.
 type attentionHead struct {
-	q, k, v     []float32 // (tokens, dim) with row stride ld
-	ld          int
-	out         []float32 // (tokens, dim) with row stride ldo
-	ldo         int
-	tokens, dim int
-	wide, deep  int // tokens and dim filled up to whole panels
-	scale       float32
+	q, k, v         Matrix // (tokens, dim)
+	out             Matrix // (queries, dim)
+	tokens, queries int
+	dim             int
+	wide, deep      int // tokens and dim filled up to whole panels
+	scale           float32
 }
 
 func (h *attentionHead) answer(scratch []float32) {
@@ -111,31 +127,18 @@ func (h *attentionHead) answer(scratch []float32) {
 	values, scratch := cut(scratch, h.deep*h.tokens)
 	scores, scratch := cut(scratch, queryRows*h.wide)
 	sums, _ := cut(scratch, queryRows*h.deep)
-	Pack(keys, h.k, h.ld, h.tokens, h.dim)
-	packTransposed(values, h.v, h.ld, h.dim, h.tokens)
-	for t := 0; t < h.tokens; t += queryRows {
-		rows := min(queryRows, h.tokens-t)
-		wholePanels(scores, h.wide, h.q[t*h.ld:], h.ld, rows, keys, h.dim)
+	Pack(keys, h.k.F32, h.k.Stride, h.tokens, h.dim)
+	packTransposed(values, h.v.F32, h.v.Stride, h.dim, h.tokens)
+	for t := 0; t < h.queries; t += queryRows {
+		rows, q, out := min(queryRows, h.queries-t), h.q.from(t), h.out.from(t)
+		wholePanels(scores, h.wide, q.F32, q.Stride, rows, keys, h.dim)
 		Softmax(scores, rows, h.tokens, h.wide, h.scale)
-		c, ldc := h.room(sums, t)
-		wholePanels(c, ldc, scores, h.wide, rows, values, h.tokens)
-		h.settle(sums, t, rows)
-	}
-}
-
-// room is where whole panels of the answers from token t on have room: in out,
-// or where a head is no whole panels wide, in sums.
-func (h *attentionHead) room(sums []float32, t int) (c []float32, ldc int) {
-	if h.deep == h.dim {
-		return h.out[t*h.ldo:], h.ldo
-	}
-	return sums, h.deep
-}
-
-// settle copies answers that were written to sums to where they belong.
-func (h *attentionHead) settle(sums []float32, t, rows int) {
-	if h.deep != h.dim {
-		copyTile(h.out[t*h.ldo:], h.ldo, sums, h.deep, rows, h.dim)
+		if h.deep == h.dim {
+			wholePanels(out.F32, out.Stride, scores, h.wide, rows, values, h.tokens)
+			continue
+		}
+		wholePanels(sums, h.deep, scores, h.wide, rows, values, h.tokens)
+		copyTile(out.F32, out.Stride, sums, h.deep, rows, h.dim)
 	}
 }
 

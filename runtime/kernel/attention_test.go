@@ -28,32 +28,37 @@ func attention64(qkv []float32, tokens, heads, dim int) []float64 {
 	return out
 }
 
-// attentionShapes are images, tokens, heads and dim.
-var attentionShapes = [][4]int{
-	{1, 1, 1, 1}, {1, 17, 4, 16}, {3, 5, 2, 64}, {2, 50, 3, 40}, {1, 33, 2, 32}, {1, 197, 4, 64}, {3, 101, 3, 33}, {2, 64, 5, 7},
+var attentionShapes = []AttentionShape{
+	{Images: 1, Tokens: 1, Heads: 1, Dim: 1}, {Images: 1, Tokens: 17, Heads: 4, Dim: 16},
+	{Images: 3, Tokens: 5, Heads: 2, Dim: 64}, {Images: 2, Tokens: 50, Heads: 3, Dim: 40},
+	{Images: 1, Tokens: 33, Heads: 2, Dim: 32}, {Images: 1, Tokens: 197, Heads: 4, Dim: 64},
+	{Images: 3, Tokens: 101, Heads: 3, Dim: 33}, {Images: 2, Tokens: 64, Heads: 5, Dim: 7},
 }
 
-// attentionOf runs attention of a shape in one precision, on scratch that is
-// all NaN.
-func attentionOf(bf16 bool, s [4]int, qkv []float32) []float32 {
-	out := make([]float32, len(qkv)/3)
-	scratch := make([]float32, AttentionScratch(s[0], s[1], s[2], s[3]))
-	for i := range scratch {
-		scratch[i] = nan
+// of is random input of a shape.
+func (s AttentionShape) of() []float32 { return random(1, s.Images*s.Tokens*3*s.width()) }
+
+func (s AttentionShape) String() string { return sizes(s.Images, s.Tokens, s.Heads, s.Dim) }
+
+// attentionOf runs attention in one precision, on scratch that is all NaN. What
+// BF16 attention is not for is answered in float32.
+func attentionOf(bf16 bool, s AttentionShape, qkv []float32) []float32 {
+	out := make([]float32, s.Images*s.queries()*s.width())
+	scratch := dirty(AttentionScratch(s))
+	if !bf16 || !AttendsBF16(s.Dim) {
+		Attention(out, qkv, s, scratch)
+		return out
 	}
-	run := Attention
-	if bf16 {
-		run = AttentionBF16
-	}
-	run(out, qkv, s[0], s[1], s[2], s[3], scratch)
-	return out
+	narrow := bf16Rows(make([]float32, len(out)), s.width())
+	AttentionBF16(narrow, bf16Rows(qkv, 3*s.width()), s, scratch)
+	return wideRows(narrow, s.Images*s.queries(), s.width())
 }
 
 // attentions64 is attention64 of several images.
-func attentions64(s [4]int, qkv []float32) []float64 {
+func attentions64(s AttentionShape, qkv []float32) []float64 {
 	var out []float64
-	for each := len(qkv) / s[0]; len(qkv) > 0; qkv = qkv[each:] {
-		out = append(out, attention64(qkv[:each], s[1], s[2], s[3])...)
+	for each := len(qkv) / s.Images; len(qkv) > 0; qkv = qkv[each:] {
+		out = append(out, attention64(qkv[:each], s.Tokens, s.Heads, s.Dim)[:s.queries()*s.width()]...)
 	}
 	return out
 }
@@ -61,23 +66,42 @@ func attentions64(s [4]int, qkv []float32) []float64 {
 func TestAttention(t *testing.T) {
 	everyISA(t, func(t *testing.T) {
 		for _, s := range attentionShapes {
-			qkv := random(1, s[0]*s[1]*3*s[2]*s[3])
-			near(t, "attention"+sizes(s[:]...), attentionOf(false, s, qkv), attentions64(s, qkv), 2e-6)
+			qkv := s.of()
+			near(t, "attention"+s.String(), attentionOf(false, s, qkv), attentions64(s, qkv), 2e-6)
 		}
 	})
 }
 
 // Rounding q and k moves a score, and so the logarithm of a weight, by some
-// hundredths at most here; rounding a weight or a value moves it by 2^-9 of
-// itself.
+// hundredths at most here; rounding a weight, a value or an answer moves it by
+// 2^-9 of itself.
 func TestAttentionBF16(t *testing.T) {
 	everyISA(t, func(t *testing.T) {
 		for _, s := range attentionShapes {
-			qkv := random(1, s[0]*s[1]*3*s[2]*s[3])
+			qkv := s.of()
 			got := attentionOf(true, s, qkv)
-			near(t, "attention"+sizes(s[:]...), got, attentions64(s, qkv), 2e-2)
-			if s[3] >= Panel && multipliesBF16() {
-				near(t, "rounded attention"+sizes(s[:]...), got, attentions64(s, roundedBF16(qkv)), 4e-3)
+			near(t, "attention"+s.String(), got, attentions64(s, qkv), 2e-2)
+			if AttendsBF16(s.Dim) {
+				near(t, "rounded attention"+s.String(), got, attentions64(s, roundedBF16(qkv)), 6e-3)
+			}
+		}
+	})
+}
+
+// The answers to some tokens are those that they get beside the others.
+func TestAttentionToSomeTokens(t *testing.T) {
+	everyISA(t, func(t *testing.T) {
+		for _, s := range attentionShapes {
+			for _, queries := range []int{1, 3, s.Tokens} {
+				for _, bf16 := range []bool{false, true} {
+					some := s
+					some.Queries = min(queries, s.Tokens)
+					all, want := attentionOf(bf16, s, s.of()), []float64{}
+					for image := range s.Images {
+						want = append(want, float64s(all[image*s.Tokens*s.width():][:some.Queries*s.width()])...)
+					}
+					near(t, "some of"+s.String(), attentionOf(bf16, some, s.of()), want, 1e-6)
+				}
 			}
 		}
 	})
@@ -85,12 +109,11 @@ func TestAttentionBF16(t *testing.T) {
 
 func TestAttentionKeepsNaN(t *testing.T) {
 	everyISA(t, func(t *testing.T) {
-		s := [4]int{2, 37, 2, 40}
-		width := s[2] * s[3]
+		s := AttentionShape{Images: 2, Tokens: 37, Heads: 2, Dim: 40}
 		for part, name := range []string{"query", "key", "value"} {
 			for _, bf16 := range []bool{false, true} {
-				qkv := random(1, s[0]*s[1]*3*width)
-				qkv[(s[1]+5)*3*width+part*width+7] = nan // the second image's
+				qkv := s.of()
+				qkv[(s.Tokens+5)*3*s.width()+part*s.width()+7] = nan // the second image's
 				near(t, "NaN "+name, attentionOf(bf16, s, qkv), attentions64(s, qkv), 2e-2)
 			}
 		}
@@ -98,11 +121,19 @@ func TestAttentionKeepsNaN(t *testing.T) {
 }
 
 func TestAttentionAllocatesNothing(t *testing.T) {
-	const images, tokens, heads, dim = 3, 197, 4, 64
-	qkv, out := random(1, 3*images*tokens*heads*dim), make([]float32, images*tokens*heads*dim)
-	scratch := make([]float32, AttentionScratch(images, tokens, heads, dim))
-	for _, run := range []func(out, qkv []float32, images, tokens, heads, dim int, scratch []float32){Attention, AttentionBF16} {
-		if a := testing.AllocsPerRun(20, func() { run(out, qkv, images, tokens, heads, dim, scratch) }); a >= 1 && !raceEnabled {
+	s := AttentionShape{Images: 3, Tokens: 197, Heads: 4, Dim: 64}
+	qkv, out := s.of(), make([]float32, s.Images*s.Tokens*s.width())
+	x, y := bf16Rows(qkv, 3*s.width()), bf16Rows(out, s.width())
+	scratch := make([]float32, AttentionScratch(s))
+	for _, run := range []func(){
+		func() { Attention(out, qkv, s, scratch) },
+		func() {
+			if AttendsBF16(s.Dim) {
+				AttentionBF16(y, x, s, scratch)
+			}
+		},
+	} {
+		if a := testing.AllocsPerRun(20, run); a >= 1 && !raceEnabled {
 			t.Fatalf("%v allocations a call", a)
 		}
 	}

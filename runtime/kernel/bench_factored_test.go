@@ -65,10 +65,10 @@ func BenchmarkFactored(b *testing.B) {
 			})
 			half := WeightsBF16{N: m, K: n, Panels: halves(random(5, PackedLenBF16(m, n)), BF16)}
 			b.Run("op=dense/"+size+"/dtype=bf16", func(b *testing.B) {
-				perCPU(b, ops, bf16, func() { MatMulBF16(dst, m, x, n, rows, half, Epilogue{Bias: l.MeanBias}) })
+				perCPU(b, ops, bf16, func() { MatMulBF16(Float32s(dst, m), Float32s(x, n), rows, half, Epilogue{Bias: l.MeanBias}) })
 			})
 			b.Run("op=factored/"+size+"/dtype=bf16", func(b *testing.B) {
-				perCPU(b, ops, bf16, func() { FactoredBF16(dst, m, x, n, groups, l, Epilogue{}, scratch) })
+				perCPU(b, ops, bf16, func() { FactoredBF16(Float32s(dst, m), Float32s(x, n), groups, l, Epilogue{}, scratch) })
 			})
 		}
 	}

@@ -33,7 +33,7 @@ func BenchmarkMatMul(b *testing.B) {
 		half := WeightsBF16{N: n, K: k, Panels: make([]uint16, PackedLenBF16(n, k))}
 		eachISA(b, fmt.Sprintf("op=matmulbf16/m=%d/n=%d/k=%d", m, n, k), func(b *testing.B) {
 			for b.Loop() {
-				MatMulBF16(dst, n, x, k, m, half, Epilogue{})
+				MatMulBF16(Float32s(dst, n), Float32s(x, k), m, half, Epilogue{})
 			}
 			gflops(b, 2*float64(m)*float64(n)*float64(k))
 		})
@@ -58,19 +58,27 @@ func BenchmarkPeak(b *testing.B) {
 }
 
 func BenchmarkAttention(b *testing.B) {
-	for _, s := range [][4]int{{1, 197, 12, 64}, {8, 197, 12, 64}, {1, 577, 12, 64}, {1, 17, 4, 16}} {
-		images, tokens, heads, dim := s[0], s[1], s[2], s[3]
-		qkv, out := random(1, 3*images*tokens*heads*dim), make([]float32, images*tokens*heads*dim)
-		scratch := make([]float32, AttentionScratch(images, tokens, heads, dim))
-		for _, c := range []struct {
-			name string
-			run  func(out, qkv []float32, images, tokens, heads, dim int, scratch []float32)
-		}{{"attention", Attention}, {"attentionbf16", AttentionBF16}} {
-			eachISA(b, fmt.Sprintf("op=%s/images=%d/tokens=%d/heads=%d/dim=%d", c.name, images, tokens, heads, dim), func(b *testing.B) {
-				for b.Loop() {
-					c.run(out, qkv, images, tokens, heads, dim, scratch)
+	for _, s := range []AttentionShape{
+		{Images: 1, Tokens: 197, Heads: 12, Dim: 64}, {Images: 8, Tokens: 197, Heads: 12, Dim: 64},
+		{Images: 8, Tokens: 197, Heads: 12, Dim: 64, Queries: 1},
+		{Images: 1, Tokens: 577, Heads: 12, Dim: 64}, {Images: 1, Tokens: 17, Heads: 4, Dim: 16},
+	} {
+		qkv, out := s.of(), make([]float32, s.Images*s.Tokens*s.width())
+		x, y := bf16Rows(qkv, 3*s.width()), bf16Rows(out, s.width())
+		scratch := make([]float32, AttentionScratch(s))
+		for name, run := range map[string]func(){
+			"attention":     func() { Attention(out, qkv, s, scratch) },
+			"attentionbf16": func() { AttentionBF16(y, x, s, scratch) },
+		} {
+			shape := fmt.Sprintf("op=%s/images=%d/tokens=%d/queries=%d/heads=%d/dim=%d", name, s.Images, s.Tokens, s.queries(), s.Heads, s.Dim)
+			eachISA(b, shape, func(b *testing.B) {
+				if name == "attentionbf16" && !AttendsBF16(s.Dim) {
+					b.Skip("not of such heads")
 				}
-				gflops(b, 4*float64(images*tokens)*float64(tokens)*float64(heads*dim))
+				for b.Loop() {
+					run()
+				}
+				gflops(b, 4*float64(s.Images*s.queries())*float64(s.Tokens)*float64(s.width()))
 			})
 		}
 	}
@@ -85,7 +93,7 @@ func BenchmarkRows(b *testing.B) {
 		name string
 		run  func()
 	}{
-		{"layernorm", func() { LayerNorm(dst, x, rows, cols, gamma, bias, 1e-6) }},
+		{"layernorm", func() { LayerNorm(Float32s(dst, cols), x, rows, cols, gamma, bias, 1e-6) }},
 		{"softmax", func() { Softmax(dst, rows, cols, cols, 0.1) }},
 		{"gelu", func() { copy(dst, x); finish(dst, Panel, rows*cols/Panel, nil, GELU, nil, 0) }},
 		{"silu", func() { copy(dst, x); finish(dst, Panel, rows*cols/Panel, nil, SiLU, nil, 0) }},

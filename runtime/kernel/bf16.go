@@ -71,14 +71,15 @@ func joinPairsGeneric(pairs []uint16, src []float32) {
 	}
 }
 
-// pairGeneric lays (k, 32) in 16 bits, k even, into a panel's part (k/2, 32, 2).
+// pairGeneric lays rows of 32 in 16 bits, lds apart, into a panel's part
+// (k/2, 32, 2) that holds so many, an even number.
 //
 //lint:ignore U1000 only machines without assembly call it
-func pairGeneric(pairs, src []uint16) {
-	for ; len(src) >= 2*Panel; pairs, src = pairs[2*Panel:], src[2*Panel:] {
-		to, from := (*[2 * Panel]uint16)(pairs), (*[2 * Panel]uint16)(src)
+func pairGeneric(pairs, src []uint16, lds int) {
+	for ; len(pairs) >= 2*Panel; pairs, src = pairs[2*Panel:], src[min(2*lds, len(src)):] {
+		to, first, second := (*[2 * Panel]uint16)(pairs), (*[Panel]uint16)(src), (*[Panel]uint16)(src[lds:])
 		for j := range Panel {
-			to[2*j], to[2*j+1] = from[j], from[Panel+j]
+			to[2*j], to[2*j+1] = first[j], second[j]
 		}
 	}
 }

@@ -70,6 +70,17 @@ func roundBF16(dst []uint16, src []float32) {
 	toHalf(dst, src, BF16)
 }
 
+// roundTile rounds a tile (rows, 32) to BF16; where the processor does so itself,
+// denormals to zero.
+func roundTile(dst []uint16, ldd int, tile []float32, rows int) {
+	if !multipliesBF16() {
+		roundTileGeneric(dst, ldd, tile, rows)
+		return
+	}
+	_, _ = dst[(rows-1)*ldd+Panel-1], tile[rows*Panel-1]
+	roundTileAVX512(&dst[0], ldd, &tile[0], rows)
+}
+
 // roundPairsBF16 is joinPairs with denormals rounded to zero; only with
 // multipliesBF16.
 func roundPairsBF16(pairs []uint16, src []float32) {
@@ -79,12 +90,12 @@ func roundPairsBF16(pairs []uint16, src []float32) {
 	}
 }
 
-// pairBF16 lays (k, 32) in BF16 into a panel's part (k/2, 32, 2), for even k;
-// only with multipliesBF16.
-func pairBF16(pairs, src []uint16) {
-	if n := len(src) / (2 * Panel); n > 0 {
-		_ = pairs[n*2*Panel-1]
-		pairBF16AVX512(&pairs[0], &src[0], n)
+// pairBF16 lays rows of 32 in BF16, lds apart, into a panel's part (k/2, 32, 2)
+// that holds so many, an even number; only with multipliesBF16.
+func pairBF16(pairs, src []uint16, lds int) {
+	if n := len(pairs) / (2 * Panel); n > 0 {
+		_ = src[(2*n-1)*lds+Panel-1]
+		pairBF16AVX512(&pairs[0], &src[0], lds, n)
 	}
 }
 

@@ -22,13 +22,32 @@ next1:
 	VZEROUPPER
 	RET
 
+// func roundTile(dst *uint16, ldd int, tile *float32, rows int)
+TEXT ·roundTileAVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ ldd+8(FP), R8
+	MOVQ tile+16(FP), SI
+	MOVQ rows+24(FP), CX
+	SHLQ $1, R8
+next2:
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
+	BYTE $0x62; BYTE $0xf2; BYTE $0x77; BYTE $0x48; BYTE $0x72; BYTE $0xd0 // VCVTNE2PS2BF16 Z0, Z1, Z2
+	VMOVUPS Z2, (DI)
+	ADDQ $128, SI
+	ADDQ R8, DI
+	DECQ CX
+	JNZ  next2
+	VZEROUPPER
+	RET
+
 // func roundPairsBF16(pairs *uint16, src *float32, n int)
 TEXT ·roundPairsBF16AVX512(SB), NOSPLIT, $0-24
 	MOVQ pairs+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
 	VMOVDQU16 ·pairOrder(SB), Z3
-next2:
+next3:
 	VMOVUPS 0(SI), Z0
 	VMOVUPS 128(SI), Z1
 	BYTE $0x62; BYTE $0xf2; BYTE $0x77; BYTE $0x48; BYTE $0x72; BYTE $0xd0 // VCVTNE2PS2BF16 Z0, Z1, Z2
@@ -42,29 +61,31 @@ next2:
 	ADDQ $256, SI
 	ADDQ $128, DI
 	DECQ CX
-	JNZ  next2
+	JNZ  next3
 	VZEROUPPER
 	RET
 
-// func pairBF16(pairs, src *uint16, n int)
-TEXT ·pairBF16AVX512(SB), NOSPLIT, $0-24
+// func pairBF16(pairs, src *uint16, lds, n int)
+TEXT ·pairBF16AVX512(SB), NOSPLIT, $0-32
 	MOVQ pairs+0(FP), DI
 	MOVQ src+8(FP), SI
-	MOVQ n+16(FP), CX
-next3:
+	MOVQ lds+16(FP), R8
+	MOVQ n+24(FP), CX
+	SHLQ $1, R8
+next4:
 	VPMOVZXWD 0(SI), Z0
-	VPMOVZXWD 64(SI), Z1
+	VPMOVZXWD 0(SI)(R8*1), Z1
 	VPSLLD $16, Z1, Z1
 	VPORD Z1, Z0, Z0
 	VMOVUPS Z0, 0(DI)
 	VPMOVZXWD 32(SI), Z0
-	VPMOVZXWD 96(SI), Z1
+	VPMOVZXWD 32(SI)(R8*1), Z1
 	VPSLLD $16, Z1, Z1
 	VPORD Z1, Z0, Z0
 	VMOVUPS Z0, 64(DI)
-	ADDQ $128, SI
+	LEAQ (SI)(R8*2), SI
 	ADDQ $128, DI
 	DECQ CX
-	JNZ  next3
+	JNZ  next4
 	VZEROUPPER
 	RET

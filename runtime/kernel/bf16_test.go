@@ -18,7 +18,7 @@ func TestMatMulBF16SpreadOverCores(t *testing.T) {
 		const rows, n, k = 110, 100, 1700
 		x, w := random(1, rows*k), random(2, n*k)
 		dst := make([]float32, rows*n)
-		MatMulBF16(dst, n, x, k, rows, packedBF16(w, n, k), Epilogue{})
+		MatMulBF16(Float32s(dst, n), Float32s(x, k), rows, packedBF16(w, n, k), Epilogue{})
 		near(t, "large", dst, product64(roundedBF16(x), k, rows, roundedBF16(w), n, k, Epilogue{}, nil, n), 3e-4)
 	})
 }
@@ -30,7 +30,7 @@ func TestMatMulBF16KeepsNaNAndInf(t *testing.T) {
 			x, w := random(1, rows*k), random(2, n*k)
 			x[k+4] = bad
 			dst := make([]float32, rows*n)
-			MatMulBF16(dst, n, x, k, rows, packedBF16(w, n, k), Epilogue{})
+			MatMulBF16(Float32s(dst, n), Float32s(x, k), rows, packedBF16(w, n, k), Epilogue{})
 			near(t, "not finite", dst, product64(roundedBF16(x), k, rows, roundedBF16(w), n, k, Epilogue{}, nil, n), 1e-5)
 		}
 	})
@@ -39,7 +39,7 @@ func TestMatMulBF16KeepsNaNAndInf(t *testing.T) {
 func TestMatMulBF16AllocatesNothing(t *testing.T) {
 	const rows, n, k = 128, 512, 512
 	x, dst, w := random(1, rows*k), make([]float32, rows*n), packedBF16(random(2, n*k), n, k)
-	if a := testing.AllocsPerRun(20, func() { MatMulBF16(dst, n, x, k, rows, w, Epilogue{}) }); a >= 1 && !raceEnabled {
+	if a := testing.AllocsPerRun(20, func() { MatMulBF16(Float32s(dst, n), Float32s(x, k), rows, w, Epilogue{}) }); a >= 1 && !raceEnabled {
 		t.Fatalf("%v allocations a call", a)
 	}
 }

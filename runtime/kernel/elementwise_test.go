@@ -84,13 +84,13 @@ func TestLayerNorm(t *testing.T) {
 					x[i] += offset
 				}
 				got := make([]float32, rows*cols)
-				LayerNorm(got, x, rows, cols, gamma, beta, 1e-12)
+				LayerNorm(Float32s(got, cols), x, rows, cols, gamma, beta, 1e-12)
 				bound := 1e-6 * float64(1+offset)
 				if cols == 1 {
 					bound = math.Inf(1) // the variance is nothing but rounding
 				}
 				near(t, "norm"+sizes(cols), got, norm64(x, rows, cols, gamma, beta, 1e-12), bound)
-				LayerNorm(x, x, rows, cols, gamma, beta, 1e-12)
+				LayerNorm(Float32s(x, cols), x, rows, cols, gamma, beta, 1e-12)
 				near(t, "in place"+sizes(cols), x, float64s(got), 0)
 			}
 		}
@@ -119,7 +119,7 @@ func TestLayerNormKeepsNaN(t *testing.T) {
 	everyISA(t, func(t *testing.T) {
 		x := random(1, 40)
 		x[33] = nan
-		LayerNorm(x, x, 1, 40, random(2, 40), random(3, 40), 1e-6)
+		LayerNorm(Float32s(x, 40), x, 1, 40, random(2, 40), random(3, 40), 1e-6)
 		for i, v := range x {
 			if v == v {
 				t.Fatalf("element %d is %g", i, v)
@@ -203,13 +203,13 @@ func TestRowsSpreadOverCores(t *testing.T) {
 	everyISA(t, func(t *testing.T) {
 		x, y := random(1, rows*cols), random(4, rows*cols)
 		got := make([]float32, rows*cols)
-		LayerNorm(got, x, rows, cols, gamma, beta, 1e-6)
+		LayerNorm(Float32s(got, cols), x, rows, cols, gamma, beta, 1e-6)
 		near(t, "norm", got, norm64(x, rows, cols, gamma, beta, 1e-6), 2e-6)
 		want := make([]float64, len(x))
 		for i := range want {
 			want[i] = float64(x[i] + y[i])
 		}
-		if a := testing.AllocsPerRun(5, func() { Add(got, y); LayerNorm(got, x, rows, cols, gamma, beta, 1e-6) }); a >= 1 && !raceEnabled {
+		if a := testing.AllocsPerRun(5, func() { Add(got, y); LayerNorm(Float32s(got, cols), x, rows, cols, gamma, beta, 1e-6) }); a >= 1 && !raceEnabled {
 			t.Errorf("%v allocations a call", a)
 		}
 		Add(x, y)

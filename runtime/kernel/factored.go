@@ -18,14 +18,14 @@ type Rows struct {
 // mean is read once for all. x must not overlap dst. scratch has
 // FactoredScratch elements.
 func Factored(dst []float32, ldd int, x []float32, ldx int, groups []Rows, l *Layer, e Epilogue, scratch []float32) {
-	factor(product{dst: dst, ldd: ldd, n: l.M, term: term{x: x, ldx: ldx, k: l.N}, e: e}, groups, l, scratch)
+	factor(product{dst: Float32s(dst, ldd), n: l.M, term: term{x: Float32s(x, ldx), k: l.N}, e: e}, groups, l, scratch)
 }
 
 // FactoredBF16 is Factored with the factors of its products in BF16, as
-// MatMulBF16's: x and u are rounded on the fly, and so is a mean in F16. The
-// middle, core·(Right·[x;1]), is float32.
-func FactoredBF16(dst []float32, ldd int, x []float32, ldx int, groups []Rows, l *Layer, e Epilogue, scratch []float32) {
-	factor(product{dst: dst, ldd: ldd, n: l.M, bf16: true, term: term{x: x, ldx: ldx, k: l.N}, e: e}, groups, l, scratch)
+// MatMulBF16's, and dst and x in BF16 as there: u is rounded on the fly, and so is
+// a mean in F16. The middle, core·(Right·[x;1]), is float32.
+func FactoredBF16(dst, x Matrix, groups []Rows, l *Layer, e Epilogue, scratch []float32) {
+	factor(product{dst: dst, n: l.M, bf16: true, term: term{x: x, k: l.N}, e: e}, groups, l, scratch)
 }
 
 // FactoredScratch is the number of float32s that Factored and FactoredBF16 need
@@ -43,8 +43,7 @@ func factoredRoom(l *Layer) int {
 type factored struct {
 	layer  *Layer
 	bf16   bool
-	x      []float32
-	ldx    int
+	x      Matrix
 	groups []rowGroup
 	blocks []rowBlock
 	lefts  directions
@@ -75,14 +74,14 @@ func factor(p product, groups []Rows, l *Layer, scratch []float32) {
 	}
 	p.stock = stock{data: l.Mean, half: l.MeanType, stride: l.N}
 	f := factoreds.Get().(*factored)
-	f.layer, f.bf16, f.x, f.ldx = l, p.bf16, p.x, p.ldx
+	f.layer, f.bf16, f.x = l, p.bf16, p.x
 	work := 0
 	for _, g := range groups {
 		p.rows += g.Rows
 		work += g.Rows * len(g.Core.Rights) * l.N
 	}
 	checkLen("Factored: scratch", len(scratch), FactoredScratch(l, p.rows))
-	checkMatrix("Factored: x", len(p.x), p.ldx, p.rows, l.N)
+	p.x.checkInputs("Factored: x", p.rows, l.N)
 	most := 1
 	if work >= parallelWork {
 		most = workers
@@ -138,9 +137,9 @@ func (f *factored) unit(worker, unit int) {
 	z, room := cut(f.rooms[worker*size:][:size], b.rows*wide)
 	bias, room := cut(room, wide)
 	p := product{
-		dst: z, ldd: wide, rows: b.rows, n: wide, bf16: f.bf16,
+		dst: Float32s(z, wide), rows: b.rows, n: wide, bf16: f.bf16,
 		term: term{
-			x: f.x[(g.row+b.row)*f.ldx:], ldx: f.ldx, k: l.N,
+			x: f.x.from(g.row + b.row), k: l.N,
 			stock: stock{data: l.Right, half: BF16, stride: l.Q, columns: rights},
 		},
 	}
@@ -190,7 +189,7 @@ func (g *rowGroup) strip(u, z []float32, wide, rows int, room []float32) {
 // left is the group's own term for rows from one of its own on.
 func (f *factored) left(g *rowGroup, row int) term {
 	return term{
-		x: g.u[row*len(g.lefts):], ldx: len(g.lefts), k: len(g.lefts),
+		x: Float32s(g.u[row*len(g.lefts):], len(g.lefts)), k: len(g.lefts),
 		stock: stock{data: f.layer.Left, half: BF16, stride: f.layer.P, inputs: g.lefts},
 	}
 }
@@ -207,7 +206,7 @@ func (f *factored) take(b *operand, a area) {
 		g := &f.groups[i]
 		if in := g.within(a); in.rows > 0 {
 			t := f.left(g, in.row-g.row)
-			b.place(t.x, t.ldx, in.row-a.row, in.rows, t.k, b.width)
+			b.place(t.x, in.row-a.row, in.rows, t.k, b.width)
 		}
 	}
 }

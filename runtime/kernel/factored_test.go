@@ -103,7 +103,7 @@ func TestFactored(t *testing.T) {
 					near(t, name, dense(dst, ldd, rows, c.m), want, 2e-7*float64(100+c.n))
 					gapsUntouched(t, dst, old, ldd, c.m)
 					copy(dst, old)
-					FactoredBF16(dst, ldd, x, ldx, groups, l, e, dirty(FactoredScratch(l, rows)))
+					FactoredBF16(Float32s(dst, ldd), Float32s(x, ldx), groups, l, e, dirty(FactoredScratch(l, rows)))
 					near(t, name+" in bf16", dense(dst, ldd, rows, c.m), want, 0.05)
 					gapsUntouched(t, dst, old, ldd, c.m)
 				})
@@ -150,11 +150,16 @@ func TestFactoredBF16EqualsGeneric(t *testing.T) {
 			x := scaled(random(8, rows*c.n), 0.1)
 			onEveryISA(t, func() []float32 {
 				dst := make([]float32, rows*c.m)
-				FactoredBF16(dst, c.m, x, c.n, groups, l, Epilogue{}, dirty(FactoredScratch(l, rows)))
+				FactoredBF16(Float32s(dst, c.m), Float32s(x, c.n), groups, l, Epilogue{}, dirty(FactoredScratch(l, rows)))
 				return dst
 			}, within(2e-2))
 		})
 	}
+}
+
+// factoredBF16 is FactoredBF16 from and to float32.
+func factoredBF16(dst []float32, ldd int, x []float32, ldx int, groups []Rows, l *Layer, e Epilogue, scratch []float32) {
+	FactoredBF16(Float32s(dst, ldd), Float32s(x, ldx), groups, l, e, scratch)
 }
 
 // A batch of several variants gives what each alone gives.
@@ -164,7 +169,7 @@ func TestFactoredBatchEqualsSingles(t *testing.T) {
 			l, groups, rows := c.build()
 			x := scaled(random(8, rows*c.n), 0.1)
 			for name, factored := range map[string]func([]float32, int, []float32, int, []Rows, *Layer, Epilogue, []float32){
-				"f32": Factored, "bf16": FactoredBF16,
+				"f32": Factored, "bf16": factoredBF16,
 			} {
 				batch, alone := make([]float32, rows*c.m), make([]float32, rows*c.m)
 				factored(batch, c.m, x, c.n, groups, l, Epilogue{}, dirty(FactoredScratch(l, rows)))
@@ -213,7 +218,7 @@ func TestFactoredAllocatesNothing(t *testing.T) {
 	x, dst, scratch := random(1, 128*l.N), make([]float32, 128*l.M), make([]float32, FactoredScratch(l, 128))
 	if a := testing.AllocsPerRun(20, func() {
 		Factored(dst, l.M, x, l.N, groups, l, Epilogue{}, scratch)
-		FactoredBF16(dst, l.M, x, l.N, groups, l, Epilogue{}, scratch)
+		FactoredBF16(Float32s(dst, l.M), Float32s(x, l.N), groups, l, Epilogue{}, scratch)
 	}); a >= 1 && !raceEnabled {
 		t.Fatalf("%v allocations a call", a)
 	}

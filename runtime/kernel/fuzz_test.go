@@ -61,7 +61,7 @@ func FuzzMatMul(f *testing.F) {
 		onEveryISA(t, func() []float32 {
 			dst := random(5, m*nn)
 			if half {
-				MatMulBF16(dst, nn, x, kk+1, m, packedBF16(w, nn, kk), e)
+				MatMulBF16(Float32s(dst, nn), Float32s(x, kk+1), m, packedBF16(w, nn, kk), e)
 			} else {
 				MatMul(dst, nn, x, kk+1, m, packed(w, nn, kk), e)
 			}
@@ -91,7 +91,7 @@ func FuzzFactored(f *testing.F) {
 		for _, c := range []struct {
 			factored func([]float32, int, []float32, int, []Rows, *Layer, Epilogue, []float32)
 			bound    float64
-		}{{Factored, 1e-3}, {FactoredBF16, 1e-1}} {
+		}{{Factored, 1e-3}, {factoredBF16, 1e-1}} {
 			onEveryISA(t, func() []float32 {
 				dst := random(5, rows*l.M)
 				c.factored(dst, l.M, x, l.N, groups, l, e, dirty(FactoredScratch(l, rows)))
@@ -114,7 +114,7 @@ func FuzzRows(f *testing.F) {
 			case 0:
 				Softmax(tame(y), 1, len(y), len(y), 0.5)
 			case 1:
-				LayerNorm(y, tame(y), 1, len(y), random(1, len(y)), random(2, len(y)), 1e-3)
+				LayerNorm(Float32s(y, len(y)), tame(y), 1, len(y), random(1, len(y)), random(2, len(y)), 1e-3)
 			default:
 				Add(y, random(3, len(y)))
 			}

@@ -62,9 +62,13 @@ func joinPairs(pairs []uint16, src []float32) { joinPairsGeneric(pairs, src) }
 
 func roundBF16(dst []uint16, src []float32) { toHalfGeneric(dst, src, BF16) }
 
+func roundTile(dst []uint16, ldd int, tile []float32, rows int) {
+	roundTileGeneric(dst, ldd, tile, rows)
+}
+
 func roundPairsBF16(pairs []uint16, src []float32) { joinPairsGeneric(pairs, src) }
 
-func pairBF16(pairs, src []uint16) { pairGeneric(pairs, src) }
+func pairBF16(pairs, src []uint16, lds int) { pairGeneric(pairs, src, lds) }
 
 func prefetch([]uint16) {}
 

@@ -12,20 +12,25 @@ type Epilogue struct {
 // stride ldx, dst (rows, N) with row stride ldd. x must not overlap dst.
 // It allocates only where a residual is dst itself and there is an activation.
 func MatMul(dst []float32, ldd int, x []float32, ldx, rows int, w Weights, e Epilogue) {
-	multiply(product{dst: dst, ldd: ldd, rows: rows, n: w.N, term: term{x: x, ldx: ldx, k: w.K, panels: w.Panels}, e: e})
+	multiply(product{dst: Float32s(dst, ldd), rows: rows, n: w.N, term: term{x: Float32s(x, ldx), k: w.K, panels: w.Panels}, e: e})
 }
 
-// MatMulBF16 is MatMul with both factors in BF16: x is rounded on the fly, the
-// sums are float32. Where the processor multiplies BF16 itself, denormals count
+// MatMulBF16 is MatMul with both factors in BF16: x is rounded on the fly unless
+// it is BF16, the sums are float32. dst may be BF16, too; then there is no residual
+// and no accumulating. Where the processor multiplies BF16 itself, denormals count
 // as zero.
-func MatMulBF16(dst []float32, ldd int, x []float32, ldx, rows int, w WeightsBF16, e Epilogue) {
-	multiply(product{dst: dst, ldd: ldd, rows: rows, n: w.N, bf16: true, term: term{x: x, ldx: ldx, k: w.K, pairs: w.Panels}, e: e})
+func MatMulBF16(dst, x Matrix, rows int, w WeightsBF16, e Epilogue) {
+	multiply(product{dst: dst, rows: rows, n: w.N, bf16: true, term: term{x: x, k: w.K, pairs: w.Panels}, e: e})
 }
 
 func (p *product) check() {
-	checkMatrix("MatMul: dst", len(p.dst), p.ldd, p.rows, p.n)
-	checkMatrix("MatMul: x", len(p.x), p.ldx, p.rows, p.k)
+	p.dst.check("MatMul: dst", p.rows, p.n)
+	p.x.checkInputs("MatMul: x", p.rows, p.k)
 	switch {
+	case p.x.BF16 != nil && !p.bf16:
+		panic("kernel: MatMul: x in BF16 for weights in float32")
+	case p.dst.BF16 != nil && (p.e.Accumulate || p.e.Residual != nil):
+		panic("kernel: MatMul: nothing is added to a dst in BF16")
 	case p.stock.data != nil: // checked with its layer
 	case p.bf16:
 		checkLen("MatMul: weights", len(p.pairs), PackedLenBF16(p.n, p.k))
@@ -36,6 +41,6 @@ func (p *product) check() {
 		checkLen("MatMul: bias", len(p.e.Bias), p.n)
 	}
 	if p.e.Residual != nil {
-		checkMatrix("MatMul: residual", len(p.e.Residual), p.ldd, p.rows, p.n)
+		checkMatrix("MatMul: residual", len(p.e.Residual), p.dst.Stride, p.rows, p.n)
 	}
 }

@@ -63,7 +63,7 @@ var forms = []form{
 	{"bf16", roundedBF16, func(w []float32, n, k int) func([]float32, int, []float32, int, int, Epilogue) {
 		p := packedBF16(w, n, k)
 		return func(dst []float32, ldd int, x []float32, ldx, rows int, e Epilogue) {
-			MatMulBF16(dst, ldd, x, ldx, rows, p, e)
+			MatMulBF16(Float32s(dst, ldd), Float32s(x, ldx), rows, p, e)
 		}
 	}},
 }

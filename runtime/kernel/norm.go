@@ -16,8 +16,8 @@ const (
 // LayerNorm writes (x − mean)/√(variance + eps)·gamma + beta for each row of x,
 // (rows, cols) without gaps, to dst, which may be x. gamma and beta are (cols).
 // Many rows are spread over the cores.
-func LayerNorm(dst, x []float32, rows, cols int, gamma, beta []float32, eps float32) {
-	checkLen("LayerNorm: dst", len(dst), rows*cols)
+func LayerNorm(dst Matrix, x []float32, rows, cols int, gamma, beta []float32, eps float32) {
+	dst.check("LayerNorm: dst", rows, cols)
 	checkLen("LayerNorm: x", len(x), rows*cols)
 	checkLen("LayerNorm: gamma", len(gamma), cols)
 	checkLen("LayerNorm: beta", len(beta), cols)
@@ -34,7 +34,8 @@ func LayerNorm(dst, x []float32, rows, cols int, gamma, beta []float32, eps floa
 
 // A norm is one call of LayerNorm under way; its units are shares of the rows.
 type norm struct {
-	dst, x      []float32
+	dst         Matrix
+	x           []float32
 	rows, cols  int
 	gamma, beta []float32
 	eps         float32
@@ -51,8 +52,19 @@ func (n *norm) shares() int {
 }
 
 func (n *norm) unit(_, unit int) {
-	for r := unit * n.rows / n.units; r < (unit+1)*n.rows/n.units; r++ {
-		layerNorm(n.dst[r*n.cols:][:n.cols], n.x[r*n.cols:][:n.cols], n.gamma, n.beta, n.eps)
+	row, end := unit*n.rows/n.units, (unit+1)*n.rows/n.units
+	if n.dst.BF16 == nil {
+		for ; row < end; row++ {
+			layerNorm(n.dst.F32[row*n.dst.Stride:][:n.cols], n.x[row*n.cols:][:n.cols], n.gamma, n.beta, n.eps)
+		}
+		return
+	}
+	room := rooms.Get().(*room)
+	defer rooms.Put(room)
+	wide := room.wide(n.cols)
+	for ; row < end; row++ {
+		layerNorm(wide, n.x[row*n.cols:][:n.cols], n.gamma, n.beta, n.eps)
+		narrow(n.dst.BF16[row*n.dst.Stride:][:n.cols], wide)
 	}
 }
 

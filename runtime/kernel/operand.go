@@ -32,6 +32,15 @@ type room struct {
 	weights [depth * Panel]float32 // or, in the same bytes, pairs
 	rounded [blockRows * (depthBF16 + 2*gap)]uint16
 	halves  [depthBF16 * Panel]uint16
+	sums    [maxTileRows * Panel]float32 // of a tile that ends in BF16
+}
+
+// wide is room for a row that becomes BF16.
+func (r *room) wide(cols int) []float32 {
+	if cols > len(r.x) {
+		return make([]float32, cols)
+	}
+	return r.x[:cols]
 }
 
 // gap is one cache line between copied rows, so that the rows of a tile do not
@@ -49,11 +58,11 @@ func newOperand(bf16 bool) operand {
 }
 
 // open begins a term, whose x starts at the area's first row and may get so many
-// inputs of others beside it.
-func (b *operand) open(t term, a area, own int) {
+// inputs of others beside it; narrow is whether its sums end in BF16.
+func (b *operand) open(t term, a area, own int, narrow bool) {
 	b.term, b.rows = t, a.rows
 	b.copies = own > 0 || b.collides(a.end-a.first)
-	if b.room == nil && (b.bf16 || b.copies || t.stock.data != nil) {
+	if b.room == nil && (b.bf16 || b.copies || narrow || t.stock.data != nil) {
 		b.room = rooms.Get().(*room)
 	}
 }
@@ -69,43 +78,52 @@ func (b *operand) close() {
 // tile would fall on the same few cache lines and push each other out.
 func (b *operand) collides(panels int) bool {
 	const halfWay = 512 // elements
-	return b.term.ldx%halfWay == 0 && b.rows > 4 && panels > 2
+	return b.term.x.Stride%halfWay == 0 && b.rows > 4 && panels > 2
 }
 
 // take makes ready the rows' inputs k0 to k1, with room for so many more.
 func (b *operand) take(k0, k1, own int) {
 	b.k0, b.k1, b.width = k0, k1, k1-k0
-	x := b.term.x[min(k0, len(b.term.x)):]
+	x := b.term.x.columns(k0)
 	switch {
+	case b.native && x.BF16 != nil && own == 0:
+		b.width = paddedBF16(k1 - k0)
+		b.ldx, b.rounded = x.Stride, x.BF16
+		return
 	case b.native:
 		b.width = paddedBF16(k1 - k0)
 		b.ldx, b.rounded = b.width+own+2*gap, b.room.rounded[:]
 	case b.bf16 || b.copies:
 		b.ldx, b.x = depth+gap, b.room.x[:]
 	default:
-		b.ldx, b.x = b.term.ldx, x
+		b.ldx, b.x = x.Stride, x.F32
 		return
 	}
-	b.place(x, b.term.ldx, 0, b.rows, k1-k0, 0)
+	b.place(x, 0, b.rows, k1-k0, 0)
 }
 
 // place puts k inputs of some rows, x, into the room at a row and a column: as
 // they are, or rounded to BF16 and filled up to whole steps of 32; where the
 // processor cannot multiply BF16, float32 again.
-func (b *operand) place(x []float32, ldx, row, rows, k, column int) {
+func (b *operand) place(x Matrix, row, rows, k, column int) {
 	for r := range rows {
-		from, at := x[r*ldx:][:k], (row+r)*b.ldx+column
+		at := (row+r)*b.ldx + column
 		switch {
+		case b.native && x.BF16 != nil:
+			to := b.rounded[at:][:paddedBF16(k)]
+			clear(to[copy(to, x.BF16[r*x.Stride:][:k]):])
 		case b.native:
 			to := b.rounded[at:][:paddedBF16(k)]
-			roundBF16(to[:k], from)
+			roundBF16(to[:k], x.F32[r*x.Stride:][:k])
 			clear(to[k:])
+		case x.BF16 != nil:
+			fromHalf(b.x[at:][:k], x.BF16[r*x.Stride:][:k], BF16)
 		case b.bf16:
 			half := b.room.halves[:k]
-			toHalf(half, from, BF16)
+			toHalf(half, x.F32[r*x.Stride:][:k], BF16)
 			fromHalf(b.x[at:][:k], half, BF16)
 		default:
-			copy(b.x[at:][:k], from)
+			copy(b.x[at:][:k], x.F32[r*x.Stride:][:k])
 		}
 	}
 }
@@ -144,7 +162,7 @@ func (b *operand) turnStock(s *stock, panel, k0, k1, at int) {
 	}
 	b.pairs = asHalves(b.room.weights[:])[:(at+paddedBF16(k))*Panel]
 	to, even := b.pairs[at*Panel:], k&^1
-	pairBF16(to, h[:even*Panel])
+	pairBF16(to[:even*Panel], h, Panel)
 	if rest := to[even*Panel:]; len(rest) > 0 {
 		clear(rest)
 		for j, w := range h[even*Panel:] {

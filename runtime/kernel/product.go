@@ -23,8 +23,7 @@ const (
 // A product is one matrix product under way. Its units are a block of rows
 // times a group of panels.
 type product struct {
-	dst    []float32
-	ldd    int
+	dst    Matrix
 	rows   int
 	n      int
 	bf16   bool
@@ -38,8 +37,7 @@ type product struct {
 // A term is a summand of a product: rows of inputs, and the weights that they
 // meet.
 type term struct {
-	x      []float32 // (rows, k)
-	ldx    int
+	x      Matrix // (rows, k)
 	k      int
 	panels []float32 // (panels, k, 32), or
 	pairs  []uint16  // the same in BF16, in WeightsBF16's order, or
@@ -56,6 +54,10 @@ func multiply(q product) {
 		return
 	}
 	q.check()
+	if q.dst.BF16 != nil && !q.fitsOnePart() {
+		q.throughFloat32()
+		return
+	}
 	q.settleAliasing()
 	p := products.Get().(*product)
 	*p = q
@@ -69,7 +71,7 @@ func multiply(q product) {
 // copied.
 func (p *product) settleAliasing() {
 	r := p.e.Residual
-	if len(r) == 0 || &r[0] != &p.dst[0] {
+	if len(r) == 0 || len(p.dst.F32) == 0 || &r[0] != &p.dst.F32[0] {
 		return
 	}
 	if p.e.Activation == Identity && !p.e.Accumulate {
@@ -104,11 +106,8 @@ func (p *product) unit(_, unit int) {
 func (p *product) multiply(a area) {
 	b := newOperand(p.bf16)
 	t := p.term
-	t.x = t.x[min(a.row*t.ldx, len(t.x)):]
-	own := 0
-	if p.deltas != nil {
-		own = p.deltas.most
-	}
+	t.x = t.x.from(a.row)
+	own := p.own()
 	if own <= b.depth {
 		p.add(&b, t, a, own, p.e.Accumulate, true)
 	} else {
@@ -123,7 +122,7 @@ func (p *product) multiply(a area) {
 // is the last. The last part takes with it the groups' own inputs, that many at
 // most, so that the sums stay in registers.
 func (p *product) add(b *operand, t term, a area, own int, load, last bool) {
-	b.open(t, a, own)
+	b.open(t, a, own, p.dst.BF16 != nil)
 	// Parts begin at multiples of 32 inputs, as BF16 panels are padded.
 	const step = 32
 	total := paddedBF16(t.k) + own
@@ -161,24 +160,28 @@ func (p *product) tiles(b *operand, a area, from, panel int, load, last bool) {
 			p.tileApart(b, from+r0, area{row: a.row + r0, rows: r1 - r0}, n0, load, last)
 			continue
 		}
-		c := p.dst[(a.row+r0)*p.ldd+n0:]
-		b.tile(c, p.ldd, from+r0, r1-r0, load)
+		if p.dst.BF16 != nil {
+			p.tileNarrow(b, from+r0, area{row: a.row + r0, rows: r1 - r0}, n0)
+			continue
+		}
+		c := p.dst.F32[(a.row+r0)*p.dst.Stride+n0:]
+		b.tile(c, p.dst.Stride, from+r0, r1-r0, load)
 		if last {
-			p.finish(c, a.row+r0, r1-r0, n0)
+			p.finish(c, p.dst.Stride, a.row+r0, r1-r0, n0)
 		}
 	}
 }
 
-// finish applies the epilogue to a tile that lies in dst.
-func (p *product) finish(c []float32, row, rows, n0 int) {
+// finish applies the epilogue to the sums of a whole panel's tile.
+func (p *product) finish(c []float32, ldc, row, rows, n0 int) {
 	var bias, residual []float32
 	if p.e.Bias != nil {
 		bias = p.e.Bias[n0:]
 	}
 	if p.e.Residual != nil {
-		residual = p.e.Residual[row*p.ldd+n0:]
+		residual = p.e.Residual[row*p.dst.Stride+n0:]
 	}
-	finish(c, p.ldd, rows, bias, p.e.Activation, residual, p.ldd)
+	finish(c, ldc, rows, bias, p.e.Activation, residual, p.dst.Stride)
 }
 
 // tileApart computes a tile narrower than a panel, which has no room in dst for
@@ -186,10 +189,9 @@ func (p *product) finish(c []float32, row, rows, n0 int) {
 func (p *product) tileApart(b *operand, from int, a area, n0 int, load, last bool) {
 	var sums, residual [maxTileRows * Panel]float32
 	var bias [Panel]float32
-	at, rows, cols := a.row*p.ldd+n0, a.rows, p.n-n0
-	c := p.dst[at:]
+	at, rows, cols := a.row*p.dst.Stride+n0, a.rows, p.n-n0
 	if load {
-		copyTile(sums[:], Panel, c, p.ldd, rows, cols)
+		copyTile(sums[:], Panel, p.dst.F32[at:], p.dst.Stride, rows, cols)
 	}
 	b.tile(sums[:], Panel, from, rows, load)
 	if last {
@@ -197,11 +199,15 @@ func (p *product) tileApart(b *operand, from int, a area, n0 int, load, last boo
 			copy(bias[:], p.e.Bias[n0:p.n])
 		}
 		if p.e.Residual != nil {
-			copyTile(residual[:], Panel, p.e.Residual[at:], p.ldd, rows, cols)
+			copyTile(residual[:], Panel, p.e.Residual[at:], p.dst.Stride, rows, cols)
 		}
 		finish(sums[:], Panel, rows, bias[:], p.e.Activation, residual[:], Panel)
 	}
-	copyTile(c, p.ldd, sums[:], Panel, rows, cols)
+	if p.dst.BF16 != nil {
+		narrowTile(p.dst.BF16[at:], p.dst.Stride, sums[:], rows, cols)
+		return
+	}
+	copyTile(p.dst.F32[at:], p.dst.Stride, sums[:], Panel, rows, cols)
 }
 
 func copyTile(dst []float32, ldd int, src []float32, lds, rows, cols int) {

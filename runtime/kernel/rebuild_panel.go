@@ -26,6 +26,15 @@ func asHalves(x []float32) []uint16 {
 	return unsafe.Slice((*uint16)(unsafe.Pointer(&x[0])), 2*len(x))
 }
 
+// asFloats is the same memory as half as many float32s; it starts where a float32
+// may.
+func asFloats(x []uint16) []float32 {
+	if len(x) < 2 {
+		return nil
+	}
+	return unsafe.Slice((*float32)(unsafe.Pointer(&x[0])), len(x)/2)
+}
+
 // panel rebuilds one panel.
 func (b *rebuild) panel(t *rebuildTarget, panel int, room []float32) {
 	l := b.layer
@@ -107,7 +116,7 @@ func (b *rebuild) pickLeft(room []float32, left []uint16, lefts []int32) operand
 	halves, pairs := asHalves(room)[:padded], asHalves(room)[padded:2*padded]
 	pick(halves, left, lefts)
 	clear(halves[len(lefts)*Panel:])
-	pairBF16(pairs, halves)
+	pairBF16(pairs, halves, Panel)
 	return operands{pairs: pairs}
 }
 

@@ -177,9 +177,11 @@ func roundingAgrees(src []float32, pairs []uint16) bool {
 	roundBF16(got, src)
 	toHalfGeneric(want, src, BF16)
 	paired, rounded := make([]uint16, len(src)), make([]uint16, len(src))
-	pairBF16(paired, got)
+	pairBF16(paired, got, Panel)
+	tile := make([]uint16, len(src))
+	roundTile(tile, Panel, src, len(src)/Panel)
 	roundPairsBF16(rounded, src)
-	return slices.Equal(got, want) && slices.Equal(paired, pairs) && slices.Equal(rounded, pairs)
+	return slices.Equal(got, want) && slices.Equal(tile, want) && slices.Equal(paired, pairs) && slices.Equal(rounded, pairs)
 }
 
 // tileBF16Agrees compares with the float32 tile of the same numbers.

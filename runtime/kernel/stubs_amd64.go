@@ -122,10 +122,13 @@ func turnAVX2(panel, w *float32, ldw, k int)
 func roundBF16AVX512(dst *uint16, src *float32, n int)
 
 //go:noescape
+func roundTileAVX512(dst *uint16, ldd int, tile *float32, rows int)
+
+//go:noescape
 func roundPairsBF16AVX512(pairs *uint16, src *float32, n int)
 
 //go:noescape
-func pairBF16AVX512(pairs, src *uint16, n int)
+func pairBF16AVX512(pairs, src *uint16, lds, n int)
 
 //go:noescape
 func dotBF16AVX512(rounds int)

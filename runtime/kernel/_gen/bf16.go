@@ -4,6 +4,7 @@ package main
 // zero, as they count in its products.
 func bf16(a *asm) {
 	roundBF16(a)
+	roundTile(a)
 	roundPairsBF16(a)
 	pairBF16(a)
 }
@@ -23,6 +24,27 @@ func roundBF16(a *asm) {
 	a.o("ADDQ $128, SI")
 	a.o("ADDQ $64, DI")
 	a.o("SUBQ $32, CX")
+	a.o("JNZ  %s", next)
+	a.ret()
+}
+
+// roundTile: rows of 32 elements, those of dst ldd elements apart.
+func roundTile(a *asm) {
+	a.function("func roundTile(dst *uint16, ldd int, tile *float32, rows int)", "roundTile", 32)
+	a.o("MOVQ dst+0(FP), DI")
+	a.o("MOVQ ldd+8(FP), R8")
+	a.o("MOVQ tile+16(FP), SI")
+	a.o("MOVQ rows+24(FP), CX")
+	a.o("SHLQ $1, R8")
+	next := a.newLabel("next")
+	a.label(next)
+	a.o("VMOVUPS (SI), Z0")
+	a.o("VMOVUPS 64(SI), Z1")
+	a.narrowBF16(0, 1, 2)
+	a.o("VMOVUPS Z2, (DI)")
+	a.o("ADDQ $128, SI")
+	a.o("ADDQ R8, DI")
+	a.o("DECQ CX")
 	a.o("JNZ  %s", next)
 	a.ret()
 }
@@ -50,22 +72,24 @@ func roundPairsBF16(a *asm) {
 	a.ret()
 }
 
-// pairBF16: n times two rows of 32 BF16s become 32 pairs.
+// pairBF16: n times two rows of 32 BF16s, lds elements apart, become 32 pairs.
 func pairBF16(a *asm) {
-	a.function("func pairBF16(pairs, src *uint16, n int)", "pairBF16", 24)
+	a.function("func pairBF16(pairs, src *uint16, lds, n int)", "pairBF16", 32)
 	a.o("MOVQ pairs+0(FP), DI")
 	a.o("MOVQ src+8(FP), SI")
-	a.o("MOVQ n+16(FP), CX")
+	a.o("MOVQ lds+16(FP), R8")
+	a.o("MOVQ n+24(FP), CX")
+	a.o("SHLQ $1, R8")
 	next := a.newLabel("next")
 	a.label(next)
 	for v := range 2 {
 		a.o("VPMOVZXWD %d(SI), Z0", 32*v)
-		a.o("VPMOVZXWD %d(SI), Z1", 64+32*v)
+		a.o("VPMOVZXWD %d(SI)(R8*1), Z1", 32*v)
 		a.o("VPSLLD $16, Z1, Z1")
 		a.o("VPORD Z1, Z0, Z0")
 		a.o("VMOVUPS Z0, %d(DI)", 64*v)
 	}
-	a.o("ADDQ $128, SI")
+	a.o("LEAQ (SI)(R8*2), SI")
 	a.o("ADDQ $128, DI")
 	a.o("DECQ CX")
 	a.o("JNZ  %s", next)

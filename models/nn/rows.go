@@ -1,0 +1,50 @@
+package nn
+
+import "eigenserve/runtime/kernel"
+
+// Rows are activations that linear layers or an attention read: in BF16 where the
+// pass is computed in it, so that what is rounded for every product that reads it
+// is rounded once and moves half of the bytes; else float32.
+type Rows struct {
+	kernel.Matrix
+	Count int // in all images
+}
+
+// Float32s are rows in float32, (count, width).
+func Float32s(x []float32, width int) Rows {
+	return Rows{Matrix: kernel.Float32s(x, width), Count: len(x) / width}
+}
+
+// from is the rows from one on.
+func (r Rows) from(row int) Rows {
+	n := row * r.Stride
+	r.F32, r.BF16 = r.F32[min(n, len(r.F32)):], r.BF16[min(n, len(r.BF16)):]
+	r.Count -= row
+	return r
+}
+
+// rows are new ones of undefined content, (count, width); wide ones are float32 in
+// any pass.
+func (p *Pass) rows(count, width int, wide bool) Rows {
+	if wide || !p.narrow {
+		return Float32s(p.Floats(count*width), width)
+	}
+	stride := kernel.BF16Stride(width)
+	x := halves(p.Floats((count*stride + 1) / 2))[:count*stride]
+	for end := (width + 31) &^ 31; end > width; width++ { // products read whole steps of 32
+		for r := range count {
+			x[r*stride+width] = 0
+		}
+	}
+	return Rows{Matrix: kernel.Matrix{BF16: x, Stride: stride}, Count: count}
+}
+
+// isNarrow reports whether a pass over some groups is computed in BF16.
+func isNarrow(groups []Group) bool {
+	for _, g := range groups {
+		if g.Weights.precision() != BFloat16 {
+			return false
+		}
+	}
+	return kernel.MultipliesBF16()
+}
