@@ -49,7 +49,7 @@ func (a Attention) run(p *Pass, qkv Rows, queries int) Rows {
 	if qkv.BF16 != nil {
 		kernel.AttentionBF16(out.Matrix, qkv.Matrix, s, scratch)
 	} else {
-		kernel.Attention(out.F32, qkv.F32, s, scratch)
+		kernel.Attention(out.Matrix, qkv.Matrix, s, scratch)
 	}
 	return out
 }

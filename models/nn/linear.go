@@ -23,10 +23,11 @@ func (l Linear) Forward(p *Pass, x Rows) Rows {
 	return y
 }
 
-// ForwardFloat32 is Forward with answers in float32 in any pass.
+// ForwardFloat32 is Forward with answers in float32 and without gaps, in any pass.
 func (l Linear) ForwardFloat32(p *Pass, x Rows) []float32 {
-	l.wide = true
-	return l.Forward(p, x).F32
+	y := p.Floats(x.Count * l.out)
+	l.run(p, Float32s(y, l.out), x, nil)
+	return y
 }
 
 // ForwardAdd adds the layer's answer to x (rows, in) onto y (rows, out).

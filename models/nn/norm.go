@@ -15,9 +15,9 @@ func (l LayerNorm) Forward(p *Pass, x []float32) Rows {
 	return l.run(p, p.rows(len(x)/l.width, l.width, false), x)
 }
 
-// ForwardFloat32 is Forward with answers in float32 in any pass.
+// ForwardFloat32 is Forward with answers in float32 and without gaps, in any pass.
 func (l LayerNorm) ForwardFloat32(p *Pass, x []float32) []float32 {
-	return l.run(p, p.rows(len(x)/l.width, l.width, true), x).F32
+	return l.run(p, Float32s(p.Floats(len(x)), l.width), x).F32
 }
 
 func (l LayerNorm) run(p *Pass, normed Rows, x []float32) Rows {

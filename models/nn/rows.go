@@ -26,8 +26,12 @@ func (r Rows) from(row int) Rows {
 // rows are new ones of undefined content, (count, width); wide ones are float32 in
 // any pass.
 func (p *Pass) rows(count, width int, wide bool) Rows {
-	if wide || !p.narrow {
+	if p.tape != nil { // which knows no strides
 		return Float32s(p.Floats(count*width), width)
+	}
+	if wide || !p.narrow {
+		stride := kernel.Float32Stride(width)
+		return Rows{Matrix: kernel.Float32s(p.Floats(count*stride), stride), Count: count}
 	}
 	stride := kernel.BF16Stride(width)
 	x := halves(p.Floats((count*stride + 1) / 2))[:count*stride]

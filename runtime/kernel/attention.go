@@ -29,8 +29,8 @@ func (s AttentionShape) width() int { return s.Heads * s.Dim }
 // Attention computes softmax(q·kᵀ/√dim)·v for each head of each image. qkv is
 // (images·tokens, 3·heads·dim), a row being [q|k|v] and each of these head after
 // head; out is (images·queries, heads·dim). scratch has AttentionScratch elements.
-func Attention(out, qkv []float32, s AttentionShape, scratch []float32) {
-	attend(attention{AttentionShape: s, out: Float32s(out, s.width()), qkv: Float32s(qkv, 3*s.width()), scratch: scratch})
+func Attention(out, qkv Matrix, s AttentionShape, scratch []float32) {
+	attend(attention{AttentionShape: s, out: out, qkv: qkv, scratch: scratch})
 }
 
 // AttentionBF16 is Attention of qkv in BF16 to out in BF16: the weights of the

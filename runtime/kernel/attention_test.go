@@ -46,7 +46,7 @@ func attentionOf(bf16 bool, s AttentionShape, qkv []float32) []float32 {
 	out := make([]float32, s.Images*s.queries()*s.width())
 	scratch := dirty(AttentionScratch(s))
 	if !bf16 || !AttendsBF16(s.Dim) {
-		Attention(out, qkv, s, scratch)
+		Attention(Float32s(out, s.width()), Float32s(qkv, 3*s.width()), s, scratch)
 		return out
 	}
 	narrow := bf16Rows(make([]float32, len(out)), s.width())
@@ -126,7 +126,7 @@ func TestAttentionAllocatesNothing(t *testing.T) {
 	x, y := bf16Rows(qkv, 3*s.width()), bf16Rows(out, s.width())
 	scratch := make([]float32, AttentionScratch(s))
 	for _, run := range []func(){
-		func() { Attention(out, qkv, s, scratch) },
+		func() { Attention(Float32s(out, s.width()), Float32s(qkv, 3*s.width()), s, scratch) },
 		func() {
 			if AttendsBF16(s.Dim) {
 				AttentionBF16(y, x, s, scratch)

@@ -67,7 +67,7 @@ func BenchmarkAttention(b *testing.B) {
 		x, y := bf16Rows(qkv, 3*s.width()), bf16Rows(out, s.width())
 		scratch := make([]float32, AttentionScratch(s))
 		for name, run := range map[string]func(){
-			"attention":     func() { Attention(out, qkv, s, scratch) },
+			"attention":     func() { Attention(Float32s(out, s.width()), Float32s(qkv, 3*s.width()), s, scratch) },
 			"attentionbf16": func() { AttentionBF16(y, x, s, scratch) },
 		} {
 			shape := fmt.Sprintf("op=%s/images=%d/tokens=%d/queries=%d/heads=%d/dim=%d", name, s.Images, s.Tokens, s.queries(), s.Heads, s.Dim)

@@ -19,6 +19,19 @@ func Float32s(x []float32, stride int) Matrix { return Matrix{F32: x, Stride: st
 // same cache lines.
 func BF16Stride(cols int) int { return paddedBF16(cols) + 2*gap }
 
+// Float32Stride is the row stride that suits float32 rows of so many columns: rows
+// that would collide in the first-level cache lie a cache line further apart.
+func Float32Stride(cols int) int {
+	if collides(cols) {
+		return cols + gap
+	}
+	return cols
+}
+
+// collides reports whether rows so far apart, in float32s, all fall on the same few
+// cache lines and push each other out: by half a way of the first-level cache.
+func collides(stride int) bool { return stride%512 == 0 }
+
 // from is the matrix from a row on.
 func (m Matrix) from(row int) Matrix { return m.skip(row * m.Stride) }
 

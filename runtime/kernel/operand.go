@@ -73,12 +73,10 @@ func (b *operand) close() {
 	}
 }
 
-// collides reports whether copying the rows together pays. It does where their
-// stride is a multiple of half a way of the first-level cache: all rows of a
-// tile would fall on the same few cache lines and push each other out.
+// collides reports whether copying the rows together pays: where a tile's would
+// push each other out of the first-level cache.
 func (b *operand) collides(panels int) bool {
-	const halfWay = 512 // elements
-	return b.term.x.Stride%halfWay == 0 && b.rows > 4 && panels > 2
+	return collides(b.term.x.Stride) && b.rows > 4 && panels > 2
 }
 
 // take makes ready the rows' inputs k0 to k1, with room for so many more.
