@@ -57,10 +57,16 @@ func (eng *Engine) lease(ctx context.Context, h *handle, l *loaded) (*lease, err
 	if err != nil {
 		return nil, damaged(h, err)
 	}
-	if h.gone.Load() && eng.store.Uses(h.entry.Digest) == 0 {
-		eng.cache.drop(h.entry.Digest) // taken after it was dropped: freed with its last lease
-	}
+	eng.dropGone(h)
 	return lease, nil
+}
+
+// dropGone drops what was put into the cache for a variant after it was removed:
+// it goes with its last lease.
+func (eng *Engine) dropGone(h *handle) {
+	if h.gone.Load() && eng.store.Uses(h.entry.Digest) == 0 {
+		eng.cache.drop(h.entry.Digest)
+	}
 }
 
 // damaged says of a failure to rebuild or to answer that a stored file is at

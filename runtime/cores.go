@@ -37,6 +37,7 @@ func (eng *Engine) decode(g *group) (*nn.Weights, error) {
 			return []any{settle(w, slabs[0])}, []error{nil}
 		})
 		eng.cache.release(r)
+		eng.dropGone(g.h)
 	}
 	return w, nil
 }

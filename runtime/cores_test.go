@@ -45,6 +45,23 @@ func TestDecodedCoefficientsAreKept(t *testing.T) {
 	quiet(t, eng.cache)
 }
 
+// TestLateAnswersOfARemovedVariantLeaveNothing answers, decodes and rebuilds for a
+// request that found a variant before it was removed.
+func TestLateAnswersOfARemovedVariantLeaveNothing(t *testing.T) {
+	eng := tinyEngine(t, Options{Factored: true})
+	h, l, err := eng.ask("m1")
+	must(err)
+	l.family.costs.rebuild.observe(time.Hour) // so that no rebuild is due by itself
+	must(eng.DeleteVariant(context.Background(), "m1"))
+	_, _, err = eng.compute(context.Background(), h, l, []input{decoding(l.pixels, picture(1, 8, 8))})
+	must(err)
+	eng.rebuildNow([]promotion{{h: h, l: l}})
+	if s := eng.cache.stats(); s.misses != 1 || s.slabs+s.cores > 0 {
+		t.Errorf("of one slab that was rebuilt and what was decoded is left: %+v", s)
+	}
+	quiet(t, eng.cache)
+}
+
 // TestDecodedCoefficientsEvictNothingUnderLRU fills the cache with slabs.
 func TestDecodedCoefficientsEvictNothingUnderLRU(t *testing.T) {
 	c, pool := smallCache(t, 2, 8, patience)

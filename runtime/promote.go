@@ -124,6 +124,7 @@ func (eng *Engine) rebuildNow(due []promotion) {
 			eng.cache.dropCores(x.l.variant.Digest)
 		}
 		eng.cache.release(x.r)
+		eng.dropGone(x.h)
 	}
 }
 

@@ -1,6 +1,9 @@
 package runtime
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // slabPool is one family's kind of slab.
 type slabPool struct {
@@ -10,11 +13,20 @@ type slabPool struct {
 	single  bool      // of one entry alone, with which it goes
 }
 
-// retire unmaps a pool's free slabs, and the others each with its last lease.
+// retire unmaps a pool's free slabs and all that lies idle of its family, and the
+// rest each with its last lease. Idle may still be what a request made that came
+// before its variant was replaced, and nobody else would ever ask for: it would
+// keep the family's memory.
 func (c *weightCache) retire(pool *slabPool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	pool.retired = true
+	for _, r := range slices.Collect(c.idle.all()) {
+		if r.pool.gone() {
+			c.idle.leave(r.key())
+			c.giveBack(r)
+		}
+	}
 	for _, slab := range c.free[pool] {
 		c.unmap(slab)
 	}
