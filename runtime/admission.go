@@ -93,7 +93,7 @@ func (s *scheduler) wait(n *line) time.Duration {
 // share is how many rows a line that has so many of the total takes at its turn.
 func (s *scheduler) share(f *family, rows, total int) int {
 	most := s.batchOf(f)
-	if !s.mixed {
+	if !s.mixed || !f.mixing.pays() {
 		return most
 	}
 	return max(1, most*rows/max(1, total))

@@ -123,6 +123,7 @@ func (eng *Engine) forward(b *batch, weights []*nn.Weights) {
 	began := time.Now()
 	logits, err := f.logits(groups, rows)
 	took := time.Since(began)
+	eng.scheduler.passed(b, f.costs.factoredRow(took, warm, len(rows)-warm))
 	f.costs.pass(took, warm, len(rows)-warm)
 	for i, x := range rows {
 		x.timing.Compute = took

@@ -32,6 +32,7 @@ type family struct {
 	slabs  *slabPool
 	passes nn.Pool
 	costs  costs
+	mixing mixing
 	// loadDense, if set, takes the place of rebuilding.
 	loadDense Dense
 	shared    int64 // numbers that all variants have: parameters without heads

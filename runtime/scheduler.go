@@ -18,7 +18,7 @@ import (
 type scheduler struct {
 	slots  int           // batches at once
 	most   int           // rows of a batch
-	mixed  bool          // whether a batch may have rows of several variants
+	mixed  bool          // whether a batch may have rows of several variants; see mixing
 	delay  time.Duration // longest that rows wait for a batch to fill while another is computed
 	limits limits
 	now    func() time.Time
@@ -57,6 +57,7 @@ type batch struct {
 	groups []group
 	rows   int
 	began  time.Time
+	choice choice
 }
 
 // group are a batch's rows of one variant, and the slab that they are answered
@@ -128,6 +129,16 @@ func (s *scheduler) work(b *batch) {
 		}
 		s.mu.Unlock()
 	}
+}
+
+// passed takes in what a row of a batch took, where that tells whether to mix.
+func (s *scheduler) passed(b *batch, row time.Duration) {
+	if b.choice == noChoice {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b.family.mixing.took(b.choice, row)
 }
 
 // fail ends a request with an error; its rows that wait leave. The caller holds

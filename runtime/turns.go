@@ -40,6 +40,7 @@ func (s *scheduler) next() *batch {
 	for _, n := range slices.Clone(s.turns) {
 		if b.rows == 0 {
 			most = s.batchOf(n.l.family)
+			b.choice = s.choose(n, most)
 		}
 		if b.rows == most || b.rows > 0 && n.l.family != b.family {
 			continue
@@ -49,11 +50,11 @@ func (s *scheduler) next() *batch {
 			continue // it leads a batch of its own at the next turn
 		}
 		share := most
-		if s.mixed && !alone {
+		if b.choice != chosenApart && !alone {
 			share = max(1, most*len(n.rows)/total)
 		}
 		s.take(b, n, min(share, most-b.rows), slab)
-		if b.rows > 0 && (alone || !s.mixed) {
+		if b.rows > 0 && (alone || b.choice != chosenMixed) {
 			break
 		}
 	}
@@ -71,6 +72,18 @@ func (s *scheduler) next() *batch {
 	s.rows += b.rows
 	s.counts.take(b)
 	return b
+}
+
+// choose says how a batch that a line leads is put together. The caller holds mu.
+func (s *scheduler) choose(n *line, most int) choice {
+	others := slices.ContainsFunc(s.turns, func(o *line) bool { return o != n && o.l.family == n.l.family })
+	switch {
+	case !others || most == 1:
+		return noChoice
+	case !s.mixed:
+		return chosenApart
+	}
+	return n.l.family.mixing.choose()
 }
 
 // take moves up to so many of a line's rows into a batch, with the lease of the

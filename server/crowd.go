@@ -34,8 +34,10 @@ const (
 	drained = 64 << 10
 )
 
-// newCrowd makes one for the processors there are: each may be wanted by 16.
-func newCrowd() crowd { return crowd{limit: 16 * goruntime.GOMAXPROCS(0), now: time.Now} }
+// newCrowd makes one for the processors there are: each may be wanted by as many as
+// fill a batch. More would only wait; with small models, twice as many made answers
+// under five times the capacity take twice as long, and fewer of them.
+func newCrowd() crowd { return crowd{limit: 8 * goruntime.GOMAXPROCS(0), now: time.Now} }
 
 // full tells whether one more would be too many.
 func (c *crowd) full() bool {
