@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 )
@@ -28,7 +29,7 @@ type denial struct {
 func (d *denial) Error() string { return d.text }
 
 // admit finds the caller of a request by its Authorization header and holds it to
-// a scope. The caller is nil where the server has no tokens: anyone may all.
+// a scope, and to its rate. The caller is nil where the server has no tokens: anyone may all.
 func (s *Server) admit(authorization string, need scope) (caller *token, err error) {
 	if need == scopeOpen || s.options.Tokens == nil {
 		return nil, nil
@@ -45,6 +46,9 @@ func (s *Server) admit(authorization string, need scope) (caller *token, err err
 	if !caller.may(need) {
 		return nil, &denial{fiber.StatusForbidden, fmt.Sprintf("token %q lacks the scope %q", caller.name, need),
 			fmt.Sprintf(`%s, error="insufficient_scope", scope="%s"`, challenge, need)}
+	}
+	if need == scopeInfer {
+		return caller, caller.allowed.spend(time.Now())
 	}
 	return caller, nil
 }

@@ -17,14 +17,14 @@ import (
 // secret is the token of a name in the files that tests write.
 func secret(name string) string { return name + "-" + strings.Repeat("s", 20) }
 
-// tokenFile writes tokens, one for each line "name scopes models".
+// tokenFile writes tokens, one for each line "name scopes models rate".
 func tokenFile(t *testing.T, lines ...string) string {
 	t.Helper()
 	var b strings.Builder
 	b.WriteString("tokens:\n")
 	for _, line := range lines {
-		part := append(strings.Fields(line), "")
-		fmt.Fprintf(&b, "  - {name: %s, sha256: %x, scopes: [%s], models: [%s]}\n", part[0], sha256.Sum256([]byte(secret(part[0]))), part[1], part[2])
+		part := append(strings.Fields(line), "", "null")
+		fmt.Fprintf(&b, "  - {name: %s, sha256: %x, scopes: [%s], models: [%s], rate: %s}\n", part[0], sha256.Sum256([]byte(secret(part[0]))), part[1], part[2], part[3])
 	}
 	file := filepath.Join(t.TempDir(), "tokens.yaml")
 	if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
@@ -210,6 +210,10 @@ func TestTokenFiles(t *testing.T) {
 		{"an unknown scope", "tokens: [{name: a, sha256: " + sum + ", scopes: [root]}]", 0o600, `"root"`},
 		{"an empty scope", "tokens: [{name: a, sha256: " + sum + ", scopes: ['']}]", 0o600, `scope ""`},
 		{"a bad pattern", "tokens: [{name: a, sha256: " + sum + ", scopes: [read], models: ['[']}]", 0o600, "no pattern"},
+		{"a rate", "tokens: [{name: a, sha256: " + sum + ", scopes: [infer], rate: 0.5}]", 0o600, ""},
+		{"no rate at all", "tokens: [{name: a, sha256: " + sum + ", scopes: [infer], rate: 0}]", 0o600, "rate 0"},
+		{"a rate below that", "tokens: [{name: a, sha256: " + sum + ", scopes: [infer], rate: -1}]", 0o600, "rate -1"},
+		{"a rate that is none", "tokens: [{name: a, sha256: " + sum + ", scopes: [infer], rate: .nan}]", 0o600, "rate NaN"},
 		{"two of a name", "tokens: [{name: a, sha256: " + sum + ", scopes: [read]}, {name: a, token: " + long + ", scopes: [read]}]", 0o600, "one name"},
 		{"one twice", "tokens: [{name: a, sha256: " + sum + ", scopes: [read]}, {name: b, sha256: " + sum + ", scopes: [read]}]", 0o600, "one token"},
 	}

@@ -88,10 +88,16 @@ func (s *Server) notCrowded(r *request) error {
 	if !s.crowd.full() {
 		return nil
 	}
-	if r.body.length >= 0 && r.body.length <= drained {
-		_, _ = io.Copy(io.Discard, r.body)
-	}
+	r.body.dropShort()
 	return errCrowded()
+}
+
+// dropShort reads the body of a refused request if that keeps the connection for
+// little.
+func (b *body) dropShort() {
+	if b.length >= 0 && b.length <= drained {
+		_, _ = io.Copy(io.Discard, b)
+	}
 }
 
 // joinWithBody reads the body of an inference, which then is one of the crowd

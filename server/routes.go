@@ -110,11 +110,15 @@ func (s *Server) guard(rt route, r *request) (err error) {
 	if err := s.sameOrigin(r); err != nil {
 		return err
 	}
-	if r.caller, err = s.admit(r.Get(fiber.HeaderAuthorization), rt.scope); err != nil {
-		return err
-	}
+	r.caller, err = s.admit(r.Get(fiber.HeaderAuthorization), rt.scope)
 	if r.caller != nil {
 		r.holder = r.caller.name
+	}
+	if codeOf(err) == runtime.Overloaded {
+		r.body.dropShort()
+	}
+	if err != nil {
+		return err
 	}
 	if rt.scope == scopeInfer {
 		if err := s.notCrowded(r); err != nil {

@@ -30,6 +30,9 @@ type token struct {
 	sum    [sha256.Size]byte
 	scopes []scope
 	models []string // patterns of names; none: all
+	// allowed bounds its inferences; nil does not. It begins anew when the file is
+	// read again.
+	allowed *allowance
 }
 
 // tokenEntry is a token as its file has it.
@@ -39,6 +42,7 @@ type tokenEntry struct {
 	SHA256 string   `yaml:"sha256"`
 	Scopes []scope  `yaml:"scopes"`
 	Models []string `yaml:"models"`
+	Rate   *float64 `yaml:"rate"`
 }
 
 // OpenTokens reads a file of tokens:
@@ -48,6 +52,7 @@ type tokenEntry struct {
 //	    sha256: 9f86d081…        # of the token; or token: the token itself
 //	    scopes: [read, infer]    # of read, infer, admin
 //	    models: ["birds-*"]      # left out: all
+//	    rate: 50                 # inferences a second; left out: any
 //
 // Others than its owner must not be able to write the file, nor to read it if
 // tokens are written out in it.
@@ -138,6 +143,12 @@ func (e tokenEntry) token() (t token, err error) {
 		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
 			return t, fmt.Errorf("%q is no pattern for names of models", pattern)
 		}
+	}
+	if e.Rate != nil {
+		if !(*e.Rate > 0 && *e.Rate <= 1e6) {
+			return t, fmt.Errorf("rate %g: use inferences a second, above 0 and at most a million, or leave it out", *e.Rate)
+		}
+		t.allowed = &allowance{rate: *e.Rate}
 	}
 	if e.Token != "" {
 		t.sum = sha256.Sum256([]byte(e.Token))
