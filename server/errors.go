@@ -24,6 +24,7 @@ var statuses = map[runtime.Code]int{
 	runtime.Unsupported: fiber.StatusUnsupportedMediaType,
 	runtime.Busy:        fiber.StatusServiceUnavailable,
 	runtime.Damaged:     fiber.StatusInternalServerError,
+	runtime.Full:        fiber.StatusInsufficientStorage,
 	runtime.Refused:     fiber.StatusUnprocessableEntity,
 	runtime.Closed:      fiber.StatusServiceUnavailable,
 	runtime.Overloaded:  fiber.StatusTooManyRequests,
@@ -67,7 +68,7 @@ func (s *Server) describe(c *fiber.Ctx, err error) (status int, text string) {
 	case errors.As(err, &denied):
 		return denied.status, denied.text
 	case errors.As(err, &known) && known.Code != runtime.Internal && statuses[known.Code] != 0:
-		if known.Code == runtime.Damaged {
+		if known.Code == runtime.Damaged || known.Code == runtime.Full {
 			s.logFault(c, err)
 		}
 		if strings.HasPrefix(c.Path(), "/v2") {

@@ -30,6 +30,7 @@ func TestErrors(t *testing.T) {
 		{"overloaded for a moment", &runtime.Error{Code: runtime.Overloaded, Text: "too many", RetryAfter: time.Millisecond}, 429, "too many", false},
 		{"past its deadline", runtime.Errorf(runtime.Deadline, "too late"), 504, "too late", false},
 		{"damaged", runtime.Errorf(runtime.Damaged, "digest differs"), 500, "digest differs", true},
+		{"a full disk", runtime.Errorf(runtime.Full, "the disk is full"), 507, "the disk is full", true},
 		{"closed", runtime.Errorf(runtime.Closed, "closing"), 503, "closing", false},
 		{"internal", runtime.Errorf(runtime.Internal, "read: %w", secret), 500, "internal error", true},
 		{"of no known code", &runtime.Error{Code: 99, Text: "secret"}, 500, "internal error", true},
