@@ -125,6 +125,11 @@ func (eng *Engine) forward(b *batch, weights []*nn.Weights) {
 	took := time.Since(began)
 	eng.scheduler.passed(b, f.costs.factoredRow(took, warm, len(rows)-warm))
 	f.costs.pass(took, warm, len(rows)-warm)
+	for i := range b.groups { // before anybody has an answer, who may then look
+		if g := &b.groups[i]; err == nil {
+			g.h.ran(len(rows), g.preprocessing(), took)
+		}
+	}
 	for i, x := range rows {
 		x.timing.Compute = took
 		x.timing.Queue += began.Sub(x.queued) - x.timing.Rebuild
@@ -145,6 +150,14 @@ func (eng *Engine) forward(b *batch, weights []*nn.Weights) {
 			eng.pay(g)
 		}
 	}
+}
+
+// preprocessing is how long the group's rows took to be made.
+func (g *group) preprocessing() (took time.Duration) {
+	for _, x := range g.rows {
+		took += x.timing.Preprocess
+	}
+	return took
 }
 
 // failGroup fails the rows of a group.

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -11,10 +12,19 @@ type VersionStats struct {
 	Version                                   int
 	Last                                      time.Time // of the last answer; zero before the first
 	Rows                                      int64     // inputs answered
-	Runs                                      int64     // calls that answered them
+	Runs                                      int64     // batches that answered them
 	Success, Fail, Queue, Preprocess, Compute Total     // Compute with rebuilds
 	// Memory is what the version holds: coefficients, private tensors, weights.
 	Memory int64
+	// Batches are those that answered inputs of the version, by size.
+	Batches []BatchStats
+}
+
+// BatchStats are the batches of one size. In a batch that mixes models the others'
+// inputs are counted, too.
+type BatchStats struct {
+	Size                int
+	Preprocess, Compute Total // of the version's own inputs; of the whole batch
 }
 
 // Total sums durations.
@@ -37,13 +47,31 @@ type tally struct {
 	stats VersionStats
 }
 
+func (h *handle) tallied() *tally {
+	if y := h.tally.Load(); y != nil {
+		return y
+	}
+	h.tally.CompareAndSwap(nil, &tally{})
+	return h.tally.Load()
+}
+
+// ran counts a batch of so many inputs, some of which were the version's.
+func (h *handle) ran(size int, preprocess, compute time.Duration) {
+	y := h.tallied()
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.stats.Runs++
+	i, found := slices.BinarySearchFunc(y.stats.Batches, size, func(b BatchStats, n int) int { return b.Size - n })
+	if !found {
+		y.stats.Batches = slices.Insert(y.stats.Batches, i, BatchStats{Size: size})
+	}
+	y.stats.Batches[i].Preprocess.add(1, preprocess)
+	y.stats.Batches[i].Compute.add(1, compute)
+}
+
 // record counts a call that began then.
 func (h *handle) record(began time.Time, rows int, t Timing, err error) {
-	y := h.tally.Load()
-	if y == nil {
-		h.tally.CompareAndSwap(nil, &tally{})
-		y = h.tally.Load()
-	}
+	y := h.tallied()
 	now := time.Now()
 	y.mu.Lock()
 	defer y.mu.Unlock()
@@ -54,7 +82,6 @@ func (h *handle) record(began time.Time, rows int, t Timing, err error) {
 	}
 	s.Last = now
 	s.Rows += int64(rows)
-	s.Runs++
 	s.Success.add(1, now.Sub(began))
 	s.Queue.add(1, t.Queue)
 	s.Preprocess.add(1, t.Preprocess)
@@ -94,6 +121,7 @@ func (eng *Engine) stats(h *handle) (s VersionStats) {
 	if y := h.tally.Load(); y != nil {
 		y.mu.Lock()
 		s = y.stats
+		s.Batches = slices.Clone(s.Batches)
 		y.mu.Unlock()
 	}
 	s.Name, s.Version = h.entry.Name, h.entry.Version

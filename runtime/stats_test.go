@@ -18,18 +18,29 @@ func TestStatsCountWhatWasAsked(t *testing.T) {
 		t.Fatal("nothing is answered")
 	}
 	classify(t, eng, "m1:1", image)
-	is := func(ref string, version int, rows, runs, failed int64) {
+	is := func(ref string, version int, rows, calls, failed int64) {
 		t.Helper()
 		list, err := eng.Stats(ref)
 		if err != nil || len(list) != 1 {
 			t.Fatal(list, err)
 		}
 		s := list[0]
-		if s.Name != "m1" && s.Name != "m2" || s.Version != version || s.Rows != rows || s.Runs != runs || s.Success.Count != runs || s.Fail.Count != failed || s.Compute.Count != runs {
+		if s.Name != "m1" && s.Name != "m2" || s.Version != version || s.Rows != rows || s.Success.Count != calls || s.Fail.Count != failed || s.Compute.Count != calls {
 			t.Errorf("%s: %+v", ref, s)
 		}
-		if asked := runs > 0; asked == s.Last.IsZero() || asked != (s.Success.Took > 0) || asked != (s.Memory > 0) {
+		if asked := calls > 0; asked == s.Last.IsZero() || asked != (s.Success.Took > 0) || asked != (s.Memory > 0) {
 			t.Errorf("%s: %+v", ref, s)
+		}
+		var runs, inBatches int64 // nobody else's inputs were there to be mixed with
+		for _, b := range s.Batches {
+			runs += b.Compute.Count
+			inBatches += b.Compute.Count * int64(b.Size)
+			if b.Compute.Took <= 0 || b.Preprocess.Took <= 0 {
+				t.Errorf("%s: %+v", ref, b)
+			}
+		}
+		if inBatches != rows || runs != s.Runs || runs < calls {
+			t.Errorf("%s: %d rows in %d batches, want %d and %d: %+v", ref, inBatches, runs, rows, s.Runs, s.Batches)
 		}
 	}
 	is("m1", 3, 4, 2, 1)

@@ -164,7 +164,7 @@ func (f *fake) Stats(name string) ([]runtime.VersionStats, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []runtime.VersionStats{{Name: v.Name, Version: v.Version, Last: someTime, Rows: 5, Runs: 2,
+	return []runtime.VersionStats{{Name: v.Name, Version: v.Version, Last: someTime, Rows: 5, Runs: 2, Batches: []runtime.BatchStats{{Size: 4, Compute: runtime.Total{Count: 2, Took: 3000}}},
 		Success: runtime.Total{Count: 2, Took: time.Microsecond}, Memory: 1234}}, nil
 }
 

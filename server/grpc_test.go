@@ -70,7 +70,8 @@ func TestGRPCTellsOfServerAndModels(t *testing.T) {
 		t.Error(m, err)
 	}
 	stats, err := c.ModelStatistics(ctx, &inference.ModelStatisticsRequest{Name: "sans-lao"})
-	if err != nil || stats.ModelStats[0].InferenceCount != 5 || stats.ModelStats[0].InferenceStats.Success.Ns != 1000 || stats.ModelStats[0].MemoryUsage[0].ByteSize != 1234 {
+	if err != nil || stats.ModelStats[0].InferenceCount != 5 || stats.ModelStats[0].InferenceStats.Success.Ns != 1000 || stats.ModelStats[0].MemoryUsage[0].ByteSize != 1234 ||
+		stats.ModelStats[0].BatchStats[0].BatchSize != 4 || stats.ModelStats[0].BatchStats[0].ComputeInfer.Ns != 3000 {
 		t.Error(stats, err)
 	}
 	index, err := c.RepositoryIndex(ctx, &inference.RepositoryIndexRequest{})

@@ -86,6 +86,10 @@ func statsMessage(v versionStats) *inference.ModelStatistics {
 	m := &inference.ModelStatistics{Name: v.Name, Version: v.Version, LastInference: v.Last, InferenceCount: v.Inferences, ExecutionCount: v.Executions,
 		InferenceStats: &inference.InferStatistics{Success: took(v.Stats.Success), Fail: took(v.Stats.Fail), Queue: took(v.Stats.Queue),
 			ComputeInput: took(v.Stats.ComputeInput), ComputeInfer: took(v.Stats.ComputeInfer), ComputeOutput: took(v.Stats.ComputeOutput)}}
+	for _, b := range v.Batches {
+		m.BatchStats = append(m.BatchStats, &inference.InferBatchStatistics{BatchSize: uint64(b.Size), ComputeInput: took(b.ComputeInput),
+			ComputeInfer: took(b.ComputeInfer), ComputeOutput: took(b.ComputeOutput)})
+	}
 	for _, u := range v.Memory {
 		m.MemoryUsage = append(m.MemoryUsage, &inference.MemoryUsage{Type: u.Type, Id: u.ID, ByteSize: u.Size})
 	}

@@ -107,7 +107,7 @@ func TestInferenceProtocol(t *testing.T) {
 		{name: "stats", method: "GET", path: "/v2/models/sans-lao/stats", status: 200, want: `{"model_stats":[{"name":"sans-lao","version":"2","last_inference":1740830400000,"inference_count":5,"execution_count":2,` +
 			`"inference_stats":{"success":{"count":2,"ns":1000},"fail":{"count":0,"ns":0}`},
 		{name: "stats of a version", method: "GET", path: "/v2/models/sans-lao/versions/1/stats", status: 200, want: `"version":"1"`},
-		{name: "stats of all", method: "GET", path: "/v2/models/stats", status: 200, want: `"memory_usage":[{"type":"CPU","id":0,"byte_size":1234}]`},
+		{name: "stats of all", method: "GET", path: "/v2/models/stats", status: 200, want: `"batch_stats":[{"batch_size":4,"compute_input":{"count":0,"ns":0},"compute_infer":{"count":2,"ns":3000},"compute_output":{"count":2,"ns":0}}],"memory_usage":[{"type":"CPU","id":0,"byte_size":1234}]`},
 		{name: "stats of nobody", method: "GET", path: "/v2/models/nobody/stats", status: 404},
 
 		{name: "index", method: "POST", path: "/v2/repository/index", status: 200, want: `[{"name":"music-1","version":"1","state":"READY","reason":""},{"name":"music-1","version":"2",`},

@@ -20,7 +20,7 @@ type versionStats struct {
 	Inferences uint64         `json:"inference_count"`
 	Executions uint64         `json:"execution_count"`
 	Stats      inferenceStats `json:"inference_stats"`
-	Batches    []struct{}     `json:"batch_stats"`
+	Batches    []batchStats   `json:"batch_stats"`
 	Memory     []memoryUsage  `json:"memory_usage"`
 }
 
@@ -28,6 +28,13 @@ type inferenceStats struct {
 	Success       duration `json:"success"`
 	Fail          duration `json:"fail"`
 	Queue         duration `json:"queue"`
+	ComputeInput  duration `json:"compute_input"`
+	ComputeInfer  duration `json:"compute_infer"`
+	ComputeOutput duration `json:"compute_output"`
+}
+
+type batchStats struct {
+	Size          int      `json:"batch_size"`
 	ComputeInput  duration `json:"compute_input"`
 	ComputeInfer  duration `json:"compute_infer"`
 	ComputeOutput duration `json:"compute_output"`
@@ -66,7 +73,10 @@ func statsOf(v runtime.VersionStats) versionStats {
 			ComputeInput: durationOf(v.Preprocess), ComputeInfer: durationOf(v.Compute),
 			// Logits are answered as they are computed: this step takes no time here.
 			ComputeOutput: duration{Count: uint64(v.Success.Count)}},
-		Batches: []struct{}{}, Memory: []memoryUsage{{"CPU", 0, uint64(v.Memory)}}}
+		Batches: []batchStats{}, Memory: []memoryUsage{{"CPU", 0, uint64(v.Memory)}}}
+	for _, b := range v.Batches {
+		s.Batches = append(s.Batches, batchStats{b.Size, durationOf(b.Preprocess), durationOf(b.Compute), duration{Count: uint64(b.Compute.Count)}})
+	}
 	if !v.Last.IsZero() {
 		s.Last = uint64(v.Last.UnixMilli())
 	}
