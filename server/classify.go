@@ -64,7 +64,7 @@ func (s *Server) classify(r *request) error {
 			return fmt.Errorf("server: variant %s@%s answered %v for label %q", a.Variant, a.Digest, score.Score, score.Label)
 		}
 	}
-	s.answered(r, a)
+	s.answered(r.base, a.Variant, a.Digest, a.Timing)
 	r.Set(headerVariant, url.PathEscape(a.Variant)+"@"+a.Digest)
 	r.Set(headerBasis, a.Basis)
 	r.Set("Server-Timing", serverTiming(a.Timing))

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -49,10 +50,11 @@ func callerOf(ctx context.Context) *token {
 }
 
 // guardUnary wraps a call in what all share, as serve and guard do for HTTP: the
-// account of bodies, recovery from panics, errors answered, time measured. Who may
+// account of bodies, recovery from panics, errors answered, time measured, a span. Who may
 // call was seen before, by admitCall.
 func (s *Server) guardUnary(ctx context.Context, q any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (answer any, err error) {
 	began := time.Now()
+	ctx, span := s.tracer.beginCall(ctx, info.FullMethod)
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("server: panic in %s: %v\n%s", info.FullMethod, p, debug.Stack())
@@ -62,6 +64,7 @@ func (s *Server) guardUnary(ctx context.Context, q any, info *grpc.UnaryServerIn
 		}
 		s.metrics.observe(routeOf(info.FullMethod), httpStatus[grpcstatus.Code(err)], time.Since(began))
 		s.logCall(ctx, info.FullMethod, began, err)
+		endCall(span, err)
 	}()
 	size := int64(proto.Size(q.(proto.Message)))
 	defer s.bodies.held.Add(-size)
@@ -88,6 +91,9 @@ func (s *Server) logCall(ctx context.Context, method string, began time.Time, er
 	}
 	if caller := callerOf(ctx); caller != nil {
 		attrs = append(attrs, slog.String("token", caller.name))
+	}
+	if id := trace.SpanContextFromContext(ctx); id.IsSampled() {
+		attrs = append(attrs, slog.String("trace", id.TraceID().String()))
 	}
 	if err != nil {
 		attrs = append(attrs, slog.String("error", grpcstatus.Convert(err).Message()))
@@ -124,6 +130,7 @@ var grpcCodes = map[runtime.Code]codes.Code{
 	runtime.Unsupported: codes.InvalidArgument,
 	runtime.Busy:        codes.Unavailable,
 	runtime.Damaged:     codes.Internal,
+	runtime.Full:        codes.ResourceExhausted,
 	runtime.Closed:      codes.Unavailable,
 	runtime.Unloaded:    codes.Unavailable,
 	runtime.Overloaded:  codes.ResourceExhausted,
@@ -151,7 +158,7 @@ func (s *Server) failCall(ctx context.Context, method string, err error) error {
 	case errors.As(err, &denied):
 		return grpcstatus.Error(codes.PermissionDenied, denied.text)
 	case errors.As(err, &known) && known.Code != runtime.Internal && grpcCodes[known.Code] != codes.OK:
-		if known.Code == runtime.Damaged {
+		if known.Code == runtime.Damaged || known.Code == runtime.Full {
 			s.log.Error("call failed", "method", method, "error", err.Error())
 		}
 		if after := retryAfter(err); after > 0 {

@@ -38,7 +38,7 @@ func (s service) ModelInfer(ctx context.Context, q *inference.ModelInferRequest)
 	if err != nil {
 		return nil, err
 	}
-	s.metrics.stages(out.Timing)
+	s.answered(ctx, out.Variant, out.Digest, out.Timing)
 	_ = grpc.SetHeader(ctx, metadata.Pairs(headerVariant, url.PathEscape(out.Variant)+"@"+out.Digest,
 		headerBasis, out.Basis, "Server-Timing", serverTiming(out.Timing)))
 	return p.response(out)

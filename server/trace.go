@@ -1,6 +1,8 @@
 package server
 
 import (
+	"context"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -9,6 +11,8 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
+	"google.golang.org/grpc/metadata"
+	grpcstatus "google.golang.org/grpc/status"
 
 	"eigenserve/runtime"
 )
@@ -51,25 +55,52 @@ func (x *exchange) endSpan(status int) {
 	x.span.End()
 }
 
-// answered notes what an inference took: in the metrics, and as spans. The engine
-// tells how long each stage was, not when it began; the spans lay the stages one
-// after the other, in the order in which they run, so that they end now.
-func (s *Server) answered(r *request, a runtime.Answer) {
-	s.metrics.stages(a.Timing)
-	if r.span == nil || !r.span.IsRecording() {
+// answered notes what an inference took: in the metrics, and as spans within that
+// of its context. The engine tells how long each stage was, not when it began; the
+// spans lay the stages one after the other, in the order in which they run, so that
+// they end now.
+func (s *Server) answered(ctx context.Context, variant, digest string, t runtime.Timing) {
+	s.metrics.stages(t)
+	whole := trace.SpanFromContext(ctx)
+	if !whole.IsRecording() {
 		return
 	}
-	r.span.SetAttributes(attribute.String("eigenserve.variant", a.Variant), attribute.String("eigenserve.digest", a.Digest))
-	stages := []timingPart{{"queue", a.Timing.Queue}, {"preprocess", a.Timing.Preprocess}, {"rebuild", a.Timing.Rebuild}, {"compute", a.Timing.Compute}}
+	whole.SetAttributes(attribute.String("eigenserve.variant", variant), attribute.String("eigenserve.digest", digest))
+	stages := []timingPart{{"queue", t.Queue}, {"preprocess", t.Preprocess}, {"rebuild", t.Rebuild}, {"compute", t.Compute}}
 	at := time.Now()
 	for _, stage := range stages {
 		at = at.Add(-stage.took)
 	}
 	for _, stage := range stages {
-		_, span := s.tracer.Start(r.base, stage.name, trace.WithTimestamp(at))
+		_, span := s.tracer.Start(ctx, stage.name, trace.WithTimestamp(at))
 		at = at.Add(stage.took)
 		span.End(trace.WithTimestamp(at))
 	}
+}
+
+// beginCall starts the span of a gRPC call, as begin does for HTTP. Names and
+// attributes are those of OpenTelemetry's conventions for gRPC.
+func (t tracer) beginCall(ctx context.Context, method string) (context.Context, trace.Span) {
+	head, _ := metadata.FromIncomingContext(ctx)
+	parent := propagation.TraceContext{}.Extract(ctx, metadataCarrier(head))
+	name := strings.TrimPrefix(method, "/")
+	ctx, span := t.Start(parent, name, trace.WithSpanKind(trace.SpanKindServer))
+	if service, method, ok := strings.Cut(name, "/"); ok && span.IsRecording() {
+		span.SetAttributes(attribute.String("rpc.system", "grpc"), attribute.String("rpc.service", service), attribute.String("rpc.method", method))
+	}
+	return ctx, span
+}
+
+// endCall ends the span of a call with what was answered.
+func endCall(span trace.Span, err error) {
+	if span.IsRecording() {
+		code := grpcstatus.Code(err)
+		span.SetAttributes(attribute.Int("rpc.grpc.status_code", int(code)))
+		if httpStatus[code] >= fiber.StatusInternalServerError {
+			span.SetStatus(codes.Error, grpcstatus.Convert(err).Message())
+		}
+	}
+	span.End()
 }
 
 // traceID is the trace that a request is part of, "" if none is kept.
@@ -86,3 +117,10 @@ type carrier struct{ r *request }
 func (c carrier) Get(key string) string { return string([]byte(c.r.Ctx.Get(key))) }
 func (c carrier) Set(string, string)    {}
 func (c carrier) Keys() []string        { return nil }
+
+// metadataCarrier reads a call's metadata as a propagator does.
+type metadataCarrier metadata.MD
+
+func (c metadataCarrier) Get(key string) string { return strings.Join(metadata.MD(c).Get(key), ",") }
+func (c metadataCarrier) Set(string, string)    {}
+func (c metadataCarrier) Keys() []string        { return nil }

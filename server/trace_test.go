@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"google.golang.org/grpc/metadata"
 
 	"eigenserve/runtime"
 )
@@ -66,5 +67,53 @@ func TestFaultIsTraced(t *testing.T) {
 	ended := spans.Ended()
 	if len(ended) != 2 || ended[0].Status().Code != codes.Error || ended[0].Status().Description != "digest differs" || ended[1].Status().Code != codes.Unset {
 		t.Errorf("spans: %+v", ended)
+	}
+}
+
+// A call over gRPC has the spans that a request over HTTP has, and goes on from
+// the trace that its metadata names.
+func TestCallIsTraced(t *testing.T) {
+	spans, f := tracetest.NewSpanRecorder(), newFake()
+	c := protocol(t, f, Options{Tracer: sdk.NewTracerProvider(sdk.WithSpanProcessor(spans))})
+	const traceID = "0af7651916cd43dd8448eb211c80319c"
+	q := pixelsMessage()
+	q.RawInputContents = [][]byte{[]byte(floats(1, 2, 3, 4))}
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "traceparent", "00-"+traceID+"-b7ad6b7169203331-01")
+	if _, err := c.ModelInfer(ctx, q); err != nil {
+		t.Fatal(err)
+	}
+	f.err = runtime.Errorf(runtime.Damaged, "digest differs")
+	if _, err := c.ModelInfer(ctx, q); err == nil {
+		t.Fatal("no error")
+	}
+	f.err = runtime.Errorf(runtime.NotFound, "no variant")
+	if _, err := c.ModelInfer(ctx, q); err == nil {
+		t.Fatal("no error")
+	}
+	ended := spans.Ended()
+	names := []string{"queue", "preprocess", "rebuild", "compute"}
+	const call = "inference.GRPCInferenceService/ModelInfer"
+	names = append(names, call, call, call)
+	if len(ended) != len(names) {
+		t.Fatalf("%d spans", len(ended))
+	}
+	for i, span := range ended {
+		if span.Name() != names[i] || span.SpanContext().TraceID().String() != traceID {
+			t.Errorf("span %d is %q of the trace %s", i, span.Name(), span.SpanContext().TraceID())
+		}
+	}
+	for i, want := range []struct {
+		code   codes.Code
+		status string
+	}{{codes.Unset, "0"}, {codes.Error, "13"}, {codes.Unset, "5"}} {
+		span := ended[4+i]
+		has := attribute.NewSet(span.Attributes()...)
+		if v, _ := has.Value("rpc.grpc.status_code"); v.Emit() != want.status || span.Status().Code != want.code || span.Parent().SpanID().String() != "b7ad6b7169203331" {
+			t.Errorf("call %d: status %s, %+v, parent %s", i, v.Emit(), span.Status(), span.Parent().SpanID())
+		}
+	}
+	has := attribute.NewSet(ended[4].Attributes()...)
+	if v, _ := has.Value("rpc.method"); v.AsString() != "ModelInfer" {
+		t.Errorf("attributes %v", ended[4].Attributes())
 	}
 }

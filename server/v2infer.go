@@ -87,7 +87,7 @@ func (s *Server) infer(r *request) error {
 	if err != nil {
 		return err
 	}
-	s.metrics.stages(out.Timing)
+	s.answered(r.base, out.Variant, out.Digest, out.Timing)
 	r.Set(headerVariant, url.PathEscape(out.Variant)+"@"+out.Digest)
 	r.Set(headerBasis, out.Basis)
 	r.Set("Server-Timing", serverTiming(out.Timing))
