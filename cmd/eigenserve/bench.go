@@ -60,7 +60,7 @@ model of that store.`,
 			return r.print(m.Stdout)
 		},
 	}
-	cmd.AddCommand(m.benchCheckpoints(), m.benchStore(), m.benchServe())
+	cmd.AddCommand(m.benchChaos(), m.benchCheckpoints(), m.benchStore(), m.benchServe())
 	storeFlag(cmd, &b.dir)
 	cmd.Flags().StringVar(&b.model, "model", "", "zoo (default), vit-b16, vit-s16 or a checkpoint's folder; with --store a name")
 	cmd.Flags().StringVar(&b.only, "only", "", "parts to measure, by commas: "+strings.Join(benchParts, ", ")+" (default: all)")

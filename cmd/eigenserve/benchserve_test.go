@@ -224,7 +224,7 @@ func TestVerifyFindsWrongLogits(t *testing.T) {
 		"a label that it has not": {[]labelScore{{"e", 3}}, 1},
 	} {
 		var v verified
-		v.hold("m", c.scores, logits, labels)
+		v.hold("m", c.scores, logits, labels, tolerated)
 		if v.Checked != 1 || v.Wrong != c.wrong {
 			t.Errorf("%s: %+v", what, v)
 		}

@@ -150,7 +150,7 @@ func (l *madeLineage) checkpoint(dir string, i int) (int64, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return 0, err
 	}
-	for name, text := range map[string]string{"config.json": l.sy.config, "preprocessor_config.json": vitPreprocessor} {
+	for name, text := range map[string]string{"config.json": l.sy.config, "preprocessor_config.json": l.preprocessor()} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			return 0, err
 		}
@@ -166,8 +166,12 @@ func (l *madeLineage) checkpoint(dir string, i int) (int64, error) {
 	return bytes, tensorfile.WriteFile(weights, tensors, map[string]string{"format": "pt"})
 }
 
-const vitPreprocessor = `{"image_processor_type":"ViTImageProcessor","do_resize":true,"size":{"height":224,"width":224},"resample":2,` +
-	`"do_rescale":true,"rescale_factor":0.00392156862745098,"do_normalize":true,"image_mean":[0.5,0.5,0.5],"image_std":[0.5,0.5,0.5]}`
+// preprocessor is preprocessor_config.json of the model's own size.
+func (l *madeLineage) preprocessor() string {
+	in := l.model.Pixels()
+	return fmt.Sprintf(`{"image_processor_type":"ViTImageProcessor","do_resize":true,"size":{"height":%d,"width":%d},"resample":2,`+
+		`"do_rescale":true,"rescale_factor":0.00392156862745098,"do_normalize":true,"image_mean":[0.5,0.5,0.5],"image_std":[0.5,0.5,0.5]}`, in.Height, in.Width)
+}
 
 // tensors makes the i-th checkpoint's tensors.
 func (l *madeLineage) tensors(i int) (map[string]tensorfile.Tensor, error) {

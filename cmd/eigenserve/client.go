@@ -109,13 +109,19 @@ func (c *client) remove(ctx context.Context, name string) error {
 
 // addCheckpoint uploads a checkpoint's folder, streaming its tensors.
 func (c *client) addCheckpoint(ctx context.Context, family, name, dir string) (info runtime.VariantInfo, replaced bool, err error) {
+	body, contentType := formOf(dir)
+	defer body.Close()
+	status, err := c.call(ctx, http.MethodPost, "/v1/families/"+url.PathEscape(family)+"/models/"+url.PathEscape(name),
+		contentType, body, &info)
+	return info, status == http.StatusOK, err
+}
+
+// formOf streams a checkpoint's folder as the form that uploads it.
+func formOf(dir string) (body *io.PipeReader, contentType string) {
 	body, w := io.Pipe()
 	form := multipart.NewWriter(w)
 	go func() { w.CloseWithError(writeForm(form, dir)) }()
-	defer body.Close()
-	status, err := c.call(ctx, http.MethodPost, "/v1/families/"+url.PathEscape(family)+"/models/"+url.PathEscape(name),
-		form.FormDataContentType(), body, &info)
-	return info, status == http.StatusOK, err
+	return body, form.FormDataContentType()
 }
 
 func writeForm(form *multipart.Writer, dir string) error {

@@ -195,34 +195,41 @@ func (sy synthetic) layer(l store.Layer, r *rand.Rand) (store.BasisLayer, error)
 	}, nil
 }
 
-// variant makes the i-th variant.
+// variant makes the i-th variant and stores it.
 func (sy synthetic) variant(s *store.Store, b *store.Basis, model models.Model, i int, r *rand.Rand) error {
-	v := &store.Variant{Name: fmt.Sprintf("%s-%04d", sy.name, i), Family: b.Family, Basis: b.Digest, Step: 0.02,
-		Provenance: store.Provenance{Name: "synthetic", Checkpoint: store.Digest([]byte(fmt.Sprint(i))), Added: b.Created}}
-	layers, vectors := sy.cores(b, r)
-	if err := subspace.Code(v, b, layers, vectors); err != nil {
+	labels := model.Labels()
+	if sy.classes != nil {
+		labels = made(sy.classes(i))
+	}
+	v, file, err := sy.make(b, model, fmt.Sprintf("%s-%04d", sy.name, i), labels, r)
+	if err != nil {
 		return err
 	}
-	v.Labels, v.Private = model.Labels(), map[string]tensorfile.Tensor{}
-	if sy.classes != nil {
-		v.Labels = made(sy.classes(i))
+	_, _, err = s.PutVariant(v.Name, v, file)
+	return err
+}
+
+// make makes a variant and its file.
+func (sy synthetic) make(b *store.Basis, model models.Model, name string, labels []string, r *rand.Rand) (*store.Variant, []byte, error) {
+	v := &store.Variant{Name: name, Family: b.Family, Basis: b.Digest, Step: 0.02,
+		Provenance: store.Provenance{Name: "synthetic", Checkpoint: store.Digest([]byte(name)), Added: b.Created}}
+	layers, vectors := sy.cores(b, r)
+	if err := subspace.Code(v, b, layers, vectors); err != nil {
+		return nil, nil, err
 	}
+	v.Labels, v.Private = labels, map[string]tensorfile.Tensor{}
 	for _, p := range model.Plan().Private {
 		shape := append([]int{len(v.Labels)}, p.Shape[1:]...)
 		values, err := sy.head(p.Name, shape, r)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		v.Private[p.Name] = tensorfile.FromFloat32("BF16", shape, values)
 		v.Fidelity.Bytes.Source += 4 * int64(len(values))
 	}
 	v.Fidelity.Bytes.Source += 4 * int64(b.Layout().Parameters())
 	file, err := v.Bytes()
-	if err != nil {
-		return err
-	}
-	_, _, err = s.PutVariant(v.Name, v, file)
-	return err
+	return v, file, err
 }
 
 // head is a tensor of a variant's own. Labels other than the model's have no

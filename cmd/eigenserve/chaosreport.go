@@ -1,0 +1,164 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// chaosReport is what a run saw.
+type chaosReport struct {
+	mu sync.Mutex // guards what follows
+
+	Seconds float64 `json:"seconds"`
+	Seed    uint64  `json:"seed"`
+	// Counts has, by what was done, how often it ended with each status; 0 is
+	// what has none, or got no answer.
+	Counts map[string]map[int]int `json:"counts"`
+	// Wrong counts wrong answers, lost writes and whatever else may not be;
+	// Complaints are the first of them.
+	Wrong      int      `json:"wrong"`
+	Complaints []string `json:"complaints,omitempty"`
+	// Logits are answers whose logits were compared with the reference's.
+	Logits  verified          `json:"logits"`
+	Skipped int               `json:"not_compared"` // the file was gone before anybody saw it
+	Unable  map[string]string `json:"unable,omitempty"`
+	Latency latencies         `json:"latency"`
+	Memory  chaosMemory       `json:"memory"`
+
+	faults []error // of this program
+	times  *hdrhistogram.Histogram
+}
+
+// chaosMemory is the resident memory of the last, long life.
+type chaosMemory struct {
+	Samples int `json:"samples"`
+	// First and Last are the means of the first and of the last third.
+	First  int64   `json:"first_third_bytes"`
+	Last   int64   `json:"last_third_bytes"`
+	Growth float64 `json:"growth"`
+	Peak   int64   `json:"peak_bytes"`
+}
+
+func newChaosReport(seed uint64) *chaosReport {
+	return &chaosReport{Seed: seed, Counts: map[string]map[int]int{}, Unable: map[string]string{}, times: newLatencies()}
+}
+
+func (r *chaosReport) count(what string, status int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.Counts[what] == nil {
+		r.Counts[what] = map[int]int{}
+	}
+	r.Counts[what][status]++
+}
+
+func (r *chaosReport) took(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_ = r.times.RecordValue(max(d.Microseconds(), 1))
+}
+
+// mostComplaints are told; the rest is counted.
+const mostComplaints = 50
+
+func (r *chaosReport) wrong(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.Wrong++; len(r.Complaints) < mostComplaints {
+		r.Complaints = append(r.Complaints, fmt.Sprintf(format, args...))
+	}
+}
+
+func (r *chaosReport) check(err error) {
+	if err != nil {
+		r.wrong("%v", err)
+	}
+}
+
+func (r *chaosReport) fault(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.faults = append(r.faults, err)
+}
+
+func (r *chaosReport) skipped(error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Skipped++
+}
+
+func (r *chaosReport) unable(what string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Unable[what] = err.Error()
+}
+
+// toleratedF32 is how far a logit may be off that was computed in float32, as
+// chaos has its server do, in units of the logits' spread.
+const toleratedF32 = 1e-3
+
+// held compares an answer with what it should be.
+func (r *chaosReport) held(a answered, want expected) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Logits.hold(a.model, a.scores, want.logits[a.image], want.labels, toleratedF32)
+}
+
+// finish sums up.
+func (r *chaosReport) finish(took time.Duration, rss []int64, peak int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.Wrong += r.Logits.Wrong; r.Logits.First != "" {
+		r.Complaints = append(r.Complaints, r.Logits.First)
+	}
+	r.Seconds, r.Latency = took.Seconds(), latenciesOf(r.times)
+	third := len(rss) / 3
+	r.Memory = chaosMemory{Samples: len(rss), First: meanOf(rss[:third]), Last: meanOf(rss[len(rss)-third:]), Peak: peak}
+	r.Memory.Growth = ratioOf(r.Memory.Last, r.Memory.First)
+}
+
+func meanOf(v []int64) (sum int64) {
+	for _, x := range v {
+		sum += x
+	}
+	return sum / int64(max(len(v), 1))
+}
+
+func (r *chaosReport) print(w io.Writer) error {
+	rows := [][]string{{"WHAT", "TIMES", "ENDED"}}
+	for _, what := range slices.Sorted(maps.Keys(r.Counts)) {
+		n, ends := 0, []string(nil)
+		for _, status := range slices.Sorted(maps.Keys(r.Counts[what])) {
+			times := r.Counts[what][status]
+			if n += times; status > 0 {
+				ends = append(ends, fmt.Sprintf("%d: %d", status, times))
+			} else if len(r.Counts[what]) > 1 {
+				ends = append(ends, fmt.Sprintf("cut off: %d", times))
+			}
+		}
+		rows = append(rows, []string{what, fmt.Sprint(n), strings.Join(ends, ", ")})
+	}
+	if err := table(w, rows); err != nil {
+		return err
+	}
+	for what, why := range r.Unable {
+		fmt.Fprintf(w, "not tried: %s: %s\n", what, why)
+	}
+	m := r.Memory
+	fmt.Fprintf(w, "\n%.0f s, seed %d. Answers p50 %.1f ms, p99 %.1f ms, longest %.0f ms.\n", r.Seconds, r.Seed, r.Latency.P50, r.Latency.P99, r.Latency.Max)
+	fmt.Fprintf(w, "Logits of %d answers compared with those of the files alone: %d wrong, the farthest off by %.3f of their spread; %d not compared.\n",
+		r.Logits.Checked, r.Logits.Wrong, r.Logits.Farthest, r.Skipped)
+	fmt.Fprintf(w, "Resident in the last life: %s in its first third, %s in its last (%.2f times), %s at most in any.\n", size(m.First), size(m.Last), m.Growth, size(m.Peak))
+	for _, x := range r.Complaints {
+		fmt.Fprintf(w, "wrong: %s\n", x)
+	}
+	_, err := fmt.Fprintf(w, "%d wrong answers or lost writes.\n", r.Wrong)
+	return err
+}
