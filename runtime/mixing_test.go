@@ -57,6 +57,22 @@ func TestBatchesFollowWhatPays(t *testing.T) {
 	}
 }
 
+// TestWhatMustBeAloneChoosesNothing: its time says nothing of mixing.
+func TestWhatMustBeAloneChoosesNothing(t *testing.T) {
+	d := newDesk(t, Options{Parallel: 1})
+	giveBack := d.occupy()
+	for i := range 2 {
+		h := d.variant(fmt.Sprint(i))
+		d.alone[h.loaded.Load()] = true
+		d.mustAsk(h, 1)
+	}
+	giveBack()
+	if b := <-d.taken; b.choice != noChoice || len(b.groups) != 1 {
+		t.Errorf("a batch of %d variants, choice %d", len(b.groups), b.choice)
+	}
+	d.end <- struct{}{}
+}
+
 // TestMixingIsMeasured answers several variants at once until both ways are known.
 func TestMixingIsMeasured(t *testing.T) {
 	eng := tinyEngine(t, Options{Factored: true, Parallel: 1})

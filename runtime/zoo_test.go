@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"eigenserve/store"
 	"eigenserve/store/zoo"
@@ -49,7 +50,7 @@ func TestServesManyFromFewSlabs(t *testing.T) {
 		slab = max(slab, l.bytes())
 	}
 
-	eng := zooEngine(t, Options{WeightCache: slabs * slab})
+	eng := zooEngine(t, Options{WeightCache: slabs * slab, MaxWait: time.Minute}) // a slow machine refuses none
 	var next, answered, most atomic.Int64
 	var wait sync.WaitGroup
 	for range clients {
