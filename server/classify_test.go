@@ -83,7 +83,11 @@ func FuzzQuestion(f *testing.F) {
 	f.Add([]byte(`{"inputs":"aGVsbG8=","parameters":{"top_k":1}}`))
 	f.Add([]byte(`{"inputs":"data:image/png;base64,aGVsbG8"}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
+		before := allocated()
 		image, o, err := parseQuestion(body, runtime.ClassifyOptions{})
+		if used, most := allocated()-before, uint64(1<<20+16*len(body)); used > most {
+			t.Errorf("%d bytes were allocated for a body of %d", used, len(body))
+		}
 		if err == nil && (len(image) == 0 || o.TopK < 0) {
 			t.Errorf("accepted %q as %q %v", body, image, o)
 		}

@@ -380,7 +380,13 @@ func FuzzGRPCMessage(f *testing.F) {
 	f.Add(protowire.AppendBytes(protowire.AppendTag(nil, 5, protowire.BytesType), protowire.AppendVarint(nil, 1<<63)))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		q := &inference.ModelInferRequest{}
-		left := wireFields
+		left, before := wireFields, allocated()
+		defer func() {
+			// A field of two bytes may become a message of its own; their number is bounded.
+			if used, most := allocated()-before, uint64(4<<20+64*len(raw)); used > most {
+				t.Errorf("%d bytes were allocated for a message of %d", used, len(raw))
+			}
+		}()
 		if countFields(raw, q.ProtoReflect().Descriptor(), &left) != nil || proto.Unmarshal(raw, q) != nil {
 			return
 		}

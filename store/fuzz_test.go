@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bytes"
+	"runtime/metrics"
 	"testing"
 
 	"eigenserve/store"
@@ -23,7 +24,13 @@ func FuzzDecodeVariant(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
+		before := allocated()
 		v, err := store.ParseVariant(raw)
+		// The header, which is deflated, may take 4 MiB of text; of that can come as
+		// many labels as it has commas.
+		if used, most := allocated()-before, uint64(160<<20+64*len(raw)); used > most {
+			t.Errorf("%d bytes were allocated for a file of %d", used, len(raw))
+		}
 		if err != nil {
 			return
 		}
@@ -57,4 +64,12 @@ func FuzzDecodeBasis(f *testing.F) {
 			t.Error("written and read twice it is another")
 		}
 	})
+}
+
+// allocated is how many bytes were allocated since the start. Other goroutines
+// allocate meanwhile, a little.
+func allocated() uint64 {
+	bytes := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(bytes)
+	return bytes[0].Value.Uint64()
 }

@@ -12,8 +12,9 @@ import (
 
 // A variant's header is JSON, deflated against a text with its usual keys: as
 // metadata it took a quarter of a small model's file. The inflated text may take
-// so many bytes at most, far more than the labels of any model.
-const mostHeader = 16 << 20
+// so many bytes at most, far more than the labels of any model: a small file could
+// ask for much memory otherwise.
+const mostHeader = 4 << 20
 
 const packedTensor = "header"
 

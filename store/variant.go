@@ -83,6 +83,9 @@ func (v *Variant) Encode(w io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if len(raw) > mostHeader {
+		return fmt.Errorf("%w: labels and metadata take more than %d bytes", ErrFormat, mostHeader)
+	}
 	packed, err := pack(raw)
 	if err != nil {
 		return err

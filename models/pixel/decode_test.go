@@ -10,6 +10,7 @@ import (
 	"image/jpeg"
 	"io"
 	goruntime "runtime"
+	"runtime/metrics"
 	"testing"
 )
 
@@ -124,7 +125,12 @@ func FuzzDecode(f *testing.F) {
 	grey.MaxPixels = 1 << 16
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, s := range []Spec{colour, grey} {
+			before := allocated()
 			img, err := s.Decode(data)
+			// As many pixels as may be, and the tables of the worst of the decoders.
+			if used, most := allocated()-before, uint64(32<<20+64*s.MaxPixels+64*len(data)); used > most {
+				t.Errorf("%d bytes were allocated for a file of %d and at most %d pixels", used, len(data), s.MaxPixels)
+			}
 			if err != nil {
 				if !errors.Is(err, ErrFormat) && !errors.Is(err, ErrTooLarge) {
 					t.Fatalf("neither ErrFormat nor ErrTooLarge: %v", err)
@@ -136,4 +142,12 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 	})
+}
+
+// allocated is how many bytes were allocated since the start. Other goroutines
+// allocate meanwhile, a little.
+func allocated() uint64 {
+	bytes := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(bytes)
+	return bytes[0].Value.Uint64()
 }
