@@ -74,6 +74,7 @@ func TestUsage(t *testing.T) {
 		"a bad address":            {[]string{"ls", "--server", "ftp://x"}, 2, "--server"},
 		"serve without a store":    {[]string{"serve"}, 2, "--store"},
 		"serve with a bad cache":   {[]string{"demo", "--weight-cache", "much"}, 2, "--weight-cache"},
+		"serve without versions":   {[]string{"serve", "--store", "x", "--keep-versions", "0"}, 2, "--keep-versions"},
 		"serve in other numbers":   {[]string{"demo", "--compute", "int3"}, 2, "--compute"},
 		"no checkpoint there":      {[]string{"fit", "--store", filepath.Join(t.TempDir(), "s"), "--family", "f", "nowhere"}, 1, "nowhere"},
 		"inspect of nothing":       {[]string{"inspect"}, 2, "FILE"},

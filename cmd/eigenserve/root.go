@@ -64,7 +64,8 @@ func storeFlag(cmd *cobra.Command, dir *string) {
 
 // keepFlag adds --keep-versions.
 func keepFlag(cmd *cobra.Command, keep *int) {
-	cmd.Flags().IntVar(keep, "keep-versions", store.DefaultKeep, "versions of a model to keep; more stay where an alias names them")
+	*keep = store.DefaultKeep
+	cmd.Flags().Var((*countValue)(keep), "keep-versions", "versions of a model to keep; more stay where an alias names them")
 }
 
 // openStore opens the store that --store names.

@@ -112,6 +112,10 @@ func (m *Main) runServe(cmd *cobra.Command, f serving, set settings, unknown []s
 		}
 	}
 	return m.listen(cmd.Context(), s, f.listen, o, func(url string, _ *runtime.Engine) {
-		fmt.Fprintf(m.Stdout, "Serving %d models of %d families at %s\n", len(s.Variants()), len(s.Families()), url)
+		families := "families"
+		if len(s.Families()) == 1 {
+			families = "family"
+		}
+		fmt.Fprintf(m.Stdout, "Serving %d models of %d %s at %s\n", len(s.Variants()), len(s.Families()), families, url)
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -21,11 +22,30 @@ func (s *sizeValue) Set(text string) error {
 	return nil
 }
 
+// String is "" where nothing was given, which is then no size.
 func (s *sizeValue) String() string {
+	if *s == 0 {
+		return ""
+	}
 	return strings.NewReplacer(" ", "", ".0 ", "").Replace(humanize.IBytes(uint64(*s)))
 }
 
 func (s *sizeValue) Type() string { return "size" }
+
+// countValue is a flag's number of things, one or more.
+type countValue int
+
+func (c *countValue) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return errors.New("give a number from 1 on")
+	}
+	*c = countValue(n)
+	return nil
+}
+
+func (c *countValue) String() string { return strconv.Itoa(int(*c)) }
+func (c *countValue) Type() string   { return "int" }
 
 // choiceValue is a flag's word out of some.
 type choiceValue struct {
