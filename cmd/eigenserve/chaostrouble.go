@@ -163,10 +163,12 @@ func (c *chaos) fillDisk(ctx context.Context, r *rand.Rand) {
 	if r.IntN(3) > 0 {
 		most = uint64(r.IntN(24 << 10))
 	}
-	l := c.w.server.life.Load()
+	deaths, l := c.w.server.deaths.Load(), c.w.server.life.Load()
 	c.full.Add(1)
 	if err := limitFiles(l.process.cmd.Process.Pid, most); err != nil {
-		c.r.unable("full disk", err)
+		if !c.w.server.excused(deaths) {
+			c.r.unable("full disk", err)
+		}
 	} else {
 		c.r.count("full disk", 0)
 		pause(ctx, time.Duration(200+r.IntN(800))*time.Millisecond)
