@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Query chooses variants of the catalogue.
 type Query struct {
 	Words  string            // each must be part of the name or the family's, in either case
+	Family string            // whose they are; "": any
 	Order  string            // one of Orders; "" is "name"
 	Allow  func(string) bool // names that may be seen; nil: all
 	Offset int               // of the first one given
@@ -29,7 +31,8 @@ var orders = map[string]func(eng *Engine, h *handle) float64{
 	"name":     func(*Engine, *handle) float64 { return 0 },
 	"requests": func(_ *Engine, h *handle) float64 { return float64(h.requests.Load()) },
 	"resident": func(eng *Engine, h *handle) float64 { return float64(slices.Index(residencies, eng.resident(h))) },
-	"latency":  func(_ *Engine, h *handle) float64 { return h.answered().mean() },
+	"rate":     func(_ *Engine, h *handle) float64 { _, r := h.answered(); return r.rate(time.Now()) },
+	"latency":  func(_ *Engine, h *handle) float64 { _, r := h.answered(); return r.took },
 	"bytes":    func(_ *Engine, h *handle) float64 { return float64(h.entry.Bytes) },
 	"agreement": func(_ *Engine, h *handle) float64 { // the least first, what was not measured last
 		if h.entry.Agreement == 0 {
@@ -91,7 +94,7 @@ func (eng *Engine) chosen(q Query) (out []*handle) {
 		page, next := eng.page(after, pageLocked)
 		for _, versions := range page {
 			h := last(versions)
-			if (q.Allow == nil || q.Allow(h.entry.Name)) && matches(h, words) {
+			if (q.Allow == nil || q.Allow(h.entry.Name)) && (q.Family == "" || q.Family == h.entry.Family) && matches(h, words) {
 				out = append(out, h)
 			}
 		}

@@ -33,6 +33,7 @@ func TestFind(t *testing.T) {
 		"a word of none":             {Query{Words: "m3 other"}, "", 0},
 		"those that may be seen":     {Query{Allow: func(n string) bool { return n > "m3" }}, "m4 m5", 2},
 		"the most asked":             {Query{Order: "requests", Limit: 3}, "m4 m2 m0", 6},
+		"asked most of late":         {Query{Order: "rate", Limit: 1}, "m4", 6},
 		"where they are":             {Query{Order: "resident", Limit: 3}, "m4 m2 m0", 6},
 	} {
 		f, err := eng.Find(c.q)
@@ -58,8 +59,11 @@ func TestFind(t *testing.T) {
 	if _, err := eng.Find(Query{Order: "colour"}); codeOf(err) != Invalid || !strings.Contains(err.Error(), "requests") {
 		t.Errorf("by colour: %v", err)
 	}
-	f, _ := eng.Find(Query{Words: "m4"})
-	if v := f.Variants[0]; v.Answers != 2 || v.Took <= 0 {
+	if f, err := eng.Find(Query{Family: "other"}); err != nil || f.Total != 0 {
+		t.Errorf("of another family: %+v, %v", f, err)
+	}
+	f, _ := eng.Find(Query{Words: "m4", Family: tinyFamily})
+	if v := f.Variants[0]; v.Answers != 2 || v.Took <= 0 || v.Rate <= 0 || v.Latency <= 0 {
 		t.Errorf("m4 answered %d times in %g s", v.Answers, v.Took)
 	}
 }

@@ -43,6 +43,10 @@ type VariantInfo struct {
 	// together, from asking to the answer.
 	Answers int64   `json:"answers"`
 	Took    float64 `json:"took_seconds"`
+	// Rate is the answers a second of about the last ten seconds, Latency what one
+	// of them took on average, in seconds; of none, what the last ones took.
+	Rate    float64 `json:"rate"`
+	Latency float64 `json:"latency_seconds"`
 }
 
 // VariantDetail is VariantInfo with what only a look into the file tells.

@@ -63,7 +63,7 @@ func stateOf(t testing.TB, eng *Engine) state {
 	s.List, _ = eng.Variants("", 0)
 	for i := range s.List {
 		s.List[i].Requests, s.List[i].Hits, s.List[i].Rebuilds = 0, 0, 0
-		s.List[i].Answers, s.List[i].Took = 0, 0
+		s.List[i].Answers, s.List[i].Took, s.List[i].Rate, s.List[i].Latency = 0, 0, 0, 0
 	}
 	return s
 }

@@ -38,13 +38,11 @@ func (t *Total) add(n int64, d time.Duration) {
 	t.Took += d
 }
 
-// mean is the mean duration in seconds, 0 of none.
-func (t Total) mean() float64 { return t.Took.Seconds() / float64(max(t.Count, 1)) }
-
 // tally keeps a handle's VersionStats, from its first request on.
 type tally struct {
-	mu    sync.Mutex // guards stats
-	stats VersionStats
+	mu     sync.Mutex // guards what follows
+	stats  VersionStats
+	recent recent
 }
 
 func (h *handle) tallied() *tally {
@@ -83,6 +81,7 @@ func (h *handle) record(began time.Time, rows int, t Timing, err error) {
 	s.Last = now
 	s.Rows += int64(rows)
 	s.Success.add(1, now.Sub(began))
+	y.recent.add(now, now.Sub(began))
 	s.Queue.add(1, t.Queue)
 	s.Preprocess.add(1, t.Preprocess)
 	s.Compute.add(1, t.Rebuild+t.Compute)
@@ -107,14 +106,14 @@ func (eng *Engine) Stats(ref string) ([]VersionStats, error) {
 	return out, nil
 }
 
-// answered sums the calls that a version answered.
-func (h *handle) answered() (t Total) {
+// answered sums the calls that a version answered, and tells of the recent ones.
+func (h *handle) answered() (t Total, r recent) {
 	if y := h.tally.Load(); y != nil {
 		y.mu.Lock()
-		t = y.stats.Success
-		y.mu.Unlock()
+		defer y.mu.Unlock()
+		return y.stats.Success, y.recent
 	}
-	return t
+	return t, r
 }
 
 func (eng *Engine) stats(h *handle) (s VersionStats) {

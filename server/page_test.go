@@ -43,6 +43,17 @@ func (a *asked) classify(_ context.Context, name string, image []byte, _ runtime
 	}, nil
 }
 
+// different counts the names that were asked from a call on.
+func (a *asked) different(from int) (calls, names int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	set := map[string]bool{}
+	for _, name := range a.names[from:] {
+		set[name] = true
+	}
+	return len(a.names), len(set)
+}
+
 func (a *asked) last() (name string, image []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -162,6 +173,26 @@ func TestPageAnswersImages(t *testing.T) {
 	b.clean(t, s.addr)
 }
 
+// TestPageAsksThemAll asks more variants than a page of the list has.
+func TestPageAsksThemAll(t *testing.T) {
+	s, f, a, b := visit(t)
+	f.mu.Lock()
+	for i := range 1200 {
+		f.variants = append(f.variants, fakeVariant(fmt.Sprintf("v%05d", i)))
+	}
+	f.mu.Unlock()
+	b.until(t, `document.getElementById("count").textContent === "1,203"`)
+	b.click(t, "#samples button")
+	b.until(t, answered)
+	before, _ := a.different(0)
+	b.click(t, "#ask-all")
+	b.until(t, `document.querySelector("#answer .soft")?.textContent.startsWith("1,203 of 1,203") && document.getElementById("said").textContent === "1,203 variants answered"`)
+	if calls, names := a.different(before); calls-before != 1203 || names != 1203 {
+		t.Errorf("%d of them were asked, in %d calls", names, calls-before)
+	}
+	b.clean(t, s.addr)
+}
+
 func TestPageShowsFaults(t *testing.T) {
 	_, f, _, b := visit(t)
 	f.mu.Lock()
@@ -178,12 +209,14 @@ func TestPageIsLive(t *testing.T) {
 	f.mu.Lock()
 	f.ledger.ModelRatio, f.ledger.Slabs = 186.4, 13_000_000
 	f.variants[1].Requests, f.variants[1].Resident = 4321, "slab"
+	f.variants[1].Answers, f.variants[1].Rate, f.variants[1].Latency = 4000, 12.34, 0.0056
 	f.variants[1].Agreement, f.variants[1].Lossy = 0.912, true
 	f.mu.Unlock()
 	b.until(t, `document.getElementById("model-ratio").textContent === "186×" && document.querySelector("#legend").textContent.includes("13.0 MB")`)
 	b.until(t, `document.querySelector(".row:nth-child(2) .requests").textContent === "4,321" && document.querySelector(".row:nth-child(2) .res.slab")`)
 	b.until(t, `document.querySelector(".row:nth-child(2) .fidelity.lossy").textContent === "91.2%" && document.querySelector(".row:nth-child(1) .fidelity").textContent === "87.0%"`)
-	b.until(t, `parseFloat(document.querySelector(".row:nth-child(2) .rate").textContent) > 0`)
+	b.until(t, `document.querySelector(".row:nth-child(2) .rate").textContent === "12.3" && document.querySelector(".row:nth-child(2) .latency").textContent === "5.60 ms"`)
+	b.until(t, `document.querySelector(".row:nth-child(1) .rate").textContent === "–"`)
 	b.clean(t, s.addr)
 }
 
@@ -326,6 +359,44 @@ func TestPageShowsAFamily(t *testing.T) {
 	b.click(t, "#details .link")
 	b.until(t, `document.querySelector("#family-dialog[open]") && document.getElementById("family-title").textContent === "Family glyphs"`)
 	b.clean(t, s.addr)
+}
+
+// TestPageMovesAliases makes an alias, makes a canary of it, and removes it.
+func TestPageMovesAliases(t *testing.T) {
+	_, f, _, b := visit(t)
+	b.click(t, "#aliases")
+	b.until(t, `document.querySelector("#alias-dialog[open]") && document.querySelector(".alias b").textContent === "current" && document.querySelector(".alias .parts").textContent === "sans-lao"`)
+	b.do(t, chromedp.SendKeys("#alias-name", "mine"))
+	b.until(t, `document.querySelector(".target input").value === "music-1" && document.querySelectorAll(".target option").length === 3`)
+	b.do(t, chromedp.SetValue(".target select", "1"))
+	b.click(t, "#alias-save")
+	b.until(t, `document.querySelectorAll(".alias").length === 2 && document.getElementById("toasts").textContent.includes("mine stands for music-1:1")`)
+
+	b.click(t, `[aria-label="Move mine"]`)
+	b.until(t, `document.getElementById("alias-what").textContent === "Move mine" && document.querySelector(".target select").value === "1"`)
+	b.click(t, "#alias-more")
+	b.do(t, chromedp.SendKeys(".target:nth-child(2) input", "sans-takri"), chromedp.SetValue(".target:nth-child(1) input[type=number]", "95"),
+		chromedp.SetValue(".target:nth-child(2) input[type=number]", "5"))
+	b.until(t, `document.querySelectorAll("#alias-models option").length > 0`)
+	b.click(t, "#alias-save")
+	b.until(t, `[...document.querySelectorAll(".alias")].some((a) => a.querySelector(".parts").textContent === "music-1:1 95.0%sans-takri 5.0%")`)
+	f.mu.Lock()
+	if got := fmt.Sprint(f.aliases["mine"].Targets); got != "[{music-1 1 95} {sans-takri 0 5}]" {
+		t.Errorf("the alias stands for %s", got)
+	}
+	f.mu.Unlock()
+
+	b.do(t, chromedp.SendKeys("#alias-name", "to-nobody"), chromedp.SetValue(".target input", "nobody"))
+	b.click(t, "#alias-save")
+	b.until(t, `document.getElementById("alias-fault").textContent.includes("nobody")`)
+	b.click(t, `[aria-label="Remove mine"]`)
+	b.until(t, `document.querySelector("#remove-dialog[open]") && document.getElementById("remove-name").textContent === "mine"`)
+	b.click(t, "#remove-dialog .danger")
+	b.until(t, `document.querySelectorAll(".alias").length === 1`)
+	b.do(t, chromedp.EmulateViewport(360, 800))
+	if wide := eval[string](t, b, `[...document.querySelectorAll("#alias-dialog *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.id || e.className).join()`); wide != "" {
+		t.Errorf("on a phone these stick out: %s", wide)
+	}
 }
 
 // TestPageAsksForAToken visits a server that wants one.

@@ -37,6 +37,11 @@ export const samples = async () => (await json("/samples/")).samples;
 export const variant = (name, signal) => json(at(name), { signal });
 export const remove = (name) => call(at(name), { method: "DELETE" });
 export const pin = (name, pinned) => call(`${at(name)}/pin`, { method: pinned ? "POST" : "DELETE" });
+export const versions = async (name) => (await json(`${at(name)}/versions`)).versions;
+export const aliases = async () => (await json("/v1/aliases")).aliases;
+const alias = (name) => `/v1/aliases/${encodeURIComponent(name)}`;
+export const putAlias = (name, targets) => call(alias(name), { method: "PUT", body: JSON.stringify({ targets }) });
+export const removeAlias = (name) => call(alias(name), { method: "DELETE" });
 export const metrics = async () => (await call("/metrics")).text();
 
 // preload rebuilds a variant's weights into the cache, where they stay until

@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { makeAdd } from "./add.js";
+import { makeAliases } from "./aliases.js";
 import { makeAsk } from "./ask.js";
 import { makeChart } from "./chart.js";
 import { makeDetails } from "./details.js";
@@ -33,6 +34,7 @@ const ask = makeAsk({
   onSelect: variants.select,
 });
 const family = makeFamily();
+makeAliases(() => chosen);
 const details = makeDetails({
   onFamily: family.show,
   onDetail(v) {
@@ -92,17 +94,23 @@ function alive(fault) {
   setText(byId("pulse-text"), !fault ? "live" : fault.status ? fault.message : "no answer from the server");
 }
 
-every(() => 1000, async () => {
+let totals = true; // a token for some models does not see what is of all
+every(() => (totals ? 1000 : 15000), async () => {
   try {
     const now = await api.memory();
     ledger.show(now);
     chart(now);
+    totals = true;
     alive(null);
   } catch (err) {
-    alive(err);
+    totals = err.status !== 403;
+    alive(totals ? err : null);
   }
+  document.querySelector(".ledger").hidden = byId("metrics").hidden = !totals;
 });
-every(() => 2000, () => api.metrics().then((text) => traffic(parse(text)), () => {}));
+every(() => 2000, async () => {
+  if (totals) await api.metrics().then((text) => traffic(parse(text)), () => {});
+});
 
 // begin loads what is loaded once, again with another token.
 function begin() {

@@ -1,14 +1,14 @@
 // Asking the chosen variant, or all that the search finds, and showing the answers.
 
 import * as api from "./api.js";
-import { askMany, match, mostAsked } from "./askall.js";
+import { askMany, match } from "./askall.js";
 import { byId, el, onceAFrame } from "./dom.js";
 import { codePoint, count, duration, percent } from "./format.js";
 
 const topK = 5;
 
 // makeAsk runs the answer's place. pad gives the image, total how many variants the
-// search finds, found lists them, picture is a sample of a label or null.
+// search finds, found gives their pages, picture is a sample of a label or null.
 export function makeAsk({ pad, total, found, picture, onSelect }) {
   const answer = byId("answer"), said = byId("said");
   const ask = byId("ask"), askAll = byId("ask-all"), auto = byId("auto");
@@ -17,7 +17,7 @@ export function makeAsk({ pad, total, found, picture, onSelect }) {
   function ready() {
     ask.disabled = !variant || pad.isEmpty();
     askAll.disabled = pad.isEmpty() || !total();
-    askAll.textContent = manyAsked ? "Stop" : total() > mostAsked ? `Ask the first ${count(mostAsked)}` : `Ask all ${count(total())}`;
+    askAll.textContent = manyAsked ? "Stop" : `Ask all ${count(total())}`;
     byId("ask-name").textContent = variant?.name ?? "";
     if (pad.isEmpty()) idle();
   }
@@ -55,8 +55,7 @@ export function makeAsk({ pad, total, found, picture, onSelect }) {
     manyAsked = true;
     ready();
     try {
-      const list = await found(mostAsked);
-      const asked = await askMany(list.map((v) => v.name), await pad.blob(), signal, show, (m) => match(m, picture(m.name, m.best.label), onSelect));
+      const asked = await askMany(found(), await pad.blob(), signal, show, (m) => match(m, picture(m.name, m.best.label), onSelect));
       said.textContent = `${count(asked)} variants answered`;
     } catch (err) {
       failed(err, signal);

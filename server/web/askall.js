@@ -4,36 +4,64 @@ import * as api from "./api.js";
 import { el } from "./dom.js";
 import { codePoint, count, duration, percent } from "./format.js";
 
-export const mostAsked = 500;
-const atOnce = 8, matchesShown = 12;
+const atOnce = 8, matchesShown = 12, pageLength = 500;
 
-// askMany asks variants by name until all have answered or the signal says to
-// stop; show is given what to display after each answer, its matches made by row.
-// It gives the number that answered; what failed is counted and shown.
-export async function askMany(names, image, signal, show, row) {
-  const found = [], queue = [...names];
+// askMany asks all variants that pages list (page(offset, limit) gives { models,
+// total }) until all have answered or the signal says to stop; show is given what
+// to display after each answer, its matches made by row. It gives the number that
+// answered; what failed is counted and shown.
+export async function askMany(page, image, signal, show, row) {
+  const tally = { best: [], answered: 0, failed: 0, fault: "", of: 0 };
   const began = performance.now();
-  let failed = 0, fault = "";
+  const next = reader(page, tally);
   const worker = async () => {
-    for (let name; (name = queue.shift()) !== undefined && !signal.aborted; ) {
+    for (let name; !signal.aborted && (name = await next()) !== undefined; ) {
       try {
         const a = await api.classify(name, image, 1, signal);
-        if (a.scores.length) found.push({ name, best: a.scores[0] });
+        tally.answered++;
+        if (a.scores.length) place(tally.best, { name, best: a.scores[0] });
       } catch (err) {
         if (signal.aborted) return;
-        failed++;
-        fault = err.message;
+        tally.failed++;
+        tally.fault = err.message;
       }
-      show(matches(found, failed, fault, names.length, performance.now() - began, row));
+      show(matches(tally, performance.now() - began, row));
     }
   };
   await Promise.all(Array.from({ length: atOnce }, worker));
-  return found.length;
+  return tally.answered;
 }
 
-function matches(found, failed, fault, of, took, row) {
-  const best = [...found].sort((a, b) => b.best.score - a.best.score || (a.name < b.name ? -1 : 1)).slice(0, matchesShown);
-  const done = found.length + failed;
+// reader gives the names that pages list, one after the other, to whoever asks;
+// undefined at the end.
+function reader(page, tally) {
+  let queue = [], offset = 0, ended = false, fetching = null;
+  async function fetchMore() {
+    const { models, total } = await page(offset, pageLength);
+    tally.of = total;
+    queue = models.map((v) => v.name);
+    offset += models.length;
+    ended = !models.length || offset >= total;
+  }
+  return async () => {
+    while (!queue.length && !ended) {
+      fetching ??= fetchMore().finally(() => (fetching = null));
+      await fetching;
+    }
+    return queue.shift();
+  };
+}
+
+// place puts a match among the best, the surest first.
+function place(best, m) {
+  const before = (a, b) => a.best.score > b.best.score || (a.best.score === b.best.score && a.name < b.name);
+  const at = best.findIndex((other) => before(m, other));
+  best.splice(at < 0 ? best.length : at, 0, m);
+  best.length = Math.min(best.length, matchesShown);
+}
+
+function matches({ best, answered, failed, fault, of }, took, row) {
+  const done = answered + failed;
   return [
     el("p", { class: "soft" }, `${count(done)} of ${count(of)} asked in ${duration(took)}. The surest first:`),
     el("progress", { max: of, value: done, "aria-label": "Variants asked", hidden: done === of }),

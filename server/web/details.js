@@ -1,9 +1,8 @@
 // The chosen variant: its name and actions above, its facts below.
 
 import * as api from "./api.js";
-import { byId, el, toast } from "./dom.js";
-import { bytes, codePoint, count, digits, duration, moment, percent } from "./format.js";
-import { rates } from "./rates.js";
+import { byId, el, removing, toast } from "./dom.js";
+import { bytes, codePoint, count, digits, duration, moment, percent, perSecond } from "./format.js";
 
 const shortDigest = (digest) => digest.slice(0, 12);
 
@@ -74,21 +73,16 @@ export function makeDetails({ onChange, onDetail, onFamily }) {
     }
   }
 
-  function remove() {
-    const dialog = byId("remove-dialog"), name = detail.name;
-    byId("remove-name").textContent = name;
-    dialog.returnValue = "no";
-    dialog.onclose = async () => {
-      if (dialog.returnValue !== "yes") return;
-      try {
-        await api.remove(name);
-        toast(`${name} is removed`);
-        await onChange(name);
-      } catch (err) {
-        toast(err.message, true);
-      }
-    };
-    dialog.showModal();
+  async function remove() {
+    const name = detail.name;
+    if (!(await removing("Remove this variant?", name, "is deleted from the store. Requests under way finish."))) return;
+    try {
+      await api.remove(name);
+      toast(`${name} is removed`);
+      await onChange(name);
+    } catch (err) {
+      toast(err.message, true);
+    }
   }
 
   return { show };
@@ -96,7 +90,6 @@ export function makeDetails({ onChange, onDetail, onFamily }) {
 
 function factsOf(v, onFamily) {
   const parts = v.fidelity?.bytes ?? {}, measured = v.fidelity?.measured;
-  const { rate, latency } = rates(v);
   const where = { slab: "in a slab", coefficients: "coefficients", disk: "on disk" };
   return [
     ["family", el("button", { type: "button", class: "link", onclick: () => onFamily(v.family) }, v.family)],
@@ -109,7 +102,7 @@ function factsOf(v, onFamily) {
     ["gate", v.fidelity?.lossy ? el("span", { class: "fault" }, "not passed; kept all the same") : measured?.max_kl ? "passed" : ""],
     ["step", v.step ? digits(v.step) : "exact tensors"],
     ["fitted", v.provenance?.fitted ? "with the basis" : "added later"],
-    ["requests a second · latency", `${rate === null ? "–" : digits(rate)} · ${latency === null ? "–" : duration(latency)}`],
+    ["requests a second · latency", v.answers ? `${perSecond(v.rate)} · ${duration(1000 * v.latency_seconds)}` : "–"],
     ["resident", where[v.resident] ?? v.resident],
     ["requests · cached · rebuilt", `${count(v.requests)} · ${count(v.hits)} · ${count(v.rebuilds)}`],
     ["reads", `${v.input.width} × ${v.input.height} × ${v.input.channels}`],

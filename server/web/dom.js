@@ -50,3 +50,14 @@ export function toast(text, bad = false) {
   byId("toasts").append(node);
   setTimeout(() => node.remove(), bad ? 9000 : 4000);
 }
+
+// removing asks whether something shall be removed, and tells the answer.
+export function removing(title, name, text) {
+  const dialog = byId("remove-dialog");
+  byId("remove-title").textContent = title;
+  byId("remove-name").textContent = name;
+  byId("remove-text").textContent = text;
+  dialog.returnValue = "no";
+  dialog.showModal();
+  return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
+}

@@ -24,6 +24,9 @@ export const count = (n) => n.toLocaleString("en");
 // percent is a share: 98.2%.
 export const percent = (x, places = 1) => `${(100 * x).toFixed(places)}%`;
 
+// perSecond is a rate, 0 where it is hardly any.
+export const perSecond = (x) => (x < 0.005 ? "0" : digits(x));
+
 // duration is a time in milliseconds.
 export function duration(ms) {
   if (ms >= 1000) return `${digits(ms / 1000)} s`;

@@ -3,9 +3,8 @@
 
 import * as api from "./api.js";
 import { byId, el, setText } from "./dom.js";
-import { bytes, count, digits, duration, percent } from "./format.js";
+import { bytes, count, duration, percent, perSecond } from "./format.js";
 import { makeList } from "./list.js";
-import { rates } from "./rates.js";
 
 const residency = { slab: "rebuilt, in a slab", coefficients: "coefficients in memory", disk: "on disk" };
 
@@ -111,8 +110,12 @@ export function makeVariants(onSelect) {
       history.replaceState(null, "", "#");
     },
     total: list.total,
-    // found lists up to most of what the search finds.
-    found: async (most) => (await api.find(query(), 0, most)).models,
+    // found gives the pages of what the search finds now, in an order that does not
+    // change when they are asked.
+    found: () => {
+      const asked = { ...query(), order: "name" };
+      return (offset, limit) => api.find(asked, offset, limit);
+    },
   };
 }
 
@@ -130,7 +133,7 @@ function makeRow(choose, selected) {
     root,
     show(v, index, total) {
       shown = v.name;
-      const { rate, latency } = rates(v);
+      const asked = v.answers > 0;
       root.title = v.name;
       root.setAttribute("aria-selected", v.name === selected());
       root.setAttribute("aria-posinset", index + 1);
@@ -144,8 +147,8 @@ function makeRow(choose, selected) {
       setText(cells.fidelity, percent(v.agreement || v.energy));
       cells.fidelity.title = v.agreement ? "Share of probe images whose best label is the original's" : "Energy kept of the delta; its answers were not measured";
       cells.fidelity.classList.toggle("lossy", Boolean(v.lossy));
-      setText(cells.rate, rate ? digits(rate) : rate === 0 ? "0" : "–");
-      setText(cells.latency, latency === null ? "–" : duration(latency));
+      setText(cells.rate, asked ? perSecond(v.rate) : "–");
+      setText(cells.latency, asked ? duration(1000 * v.latency_seconds) : "–");
       setText(cells.requests, count(v.requests));
     },
   };
