@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,4 +68,13 @@ func admitModel(caller *token, model string) error {
 		return nil
 	}
 	return &denial{fiber.StatusForbidden, fmt.Sprintf("token %q is not for model %q", caller.name, name), ""}
+}
+
+// admitTotals holds a caller to what it may see: what is of all models together,
+// only with a token for all of them.
+func admitTotals(caller *token) error {
+	if caller == nil || len(caller.models) == 0 || slices.Contains(caller.models, "*") {
+		return nil
+	}
+	return &denial{fiber.StatusForbidden, fmt.Sprintf("token %q is for some models; this is of all of them", caller.name), ""}
 }

@@ -17,6 +17,11 @@ func (s *Server) listFamilies(r *request) error {
 	if list == nil {
 		list = []runtime.FamilyInfo{}
 	}
+	for i := range list {
+		if err := s.countVisible(r.caller, &list[i]); err != nil {
+			return err
+		}
+	}
 	return r.answer(fiber.StatusOK, familyList{list})
 }
 
@@ -30,5 +35,19 @@ func (s *Server) getFamily(r *request) error {
 	if err != nil {
 		return err
 	}
+	if err := s.countVisible(r.caller, &f.FamilyInfo); err != nil {
+		return err
+	}
 	return r.answer(fiber.StatusOK, f)
+}
+
+// countVisible makes a family's count of variants that of those which a caller may
+// see, if its token is for some of them.
+func (s *Server) countVisible(caller *token, f *runtime.FamilyInfo) error {
+	if admitTotals(caller) == nil {
+		return nil
+	}
+	found, err := s.engine.Find(runtime.Query{Family: f.Name, Allow: caller.allows, Limit: 1})
+	f.Variants = found.Total
+	return err
 }

@@ -8,6 +8,9 @@ import (
 
 // getMemory answers GET /v1/memory with the ledger.
 func (s *Server) getMemory(r *request) error {
+	if err := admitTotals(r.caller); err != nil {
+		return err
+	}
 	l := s.engine.Ledger()
 	l.ModelRatio = finite(l.ModelRatio)
 	l.ProcessRatio = finite(l.ProcessRatio)

@@ -54,6 +54,9 @@ func (m *metrics) stages(t runtime.Timing) {
 
 // getMetrics answers GET /metrics.
 func (s *Server) getMetrics(r *request) error {
+	if err := admitTotals(r.caller); err != nil {
+		return err
+	}
 	r.Set(fiber.HeaderCacheControl, "no-store")
 	return s.metrics.handler(r.Ctx)
 }

@@ -34,14 +34,33 @@ func (s *Server) listVariants(r *request) error {
 	if q.Has("search") || q.Has("order") || q.Has("offset") || q.Has("from") {
 		return s.findVariants(r, limit)
 	}
-	list, next := s.engine.Variants(utils.CopyString(r.Query("after")), limit)
-	visible := make([]runtime.VariantInfo, 0, len(list)) // a page may so be short of the limit
-	for _, v := range list {
-		if r.caller == nil || r.caller.allows(v.Name) {
-			visible = append(visible, v)
-		}
+	return r.answer(fiber.StatusOK, s.visible(r.caller, utils.CopyString(r.Query("after")), limit))
+}
+
+// visible is a page of what a caller may see. It names nothing else, not even as
+// the place where the next page begins.
+func (s *Server) visible(caller *token, after string, limit int) variantPage {
+	list, next := s.engine.Variants(after, limit)
+	page := variantPage{Models: []runtime.VariantInfo{}}
+	if caller == nil {
+		return variantPage{append(page.Models, list...), next}
 	}
-	return r.answer(fiber.StatusOK, variantPage{visible, next})
+	for {
+		for _, v := range list {
+			if !caller.allows(v.Name) {
+				continue
+			}
+			if len(page.Models) == limit {
+				page.Next = page.Models[limit-1].Name
+				return page
+			}
+			page.Models = append(page.Models, v)
+		}
+		if next == "" {
+			return page
+		}
+		list, next = s.engine.Variants(next, limit)
+	}
 }
 
 // findVariants answers GET /v1/models?search=&order=&offset=&from=&limit=.
