@@ -166,7 +166,7 @@ func (o chaosOptions) run(ctx context.Context, dir string, p *progress) (*chaosR
 	c.names = slices.Concat(w.names.fitted, w.names.live, w.names.cut, w.names.aliases)
 	c.refitTook.Store(int64(2 * time.Second))
 	began := time.Now()
-	rss := c.trouble(ctx, o, p)
+	memory := c.trouble(ctx, o, p)
 	c.settleAll(ctx, false)
 	c.r.check(w.server.stop())
 	if err := w.server.revive(ctx); err != nil {
@@ -176,13 +176,13 @@ func (o chaosOptions) run(ctx context.Context, dir string, p *progress) (*chaosR
 	c.r.check(w.server.stop())
 	err = errors.Join(append(c.r.faults, ctx.Err(), c.sweep(ctx), os.WriteFile(filepath.Join(dir, "server.log"), w.server.log, 0o644))...)
 	c.watchLog()
-	c.r.finish(time.Since(began), rss, w.server.peak)
+	c.r.finish(time.Since(began), memory, w.server.peak)
 	return c.r, err
 }
 
-// trouble lets all actors loose until the time is over, and gives what was
-// resident since the last death.
-func (c *chaos) trouble(ctx context.Context, o chaosOptions, p *progress) []int64 {
+// trouble lets all actors loose until the time is over, and gives the
+// server's accounts since the last death.
+func (c *chaos) trouble(ctx context.Context, o chaosOptions, p *progress) []account {
 	began := time.Now()
 	steady, end := began.Add(o.duration/2), began.Add(o.duration)
 	var all sync.WaitGroup
@@ -200,19 +200,19 @@ func (c *chaos) trouble(ctx context.Context, o chaosOptions, p *progress) []int6
 			})
 		}
 	}
-	var rss []int64
+	var memory []account
 	for time.Now().Before(end) && ctx.Err() == nil {
 		pause(ctx, 250*time.Millisecond)
 		p.show("trouble", int(time.Since(began).Seconds()), int(o.duration.Seconds()))
 		var a account
 		if l := c.w.server.life.Load(); l.began.Add(time.Second).Before(time.Now()) && time.Now().After(steady) {
 			if _, err := l.call(ctx, "GET", "/v1/memory", "", nil, &a); err == nil {
-				rss = append(rss, a.RSS)
+				memory = append(memory, a)
 			}
 		}
 	}
 	all.Wait()
-	return rss
+	return memory
 }
 
 func (a actor) between(r *rand.Rand) time.Duration {

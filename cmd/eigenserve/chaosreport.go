@@ -43,7 +43,11 @@ type chaosMemory struct {
 	First  int64   `json:"first_third_bytes"`
 	Last   int64   `json:"last_third_bytes"`
 	Growth float64 `json:"growth"`
-	Peak   int64   `json:"peak_bytes"`
+	// FirstBases and LastBases are what bases took of them: one is retired when no
+	// model stands on it any more.
+	FirstBases int64 `json:"first_third_bases_bytes"`
+	LastBases  int64 `json:"last_third_bases_bytes"`
+	Peak       int64 `json:"peak_bytes"`
 }
 
 func newChaosReport(seed uint64) *chaosReport {
@@ -112,23 +116,27 @@ func (r *chaosReport) held(a answered, want expected) {
 }
 
 // finish sums up.
-func (r *chaosReport) finish(took time.Duration, rss []int64, peak int64) {
+func (r *chaosReport) finish(took time.Duration, samples []account, peak int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.Wrong += r.Logits.Wrong; r.Logits.First != "" {
 		r.Complaints = append(r.Complaints, r.Logits.First)
 	}
 	r.Seconds, r.Latency = took.Seconds(), latenciesOf(r.times)
-	third := len(rss) / 3
-	r.Memory = chaosMemory{Samples: len(rss), First: meanOf(rss[:third]), Last: meanOf(rss[len(rss)-third:]), Peak: peak}
+	third := len(samples) / 3
+	r.Memory = chaosMemory{Samples: len(samples), Peak: peak}
+	r.Memory.First, r.Memory.FirstBases = meansOf(samples[:third])
+	r.Memory.Last, r.Memory.LastBases = meansOf(samples[len(samples)-third:])
 	r.Memory.Growth = ratioOf(r.Memory.Last, r.Memory.First)
 }
 
-func meanOf(v []int64) (sum int64) {
-	for _, x := range v {
-		sum += x
+// meansOf are those of what was resident, and of what bases took.
+func meansOf(samples []account) (rss, bases int64) {
+	n := int64(max(len(samples), 1))
+	for _, a := range samples {
+		rss, bases = rss+a.RSS, bases+a.Basis
 	}
-	return sum / int64(max(len(v), 1))
+	return rss / n, bases / n
 }
 
 func (r *chaosReport) print(w io.Writer) error {
@@ -155,7 +163,8 @@ func (r *chaosReport) print(w io.Writer) error {
 	fmt.Fprintf(w, "\n%.0f s, seed %d. Answers p50 %.1f ms, p99 %.1f ms, longest %.0f ms.\n", r.Seconds, r.Seed, r.Latency.P50, r.Latency.P99, r.Latency.Max)
 	fmt.Fprintf(w, "Logits of %d answers compared with those of the files alone: %d wrong, the farthest off by %.3f of their spread; %d not compared.\n",
 		r.Logits.Checked, r.Logits.Wrong, r.Logits.Farthest, r.Skipped)
-	fmt.Fprintf(w, "Resident in the last life: %s in its first third, %s in its last (%.2f times), %s at most in any.\n", size(m.First), size(m.Last), m.Growth, size(m.Peak))
+	fmt.Fprintf(w, "Resident in the last life: %s in its first third, %s in its last (%.2f times), of that bases %s and %s; %s at most in any.\n",
+		size(m.First), size(m.Last), m.Growth, size(m.FirstBases), size(m.LastBases), size(m.Peak))
 	for _, x := range r.Complaints {
 		fmt.Fprintf(w, "wrong: %s\n", x)
 	}

@@ -40,7 +40,7 @@ func (m *mortal) start(ctx context.Context) error {
 		return err
 	}
 	c.http.Transport = &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}
-	c.http.Timeout = time.Minute
+	c.http.Timeout = 5 * time.Minute // what takes longer hangs, however slow the machine
 	m.life.Store(&life{client: c, process: p, began: time.Now()})
 	return nil
 }
