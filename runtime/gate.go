@@ -13,7 +13,8 @@ type Gate struct {
 	MinAgreement float64
 	// MaxKL is the largest mean divergence on them, by default DefaultShare of
 	// what the family's mean alone diverges from its members: how far apart answers
-	// are that differ as little differs from family to family.
+	// are that differ as little differs from family to family. A head whose labels
+	// look alike is allowed less, one whose don't more: see leniency.
 	MaxKL float64
 	// MaxBytes is how large the variant's file may be: half of what its tensors
 	// take in float16.
@@ -36,20 +37,22 @@ type Gate struct {
 // held-out images. The agreement is on images that are harder than a model's own.
 const (
 	DefaultMinAgreement = 0.75
-	DefaultShare        = 0.05
+	DefaultShare        = 0.09
 	// plainMaxKL is for families that were fitted before their mean was measured.
 	plainMaxKL = 0.008
 )
 
-func (g Gate) withDefaults(float16 int64, divergence float64) Gate {
+// withDefaults completes a gate for a variant of so many bytes in float16 and a
+// head of some leniency, of a family whose mean diverges so far.
+func (g Gate) withDefaults(float16 int64, divergence, leniency float64) Gate {
 	if g.MinAgreement == 0 {
 		g.MinAgreement = DefaultMinAgreement
 	}
 	switch {
 	case g.MaxKL == 0 && divergence > 0:
-		g.MaxKL = digits(DefaultShare * divergence)
+		g.MaxKL = digits(DefaultShare * divergence * leniency)
 	case g.MaxKL == 0:
-		g.MaxKL = plainMaxKL
+		g.MaxKL = digits(plainMaxKL * leniency)
 	}
 	if g.MaxBytes == 0 {
 		g.MaxBytes = float16 / 2

@@ -14,7 +14,6 @@ import (
 // pass gives the smallest form of a checkpoint that passes a gate, with its
 // report, or refuses it.
 func (f *family) pass(ctx context.Context, s source, m models.Model, g Gate, workers int) (*store.Variant, error) {
-	g = g.withDefaults(f.denseWith(len(m.Labels()))/2, f.basis.Divergence)
 	p, err := f.project()
 	if err != nil {
 		return nil, err
@@ -31,6 +30,7 @@ func (f *family) pass(ctx context.Context, s source, m models.Model, g Gate, wor
 	if err != nil {
 		return nil, err
 	}
+	g = g.withDefaults(f.denseWith(t.labels)/2, f.basis.Divergence, leniency(t.head, t.labels, f.plan.Heads()[0].Inputs))
 	if err := t.chooseHead(g); err != nil {
 		return nil, err
 	}

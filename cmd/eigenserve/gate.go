@@ -21,7 +21,7 @@ type gateFlags struct {
 func (f *gateFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.Float64Var(&f.agreement, "min-agreement", runtime.DefaultMinAgreement, "gate: least share of probe images whose best label must stay the original's; 0 asks for nothing")
-	flags.Float64Var(&f.kl, "max-kl", 0, fmt.Sprintf("gate: largest mean KL divergence from the original's probabilities on them, in nats (default: %g of what the family's mean alone diverges)", runtime.DefaultShare))
+	flags.Float64Var(&f.kl, "max-kl", 0, fmt.Sprintf("gate: largest mean KL divergence from the original's probabilities on them, in nats (default: %g of what the family's mean alone diverges, less where a head's rows show labels that look alike, more where they don't)", runtime.DefaultShare))
 	flags.BoolVar(&f.refine, "refine", false, "refine coefficients towards the original's answers before they are rounded: fewer bytes, seconds more for each checkpoint")
 	flags.Var(&f.bytes, "max-bytes", "gate: most bytes of a variant; one that can't pass in them is refused (default: half of its float16 size)")
 	flags.BoolVar(&f.lossy, "allow-lossy", false, "store what can't pass as the best that fits --max-bytes, marked lossy for ever")

@@ -124,8 +124,11 @@ func (h *Head) Decode(coded []byte, labels int, step float64) ([]float32, error)
 	return w, nil
 }
 
-// ridge, times the mean square of a feature, is what a change of the head costs.
-const ridge = 1e-2
+// ridge, times the mean variance of a feature, is what a change of the head
+// costs. The images of a checkpoint's own labels are none of those that it is
+// refitted on: a change that these alone ask for may do those harm. Measured on
+// such, a tenth of it leaves a family tuned far an eighth more divergence.
+const ridge = 0.3
 
 // RefitHead gives the head near w (labels,width) that answers features
 // (n,width), which other weights than its own have made, as is wanted
@@ -141,15 +144,12 @@ func RefitHead(w, features, wanted []float32, labels, width int) ([]float32, err
 	kernel.Gemm(true, false, width, width, n, features, width, features, width, gram, width, false)
 	kernel.Gemm(true, false, width, labels, n, features, width, rest, labels, right, labels, false)
 	a, b := mat.NewSymDense(width, nil), mat.NewDense(width, labels, nil)
-	mean := 0.0
-	for i := range width {
-		mean += float64(gram[i*width+i]) / float64(width)
-	}
+	cost := costs(features, width)
 	for i := range width {
 		for j := i; j < width; j++ {
 			a.SetSym(i, j, float64(gram[i*width+j]))
 		}
-		a.SetSym(i, i, a.At(i, i)+ridge*max(mean, 1e-12))
+		a.SetSym(i, i, a.At(i, i)+cost[i])
 		for k := range labels {
 			b.Set(i, k, float64(right[i*labels+k]))
 		}
@@ -172,6 +172,35 @@ func RefitHead(w, features, wanted []float32, labels, width int) ([]float32, err
 	}
 	return out, nil
 }
+
+// costs are what the squared change of a head's weight costs, for each of the
+// features (n,width). One that never varies, as the bias's 1, may change freely.
+func costs(features []float32, width int) []float64 {
+	sum, square := make([]float64, width), make([]float64, width)
+	for i, x := range features {
+		sum[i%width] += float64(x)
+		square[i%width] += float64(x) * float64(x)
+	}
+	n, mean, varying := float64(len(features)/width), 0.0, 0
+	for i := range square {
+		if square[i] -= sum[i] * sum[i] / n; square[i] > free*sum[i]*sum[i]/n {
+			mean += square[i]
+			varying++
+		}
+	}
+	mean /= float64(max(1, varying))
+	out := make([]float64, width)
+	for i := range out {
+		out[i] = max(free*mean, 1e-12)
+		if square[i] > free*sum[i]*sum[i]/n {
+			out[i] = max(ridge*mean, 1e-12)
+		}
+	}
+	return out
+}
+
+// free, of a feature's square, is too little to be a variance.
+const free = 1e-6
 
 // Gram is the second moment xᵀx/rows of x (rows,n).
 func Gram(x []float32, n int) []float64 {
