@@ -1,13 +1,18 @@
 package runtime
 
-import "math"
+import (
+	"math"
+	"slices"
+
+	"eigenserve/runtime/kernel"
+)
 
 // Labels that look alike turn into one another sooner than others when a model
 // is changed a little, and neither the probes nor built-in images show it: they
 // are of none of a checkpoint's labels. Its head does, whose rows of labels that
-// are hard to tell apart point nearly the same way. On the zoo that tells which
-// variants' answers a coarse step turns better (rank correlation 0.6 to 0.8 in
-// each group) than anything that they answer to probes (0.2 to 0.65).
+// are hard to tell apart point nearly the same way. In four groups of the zoo that
+// ranks how dense the margins of a variant's own images are near zero with a
+// correlation of 0.62 to 0.83, the divergence on probes with 0.21 to 0.68.
 const (
 	// usualAlikeness is that of most heads: they are held to the default share.
 	usualAlikeness = 0.175
@@ -31,49 +36,42 @@ func leniency(head []float32, labels, inputs int) float64 {
 // (labels,width), the mean row taken off, to the nearest other's: by how much it
 // exceeds that of rows which are all as far from each other as can be.
 func alikeness(head []float32, labels, inputs int) float64 {
-	rows := directions(head, labels, inputs)
-	sum := 0.0
-	for i, a := range rows {
-		nearest := -1.0
-		for j, b := range rows {
-			if i != j {
-				nearest = max(nearest, dot(a, b))
-			}
+	const block = 256 // labels at once: of some heads they are tens of thousands
+	rows, sum := directions(head, labels, inputs), 0.0
+	cosines := make([]float32, min(block, labels)*labels)
+	for from := 0; from < labels; from += block {
+		n := min(block, labels-from)
+		kernel.Gemm(false, true, n, labels, inputs, rows[from*inputs:], inputs, rows, inputs, cosines, labels, false)
+		for i := range n {
+			of := cosines[i*labels:][:labels]
+			of[from+i] = -1 // itself
+			sum += float64(slices.Max(of))
 		}
-		sum += nearest
 	}
 	return sum/float64(labels) + 1/float64(labels-1)
 }
 
 // directions are the rows of a head less their mean, without the bias, each of
 // length 1; one that is the mean stays 0.
-func directions(head []float32, labels, inputs int) [][]float64 {
+func directions(head []float32, labels, inputs int) []float32 {
 	width, mean := len(head)/labels, make([]float64, inputs)
 	for i := range labels {
 		for k, x := range head[i*width:][:inputs] {
 			mean[k] += float64(x) / float64(labels)
 		}
 	}
-	out := make([][]float64, labels)
-	for i := range out {
-		row := make([]float64, inputs)
+	out := make([]float32, labels*inputs)
+	for i := range labels {
+		square := 0.0
 		for k, x := range head[i*width:][:inputs] {
-			row[k] = float64(x) - mean[k]
+			square += (float64(x) - mean[k]) * (float64(x) - mean[k])
 		}
-		if norm := math.Sqrt(dot(row, row)); norm > 0 {
-			for k := range row {
-				row[k] /= norm
-			}
+		if square == 0 {
+			continue
 		}
-		out[i] = row
+		for k, x := range head[i*width:][:inputs] {
+			out[i*inputs+k] = float32((float64(x) - mean[k]) / math.Sqrt(square))
+		}
 	}
 	return out
-}
-
-func dot(a, b []float64) float64 {
-	sum := 0.0
-	for k, x := range a {
-		sum += x * b[k]
-	}
-	return sum
 }

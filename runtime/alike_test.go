@@ -24,14 +24,14 @@ func TestAlikeness(t *testing.T) {
 		return []float32{float32(5 + 2*math.Cos(turn)), float32(2 * math.Sin(turn)), 7}
 	}
 	apart := headOf(third(0), third(2*math.Pi/3), third(4*math.Pi/3))
-	if x := alikeness(apart, 3, 3); math.Abs(x) > 1e-6 {
+	if x := alikeness(apart, 3, 3); math.Abs(x) > 1e-5 {
 		t.Errorf("rows as far apart as can be are alike by %g", x)
 	}
-	if x := alikeness(headOf([]float32{1, 0}, []float32{-1, 0}), 2, 2); math.Abs(x) > 1e-6 {
+	if x := alikeness(headOf([]float32{1, 0}, []float32{-1, 0}), 2, 2); math.Abs(x) > 1e-5 {
 		t.Errorf("two opposites are alike by %g", x)
 	}
 	// Two pairs, each of one direction: every label's nearest is its like.
-	if x := alikeness(headOf([]float32{1, 0}, []float32{1, 0}, []float32{-1, 0}, []float32{-1, 0}), 4, 2); math.Abs(x-4./3) > 1e-6 {
+	if x := alikeness(headOf([]float32{1, 0}, []float32{1, 0}, []float32{-1, 0}, []float32{-1, 0}), 4, 2); math.Abs(x-4./3) > 1e-5 {
 		t.Errorf("two pairs of the same rows are alike by %g, want 4/3", x)
 	}
 	// Neither the length of all rows nor their bias tells anything.
@@ -43,7 +43,7 @@ func TestAlikeness(t *testing.T) {
 			b[i] = float32(r.NormFloat64())
 		}
 	}
-	if x, y := alikeness(a, 5, 8), alikeness(b, 5, 8); math.Abs(x-y) > 1e-6 {
+	if x, y := alikeness(a, 5, 8), alikeness(b, 5, 8); math.Abs(x-y) > 1e-5 {
 		t.Errorf("alike by %g, three times as long by %g", x, y)
 	}
 }

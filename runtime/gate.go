@@ -37,7 +37,7 @@ type Gate struct {
 // held-out images. The agreement is on images that are harder than a model's own.
 const (
 	DefaultMinAgreement = 0.75
-	DefaultShare        = 0.09
+	DefaultShare        = 0.1
 	// plainMaxKL is for families that were fitted before their mean was measured.
 	plainMaxKL = 0.008
 )
