@@ -35,10 +35,9 @@ func (p *Pass) rows(count, width int, wide bool) Rows {
 	}
 	stride := kernel.BF16Stride(width)
 	x := halves(p.Floats((count*stride + 1) / 2))[:count*stride]
-	for end := (width + 31) &^ 31; end > width; width++ { // products read whole steps of 32
-		for r := range count {
-			x[r*stride+width] = 0
-		}
+	whole := (width + 31) &^ 31 // products read whole steps of 32
+	for r := range count {
+		clear(x[r*stride+width : r*stride+whole])
 	}
 	return Rows{Matrix: kernel.Matrix{BF16: x, Stride: stride}, Count: count}
 }
