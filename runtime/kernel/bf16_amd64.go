@@ -64,7 +64,7 @@ func joinPairs(pairs []uint16, src []float32) {
 func roundBF16(dst []uint16, src []float32) {
 	if n := len(src) &^ 31; n > 0 {
 		_ = dst[n-1]
-		roundBF16AVX512(&dst[0], &src[0], n)
+		roundTileAVX512(&dst[0], Panel, &src[0], n/Panel)
 		dst, src = dst[n:], src[n:]
 	}
 	toHalf(dst, src, BF16)

@@ -5,23 +5,6 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func roundBF16(dst *uint16, src *float32, n int)
-TEXT ·roundBF16AVX512(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ n+16(FP), CX
-next1:
-	VMOVUPS (SI), Z0
-	VMOVUPS 64(SI), Z1
-	BYTE $0x62; BYTE $0xf2; BYTE $0x77; BYTE $0x48; BYTE $0x72; BYTE $0xd0 // VCVTNE2PS2BF16 Z0, Z1, Z2
-	VMOVUPS Z2, (DI)
-	ADDQ $128, SI
-	ADDQ $64, DI
-	SUBQ $32, CX
-	JNZ  next1
-	VZEROUPPER
-	RET
-
 // func roundTile(dst *uint16, ldd int, tile *float32, rows int)
 TEXT ·roundTileAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
@@ -29,7 +12,7 @@ TEXT ·roundTileAVX512(SB), NOSPLIT, $0-32
 	MOVQ tile+16(FP), SI
 	MOVQ rows+24(FP), CX
 	SHLQ $1, R8
-next2:
+next1:
 	VMOVUPS (SI), Z0
 	VMOVUPS 64(SI), Z1
 	BYTE $0x62; BYTE $0xf2; BYTE $0x77; BYTE $0x48; BYTE $0x72; BYTE $0xd0 // VCVTNE2PS2BF16 Z0, Z1, Z2
@@ -37,7 +20,7 @@ next2:
 	ADDQ $128, SI
 	ADDQ R8, DI
 	DECQ CX
-	JNZ  next2
+	JNZ  next1
 	VZEROUPPER
 	RET
 
@@ -47,7 +30,7 @@ TEXT ·roundPairsBF16AVX512(SB), NOSPLIT, $0-24
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
 	VMOVDQU16 ·pairOrder(SB), Z3
-next3:
+next2:
 	VMOVUPS 0(SI), Z0
 	VMOVUPS 128(SI), Z1
 	BYTE $0x62; BYTE $0xf2; BYTE $0x77; BYTE $0x48; BYTE $0x72; BYTE $0xd0 // VCVTNE2PS2BF16 Z0, Z1, Z2
@@ -61,7 +44,7 @@ next3:
 	ADDQ $256, SI
 	ADDQ $128, DI
 	DECQ CX
-	JNZ  next3
+	JNZ  next2
 	VZEROUPPER
 	RET
 
@@ -72,7 +55,7 @@ TEXT ·pairBF16AVX512(SB), NOSPLIT, $0-32
 	MOVQ lds+16(FP), R8
 	MOVQ n+24(FP), CX
 	SHLQ $1, R8
-next4:
+next3:
 	VPMOVZXWD 0(SI), Z0
 	VPMOVZXWD 0(SI)(R8*1), Z1
 	VPSLLD $16, Z1, Z1
@@ -86,6 +69,6 @@ next4:
 	LEAQ (SI)(R8*2), SI
 	ADDQ $128, DI
 	DECQ CX
-	JNZ  next4
+	JNZ  next3
 	VZEROUPPER
 	RET

@@ -119,9 +119,6 @@ func turnAVX512(panel, w *float32, ldw, k int)
 func turnAVX2(panel, w *float32, ldw, k int)
 
 //go:noescape
-func roundBF16AVX512(dst *uint16, src *float32, n int)
-
-//go:noescape
 func roundTileAVX512(dst *uint16, ldd int, tile *float32, rows int)
 
 //go:noescape

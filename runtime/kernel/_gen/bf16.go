@@ -3,29 +3,9 @@ package main
 // bf16: conversions where the processor rounds to BF16 itself. Denormals become
 // zero, as they count in its products.
 func bf16(a *asm) {
-	roundBF16(a)
 	roundTile(a)
 	roundPairsBF16(a)
 	pairBF16(a)
-}
-
-// roundBF16: n, a multiple of 32, elements.
-func roundBF16(a *asm) {
-	a.function("func roundBF16(dst *uint16, src *float32, n int)", "roundBF16", 24)
-	a.o("MOVQ dst+0(FP), DI")
-	a.o("MOVQ src+8(FP), SI")
-	a.o("MOVQ n+16(FP), CX")
-	next := a.newLabel("next")
-	a.label(next)
-	a.o("VMOVUPS (SI), Z0")
-	a.o("VMOVUPS 64(SI), Z1")
-	a.narrowBF16(0, 1, 2)
-	a.o("VMOVUPS Z2, (DI)")
-	a.o("ADDQ $128, SI")
-	a.o("ADDQ $64, DI")
-	a.o("SUBQ $32, CX")
-	a.o("JNZ  %s", next)
-	a.ret()
 }
 
 // roundTile: rows of 32 elements, those of dst ldd elements apart.
