@@ -12,13 +12,47 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// create makes a store that is empty but for the file of tinyBasis.
 func create(t testing.TB) *store.Store {
 	t.Helper()
 	s, err := store.Create(filepath.Join(t.TempDir(), "store"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	layBasis(t, s)
 	return s
+}
+
+// layBasis puts the file of tinyBasis into a store, which no family has yet, so
+// that variants have something to stand on, and gives its path.
+func layBasis(t testing.TB, s *store.Store) string {
+	t.Helper()
+	raw := encoded(t, tinyBasis())
+	path := "blobs/" + store.Digest(raw) + ".safetensors"
+	lay(t, s, path, string(raw))
+	return path
+}
+
+// untouched are the files of a store as create makes it.
+func untouched(t testing.TB) []string { return files(t, create(t)) }
+
+// A basis that nothing referred to may be collected before a variant made for it
+// is put: it is refused, where it would be answered by errors ever after.
+func TestPutOnACollectedBasis(t *testing.T) {
+	s := create(t)
+	collect(t, s, store.CollectOptions{})
+	v := tinyVariant(t)
+	if _, _, err := s.PutVariant("cats", v, bytesOf(t, v)); !errors.Is(err, store.ErrBasis) {
+		t.Errorf("put on a basis that is gone: %v", err)
+	}
+	if diff := cmp.Diff([]string{"store.json"}, files(t, s)); diff != "" {
+		t.Errorf("refused, it left: %s", diff)
+	}
+	layBasis(t, s)
+	put(t, s, "cats", "one")
+	if removed, _ := collect(t, s, store.CollectOptions{}); removed != nil {
+		t.Errorf("removed %v", removed)
+	}
 }
 
 func reopen(t testing.TB, s *store.Store) *store.Store {
@@ -160,7 +194,7 @@ func TestPutReplacesAndDeletes(t *testing.T) {
 			t.Errorf("looked up after it was deleted: %v", err)
 		}
 	}
-	if diff := cmp.Diff([]string{"store.json"}, files(t, s)); diff != "" {
+	if diff := cmp.Diff(untouched(t), files(t, s)); diff != "" {
 		t.Errorf("files are left behind: %s", diff)
 	}
 }

@@ -1,7 +1,10 @@
 package store
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"time"
 
@@ -165,6 +168,9 @@ func (s *Store) PutVariant(name string, v *Variant, file []byte) (e Entry, repla
 	if _, err := s.Alias(name); err == nil {
 		return e, false, fmt.Errorf("store: model %q: %w: it is the name of an alias", name, ErrInUse)
 	}
+	if err := s.standing(v.Basis); err != nil {
+		return e, false, fmt.Errorf("store: model %q: %w", name, err)
+	}
 	digest, err := s.putBlob(file)
 	if err != nil {
 		return e, false, fmt.Errorf("store: model %q: %w", name, err)
@@ -186,6 +192,17 @@ func (s *Store) PutVariant(name string, v *Variant, file []byte) (e Entry, repla
 		versions = s.prune(append(old.versions(), e), s.keep)
 	}
 	return e, replaced, s.setModel(old, old.of(versions))
+}
+
+// standing tells whether a basis is there to be referred to: one that nothing
+// referred to when its variant was made may have been collected since. The caller
+// holds change.
+func (s *Store) standing(basis string) error {
+	_, err := os.Stat(s.blob(basis))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: its basis %s is not in the store, where no other model needed it; project the checkpoint onto the family's present one", ErrBasis, short(basis))
+	}
+	return err
 }
 
 // prune leaves of a name's versions those to keep: the last ones, at least the

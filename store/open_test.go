@@ -138,6 +138,7 @@ func TestLeftovers(t *testing.T) {
 	if err != nil {
 		t.Fatalf("a store whose making was cut off can't be made: %v", err)
 	}
+	layBasis(t, s)
 	put(t, s, "cats", "cat")
 	checkWhole(t, reopen(t, s))
 
