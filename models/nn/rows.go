@@ -17,10 +17,7 @@ func Float32s(x []float32, width int) Rows {
 
 // from is the rows from one on.
 func (r Rows) from(row int) Rows {
-	n := row * r.Stride
-	r.F32, r.BF16 = r.F32[min(n, len(r.F32)):], r.BF16[min(n, len(r.BF16)):]
-	r.Count -= row
-	return r
+	return Rows{Matrix: r.Matrix.From(row), Count: r.Count - row}
 }
 
 // rows are new ones of undefined content, (count, width); wide ones are float32 in
@@ -34,12 +31,9 @@ func (p *Pass) rows(count, width int, wide bool) Rows {
 		return Rows{Matrix: kernel.Float32s(p.Floats(count*stride), stride), Count: count}
 	}
 	stride := kernel.BF16Stride(width)
-	x := halves(p.Floats((count*stride + 1) / 2))[:count*stride]
-	whole := (width + 31) &^ 31 // products read whole steps of 32
-	for r := range count {
-		clear(x[r*stride+width : r*stride+whole])
-	}
-	return Rows{Matrix: kernel.Matrix{BF16: x, Stride: stride}, Count: count}
+	m := kernel.Matrix{BF16: halves(p.Floats((count*stride + 1) / 2))[:count*stride], Stride: stride}
+	m.Pad(count, width)
+	return Rows{Matrix: m, Count: count}
 }
 
 // isNarrow reports whether a pass over some groups is computed in BF16.

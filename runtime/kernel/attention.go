@@ -95,10 +95,10 @@ func attend(q attention) {
 func (a *attention) unit(worker, unit int) {
 	image, head := unit/a.Heads, unit%a.Heads
 	queries, column := a.queries(), head*a.Dim
-	qkv := a.qkv.from(image * a.Tokens)
+	qkv := a.qkv.From(image * a.Tokens)
 	h := attentionHead{
 		q: qkv.columns(column), k: qkv.columns(a.width() + column), v: qkv.columns(2*a.width() + column),
-		out:    a.out.from(image * queries).columns(column),
+		out:    a.out.From(image * queries).columns(column),
 		tokens: a.Tokens, queries: queries, dim: a.Dim,
 		wide: panels(a.Tokens) * Panel, deep: panels(a.Dim) * Panel,
 		scale: float32(1 / math.Sqrt(float64(a.Dim))),
@@ -130,7 +130,7 @@ func (h *attentionHead) answer(scratch []float32) {
 	Pack(keys, h.k.F32, h.k.Stride, h.tokens, h.dim)
 	packTransposed(values, h.v.F32, h.v.Stride, h.dim, h.tokens)
 	for t := 0; t < h.queries; t += queryRows {
-		rows, q, out := min(queryRows, h.queries-t), h.q.from(t), h.out.from(t)
+		rows, q, out := min(queryRows, h.queries-t), h.q.From(t), h.out.From(t)
 		wholePanels(scores, h.wide, q.F32, q.Stride, rows, keys, h.dim)
 		Softmax(scores, rows, h.tokens, h.wide, h.scale)
 		if h.deep == h.dim {

@@ -11,8 +11,8 @@ func (h *attentionHead) answerBF16(scratch []float32) {
 	h.packValuesBF16(asHalves(values), asHalves(scores))
 	x := asHalves(rounded)
 	for t := 0; t < h.queries; t += queryRows {
-		rows, out := min(queryRows, h.queries-t), h.out.from(t)
-		q := h.wholeSteps(h.q.from(t), rows, x)
+		rows, out := min(queryRows, h.queries-t), h.out.From(t)
+		q := h.wholeSteps(h.q.From(t), rows, x)
 		wholePanelsBF16(scores, h.wide, q.BF16, q.Stride, rows, asHalves(keys), h.deep)
 		Softmax(scores, rows, h.tokens, h.wide, h.scale)
 		for r := range rows {
@@ -45,7 +45,7 @@ func (h *attentionHead) packKeysBF16(keys []float32, room []uint16) {
 	for t := 0; t < h.tokens; t += Panel {
 		rows := min(Panel, h.tokens-t)
 		h.prefetch(t)
-		k := h.wholeSteps(h.k.from(t), rows, room)
+		k := h.wholeSteps(h.k.From(t), rows, room)
 		packPanel(keys[t*h.deep/2:], asFloats(k.BF16), k.Stride/2, rows, h.deep/2)
 	}
 }

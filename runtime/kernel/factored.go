@@ -139,7 +139,7 @@ func (f *factored) unit(worker, unit int) {
 	p := product{
 		dst: Float32s(z, wide), rows: b.rows, n: wide, bf16: f.bf16,
 		term: term{
-			x: f.x.from(g.row + b.row), k: l.N,
+			x: f.x.From(g.row + b.row), k: l.N,
 			stock: stock{data: l.Right, half: BF16, stride: l.Q, columns: rights},
 		},
 	}

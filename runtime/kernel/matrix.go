@@ -32,8 +32,15 @@ func Float32Stride(cols int) int {
 // cache lines and push each other out: by half a way of the first-level cache.
 func collides(stride int) bool { return stride%512 == 0 }
 
-// from is the matrix from a row on.
-func (m Matrix) from(row int) Matrix { return m.skip(row * m.Stride) }
+// From is the matrix from a row on.
+func (m Matrix) From(row int) Matrix { return m.skip(row * m.Stride) }
+
+// Pad zeroes what is beyond the columns of BF16 rows up to whole steps.
+func (m Matrix) Pad(rows, cols int) {
+	for r := range rows {
+		clear(m.BF16[r*m.Stride+cols : r*m.Stride+paddedBF16(cols)])
+	}
+}
 
 // columns is the matrix from a column on.
 func (m Matrix) columns(column int) Matrix { return m.skip(column) }

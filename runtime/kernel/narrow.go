@@ -1,14 +1,5 @@
 package kernel
 
-// own is how many inputs of its own a group's term adds to the shared ones, at
-// most.
-func (p *product) own() int {
-	if p.deltas == nil {
-		return 0
-	}
-	return p.deltas.most
-}
-
 // fitsOnePart reports whether all inputs are multiplied in one go, as they have to
 // be where the sums end in BF16: there is no room for them to wait in dst.
 func (p *product) fitsOnePart() bool {

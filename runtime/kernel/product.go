@@ -106,7 +106,7 @@ func (p *product) unit(_, unit int) {
 func (p *product) multiply(a area) {
 	b := newOperand(p.bf16)
 	t := p.term
-	t.x = t.x.from(a.row)
+	t.x = t.x.From(a.row)
 	own := p.own()
 	if own <= b.depth {
 		p.add(&b, t, a, own, p.e.Accumulate, true)
@@ -115,6 +115,15 @@ func (p *product) multiply(a area) {
 		p.deltas.add(p, &b, a)
 	}
 	b.close()
+}
+
+// own is how many inputs of its own a group's term adds to the shared ones, at
+// most.
+func (p *product) own() int {
+	if p.deltas == nil {
+		return 0
+	}
+	return p.deltas.most
 }
 
 // add adds a term, whose x begins at the area's first row, a part of the inputs
