@@ -48,7 +48,7 @@ func TestClosedRefusesAll(t *testing.T) {
 	if err := eng.SetPinned(ctx, "m1", true); err != nil {
 		t.Fatal(err)
 	}
-	ev, err := eng.NewEvaluator(ctx, tinyFamily, nil, 1)
+	ev, err := eng.NewEvaluator(tinyFamily, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestClosedRefusesAll(t *testing.T) {
 		"family":      func() error { _, err := eng.Family(tinyFamily); return err },
 		"preload":     func() error { return eng.Preload(ctx) },
 		"export":      func() error { return eng.Export("m1", t.TempDir()) },
-		"evaluator":   func() error { _, err := eng.NewEvaluator(ctx, tinyFamily, nil, 1); return err },
+		"evaluator":   func() error { _, err := eng.NewEvaluator(tinyFamily, 1); return err },
 		"evaluate":    func() error { _, err := ev.Evaluate(t.Context(), c, Images{}); return err },
 		"meter":       func() error { _, err := eng.NewMeter("m1"); return err },
 	} {

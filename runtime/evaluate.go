@@ -3,7 +3,6 @@ package runtime
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 
 	"eigenserve/models/pixel"
@@ -69,15 +68,13 @@ type Evaluation struct {
 type Evaluator struct {
 	eng    *Engine
 	family *family
-	null   *subspace.Projector // onto random directions
-	// Step, where it is positive, is used in the place of the stored one.
+	// step, where it is positive, is used in the place of the stored one.
 	step float64
 }
 
-// NewEvaluator prepares a family. The nulls' scales are learned from the given
-// checkpoints. A positive step evaluates the checkpoints at that step, whether
-// they are stored or not.
-func (eng *Engine) NewEvaluator(ctx context.Context, family string, checkpoints []*checkpoint.Checkpoint, step float64) (*Evaluator, error) {
+// NewEvaluator prepares a family. A positive step evaluates checkpoints at that
+// step, whether they are stored or not.
+func (eng *Engine) NewEvaluator(family string, step float64) (*Evaluator, error) {
 	if err := eng.enter(); err != nil {
 		return nil, err
 	}
@@ -86,28 +83,7 @@ func (eng *Engine) NewEvaluator(ctx context.Context, family string, checkpoints 
 	if err != nil {
 		return nil, err
 	}
-	projector, err := f.project()
-	if err != nil {
-		return nil, err
-	}
-	// It is never done with: the null's means are views of its file.
-	var sources []subspace.Source
-	for _, c := range checkpoints {
-		s, _, err := f.admit(c)
-		if err != nil {
-			return nil, err
-		}
-		sources = append(sources, s)
-	}
-	random, err := subspace.Randomise(ctx, projector.basis, sources, 1)
-	if err != nil {
-		return nil, err
-	}
-	null, err := subspace.NewProjector(random)
-	if err != nil {
-		return nil, err
-	}
-	return &Evaluator{eng: eng, family: f, null: null, step: step}, nil
+	return &Evaluator{eng: eng, family: f, step: step}, nil
 }
 
 // Evaluate scores one checkpoint and its variant on labelled images.
@@ -158,7 +134,7 @@ func (ev *Evaluator) Evaluate(ctx context.Context, c *checkpoint.Checkpoint, ima
 	if err != nil {
 		return out, err
 	}
-	random, err := ev.random(&run, s, len(v.Coefficients))
+	random, err := run.random(projector.Projector, len(v.Coefficients))
 	if err != nil {
 		return out, err
 	}
@@ -186,45 +162,6 @@ func (ev *Evaluator) variant(ctx context.Context, c *checkpoint.Checkpoint, dige
 		return nil, Errorf(Conflict, "model %q was made from another checkpoint than the one given: `eigenserve add` it again", c.Name)
 	}
 	return v, v.CheckBasis(ev.family.basis)
-}
-
-// random answers with random directions at the same bytes.
-func (ev *Evaluator) random(run *runner, s source, bytes int) ([]int, error) {
-	c, err := ev.null.Project(s)
-	if err != nil {
-		return nil, err
-	}
-	v, err := sameBytes(ev.null, c, run.v.Fidelity.Step, bytes)
-	if err != nil {
-		return nil, err
-	}
-	return run.tensors(func(put subspace.Put) error { return subspace.Rebuild(ev.null.Basis(), v, put) })
-}
-
-// sameBytes searches the step whose stream is as long as bytes, to within 1%,
-// by the secant method on the logarithms of both: a stream's length falls
-// smoothly with the step.
-func sameBytes(p *subspace.Projector, c *subspace.Coefficients, step float64, bytes int) (*store.Variant, error) {
-	const rounds, close = 12, 0.01
-	slope := -1.3 // d log(bytes) / d log(step), to begin with
-	var lastStep, lastBytes float64
-	var v *store.Variant
-	for range rounds {
-		v = &store.Variant{}
-		if err := p.Quantise(v, c, step); err != nil {
-			return nil, err
-		}
-		x, y := math.Log(step), math.Log(float64(len(v.Coefficients))/float64(bytes))
-		if math.Abs(y) < close {
-			break
-		}
-		if lastStep != 0 && x != lastStep && (y-lastBytes)/(x-lastStep) < -0.1 {
-			slope = (y - lastBytes) / (x - lastStep)
-		}
-		lastStep, lastBytes = x, y
-		step = math.Exp(x - y/slope)
-	}
-	return v, nil
 }
 
 // pixelsOf prepares images as the server would.

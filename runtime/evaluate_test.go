@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"context"
 	"slices"
 	"testing"
 
@@ -34,11 +33,10 @@ func labelledImages(t *testing.T, eng *Engine, c *checkpoint.Checkpoint, n int) 
 
 func TestEvaluate(t *testing.T) {
 	eng := tinyEngine(t, Options{})
-	ctx := context.Background()
 	_, tiny := member(2)
 	c := tiny.open(t, "m2")
 	images := labelledImages(t, eng, c, 40) // more than one batch
-	ev, err := eng.NewEvaluator(ctx, tinyFamily, []*checkpoint.Checkpoint{c}, 0)
+	ev, err := eng.NewEvaluator(tinyFamily, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +61,7 @@ func TestEvaluate(t *testing.T) {
 		t.Errorf("with labels by name: %+v, %v", again, err)
 	}
 
-	coarse, err := eng.NewEvaluator(ctx, tinyFamily, []*checkpoint.Checkpoint{c}, 50)
+	coarse, err := eng.NewEvaluator(tinyFamily, 50)
 	must(err)
 	if worse, err := coarse.Evaluate(t.Context(), c, images); err != nil || worse.Energy >= got.Energy || worse.Bytes >= got.Bytes || worse.Step != 50 {
 		t.Errorf("at a coarse step: %+v, %v", worse, err)
@@ -74,7 +72,7 @@ func TestEvaluateRefuses(t *testing.T) {
 	eng := tinyEngine(t, Options{})
 	_, tiny := member(2)
 	c := tiny.open(t, "m2")
-	ev, err := eng.NewEvaluator(context.Background(), tinyFamily, []*checkpoint.Checkpoint{c}, 0)
+	ev, err := eng.NewEvaluator(tinyFamily, 0)
 	must(err)
 	images := labelledImages(t, eng, c, 2)
 	labels := func(l ...int) Images { return Images{Labels: l, Image: images.Image} }

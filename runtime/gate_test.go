@@ -70,7 +70,8 @@ func TestGateTakesTheLargestStep(t *testing.T) {
 		must(err)
 		m := d.Fidelity.Measured
 		if m == nil || m.KL > kl || m.MaxKL != kl || m.Images < 30 || m.AtLeast >= m.Agreement || info.Agreement != m.Agreement ||
-			m.Probes != store.BuiltInProbes || m.Mean.KL <= m.KL {
+			m.Probes != store.BuiltInProbes || m.Mean.KL <= m.KL ||
+			m.Random == nil || m.Random.KL <= m.KL || m.Random.KL >= m.Mean.KL {
 			t.Errorf("at most %g: %+v", kl, m)
 		}
 		coarser, err := f.variantOf(context.Background(), c, "new", Gate{MinAgreement: -1, MaxKL: kl, Step: d.Step * math.Exp2(1./perOctave)}, 1)

@@ -35,7 +35,7 @@ func TestZooUnderMetric(t *testing.T) {
 		eng := serve(t, s, Options{})
 		step := map[string]float64{subspace.MetricNone: 5.6, subspace.MetricFull: 2.8}[metric]
 		added := openEvery(t, unseen, 2)
-		ev, err := eng.NewEvaluator(context.Background(), "glyphs", added, step)
+		ev, err := eng.NewEvaluator("glyphs", step)
 		if err != nil {
 			t.Fatal(err)
 		}

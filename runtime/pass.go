@@ -149,12 +149,16 @@ func (t *trial) report(x *form, g Gate) error {
 	if err != nil {
 		return err
 	}
-	for _, v := range []float64{x.answers.KL, x.answers.Logit, mean.KL, mean.Logit} {
+	random, err := t.random(len(x.variant.Coefficients))
+	if err != nil {
+		return err
+	}
+	for _, v := range []float64{x.answers.KL, x.answers.Logit, mean.KL, mean.Logit, random.KL, random.Logit} {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return Errorf(Refused, "checkpoint %q is refused: at step %g it answers probe images with no finite numbers", t.source.Name(), x.variant.Fidelity.Step)
 		}
 	}
-	r := &store.Measured{Answers: x.answers, Probes: t.family.probesName(), Images: t.images.judged, Mean: mean}
+	r := &store.Measured{Answers: x.answers, Probes: t.family.probesName(), Images: t.images.judged, Mean: mean, Random: &random}
 	r.AtLeast = digits(store.Lower(r.Agreement, r.Images))
 	if g.Step == 0 {
 		r.MinAgreement, r.MaxKL = max(0, g.MinAgreement), g.MaxKL

@@ -35,17 +35,39 @@ func (r *runner) dense(read func(string, []float32) error) ([]int, error) {
 
 // tensors answers with the weights that give puts.
 func (r *runner) tensors(give func(put subspace.Put) error) ([]int, error) {
+	read, err := readTensors(give)
+	if err != nil {
+		return nil, err
+	}
+	return r.dense(read)
+}
+
+// random answers with random directions at so many bytes.
+func (r *runner) random(p *subspace.Projector, bytes int) ([]int, error) {
+	c, err := p.Project(r.source)
+	if err != nil {
+		return nil, err
+	}
+	null, v, err := p.Random(c, bytes)
+	if err != nil {
+		return nil, err
+	}
+	return r.tensors(func(put subspace.Put) error { return subspace.Rebuild(null, v, put) })
+}
+
+// readTensors reads the weights that give puts.
+func readTensors(give func(put subspace.Put) error) (func(name string, dst []float32) error, error) {
 	tensors := map[string]*tensor.Dense{}
 	if err := give(func(name string, t *tensor.Dense) { tensors[name] = t }); err != nil {
 		return nil, err
 	}
-	return r.dense(func(name string, dst []float32) error {
+	return func(name string, dst []float32) error {
 		t, ok := tensors[name]
 		if !ok || copy(dst, t.Float32s()) != len(dst) {
 			return fmt.Errorf("tensor %q is missing", name)
 		}
 		return nil
-	})
+	}, nil
 }
 
 // rebuilt answers as the server does: through the kernels' rebuild.

@@ -207,7 +207,7 @@ func (t *trial) chooseHead(g Gate) error {
 	return nil
 }
 
-// meanOnly is the null: how the family's mean answers with the variant's own head.
+// meanOnly is a null: how the family's mean answers with the original's own head.
 func (t *trial) meanOnly() (store.Answers, error) {
 	b := t.projector.Basis()
 	zero := &store.Variant{Step: 1}
@@ -219,6 +219,29 @@ func (t *trial) meanOnly() (store.Answers, error) {
 	if err != nil {
 		return store.Answers{}, err
 	}
+	return t.null(w)
+}
+
+// random is another: how as many random directions answer, coded to so many bytes.
+// No other form can be tried after it: it uses the coefficients up.
+func (t *trial) random(bytes int) (store.Answers, error) {
+	basis, v, err := t.projector.Random(t.coefficients, bytes)
+	if err != nil {
+		return store.Answers{}, fmt.Errorf("random directions: %w", err)
+	}
+	read, err := readTensors(func(put subspace.Put) error { return subspace.Rebuild(basis, v, put) })
+	if err != nil {
+		return store.Answers{}, err
+	}
+	if err := t.plan.Load(t.slab, read); err != nil {
+		return store.Answers{}, err
+	}
+	w := t.plan.Bind(t.slab)
+	return t.null(&w)
+}
+
+// null judges weights with the original's own head.
+func (t *trial) null(w *nn.Weights) (store.Answers, error) {
 	x, err := t.read(w, t.judged(t.images.input))
 	if err != nil {
 		return store.Answers{}, err

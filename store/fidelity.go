@@ -41,7 +41,7 @@ type Answers struct {
 }
 
 // Measured is a variant's answers to the probe images that the gate looked at,
-// what it asked of them, and the null beside it.
+// what it asked of them, and the nulls beside it.
 type Measured struct {
 	Answers
 	// Probes are the digest of the family's probe images, or BuiltInProbes.
@@ -52,8 +52,11 @@ type Measured struct {
 	// AtLeast is the agreement that so many images speak for with 95% confidence
 	// (Wilson's lower bound, one-sided).
 	AtLeast float64 `json:"at_least"`
-	// Mean is the null: the family's mean with the variant's own head.
+	// Mean is a null: the family's mean with the variant's own head.
 	Mean Answers `json:"mean_only"`
+	// Random is another: as many random directions coded to as many bytes, with the
+	// variant's own head; nil in a file from before it was measured.
+	Random *Answers `json:"random_basis,omitempty"`
 	// MinAgreement and MaxKL are what the gate asked for; both are 0 where the
 	// step was given.
 	MinAgreement float64 `json:"min_agreement,omitempty"`
@@ -90,7 +93,11 @@ func (f *Fidelity) check() error {
 	if m.Probes != BuiltInProbes && !isDigest(m.Probes) || m.Images < 1 {
 		return fmt.Errorf("%w: its report is of %d probe images %q", ErrFormat, m.Images, m.Probes)
 	}
-	for _, share := range []float64{m.Agreement, m.AtLeast, m.Mean.Agreement} {
+	shares := []float64{m.Agreement, m.AtLeast, m.Mean.Agreement}
+	if m.Random != nil {
+		shares = append(shares, m.Random.Agreement)
+	}
+	for _, share := range shares {
 		if !(share >= 0 && share <= 1) {
 			return fmt.Errorf("%w: its report holds an agreement of %g", ErrFormat, share)
 		}

@@ -77,7 +77,7 @@ func (m *Main) evaluate(ctx context.Context, e evaluating, args []string) (*repo
 		return nil, err
 	}
 	defer closeAll(checkpoints)
-	ev, err := eng.NewEvaluator(ctx, e.family, checkpoints, e.step)
+	ev, err := eng.NewEvaluator(e.family, e.step)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ func (m *Main) inspect() *cobra.Command {
 		Long: `Inspect prints what is in a file of a store, or in a family's basis. With --html it
 writes a page about the family that needs nothing beside it: the spectra by layer,
 the energy kept by layer, and each variant's bytes against its agreement with the
-original, beside the null.`,
+original, beside the nulls.`,
 		Example: "  eigenserve inspect --store ./store --family glyphs --html glyphs.html",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {

@@ -105,10 +105,13 @@ func answers(m *store.Measured) [][]string {
 	row := func(a store.Answers) string {
 		return fmt.Sprintf("agreement %s, mean KL %.3g, largest logit change %.3g", percent(a.Agreement), a.KL, a.Logit)
 	}
-	return [][]string{
+	rows := [][]string{
 		{"answers", fmt.Sprintf("%s, on %d images of %s", row(m.Answers), m.Images, probes)},
 		{"", fmt.Sprintf("so many images speak for an agreement of at least %s (95%% confidence)", percent(m.AtLeast))},
 		{"mean alone", row(m.Mean)},
-		{"gate", gate},
 	}
+	if m.Random != nil {
+		rows = append(rows, []string{"random", row(*m.Random) + ", by as many random directions in as many bytes"})
+	}
+	return append(rows, []string{"gate", gate})
 }

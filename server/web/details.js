@@ -95,6 +95,7 @@ function factsOf(v, onFamily) {
     ["family", el("button", { type: "button", class: "link", onclick: () => onFamily(v.family) }, v.family)],
     ["answers as the original", measured ? `${percent(measured.agreement, 2)} of ${count(measured.images)} images, surely ${percent(measured.at_least, 2)}` : ""],
     ["the family's mean would", measured ? percent(measured.mean_only.agreement, 2) : ""],
+    ["random directions would", measured?.random_basis ? percent(measured.random_basis.agreement, 2) : ""],
     ["divergence of its answers", measured ? `${digits(measured.kl)} nats` : ""],
     ["stored in", `${bytes(v.bytes)}, 1/${digits(v.source_bytes / Math.max(v.bytes, 1))} of its source`],
     ["coefficients · private", parts.coefficients !== undefined ? `${bytes(parts.coefficients)} · ${bytes(parts.private)}` : ""],

@@ -144,12 +144,14 @@ export const agreement = (v) => {
   const told = v.fidelity ? v.fidelity.measured?.agreement : v.agreement || undefined;
   return stepOf(v) ? told : 1;
 };
-export const nullAgreement = (v) => v.fidelity?.measured?.mean_only?.agreement;
+export const meanAgreement = (v) => v.fidelity?.measured?.mean_only?.agreement;
+export const randomAgreement = (v) => v.fidelity?.measured?.random_basis?.agreement;
 const energy = (v) => (v.fidelity ?? v).energy;
 const stepOf = (v) => (v.fidelity ?? v).step;
 
 // drawFidelity puts a point for each variant into root: its bytes against its
-// agreement with the original, and the null's, which has no coefficients, below.
+// agreement with the original; below, the nulls': the mean without coefficients, and
+// random directions at the same bytes.
 // Where nothing was measured it draws the energy kept. It tells which.
 export function drawFidelity(root, variants) {
   const measured = variants.filter((v) => agreement(v) !== undefined && variants.some((w) => stepOf(w) && agreement(w) !== undefined));
@@ -158,7 +160,7 @@ export function drawFidelity(root, variants) {
   if (!shown.length) return "nothing";
   const cost = (v) => v.bytes / Math.max(1, v.source_bytes);
   const width = widthOf(root), height = Math.max(280, width * 0.42), left = 58, right = 16, top = 30, bottom = 42;
-  const costs = shown.map(cost), values = shown.flatMap((v) => [value(v), nullAgreement(v) ?? value(v)]);
+  const costs = shown.map(cost), values = shown.flatMap((v) => [value(v), meanAgreement(v) ?? value(v), randomAgreement(v) ?? value(v)]);
   const low = Math.max(0, Math.min(0.99, ...values) - 0.005);
   const x = logScale(Math.min(...costs) * 0.92, Math.max(...costs) * 1.08, left, width - right);
   const y = linear(low, 1, height - bottom, top);
@@ -173,10 +175,12 @@ export function drawFidelity(root, variants) {
   chart.append(text(left - 48, 13, "start", measured.length ? "agreement with the original" : "energy kept", "axis"));
   chart.append(text((left + width - right) / 2, height - 5, "middle", "file, head and metadata too, over the checkpoint's bytes", "axis"));
   for (const v of shown) {
-    const mean = nullAgreement(v);
+    const mean = meanAgreement(v), random = randomAgreement(v);
     if (mean === undefined) continue;
     chart.append(svg("line", { class: "gain", x1: at(x(cost(v))), x2: at(x(cost(v))), y1: at(y(mean)), y2: at(y(value(v))) }),
       svg("circle", { class: "null", cx: at(x(cost(v))), cy: at(y(mean)), r: 2.6 }, title(`${v.name} with the mean alone: ${percent(mean)}`)));
+    if (random === undefined) continue;
+    chart.append(svg("rect", { class: "null", x: at(x(cost(v)) - 2.4), y: at(y(random) - 2.4), width: 4.8, height: 4.8 }, title(`${v.name} with random directions: ${percent(random)}`)));
   }
   for (const v of shown) {
     const what = measured.length ? "agreement" : "energy kept";

@@ -1,7 +1,7 @@
 package subspace_test
 
 import (
-	"context"
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -176,48 +176,74 @@ func TestDependentDirections(t *testing.T) {
 	}
 }
 
-func TestRandomise(t *testing.T) {
+func TestRandom(t *testing.T) {
 	l := mixed()
 	sources := lineage(l, 5, 6)
 	b := fit(t, l, sources, subspace.Options{})
+	b.Digest = store.Digest(nil)
 	before := encoded(t, b)
-	random, err := subspace.Randomise(context.Background(), b, shuffled(sources), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := projector(t, random)
-	for _, s := range sources { // at full rank nothing is lost
-		v := quantised(t, p, s, 1e-5)
-		if far := farthest(t, s.(*memory).tensors, rebuilt(t, random, v)); far > exact {
+	p, size := projector(t, b), 3*l.Parameters()
+	for _, s := range sources {
+		null, v := random(t, p, s, size)
+		// At full rank and so many bytes next to nothing is lost.
+		if far := farthest(t, s.(*memory).tensors, rebuilt(t, null, v)); far > exact {
 			t.Errorf("%s: off by %g", s.Name(), far)
 		}
+		if v.Basis != "" {
+			t.Error("a variant on random directions passes for one on the learned ones")
+		}
+		if _, again := random(t, p, s, size); !bytes.Equal(v.Coefficients, again.Coefficients) {
+			t.Error("the directions are others the second time")
+		}
 	}
-	again, err := subspace.Randomise(context.Background(), b, sources, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(encoded(t, random)) != string(encoded(t, again)) {
-		t.Error("the same seed gives other directions")
-	}
-	if string(encoded(t, b)) != string(before) {
+	if !bytes.Equal(encoded(t, b), before) {
 		t.Error("the learned basis has changed")
 	}
 }
 
+func TestRandomTakesAsManyBytes(t *testing.T) {
+	sources := lineage(one(64, 63), 3, 8)
+	b := fit(t, one(64, 63), sources, subspace.Options{})
+	p := projector(t, b)
+	for _, want := range []int{150, 400, 2000} {
+		if _, v := random(t, p, sources[0], want); math.Abs(float64(len(v.Coefficients)-want)) > 0.03*float64(want) {
+			t.Errorf("%d bytes, not %d", len(v.Coefficients), want)
+		}
+	}
+	// The mean itself has nothing to code, in however many bytes.
+	mean := &memory{name: "mean", tensors: map[string][]float32{}}
+	if err := subspace.Mean(b, gather(mean.tensors)); err != nil {
+		t.Fatal(err)
+	}
+	if _, v := random(t, p, mean, 100); len(v.Coefficients) > 100 {
+		t.Errorf("the mean takes %d bytes", len(v.Coefficients))
+	}
+}
+
 // Random directions keep what chance gives them, learned ones what there is.
-func TestRandomiseKeepsLess(t *testing.T) {
+func TestRandomKeepsLess(t *testing.T) {
 	sources := lowRank(24, 23, 3, 3, 8)
 	b := fit(t, one(24, 23), sources, subspace.Options{Rank: 3})
-	b.Digest = store.Digest(nil)
-	random, err := subspace.Randomise(context.Background(), b, sources, 1)
+	p := projector(t, b)
+	learned := quantised(t, p, sources[0], 0.01)
+	null, v := random(t, p, sources[0], len(learned.Coefficients))
+	was := sources[0].(*memory).tensors
+	far, near := farthest(t, was, rebuilt(t, null, v)), farthest(t, was, rebuilt(t, b, learned))
+	if far < 10*near {
+		t.Errorf("off by %g with random directions, by %g with learned ones", far, near)
+	}
+}
+
+// random codes a source by random directions.
+func random(t *testing.T, p *subspace.Projector, s subspace.Source, size int) (*store.Basis, *store.Variant) {
+	t.Helper()
+	c, err := p.Project(s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := quantised(t, projector(t, random), sources[0], 0.01)
-	if v.Fidelity.Energy > 0.2 || v.Fidelity.Energy < 0 {
-		t.Errorf("random directions keep %g of the energy", v.Fidelity.Energy)
+	null, v, err := p.Random(c, size)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if v.Basis != "" {
-		t.Error("a variant on random directions passes for one on the learned ones")
-	}
+	return null, v
 }
