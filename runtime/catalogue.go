@@ -47,7 +47,7 @@ func (eng *Engine) info(h *handle) VariantInfo {
 	eng.mu.Unlock()
 	answered, recent := h.answered()
 	return VariantInfo{Name: e.Name, Version: e.Version, Digest: e.Digest, Family: e.Family, Basis: e.Basis, Bytes: e.Bytes,
-		SourceBytes: e.SourceBytes, Classes: e.Classes, Energy: e.Energy, Step: e.Step, Added: e.Added, Agreement: e.Agreement, Lossy: e.Lossy,
+		SourceBytes: e.SourceBytes, Classes: e.Classes, Energy: e.Energy, Step: e.Step, Added: e.Added, Agreement: e.Agreement, Nulls: e.Nulls, Lossy: e.Lossy,
 		Resident: eng.resident(h), Pinned: h.pinned.Load() != nil, Unloaded: unloaded,
 		Requests: h.requests.Load(), Hits: h.hits.Load(), Rebuilds: h.rebuilds.Load(),
 		Answers: answered.Count, Took: answered.Took.Seconds(), Rate: recent.rate(time.Now()), Latency: recent.took}

@@ -28,7 +28,8 @@ type VariantInfo struct {
 	// Agreement is what the gate measured on probe images, 0 where nothing was;
 	// Lossy that the variant did not pass it and was wanted all the same.
 	Agreement float64 `json:"agreement,omitempty"`
-	Lossy     bool    `json:"lossy,omitempty"`
+	store.Nulls
+	Lossy bool `json:"lossy,omitempty"`
 	// Resident is "slab" while rebuilt weights are in the cache, "coefficients"
 	// while only the coefficients are in memory, "disk" before the first use.
 	Resident string `json:"resident"`

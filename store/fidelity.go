@@ -63,6 +63,21 @@ type Measured struct {
 	MaxKL        float64 `json:"max_kl,omitempty"`
 }
 
+// Nulls are the agreements of what a variant's is beside in its report, 0 where
+// they were not measured.
+type Nulls struct {
+	MeanAgreement   float64 `json:"mean_agreement,omitempty"`
+	RandomAgreement float64 `json:"random_agreement,omitempty"`
+}
+
+func (m *Measured) nulls() Nulls {
+	n := Nulls{MeanAgreement: m.Mean.Agreement}
+	if m.Random != nil {
+		n.RandomAgreement = m.Random.Agreement
+	}
+	return n
+}
+
 // Passes tells whether answers are as good as is asked for.
 func (a Answers) Passes(minAgreement, maxKL float64) bool {
 	return a.Agreement >= minAgreement && a.KL <= maxKL

@@ -28,9 +28,10 @@ type Entry struct {
 	Step        float64 `json:"step"` // in root-mean-square coefficients
 	Energy      float64 `json:"energy"`
 	// Agreement is what the gate measured, 0 where nothing was; see Fidelity.
-	Agreement float64   `json:"agreement,omitempty"`
-	Lossy     bool      `json:"lossy,omitempty"`
-	Added     time.Time `json:"added"`
+	Agreement float64 `json:"agreement,omitempty"`
+	Nulls
+	Lossy bool      `json:"lossy,omitempty"`
+	Added time.Time `json:"added"`
 }
 
 // model is a name's pointer file: the version that the name alone stands for,
@@ -181,7 +182,7 @@ func (s *Store) PutVariant(name string, v *Variant, file []byte) (e Entry, repla
 		Bytes: int64(len(file)), SourceBytes: v.Fidelity.Bytes.Source, Classes: len(v.Labels),
 		Step: v.Fidelity.Step, Energy: v.Fidelity.Energy, Lossy: v.Fidelity.Lossy, Added: v.Provenance.Added}
 	if m := v.Fidelity.Measured; m != nil {
-		e.Agreement = m.Agreement
+		e.Agreement, e.Nulls = m.Agreement, m.nulls()
 	}
 	versions := []Entry{e}
 	switch {

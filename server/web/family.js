@@ -4,7 +4,7 @@
 import * as api from "./api.js";
 import { byId, el, svg, toast } from "./dom.js";
 import { bytes, count, percent } from "./format.js";
-import { drawFidelity, drawSpectra } from "./spectrum.js";
+import { drawFidelity, drawSpectra, meanAgreement, randomAgreement } from "./spectrum.js";
 
 // makeFamily runs the dialog; show opens it on a family, or on the first.
 export function makeFamily() {
@@ -59,7 +59,15 @@ function fidelity(variants) {
   const chart = el("div", {});
   const drew = drawFidelity(chart, variants);
   const text = { agreement: "Bytes against agreement with the original", energy: "Bytes against the energy of the delta that is kept" }[drew];
-  return text ? el("div", { class: "picture" }, el("h3", {}, text), chart) : "";
+  return text ? el("div", { class: "picture" }, el("h3", {}, text), legend(variants), chart) : "";
+}
+
+// legend names the marks of the nulls, where they are drawn.
+function legend(variants) {
+  const item = (shown, shape, name) => (shown ? [el("span", { class: shape }, name)] : []);
+  return el("div", { class: "spectrum-legend" },
+    ...item(variants.some((v) => meanAgreement(v) !== undefined), "hollow", "the mean alone"),
+    ...item(variants.some((v) => randomAgreement(v) !== undefined), "hollow square", "random directions in as many bytes"));
 }
 
 // spectra draws the share of the energy that leading directions leave out.

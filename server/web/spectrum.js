@@ -144,8 +144,8 @@ export const agreement = (v) => {
   const told = v.fidelity ? v.fidelity.measured?.agreement : v.agreement || undefined;
   return stepOf(v) ? told : 1;
 };
-export const meanAgreement = (v) => v.fidelity?.measured?.mean_only?.agreement;
-export const randomAgreement = (v) => v.fidelity?.measured?.random_basis?.agreement;
+export const meanAgreement = (v) => (v.fidelity ? v.fidelity.measured?.mean_only.agreement : v.mean_agreement || undefined);
+export const randomAgreement = (v) => (v.fidelity ? v.fidelity.measured?.random_basis?.agreement : v.random_agreement || undefined);
 const energy = (v) => (v.fidelity ?? v).energy;
 const stepOf = (v) => (v.fidelity ?? v).step;
 
