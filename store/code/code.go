@@ -1,8 +1,8 @@
 // Package code is the entropy coder of coefficients: a variant's quantised
 // cores go in, one short stream of bytes comes out, and back.
 //
-// Every coefficient is coded under the Laplace law that its block's scale
-// factors predict for it, so the stream carries no tables: both sides compute
+// Every coefficient is coded under the law that its block's scale factors
+// predict for it, so the stream carries no tables: both sides compute
 // the same ones, bit for bit on every architecture. The bytes come from two
 // interleaved rANS coders (Duda, arXiv:1311.2540). Where zeros prevail a run of
 // them is one symbol, so that decoding costs by the nonzero, not by the
@@ -24,8 +24,8 @@ import (
 const MaxMagnitude = 1 << 30
 
 // A Block is the quantised core of one layer. Coefficient (right j, left i) is
-// Q[j*len(Left)+i]; it is expected to be Laplace distributed with a scale of
-// Right[j]*Left[i] quantisation steps. Left scales may come in any order, but
+// Q[j*len(Left)+i]; its magnitude is expected to be about Right[j]*Left[i]
+// quantisation steps. Left scales may come in any order, but
 // descending ones are read fastest. A scale that is no positive number counts
 // as the smallest, infinity as the largest.
 type Block struct {

@@ -22,13 +22,13 @@ type Decoder struct {
 
 // NewDecoder starts reading a stream, which it keeps and does not change.
 func NewDecoder(stream []byte) (*Decoder, error) {
-	if len(stream) > 0 && stream[0] != version {
+	if len(stream) > 0 && (stream[0] == 0 || stream[0] > version) {
 		return nil, fmt.Errorf("code: open: %w: %d", ErrVersion, stream[0])
 	}
 	if len(stream) < headBytes || (len(stream)-headBytes)%wordBytes != 0 {
 		return nil, fmt.Errorf("code: open: %w", ErrTruncated)
 	}
-	d := &Decoder{words: stream[headBytes:]}
+	d := &Decoder{words: stream[headBytes:], lefts: lefts{tables: versions[stream[0]]}}
 	for i := range d.states {
 		d.states[i] = binary.LittleEndian.Uint64(stream[1+8*i:])
 		if d.states[i] < stateLow {

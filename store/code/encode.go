@@ -8,15 +8,18 @@ import (
 // Encode codes blocks into one stream. It fails with ErrShape when a block's
 // coefficients do not fill it, and with ErrRange when one is larger than
 // MaxMagnitude.
-func Encode(blocks []Block) ([]byte, error) {
-	var e encoder
+func Encode(blocks []Block) ([]byte, error) { return encodeAs(version, blocks) }
+
+// encodeAs codes a stream of a version: tests write older ones too.
+func encodeAs(version byte, blocks []Block) ([]byte, error) {
+	e := encoder{lefts: lefts{tables: versions[version]}}
 	for i, b := range blocks {
 		if err := b.check(); err != nil {
 			return nil, fmt.Errorf("code: encode block %d: %w", i, err)
 		}
 		e.block(b)
 	}
-	return interleave(e.symbols), nil
+	return append([]byte{version}, interleave(e.symbols)...), nil
 }
 
 // encoder turns blocks into symbols.

@@ -46,13 +46,15 @@ func FuzzRoundTrip(f *testing.F) {
 	f.Add([]byte{1, 3, 0x4f, 0, 0, 0, 0x3f, 0x80, 0, 0, 0, 0, 0, 0, 0xff, 0x80, 0, 0, 13, 22, 0, 1})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		blocks := []code.Block{take(data), take(data[len(data)/2:])}
-		got, err := decode(encode(t, blocks), blocks)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, b := range blocks {
-			if !slices.Equal(b.Q, got[i]) {
-				t.Fatalf("block %d: %v, want %v", i, got[i], b.Q)
+		for _, version := range []byte{1, 2} {
+			got, err := decode(encodeAs(t, version, blocks), blocks)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, b := range blocks {
+				if !slices.Equal(b.Q, got[i]) {
+					t.Fatalf("version %d, block %d: %v, want %v", version, i, got[i], b.Q)
+				}
 			}
 		}
 	})
@@ -61,6 +63,7 @@ func FuzzRoundTrip(f *testing.F) {
 func FuzzDecode(f *testing.F) {
 	b := fixed()
 	f.Add(encode(f, []code.Block{b}), []byte{})
+	f.Add(encodeAs(f, 1, []code.Block{b}), []byte{})
 	f.Add(encode(f, nil), []byte{3, 4, 0x4e, 0x80})
 	f.Fuzz(func(t *testing.T, stream, shape []byte) {
 		blocks := []code.Block{b, take(shape)}
@@ -77,7 +80,7 @@ func FuzzDecode(f *testing.F) {
 		for i := range blocks {
 			blocks[i].Q = got[i]
 		}
-		if !slices.Equal(encode(t, blocks), stream) {
+		if !slices.Equal(encodeAs(t, stream[0], blocks), stream) {
 			t.Fatal("another stream for the same coefficients")
 		}
 	})

@@ -15,7 +15,7 @@ const (
 	ln2Low  = 0x1.a39ef35793c76p-33
 )
 
-// exp is e**x for x <= 0.
+// exp is e**x for x < 700.
 func exp(x float64) float64 {
 	if x < -700 {
 		return 0
@@ -75,20 +75,45 @@ func Rounding(scale float64) float64 {
 	return 1 + log(decay(r))/r
 }
 
-// law is the distribution of a coefficient of one scale, quantised with
-// Rounding: P(0) = 1 - some, P(±n) = ½·some·e**(-(n-1)·rate)·(1-e**-rate).
+// law is the distribution of a coefficient of one scale, quantised with Rounding.
 type law struct {
-	rate float64 // steps to a scale
-	some float64 // P(q != 0)
+	rate  float64 // steps to a scale
+	some  float64 // P(q != 0)
+	first float64 // steps to the least magnitude that is rounded to one
+	shape float64
 }
 
-func lawOf(scale float64) law {
-	rate := 1 / scale
-	return law{rate: rate, some: exp(-float64((1 - Rounding(scale)) * rate))}
+// laplace is the law of streams of version 1: P(|q| > n) = some·e**(-n·rate).
+func laplace(scale float64) law {
+	l := law{rate: 1 / scale, first: 1 - Rounding(scale), shape: 1}
+	l.some = exp(-float64(l.first * l.rate))
+	return l
+}
+
+// weibullShape was fitted to real variants, whose magnitudes fall off faster than
+// a Laplace variable's once their block's gain is known: P(|c| > x) = e**-x**shape,
+// x in scales (Weibull). Tables of what was counted instead save 0.1% more.
+const weibullShape = 1.25
+
+// weibull is the law of streams of version 2.
+func weibull(scale float64) law {
+	l := law{rate: 1 / scale, first: 1 - Rounding(scale), shape: weibullShape}
+	l.some = exp(-l.power(0))
+	return l
+}
+
+// power is -log P(|q| > n), q any.
+func (l law) power(n float64) float64 {
+	return exp(float64(l.shape * log(float64((n+l.first)*l.rate))))
 }
 
 // beyond is P(|q| > n), given that q is not zero.
-func (l law) beyond(n float64) float64 { return exp(-float64(n * l.rate)) }
+func (l law) beyond(n float64) float64 {
+	if l.shape == 1 {
+		return exp(-float64(n * l.rate))
+	}
+	return exp(l.power(0) - l.power(n))
+}
 
 // impossible is the least probability that Length reckons with.
 const impossible = 1e-12
@@ -97,13 +122,13 @@ const impossible = 1e-12
 func (l law) bits(q int32) float64 {
 	p := 1 - l.some
 	if n := math.Abs(float64(q)); n > 0 {
-		p = l.some / 2 * l.beyond(n-1) * float64(l.rate*decay(l.rate))
+		p = l.some / 2 * (l.beyond(n-1) - l.beyond(n))
 	}
 	return -math.Log2(max(p, impossible))
 }
 
 // Length is the ideal code length of the blocks in bits: what a coder without
-// any loss would take under the exact Laplace laws. Encode comes within a
+// any loss would take under the exact laws. Encode comes within a
 // percent of it. A probability below 1e-12 counts as that.
 func Length(blocks []Block) float64 {
 	total := 0.0
@@ -111,7 +136,7 @@ func Length(blocks []Block) float64 {
 		for j, right := range b.Right {
 			for i, left := range b.Left {
 				scale := max(factor(factor(right)*factor(left)), 1e-3)
-				total += lawOf(float64(scale)).bits(b.Q[j*len(b.Left)+i])
+				total += weibull(float64(scale)).bits(b.Q[j*len(b.Left)+i])
 			}
 		}
 	}

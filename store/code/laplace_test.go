@@ -26,7 +26,7 @@ func TestExpAndLogAreAccurate(t *testing.T) {
 
 func TestRoundingKeepsTheMeanMagnitude(t *testing.T) {
 	for _, scale := range []float64{0.125, 0.2, 0.5, 1, 3, 10, 100, 1e4} {
-		l, mean := lawOf(scale), 0.0
+		l, mean := laplace(scale), 0.0
 		for n := 1.0; n < 50*scale+50; n++ {
 			mean += n * l.some * (l.beyond(n-1) - l.beyond(n))
 		}

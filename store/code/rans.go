@@ -12,7 +12,7 @@ import "encoding/binary"
 // Coding starts from stateLow exactly, which is where decoding must end: 32
 // bits a lane that tell a stream read to its true end from any other.
 const (
-	version   = 1
+	version   = 2 // 1 has other tables
 	lanes     = 2
 	stateLow  = 1 << 32
 	wordBytes = 4
@@ -36,7 +36,7 @@ func push(state uint64, s symbol, words []uint32) (uint64, []uint32) {
 	return quotient<<probBits + rest + uint64(s.start), words
 }
 
-// interleave codes the symbols. rANS is last in, first out: they go in from the
+// interleave codes the symbols into all of a stream but its version. rANS is last in, first out: they go in from the
 // last to the first, and the words come out likewise.
 func interleave(symbols []symbol) []byte {
 	var states [lanes]uint64
@@ -48,8 +48,7 @@ func interleave(symbols []symbol) []byte {
 		lane := symbols[i].lane
 		states[lane], words = push(states[lane], symbols[i], words)
 	}
-	stream := make([]byte, 0, headBytes+wordBytes*len(words))
-	stream = append(stream, version)
+	stream := make([]byte, 0, headBytes-1+wordBytes*len(words))
 	for _, s := range states {
 		stream = binary.LittleEndian.AppendUint64(stream, s)
 	}

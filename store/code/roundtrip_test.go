@@ -43,6 +43,15 @@ func encode(t testing.TB, blocks []code.Block) []byte {
 	return stream
 }
 
+func encodeAs(t testing.TB, version byte, blocks []code.Block) []byte {
+	t.Helper()
+	stream, err := code.EncodeAs(version, blocks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream
+}
+
 // draw is a block whose coefficients follow its scales.
 func draw(rng *rand.Rand, right, left []float32) code.Block {
 	b := code.Block{Right: right, Left: left}

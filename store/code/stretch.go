@@ -21,6 +21,7 @@ const stretchRatio = 0.89
 // lefts are a block's left directions in the order that they are coded in:
 // largest scale first, in stretches.
 type lefts struct {
+	tables    *tables
 	stretches []stretch
 	order     []int32 // the direction at each place; empty when they came in order
 	scales    []float32
@@ -73,14 +74,14 @@ func (l *lefts) direction(place int) int {
 }
 
 // stretch is the table of the k-th stretch for a right direction, and the place
-// where it ends. Scales fall, so the smallest bucket is also that of every later
+// where it ends. Scales fall, so the least bucket is also that of every later
 // stretch: they are all one.
 func (l *lefts) stretch(k int, right float32) (t *table, end int) {
 	bucket, end := bucketOf(right*l.stretches[k].scale), l.stretches[k].end
-	if bucket == 0 {
-		end = l.size()
+	if bucket <= l.tables.least {
+		bucket, end = l.tables.least, l.size()
 	}
-	return tableOf(bucket), end
+	return l.tables.of(bucket), end
 }
 
 // size is the number of directions.

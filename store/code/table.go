@@ -9,8 +9,8 @@ import (
 // exponent and three bits of the mantissa. Finer ones would save 0.05%.
 const (
 	bucketShift = 20
-	// The smallest bucket starts at a scale of 1.5/64 steps, where one
-	// coefficient in 60,000 is not zero; the largest ends at 2^28 steps.
+	// The smallest bucket starts at a scale of 1.5/64 steps, the largest ends at
+	// 2^28 of them.
 	bucketLow  = (127-6)<<3 + 4
 	bucketHigh = (127+27)<<3 + 7
 	buckets    = bucketHigh - bucketLow + 1
@@ -91,21 +91,30 @@ func (s *slots) find(slot uint32) int {
 	return symbol
 }
 
-var tables [buckets]atomic.Pointer[table]
+// tables are those of one version of the stream.
+type tables struct {
+	law   func(scale float64) law
+	least int // the bucket that smaller scales are coded as
+	made  [buckets]atomic.Pointer[table]
+}
 
-// tableOf is the table of a bucket, made when first asked for. Two that ask at
-// once may both make it: the tables are equal.
-func tableOf(bucket int) *table {
-	if t := tables[bucket].Load(); t != nil {
+// versions holds the tables of each version. In the least bucket of either one
+// coefficient in some 50,000 is not zero.
+var versions = [version + 1]*tables{1: {law: laplace}, 2: {law: weibull, least: 6}}
+
+// of is the table of a bucket, made when first asked for. Two that ask at once
+// may both make it: the tables are equal.
+func (v *tables) of(bucket int) *table {
+	if t := v.made[bucket].Load(); t != nil {
 		return t
 	}
-	t := newTable(bucketScale(bucket))
-	tables[bucket].Store(t)
+	scale := bucketScale(bucket)
+	t := newTable(v.law(scale), scale)
+	v.made[bucket].Store(t)
 	return t
 }
 
-func newTable(scale float64) *table {
-	l := lawOf(scale)
+func newTable(l law, scale float64) *table {
 	t := &table{}
 	some := l.some
 	if 1-l.some >= runsFrom {

@@ -1,0 +1,4 @@
+package code
+
+// EncodeAs writes streams of older versions too.
+var EncodeAs = encodeAs
