@@ -92,9 +92,9 @@ func (h *Head) Code(w []float32, labels int, step float64) ([]byte, error) {
 			return nil, fmt.Errorf("%w: %g is too small for head %q", ErrStep, step, h.Name)
 		}
 	}
-	b := quantise(c, ones(labels), h.scale, step)
-	stream, err := code.Encode([]code.Block{b.Block})
-	return append([]byte{b.gain}, stream...), err
+	b, gain := quantise(c, ones(labels), h.scale, step).shortest(step)
+	stream, err := code.Encode([]code.Block{b})
+	return append([]byte{gain}, stream...), err
 }
 
 // Decode gives the head (labels,width) that Code wrote with this step. It

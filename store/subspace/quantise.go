@@ -58,7 +58,8 @@ func checkStep(c *Coefficients, step, absolute float64) error {
 // block is one tensor's coefficients, quantised.
 type block struct {
 	code.Block
-	gain byte
+	gain     byte
+	expected []float32 // the right scales before the gain
 }
 
 // encode sets a variant's gains and coefficients.
@@ -66,7 +67,7 @@ func encode(v *store.Variant, blocks []block) error {
 	plain := make([]code.Block, len(blocks))
 	v.Gains = make([]byte, len(blocks))
 	for i := range blocks {
-		plain[i], v.Gains[i] = blocks[i].Block, blocks[i].gain
+		plain[i], v.Gains[i] = blocks[i].shortest(v.Step)
 	}
 	var err error
 	v.Coefficients, err = code.Encode(plain)
@@ -135,9 +136,46 @@ func newBlock(c, left, right []float32, step float64) block {
 			gain += math.Abs(float64(c[j*len(left)+i])) / (float64(l) * float64(r))
 		}
 	}
-	b := block{gain: store.GainByte(gain / float64(len(c)))}
+	b := block{gain: store.GainByte(gain / float64(len(c))), expected: right}
 	b.Left, b.Right = left, stepped(right, b.gain, step)
 	return b
+}
+
+// octave is as many gain bytes as double a gain.
+const octave = 8
+
+// shortest gives the block as it is coded, and its gain: that under which the
+// integers take the fewest bits. It differs from what they were rounded by: that
+// one counts the many coefficients where next to nothing is expected as much as
+// the few that make up the code.
+func (b block) shortest(step float64) (code.Block, byte) {
+	if b.gain == 0 {
+		return b.Block, 0
+	}
+	var t code.Tally
+	for j, r := range b.Right {
+		for i, l := range b.Left {
+			t.Add(r*l, b.Q[j*len(b.Left)+i])
+		}
+	}
+	gain, least := b.gain, t.Bits(0)
+	try := func(g int) {
+		if g < 1 || g > 255 {
+			return
+		}
+		if bits := t.Bits(g - int(b.gain)); bits < least {
+			gain, least = byte(g), bits
+		}
+	}
+	for g := octave; g <= 255; g += octave {
+		try(g)
+	}
+	for coarse, d := int(gain), 1; d < octave; d++ {
+		try(coarse - d)
+		try(coarse + d)
+	}
+	b.Block.Right = stepped(b.expected, gain, step)
+	return b.Block, gain
 }
 
 func quantise(c, left, right []float32, step float64) block {

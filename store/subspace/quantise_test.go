@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"eigenserve/store"
+	"eigenserve/store/code"
 	"eigenserve/store/subspace"
 
 	"github.com/google/go-cmp/cmp"
@@ -27,6 +28,42 @@ func TestQuantiseRefusesBadSteps(t *testing.T) {
 		}
 		if diff := cmp.Diff(store.Variant{Step: 7}, v); diff != "" {
 			t.Errorf("step %g is refused and changes the variant: %s", step, diff)
+		}
+	}
+}
+
+// The gain that is stored is that of the shortest code, to the bucket.
+func TestNoOtherGainIsShorter(t *testing.T) {
+	l := mixed()
+	sources := lineage(l, 5, 6)
+	b := fit(t, l, sources, subspace.Options{})
+	p := projector(t, b)
+	for _, step := range []float64{0.2, 1, 3} {
+		v := quantised(t, p, sources[0], step)
+		values, err := subspace.Decode(b, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range b.Layers {
+			layer, q := &b.Layers[i], &values.Layers[i]
+			bits := func(gain byte) float64 {
+				c := code.Block{Left: layer.LeftScale, Q: make([]int32, len(layer.LeftScale)*len(layer.RightScale))}
+				for _, r := range layer.RightScale {
+					c.Right = append(c.Right, r*store.Gain(gain)/float32(v.Step))
+				}
+				for k, j := range q.Rights {
+					for at := q.Starts[k]; at < q.Starts[k+1]; at++ {
+						c.Q[int(j)*len(c.Left)+int(q.Lefts[at])] = q.Q[at]
+					}
+				}
+				return code.Length([]code.Block{c})
+			}
+			chosen := bits(v.Gains[i])
+			for by := -40; by <= 40; by++ {
+				if other := bits(byte(int(v.Gains[i]) + by)); other < 0.997*chosen {
+					t.Errorf("step %g, layer %d: %.0f bits with gain %d, %.0f with %d", step, i, chosen, v.Gains[i], other, int(v.Gains[i])+by)
+				}
+			}
 		}
 	}
 }
@@ -103,7 +140,7 @@ func TestGainFollowsTheDelta(t *testing.T) {
 			m := float64(mean[tensor][i])
 			return m + times*(float64(sources[0].(*memory).tensors[tensor][i])-m)
 		})
-		return quantised(t, p, s, 1).Gains
+		return quantised(t, p, s, 0.01).Gains
 	}
 	once := gains(1)
 	for i, g := range once { // as large as the family's: a gain of about 1
