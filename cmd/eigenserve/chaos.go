@@ -42,8 +42,9 @@ Meanwhile clients ask without a pause. Each answer must name a digest that its n
 may have stood for while it was asked, by what was acknowledged and what was under
 way, and its logits must be those that a reference works out from that file alone.
 After each start every acknowledged write must be there, and nothing else. For the
-second half nothing is killed: the resident memory of its last third is compared
-with that of its first.
+second half nothing is killed: once a fifth of it is over, for caches, pools and Go's
+heap to fill, the resident memory of the last third of the rest is compared with that
+of the first, by their medians.
 
 It exits with 1 if an answer was wrong, a write lost, a file left over, or memory
 grew by more than --growth (looked at in runs of five minutes and more).`,
@@ -60,7 +61,7 @@ grew by more than --growth (looked at in runs of five minutes and more).`,
 	cmd.Flags().DurationVar(&o.duration, "duration", time.Minute, "how long")
 	cmd.Flags().Uint64Var(&o.seed, "seed", 1, "another seed, other troubles")
 	cmd.Flags().IntVar(&o.readers, "readers", 6, "clients that ask at once")
-	cmd.Flags().Float64Var(&o.growth, "growth", 1.25, "how many times the memory of the first third the last may take")
+	cmd.Flags().Float64Var(&o.growth, "growth", 1.25, "how many times the memory of the first third the last may take, after a warm-up")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
 	return cmd
 }

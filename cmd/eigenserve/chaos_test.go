@@ -18,7 +18,7 @@ func TestChaos(t *testing.T) {
 	dir := t.TempDir()
 	var r chaosReport
 	decode(t, must(t, "bench", "chaos", "--duration", "12s", "--seed", "3", "--dir", dir, "--json"), &r)
-	if r.Wrong != 0 || len(r.Complaints) != 0 || r.Logits.Checked < 100 || r.Memory.Samples == 0 || r.Memory.First == 0 || r.Memory.Peak < r.Memory.First {
+	if r.Wrong != 0 || len(r.Complaints) != 0 || r.Logits.Checked < 100 || r.Memory.Samples == 0 || r.Memory.First.RSS == 0 || r.Memory.First.Account == 0 || r.Memory.Peak < r.Memory.First.RSS {
 		t.Errorf("%+v", &r)
 	}
 	done := func(what string, statuses ...int) (n int) {
@@ -43,6 +43,32 @@ func TestChaos(t *testing.T) {
 	var text strings.Builder
 	if err := r.print(&text); err != nil || !strings.Contains(text.String(), "0 wrong answers or lost writes") {
 		t.Errorf("%v: %s", err, text.String())
+	}
+}
+
+// Memory that levels off after a warm-up has not grown, whatever it jumps to for a
+// moment; memory that grows all the time has.
+func TestChaosMemory(t *testing.T) {
+	samples := func(rss func(i int) int64) (out []account) {
+		for i := range 1000 {
+			out = append(out, account{RSS: rss(i), Total: rss(i) / 2, Basis: 7})
+		}
+		return out
+	}
+	levels := steadyMemory(samples(func(i int) int64 {
+		if i%10 == 0 {
+			return 9000
+		}
+		return 1000 + int64(min(i, 200))
+	}))
+	if w := (chaosWindow{1200, 600, 7}); levels.First != w || levels.Last != w || levels.Growth != 1 {
+		t.Errorf("what levels off: %+v", levels)
+	}
+	if grows := steadyMemory(samples(func(i int) int64 { return 1000 + int64(i) })); grows.Growth < 1.35 {
+		t.Errorf("what doubles: %+v", grows)
+	}
+	if none := steadyMemory(nil); none.Growth != 0 {
+		t.Errorf("no samples: %+v", none)
 	}
 }
 

@@ -36,18 +36,25 @@ type chaosReport struct {
 	times  *hdrhistogram.Histogram
 }
 
-// chaosMemory is the resident memory of the last, long life.
+// chaosMemory is the memory of the last, long life, without the fifth of it in which
+// caches and pools fill, and Go's heap finds its size.
 type chaosMemory struct {
 	Samples int `json:"samples"`
-	// First and Last are the means of the first and of the last third.
-	First  int64   `json:"first_third_bytes"`
-	Last   int64   `json:"last_third_bytes"`
-	Growth float64 `json:"growth"`
-	// FirstBases and LastBases are what bases took of them: one is retired when no
-	// model stands on it any more.
-	FirstBases int64 `json:"first_third_bases_bytes"`
-	LastBases  int64 `json:"last_third_bases_bytes"`
-	Peak       int64 `json:"peak_bytes"`
+	// First and Last are of the first and of the last third of what remains.
+	First  chaosWindow `json:"first_third"`
+	Last   chaosWindow `json:"last_third"`
+	Growth float64     `json:"growth"` // of the resident memory
+	Peak   int64       `json:"peak_bytes"`
+}
+
+// chaosWindow has the medians of a window's samples, each of its own.
+type chaosWindow struct {
+	RSS int64 `json:"rss_bytes"`
+	// Account is the account's total: what grows in the resident memory and not here
+	// is neither Go's nor a basis, as what a race detector keeps.
+	Account int64 `json:"account_bytes"`
+	// Bases come and go: one is retired when no model stands on it any more.
+	Bases int64 `json:"bases_bytes"`
 }
 
 func newChaosReport(seed uint64) *chaosReport {
@@ -123,20 +130,35 @@ func (r *chaosReport) finish(took time.Duration, samples []account, peak int64) 
 		r.Complaints = append(r.Complaints, r.Logits.First)
 	}
 	r.Seconds, r.Latency = took.Seconds(), latenciesOf(r.times)
-	third := len(samples) / 3
-	r.Memory = chaosMemory{Samples: len(samples), Peak: peak}
-	r.Memory.First, r.Memory.FirstBases = meansOf(samples[:third])
-	r.Memory.Last, r.Memory.LastBases = meansOf(samples[len(samples)-third:])
-	r.Memory.Growth = ratioOf(r.Memory.Last, r.Memory.First)
+	r.Memory = steadyMemory(samples)
+	r.Memory.Peak = peak
 }
 
-// meansOf are those of what was resident, and of what bases took.
-func meansOf(samples []account) (rss, bases int64) {
-	n := int64(max(len(samples), 1))
-	for _, a := range samples {
-		rss, bases = rss+a.RSS, bases+a.Basis
+func steadyMemory(samples []account) chaosMemory {
+	m := chaosMemory{Samples: len(samples)}
+	warm := samples[len(samples)/5:]
+	third := len(warm) / 3
+	m.First, m.Last = windowOf(warm[:third]), windowOf(warm[len(warm)-third:])
+	m.Growth = ratioOf(m.Last.RSS, m.First.RSS)
+	return m
+}
+
+func windowOf(samples []account) chaosWindow {
+	median := func(of func(account) int64) int64 {
+		var all []int64
+		for _, a := range samples {
+			all = append(all, of(a))
+		}
+		if slices.Sort(all); len(all) == 0 {
+			return 0
+		}
+		return all[len(all)/2]
 	}
-	return rss / n, bases / n
+	return chaosWindow{
+		RSS:     median(func(a account) int64 { return a.RSS }),
+		Account: median(func(a account) int64 { return a.Total }),
+		Bases:   median(func(a account) int64 { return a.Basis }),
+	}
 }
 
 func (r *chaosReport) print(w io.Writer) error {
@@ -163,8 +185,8 @@ func (r *chaosReport) print(w io.Writer) error {
 	fmt.Fprintf(w, "\n%.0f s, seed %d. Answers p50 %.1f ms, p99 %.1f ms, longest %.0f ms.\n", r.Seconds, r.Seed, r.Latency.P50, r.Latency.P99, r.Latency.Max)
 	fmt.Fprintf(w, "Logits of %d answers compared with those of the files alone: %d wrong, the farthest off by %.3f of their spread; %d not compared.\n",
 		r.Logits.Checked, r.Logits.Wrong, r.Logits.Farthest, r.Skipped)
-	fmt.Fprintf(w, "Resident in the last life: %s in its first third, %s in its last (%.2f times), of that bases %s and %s; %s at most in any.\n",
-		size(m.First), size(m.Last), m.Growth, size(m.FirstBases), size(m.LastBases), size(m.Peak))
+	fmt.Fprintf(w, "Resident in the last life, but for its first fifth, in the median: %s in the first third, %s in the last (%.2f times); by the account %s and %s, of that bases %s and %s. %s at most in any life.\n",
+		size(m.First.RSS), size(m.Last.RSS), m.Growth, size(m.First.Account), size(m.Last.Account), size(m.First.Bases), size(m.Last.Bases), size(m.Peak))
 	for _, x := range r.Complaints {
 		fmt.Fprintf(w, "wrong: %s\n", x)
 	}

@@ -209,6 +209,7 @@ type account struct {
 	Private      int64 `json:"private_bytes"`
 	Catalogue    int64 `json:"catalogue_bytes"`
 	Slabs        int64 `json:"slabs_bytes"`
+	Total        int64 `json:"total_bytes"`
 	RSS          int64 `json:"rss_bytes"`
 	Dense        int64 `json:"dense_bytes"`
 }
