@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime/multipart"
@@ -51,6 +53,9 @@ func (c *client) call(ctx context.Context, method, path, contentType string, bod
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	res, err := c.http.Do(req)
+	if unsure, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return 0, fmt.Errorf("%s can't prove that it is it (%v): SSL_CERT_FILE may name the certificates to trust", c.base, unsure.Err)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("no answer from %s (%v): is the server running?", c.base, err)
 	}

@@ -94,7 +94,7 @@ func (f *listenFlags) check() error {
 func (f *listenFlags) resolve(addr string) (*net.TCPAddr, error) {
 	a, err := net.ResolveTCPAddr("tcp", addr)
 	if err != nil {
-		return nil, usagef("address %q: %v", addr, err)
+		return nil, usagef("%v: give a host and a port, such as 127.0.0.1:8080", err)
 	}
 	if !a.IP.IsLoopback() && f.tokens == "" && !f.insecure {
 		return nil, usagef("%s can be reached from other machines: give --tokens FILE, or --insecure to let anyone do everything", addr)

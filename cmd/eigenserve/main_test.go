@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,6 +54,9 @@ func zooFolders(t *testing.T, folder string, stride int) []string {
 }
 
 func TestUsage(t *testing.T) {
+	secret := httptest.NewTLSServer(http.NotFoundHandler())
+	secret.Config.ErrorLog = log.New(io.Discard, "", 0)
+	defer secret.Close()
 	for name, c := range map[string]struct {
 		args   []string
 		status int
@@ -71,8 +78,10 @@ func TestUsage(t *testing.T) {
 		"ls of both":               {[]string{"ls", "--store", "x", "--server", "y"}, 2, "one of"},
 		"ls of no store":           {[]string{"ls", "--store", t.TempDir()}, 1, "not a store"},
 		"a server that is not":     {[]string{"ls", "--server", "127.0.0.1:1"}, 1, "is the server running?"},
+		"a server of no authority": {[]string{"ls", "--server", secret.URL}, 1, "SSL_CERT_FILE"},
 		"a bad address":            {[]string{"ls", "--server", "ftp://x"}, 2, "--server"},
 		"serve without a store":    {[]string{"serve"}, 2, "--store"},
+		"serve without a port":     {[]string{"demo", "--addr", "nonsense"}, 2, "address nonsense: missing port"},
 		"serve with a bad cache":   {[]string{"demo", "--weight-cache", "much"}, 2, "--weight-cache"},
 		"serve without versions":   {[]string{"serve", "--store", "x", "--keep-versions", "0"}, 2, "--keep-versions"},
 		"serve in other numbers":   {[]string{"demo", "--compute", "int3"}, 2, "--compute"},
