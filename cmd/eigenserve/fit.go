@@ -171,8 +171,12 @@ func (m *Main) fitSummary(s *store.Store, family string, infos []runtime.Variant
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(m.Stdout, "\nFamily %s: %d checkpoints of %s became a basis of %s and variants of %s: %.1f times less.\n",
-		family, len(infos), size(source), size(f.Bytes), size(stored), float64(source)/float64(stored+f.Bytes))
+	times, than := float64(source)/float64(stored+f.Bytes), "less"
+	if times < 1 { // a basis pays off once several models share it
+		times, than = 1/times, "more"
+	}
+	_, err = fmt.Fprintf(m.Stdout, "\nFamily %s: %d checkpoints of %s became a basis of %s and variants of %s: %.1f times %s.\n",
+		family, len(infos), size(source), size(f.Bytes), size(stored), times, than)
 	return err
 }
 
