@@ -115,8 +115,11 @@ func TestCommands(t *testing.T) {
 		return must(t, append(append([]string{name}, on...), args...)...)
 	}
 
-	if out := cmd("fit", append([]string{"--family", "glyphs"}, fitted...)...); !strings.Contains(out, "10 checkpoints of") || !strings.Contains(out, "Metric full") {
+	if out := cmd("fit", append([]string{"--family", "glyphs"}, fitted...)...); !strings.Contains(out, "10 checkpoints of") || !strings.Contains(out, "times less.") || !strings.Contains(out, "Metric full") {
 		t.Errorf("fit says %q", out)
+	}
+	if out := must(t, "fit", "--store", filepath.Join(t.TempDir(), "one"), "--family", "f", "--metric", "none", "--step", "8", fitted[0]); !strings.Contains(out, "times more.") {
+		t.Errorf("fit of one says %q", out)
 	}
 	cmd("add", append([]string{"--family", "glyphs"}, unseen...)...)
 
