@@ -44,7 +44,8 @@ way, and its logits must be those that a reference works out from that file alon
 After each start every acknowledged write must be there, and nothing else. For the
 second half nothing is killed: once a fifth of it is over, for caches, pools and Go's
 heap to fill, the resident memory of the last third of the rest is compared with that
-of the first, by their medians.
+of the first, by their medians. A race detector keeps memory for each goroutine that
+ever was: a build with one is held to the server's own account (GET /v1/memory).
 
 It exits with 1 if an answer was wrong, a write lost, a file left over, or memory
 grew by more than --growth (looked at in runs of five minutes and more).`,

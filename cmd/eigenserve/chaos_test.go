@@ -60,14 +60,23 @@ func TestChaosMemory(t *testing.T) {
 			return 9000
 		}
 		return 1000 + int64(min(i, 200))
-	}))
+	}), false)
 	if w := (chaosWindow{1200, 600, 7}); levels.First != w || levels.Last != w || levels.Growth != 1 {
 		t.Errorf("what levels off: %+v", levels)
 	}
-	if grows := steadyMemory(samples(func(i int) int64 { return 1000 + int64(i) })); grows.Growth < 1.35 {
-		t.Errorf("what doubles: %+v", grows)
+	doubles := samples(func(i int) int64 { return 1000 + int64(i) })
+	for _, racing := range []bool{false, true} {
+		if grows := steadyMemory(doubles, racing); grows.Growth < 1.35 {
+			t.Errorf("what doubles: %+v", grows)
+		}
 	}
-	if none := steadyMemory(nil); none.Growth != 0 {
+	for i := range doubles {
+		doubles[i].Total = 600
+	}
+	if kept := steadyMemory(doubles, true); kept.Growth != 1 {
+		t.Errorf("what only a race detector keeps: %+v", kept)
+	}
+	if none := steadyMemory(nil, false); none.Growth != 0 {
 		t.Errorf("no samples: %+v", none)
 	}
 }

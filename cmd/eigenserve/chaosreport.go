@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -41,17 +42,19 @@ type chaosReport struct {
 type chaosMemory struct {
 	Samples int `json:"samples"`
 	// First and Last are of the first and of the last third of what remains.
-	First  chaosWindow `json:"first_third"`
-	Last   chaosWindow `json:"last_third"`
-	Growth float64     `json:"growth"` // of the resident memory
-	Peak   int64       `json:"peak_bytes"`
+	First chaosWindow `json:"first_third"`
+	Last  chaosWindow `json:"last_third"`
+	// Growth is of the resident memory, or where a race detector was built in, of the
+	// account: the detector keeps some of each goroutine and connection for ever.
+	Growth float64 `json:"growth"`
+	Racing bool    `json:"race_detector"`
+	Peak   int64   `json:"peak_bytes"`
 }
 
 // chaosWindow has the medians of a window's samples, each of its own.
 type chaosWindow struct {
 	RSS int64 `json:"rss_bytes"`
-	// Account is the account's total: what grows in the resident memory and not here
-	// is neither Go's nor a basis, as what a race detector keeps.
+	// Account is the account's total: all that Go holds, and bases.
 	Account int64 `json:"account_bytes"`
 	// Bases come and go: one is retired when no model stands on it any more.
 	Bases int64 `json:"bases_bytes"`
@@ -130,17 +133,25 @@ func (r *chaosReport) finish(took time.Duration, samples []account, peak int64) 
 		r.Complaints = append(r.Complaints, r.Logits.First)
 	}
 	r.Seconds, r.Latency = took.Seconds(), latenciesOf(r.times)
-	r.Memory = steadyMemory(samples)
+	r.Memory = steadyMemory(samples, raceDetector())
 	r.Memory.Peak = peak
 }
 
-func steadyMemory(samples []account) chaosMemory {
-	m := chaosMemory{Samples: len(samples)}
+func steadyMemory(samples []account, racing bool) chaosMemory {
+	m := chaosMemory{Samples: len(samples), Racing: racing}
 	warm := samples[len(samples)/5:]
 	third := len(warm) / 3
 	m.First, m.Last = windowOf(warm[:third]), windowOf(warm[len(warm)-third:])
-	m.Growth = ratioOf(m.Last.RSS, m.First.RSS)
+	if m.Growth = ratioOf(m.Last.RSS, m.First.RSS); racing {
+		m.Growth = ratioOf(m.Last.Account, m.First.Account)
+	}
 	return m
+}
+
+// raceDetector tells whether this program, which the server is too, was built with one.
+func raceDetector() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
 func windowOf(samples []account) chaosWindow {
@@ -185,8 +196,13 @@ func (r *chaosReport) print(w io.Writer) error {
 	fmt.Fprintf(w, "\n%.0f s, seed %d. Answers p50 %.1f ms, p99 %.1f ms, longest %.0f ms.\n", r.Seconds, r.Seed, r.Latency.P50, r.Latency.P99, r.Latency.Max)
 	fmt.Fprintf(w, "Logits of %d answers compared with those of the files alone: %d wrong, the farthest off by %.3f of their spread; %d not compared.\n",
 		r.Logits.Checked, r.Logits.Wrong, r.Logits.Farthest, r.Skipped)
-	fmt.Fprintf(w, "Resident in the last life, but for its first fifth, in the median: %s in the first third, %s in the last (%.2f times); by the account %s and %s, of that bases %s and %s. %s at most in any life.\n",
-		size(m.First.RSS), size(m.Last.RSS), m.Growth, size(m.First.Account), size(m.Last.Account), size(m.First.Bases), size(m.Last.Bases), size(m.Peak))
+	fmt.Fprintf(w, "Resident in the last life, but for its first fifth, in the median: %s in the first third, %s in the last; by the account %s and %s, of that bases %s and %s. %s at most in any life.\n",
+		size(m.First.RSS), size(m.Last.RSS), size(m.First.Account), size(m.Last.Account), size(m.First.Bases), size(m.Last.Bases), size(m.Peak))
+	grew := "resident memory"
+	if m.Racing {
+		grew = "account: the race detector keeps memory of its own"
+	}
+	fmt.Fprintf(w, "It grew %.2f times (%s).\n", m.Growth, grew)
 	for _, x := range r.Complaints {
 		fmt.Fprintf(w, "wrong: %s\n", x)
 	}
