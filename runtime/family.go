@@ -56,8 +56,9 @@ type family struct {
 // model and a half.
 type projection struct {
 	*subspace.Projector
-	basis  *store.Basis
-	family *family
+	basis     *store.Basis
+	family    *family
+	forgotten goruntime.Cleanup
 }
 
 // projectorIdle is how long a projector stays that nobody uses: one checkpoint is
@@ -192,6 +193,9 @@ func packHalves(dst []uint16, t tensorfile.Tensor, n, k int, h kernel.Half) erro
 	return nil
 }
 
+// closeForgotten closes the file of a projector that was collected, not dropped.
+var closeForgotten = func(file *tensorfile.File) { file.Close() }
+
 // project gives the projector of the basis, made at its first use; done must be
 // called on it. A failure is not kept: the file may be restored.
 func (f *family) project() (*projection, error) {
@@ -210,8 +214,8 @@ func (f *family) project() (*projection, error) {
 		b.Close()
 		return nil, storeError(err)
 	}
-	goruntime.AddCleanup(b, func(file *tensorfile.File) { file.Close() }, b.File())
-	f.projector.Store(&projection{p, b, f})
+	forgotten := goruntime.AddCleanup(b, closeForgotten, b.File())
+	f.projector.Store(&projection{p, b, f, forgotten})
 	f.projections++
 	return f.projector.Load(), nil
 }
@@ -238,6 +242,7 @@ func (f *family) dropProjector() {
 		return
 	}
 	if p := f.projector.Swap(nil); p != nil {
+		p.forgotten.Stop() // or it may close the file while Close does, once nothing else holds the basis
 		p.basis.Close()
 	}
 }

@@ -7,11 +7,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	goruntime "runtime"
 	"slices"
 	"testing"
+	"time"
 
 	"eigenserve/store"
 	"eigenserve/store/checkpoint"
+	"eigenserve/store/tensorfile"
 )
 
 // fitUntil fits until a stage has done so many, or to the end.
@@ -181,4 +184,30 @@ func TestIdleProjectorIsDropped(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	c.done()
+}
+
+// Who drops a projector closes its file, and nobody else: a second close at the same
+// time would unmap what was mapped there meanwhile.
+func TestDroppedProjectorIsClosedOnce(t *testing.T) {
+	s := emptyStore(t)
+	fitUntil(t, s, tinyCheckpoints(t, 3), "", 0, FitOptions{})
+	f, _, err := serve(t, s, Options{}).current("family")
+	if err != nil {
+		t.Fatal(err)
+	}
+	usual, closed := closeForgotten, make(chan bool, 1)
+	defer func() { closeForgotten = usual }()
+	closeForgotten = func(*tensorfile.File) { closed <- true }
+	p, err := f.project()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.done()
+	f.dropProjector()
+	goruntime.GC()
+	select {
+	case <-closed:
+		t.Error("a dropped projector's file was closed again once it was collected")
+	case <-time.After(100 * time.Millisecond):
+	}
 }
