@@ -242,9 +242,15 @@ func (f *family) dropProjector() {
 		return
 	}
 	if p := f.projector.Swap(nil); p != nil {
-		p.forgotten.Stop() // or it may close the file while Close does, once nothing else holds the basis
-		p.basis.Close()
+		p.close()
 	}
+}
+
+// close closes the projector's file. Were the cleanup not stopped, it might close the
+// file at the same time, once nothing else holds the basis.
+func (p *projection) close() error {
+	p.forgotten.Stop()
+	return p.basis.Close()
 }
 
 // bytes is what the resident basis takes: the packed layers, what lies beside
@@ -289,7 +295,7 @@ func (f *family) dense() int64 { return 4 * f.shared }
 func (f *family) close() error {
 	err := f.memory.free()
 	if p := f.projector.Load(); p != nil {
-		err = errors.Join(err, p.basis.Close())
+		err = errors.Join(err, p.close())
 	}
 	return err
 }
