@@ -9,6 +9,7 @@ import (
 // long they would be under other scales. The zero value is empty.
 type Tally struct {
 	rows [rows][]int // by bucket, then by magnitude
+	used []int       // the buckets that hold any
 }
 
 const (
@@ -23,7 +24,11 @@ func (t *Tally) Add(scale float32, q int32) {
 	if n >= exact {
 		n = exact + int(math.Float32bits(float32(n))>>bucketShift) - (127+4)<<3
 	}
-	row := &t.rows[math.Float32bits(factor(scale))>>bucketShift]
+	bucket := int(math.Float32bits(factor(scale)) >> bucketShift)
+	row := &t.rows[bucket]
+	if *row == nil {
+		t.used = append(t.used, bucket)
+	}
 	for len(*row) <= n {
 		*row = append(*row, 0)
 	}
@@ -33,10 +38,10 @@ func (t *Tally) Add(scale float32, q int32) {
 // Bits is about the ideal code length if all scales were larger by so many
 // eighths of an octave.
 func (t *Tally) Bits(eighths int) float64 {
-	total := 0.0
-	for i, row := range t.rows {
-		bits := &lengths()[min(max(i+eighths-bucketLow, versions[version].least), buckets-1)]
-		for n, count := range row {
+	total, all := 0.0, lengths()
+	for _, i := range t.used {
+		bits := &all[min(max(i+eighths-bucketLow, versions[version].least), buckets-1)]
+		for n, count := range t.rows[i] {
 			total += float64(float64(count) * bits[n])
 		}
 	}
