@@ -36,8 +36,9 @@ func push(state uint64, s symbol, words []uint32) (uint64, []uint32) {
 	return quotient<<probBits + rest + uint64(s.start), words
 }
 
-// interleave codes the symbols into all of a stream but its version. rANS is last in, first out: they go in from the
-// last to the first, and the words come out likewise.
+// interleave codes the symbols into all of a stream but its version. rANS is last
+// in, first out: they go in from the last to the first, and the words come out
+// likewise.
 func interleave(symbols []symbol) []byte {
 	var states [lanes]uint64
 	for i := range states {
