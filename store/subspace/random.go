@@ -57,37 +57,51 @@ func (p *Projector) null(size float64) *Projector {
 	return out
 }
 
-// sized quantises to a stream of so many bytes, to within 1% where it can be: by
-// the secant method on the logarithms of both, as a stream's length falls
-// smoothly with the step.
+// sized quantises to a stream of so many bytes, or as few below as there is a step
+// for: random directions' coefficients are all about as large, and the fewer bytes
+// there are, the more of them turn up or vanish at once. Steps are tried by halving,
+// in their logarithm, between one that takes too many bytes and one that doesn't.
 func (p *Projector) sized(v *store.Variant, c *Coefficients, bytes int) error {
-	const rounds, close = 12, 0.01
-	slope := -1.3 // d log(bytes) / d log(step), to begin with
-	step, lastStep, lastBytes := 4.0, math.NaN(), 0.0
-	for range rounds {
-		absolute := step * unit(p.basis)
-		if err := checkStep(c, step, absolute); err != nil {
-			if v.Coefficients != nil { // the last step's will do: there is no coding any finer
+	const close, same = 0.99, 1.0002
+	var fine, coarse float64 // steps that take too many bytes, and not; 0: none yet
+	for step := 8.0; ; {
+		w := &store.Variant{Step: step * unit(p.basis)}
+		if err := checkStep(c, step, w.Step); err != nil {
+			if coarse > 0 { // there is no coding any finer
 				return nil
 			}
 			return err
 		}
-		v.Step = absolute
-		if err := encode(v, p.blocks(c, v.Step)); err != nil {
+		if err := encode(w, p.blocks(c, w.Step)); err != nil {
 			return err
 		}
-		x, y := math.Log(step), math.Log(float64(max(len(v.Coefficients), 1))/float64(max(bytes, 1)))
-		if math.Abs(y) < close {
-			break
+		n := len(w.Coefficients)
+		if n <= bytes || coarse == 0 {
+			*v = *w
 		}
-		if seen := (y - lastBytes) / (x - lastStep); seen < -0.1 && !math.IsInf(seen, 0) {
-			slope = seen
+		if n > bytes {
+			fine = step
+		} else {
+			coarse = step
 		}
-		lastStep, lastBytes = x, y
-		step = math.Exp(x - y/slope)
+		switch {
+		case n <= bytes && float64(n) >= close*float64(bytes), step > coarsest || step < 1/coarsest:
+			return nil
+		case fine == 0:
+			step /= 2
+		case coarse == 0:
+			step *= 2
+		case coarse/fine < same:
+			return nil
+		default:
+			step = math.Sqrt(fine * coarse)
+		}
 	}
-	return nil
 }
+
+// coarsest is the largest step that is tried, in sizes of a coefficient: nothing is
+// left long before it.
+const coarsest = 1 << 20
 
 // randomSide are k random orthonormal directions of n dimensions.
 type randomSide struct {
