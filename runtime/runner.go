@@ -48,11 +48,21 @@ func (r *runner) random(p *subspace.Projector, bytes int) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	null, v, err := p.Random(c, bytes)
+	read, err := readRandom(p, c, bytes)
 	if err != nil {
 		return nil, err
 	}
-	return r.tensors(func(put subspace.Put) error { return subspace.Rebuild(null, v, put) })
+	return r.dense(read)
+}
+
+// readRandom reads the weights that random directions make of coefficients, which it
+// uses up, in so many bytes.
+func readRandom(p *subspace.Projector, c *subspace.Coefficients, bytes int) (func(name string, dst []float32) error, error) {
+	null, v, err := p.Random(c, bytes)
+	if err != nil {
+		return nil, fmt.Errorf("random directions: %w", err)
+	}
+	return readTensors(func(put subspace.Put) error { return subspace.Rebuild(null, v, put) })
 }
 
 // readTensors reads the weights that give puts.

@@ -225,11 +225,7 @@ func (t *trial) meanOnly() (store.Answers, error) {
 // random is another: how as many random directions answer, coded to so many bytes.
 // No other form can be tried after it: it uses the coefficients up.
 func (t *trial) random(bytes int) (store.Answers, error) {
-	basis, v, err := t.projector.Random(t.coefficients, bytes)
-	if err != nil {
-		return store.Answers{}, fmt.Errorf("random directions: %w", err)
-	}
-	read, err := readTensors(func(put subspace.Put) error { return subspace.Rebuild(basis, v, put) })
+	read, err := readRandom(t.projector, t.coefficients, bytes)
 	if err != nil {
 		return store.Answers{}, err
 	}

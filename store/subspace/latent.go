@@ -107,8 +107,6 @@ func (l *Latents) Gradient(i int, dc, dw []float32) error {
 
 // Encode rounds the latents into a variant, and sets all that Quantise sets.
 func (l *Latents) Encode(v *store.Variant) error {
-	// The gains are those of the coefficients: an integer where next to nothing is
-	// expected says much about itself and little about the others.
 	blocks := slices.Clone(l.blocks)
 	for i := range blocks {
 		blocks[i].Q = l.Integers(i)

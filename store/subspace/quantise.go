@@ -86,8 +86,7 @@ func Code(v *store.Variant, b *store.Basis, layers, vectors [][]int32) error {
 	return encode(v, blocks)
 }
 
-// coded makes a block of tensor i's integers, its gain that of the integers
-// themselves.
+// coded makes a block of tensor i's integers.
 func coded(b *store.Basis, i int, q []int32, step float64) block {
 	left, right := expected(b, i)
 	out := newBlock(dequantised(q, step), left, right, step)
@@ -95,8 +94,8 @@ func coded(b *store.Basis, i int, q []int32, step float64) block {
 	return out
 }
 
-// blocks quantises every tensor. The gain is the maximum-likelihood one: the
-// mean of what the coefficients' magnitudes are to the basis's prediction.
+// blocks quantises every tensor. They are rounded by the gain that keeps their mean
+// magnitude: the mean of what the coefficients' are to the basis's prediction.
 func (p *Projector) blocks(c *Coefficients, step float64) []block {
 	var out []block
 	for i, x := range c.tensors() {
