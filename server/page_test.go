@@ -169,7 +169,7 @@ func TestPageAnswersImages(t *testing.T) {
 	b.click(t, "#ask-all")
 	b.until(t, `document.querySelectorAll("#answer .match").length === 3`)
 	b.click(t, "#answer li:nth-child(3) .match")
-	b.until(t, `document.querySelector("#chosen h2").textContent === "sans-takri"`)
+	b.until(t, `document.querySelector("#chosen h2")?.textContent === "sans-takri"`)
 	b.clean(t, s.addr)
 }
 
@@ -205,18 +205,18 @@ func TestPageShowsFaults(t *testing.T) {
 func TestPageIsLive(t *testing.T) {
 	s, f, _, b := visit(t)
 	b.until(t, `document.getElementById("model-ratio").textContent === "16.9×" && document.getElementById("pulse").classList.contains("live")`)
-	b.until(t, `document.querySelector("#legend").textContent.includes("12.0 MB") && document.querySelector(".chart path.rss").getAttribute("d")`)
+	b.until(t, `document.querySelector("#legend")?.textContent.includes("12.0 MB") && document.querySelector(".chart path.rss")?.getAttribute("d")`)
 	f.mu.Lock()
 	f.ledger.ModelRatio, f.ledger.Slabs = 186.4, 13_000_000
 	f.variants[1].Requests, f.variants[1].Resident = 4321, "slab"
 	f.variants[1].Answers, f.variants[1].Rate, f.variants[1].Latency = 4000, 12.34, 0.0056
 	f.variants[1].Agreement, f.variants[1].Lossy = 0.912, true
 	f.mu.Unlock()
-	b.until(t, `document.getElementById("model-ratio").textContent === "186×" && document.querySelector("#legend").textContent.includes("13.0 MB")`)
-	b.until(t, `document.querySelector(".row:nth-child(2) .requests").textContent === "4,321" && document.querySelector(".row:nth-child(2) .res.slab")`)
-	b.until(t, `document.querySelector(".row:nth-child(2) .fidelity.lossy").textContent === "91.2%" && document.querySelector(".row:nth-child(1) .fidelity").textContent === "87.0%"`)
-	b.until(t, `document.querySelector(".row:nth-child(2) .rate").textContent === "12.3" && document.querySelector(".row:nth-child(2) .latency").textContent === "5.60 ms"`)
-	b.until(t, `document.querySelector(".row:nth-child(1) .rate").textContent === "–"`)
+	b.until(t, `document.getElementById("model-ratio").textContent === "186×" && document.querySelector("#legend")?.textContent.includes("13.0 MB")`)
+	b.until(t, `document.querySelector(".row:nth-child(2) .requests")?.textContent === "4,321" && document.querySelector(".row:nth-child(2) .res.slab")`)
+	b.until(t, `document.querySelector(".row:nth-child(2) .fidelity.lossy")?.textContent === "91.2%" && document.querySelector(".row:nth-child(1) .fidelity")?.textContent === "87.0%"`)
+	b.until(t, `document.querySelector(".row:nth-child(2) .rate")?.textContent === "12.3" && document.querySelector(".row:nth-child(2) .latency")?.textContent === "5.60 ms"`)
+	b.until(t, `document.querySelector(".row:nth-child(1) .rate")?.textContent === "–"`)
 	b.clean(t, s.addr)
 }
 
@@ -269,10 +269,10 @@ func TestPageListsAHundredThousand(t *testing.T) {
 	few()
 	b.do(t, chromedp.Focus("#rows"))
 	eval[bool](t, b, fmt.Sprintf(press, "End"))
-	b.until(t, `document.querySelector("#chosen h2").textContent === "v99999" && document.querySelector('.row[aria-selected="true"]')?.getAttribute("aria-posinset") === "100000"`)
+	b.until(t, `document.querySelector("#chosen h2")?.textContent === "v99999" && document.querySelector('.row[aria-selected="true"]')?.getAttribute("aria-posinset") === "100000"`)
 	few()
 	eval[bool](t, b, fmt.Sprintf(press, "PageUp"))
-	b.until(t, `document.querySelector("#chosen h2").textContent === "v99989"`)
+	b.until(t, `document.querySelector("#chosen h2")?.textContent === "v99989"`)
 	eval[bool](t, b, `(document.getElementById("rows").scrollTop = 50000 * 37) > 0`)
 	b.until(t, `[...document.querySelectorAll(".row")].some((r) => r.title === "v50000")`)
 	few()
@@ -291,12 +291,12 @@ func TestPageChangesVariants(t *testing.T) {
 	b.do(t, chromedp.SetUploadFiles("#add-files", []string{file}))
 	b.until(t, `document.getElementById("add-name").value === "my-new"`)
 	b.click(t, "#add-form .primary")
-	b.until(t, `document.querySelector("#chosen h2").textContent === "my-new" && !document.querySelector("dialog[open]")`)
+	b.until(t, `document.querySelector("#chosen h2")?.textContent === "my-new" && !document.querySelector("dialog[open]")`)
 
 	eval[bool](t, b, `(() => { const data = new DataTransfer(); data.items.add(new File(["dropped"], "dropped.safetensors"));
 		for (const kind of ["dragenter", "dragover", "drop"]) document.body.dispatchEvent(new DragEvent(kind, {dataTransfer: data, bubbles: true, cancelable: true}));
 		return true; })()`)
-	b.until(t, `document.querySelector("#chosen h2").textContent === "dropped" && document.querySelectorAll(".row").length === 5`)
+	b.until(t, `document.querySelector("#chosen h2")?.textContent === "dropped" && document.querySelectorAll(".row").length === 5`)
 	f.mu.Lock()
 	if got := fmt.Sprintf("%s", f.added); got != "[coefficients dropped]" {
 		t.Errorf("the engine was given %s", got)
@@ -312,7 +312,7 @@ func TestPageChangesVariants(t *testing.T) {
 	b.click(t, "#chosen .acts button:last-child")
 	b.until(t, `document.querySelector("#remove-dialog[open]")`)
 	b.click(t, "#remove-dialog .danger")
-	b.until(t, `document.querySelectorAll(".row").length === 4 && document.querySelector("#chosen h2").textContent === "music-1"`)
+	b.until(t, `document.querySelectorAll(".row").length === 4 && document.querySelector("#chosen h2")?.textContent === "music-1"`)
 	b.clean(t, s.addr)
 }
 
@@ -333,7 +333,7 @@ func TestPageAddsCheckpoints(t *testing.T) {
 	eval[bool](t, b, fmt.Sprintf(dropFolder, `{"my birds": ["model.safetensors", "config.json", "preprocessor_config.json", "notes.txt"]}`))
 	b.until(t, `document.querySelector("#add-dialog[open]") && document.getElementById("add-name").value === "my-birds" && document.getElementById("add-family").value === "glyphs"`)
 	b.click(t, "#add-form .primary")
-	b.until(t, `document.querySelector("#chosen h2").textContent === "my-birds" && !document.querySelector("dialog[open]")`)
+	b.until(t, `document.querySelector("#chosen h2")?.textContent === "my-birds" && !document.querySelector("dialog[open]")`)
 	f.mu.Lock()
 	if u := f.uploads; len(u) != 1 || string(u[0].Model) != "x" || string(u[0].Config) != "x" || string(u[0].Preprocessor) != "x" {
 		t.Errorf("the engine was given %+v", u)
@@ -351,7 +351,7 @@ func TestPageAddsCheckpoints(t *testing.T) {
 func TestPageShowsAFamily(t *testing.T) {
 	s, _, _, b := visit(t)
 	b.click(t, "#families")
-	b.until(t, `document.querySelector("#family-dialog[open]") && document.querySelectorAll("#family-body tbody tr").length === 2 && document.querySelector("#family-body .spectrum path").getAttribute("d") && document.querySelector("#family-body .spectrum-panel")`)
+	b.until(t, `document.querySelector("#family-dialog[open]") && document.querySelectorAll("#family-body tbody tr").length === 2 && document.querySelector("#family-body .spectrum path")?.getAttribute("d") && document.querySelector("#family-body .spectrum-panel")`)
 	if got := eval[string](t, b, `document.querySelector("#family-body tbody th").textContent`); got != "layer 0 output" {
 		t.Errorf("the first layer is %q", got)
 	}
@@ -365,21 +365,21 @@ func TestPageShowsAFamily(t *testing.T) {
 func TestPageMovesAliases(t *testing.T) {
 	_, f, _, b := visit(t)
 	b.click(t, "#aliases")
-	b.until(t, `document.querySelector("#alias-dialog[open]") && document.querySelector(".alias b").textContent === "current" && document.querySelector(".alias .parts").textContent === "sans-lao"`)
+	b.until(t, `document.querySelector("#alias-dialog[open]") && document.querySelector(".alias b")?.textContent === "current" && document.querySelector(".alias .parts")?.textContent === "sans-lao"`)
 	b.do(t, chromedp.SendKeys("#alias-name", "mine"))
-	b.until(t, `document.querySelector(".target input").value === "music-1" && document.querySelectorAll(".target option").length === 3`)
+	b.until(t, `document.querySelector(".target input")?.value === "music-1" && document.querySelectorAll(".target option").length === 3`)
 	b.do(t, chromedp.SetValue(".target select", "1"))
 	b.click(t, "#alias-save")
 	b.until(t, `document.querySelectorAll(".alias").length === 2 && document.getElementById("toasts").textContent.includes("mine stands for music-1:1")`)
 
 	b.click(t, `[aria-label="Move mine"]`)
-	b.until(t, `document.getElementById("alias-what").textContent === "Move mine" && document.querySelector(".target select").value === "1"`)
+	b.until(t, `document.getElementById("alias-what").textContent === "Move mine" && document.querySelector(".target select")?.value === "1"`)
 	b.click(t, "#alias-more")
 	b.do(t, chromedp.SendKeys(".target:nth-child(2) input", "sans-takri"), chromedp.SetValue(".target:nth-child(1) input[type=number]", "95"),
 		chromedp.SetValue(".target:nth-child(2) input[type=number]", "5"))
 	b.until(t, `document.querySelectorAll("#alias-models option").length > 0`)
 	b.click(t, "#alias-save")
-	b.until(t, `[...document.querySelectorAll(".alias")].some((a) => a.querySelector(".parts").textContent === "music-1:1 95.0%sans-takri 5.0%")`)
+	b.until(t, `[...document.querySelectorAll(".alias")].some((a) => a.querySelector(".parts")?.textContent === "music-1:1 95.0%sans-takri 5.0%")`)
 	f.mu.Lock()
 	if got := fmt.Sprint(f.aliases["mine"].Targets); got != "[{music-1 1 95} {sans-takri 0 5}]" {
 		t.Errorf("the alias stands for %s", got)
@@ -414,7 +414,7 @@ func TestPageAsksForAToken(t *testing.T) {
 	b.do(t, chromedp.SendKeys("#token-field", secret("page")))
 	b.click(t, "#token-dialog .primary")
 	b.until(t, `document.querySelectorAll(".row").length === 3 && document.getElementById("pulse").classList.contains("live")`)
-	b.until(t, `document.querySelector("#samples img").naturalWidth === 32`)
+	b.until(t, `document.querySelector("#samples img")?.naturalWidth === 32`)
 	b.click(t, "#samples button")
 	b.until(t, answered)
 	b.click(t, "#chosen .acts button") // which the token may not
