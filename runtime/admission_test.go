@@ -195,26 +195,30 @@ func TestIdleAnswersWhateverItMeasured(t *testing.T) {
 }
 
 // TestBatchesOfLongRowsAreShort has rows so long that a pass shares little among
-// them: no batch is then larger than batchTime wants, and three rows' time may be
-// waited for.
+// them: no batch is then larger than batchTime wants, and a few rows' time may be
+// waited for, less where many slots free one soon.
 func TestBatchesOfLongRowsAreShort(t *testing.T) {
 	for _, c := range []struct {
-		row          time.Duration
-		batch, rows  int
-		leastAllowed time.Duration
+		slots  int
+		row    time.Duration
+		batch  int
+		target time.Duration
 	}{
-		{time.Millisecond, 8, 0, leastWait},
-		{20 * time.Millisecond, 5, 5, 0},
-		{80 * time.Millisecond, 1, 3, 0},
-		{time.Second, 1, 3, 0},
+		{2, time.Millisecond, 8, leastWait},
+		{2, 20 * time.Millisecond, 5, 100 * time.Millisecond},
+		{2, 80 * time.Millisecond, 1, 240 * time.Millisecond},
+		{2, time.Second, 1, 3 * time.Second},
+		{1, time.Second, 1, 5 * time.Second},
+		{16, time.Second, 1, 1250 * time.Millisecond},
+		{16, 20 * time.Millisecond, 5, 100 * time.Millisecond},
 	} {
-		d := newDesk(t, Options{Parallel: 2, MaxBatch: 8})
+		d := newDesk(t, Options{Parallel: c.slots, MaxBatch: 8})
 		d.fam.costs.row.observe(c.row)
 		if n := d.batchOf(d.fam); n != c.batch {
-			t.Errorf("rows of %v: batches of %d, want %d", c.row, n, c.batch)
+			t.Errorf("%d slots, rows of %v: batches of %d, want %d", c.slots, c.row, n, c.batch)
 		}
-		if got, want := d.target(d.fam), max(c.leastAllowed, time.Duration(c.rows)*c.row); got != want {
-			t.Errorf("rows of %v may wait for %v, want %v", c.row, got, want)
+		if got := d.target(d.fam); got != c.target {
+			t.Errorf("%d slots, rows of %v may wait for %v, want %v", c.slots, c.row, got, c.target)
 		}
 	}
 }
