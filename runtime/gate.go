@@ -14,7 +14,8 @@ type Gate struct {
 	// MaxKL is the largest mean divergence on them, by default DefaultShare of
 	// what the family's mean alone diverges from its members: how far apart answers
 	// are that differ as little differs from family to family. A head whose labels
-	// look alike is allowed less, one whose don't more: see leniency.
+	// look alike is allowed less, one whose don't more: see leniency. A family of
+	// one, or of copies, says nothing of that: plainMaxKL is in its place.
 	MaxKL float64
 	// MaxBytes is how large the variant's file may be: half of what its tensors
 	// take in float16.
@@ -38,8 +39,12 @@ type Gate struct {
 const (
 	DefaultMinAgreement = 0.75
 	DefaultShare        = 0.1
-	// plainMaxKL is for families that were fitted before their mean was measured.
-	plainMaxKL = 0.008
+	// plainMaxKL is for families whose mean wasn't measured when they were fitted,
+	// or diverges by less than leastDivergence: the mean then answers as the members
+	// do, but for its rounding, and a share of that is a limit that nothing but an
+	// exact copy keeps, nor any fine-tune that is added later.
+	plainMaxKL      = 0.008
+	leastDivergence = 0.001
 )
 
 // withDefaults completes a gate for a variant of so many bytes in float16 and a
@@ -49,7 +54,7 @@ func (g Gate) withDefaults(float16 int64, divergence, leniency float64) Gate {
 		g.MinAgreement = DefaultMinAgreement
 	}
 	switch {
-	case g.MaxKL == 0 && divergence > 0:
+	case g.MaxKL == 0 && divergence >= leastDivergence:
 		g.MaxKL = digits(DefaultShare * divergence * leniency)
 	case g.MaxKL == 0:
 		g.MaxKL = digits(plainMaxKL * leniency)

@@ -167,3 +167,29 @@ func TestProbesAreKept(t *testing.T) {
 		t.Errorf("held against %q after asking for %d more", d.Fidelity.Measured.Probes, asked-before)
 	}
 }
+
+// The mean of a family of one is its member but for its rounding: how far it
+// diverges is no measure of what a difference of answers means.
+func TestGateOfAFamilyOfOne(t *testing.T) {
+	s := emptyStore(t)
+	if err := Fit(context.Background(), s, "family", []*checkpoint.Checkpoint{newTiny(5, 4).open(t, "one")}, FitOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eng := serve(t, s, Options{})
+	if _, _, err := eng.Add(context.Background(), "family", "other", newTiny(6, 4).open(t, "other"), Gate{AllowLossy: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"one", "other"} {
+		d, err := eng.Variant(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := d.Fidelity.Measured
+		if m == nil || m.MaxKL < plainMaxKL/4 || m.MaxKL > 2*plainMaxKL {
+			t.Errorf("%s: %+v", name, m)
+		}
+		if name == "one" && d.Fidelity.Bytes.Coefficients > 256 {
+			t.Errorf("the one member's coefficients take %d bytes", d.Fidelity.Bytes.Coefficients)
+		}
+	}
+}
