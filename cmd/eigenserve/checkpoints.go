@@ -50,7 +50,7 @@ that is there already is kept.`,
 			written, err := l.write(cmd.Context(), out, count, func(done int) { p.show("write", done, count) })
 			p.end()
 			if err == nil {
-				_, err = fmt.Fprintf(m.Stdout, "%d checkpoints in %s, %s of them new.\n", count, out, size(written))
+				_, err = fmt.Fprintf(m.Stdout, "%s in %s, %s new.\n", number(count, "checkpoint"), out, size(written))
 			}
 			return err
 		},

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"eigenserve/runtime"
@@ -175,8 +176,8 @@ func (m *Main) fitSummary(s *store.Store, family string, infos []runtime.Variant
 	if times < 1 { // a basis pays off once several models share it
 		times, than = 1/times, "more"
 	}
-	_, err = fmt.Fprintf(m.Stdout, "\nFamily %s: %d checkpoints of %s became a basis of %s and variants of %s: %.1f times %s.\n",
-		family, len(infos), size(source), size(f.Bytes), size(stored), times, than)
+	_, err = fmt.Fprintf(m.Stdout, "\nFamily %s: %s of %s became a basis of %s and %s of %s: %.1f times %s.\n",
+		family, number(len(infos), "checkpoint"), size(source), size(f.Bytes), english.PluralWord(len(infos), "a variant", "variants"), size(stored), times, than)
 	return err
 }
 

@@ -88,8 +88,8 @@ func inspectFile(w io.Writer, path string) error {
 // inspectBasis prints a row for each layer: its size, its directions, and how
 // many of them hold 50, 90 and 99% of the fitted deltas' energy.
 func inspectBasis(w io.Writer, b *store.Basis) error {
-	fmt.Fprintf(w, "basis %s\nfamily %s, fitted on %d checkpoints, metric %s, root-mean-square coefficient %.3g\n\n",
-		b.Digest, b.Family, len(b.Sources), b.Metric, b.RMS)
+	fmt.Fprintf(w, "basis %s\nfamily %s, fitted on %s, metric %s, root-mean-square coefficient %.3g\n\n",
+		b.Digest, b.Family, number(len(b.Sources), "checkpoint"), b.Metric, b.RMS)
 	rows := [][]string{{"LAYER", "SIZE", "LEFT", "RIGHT", "LEFT 50/90/99%", "RIGHT 50/90/99%", "MEAN"}}
 	for i := range b.Layers {
 		l := &b.Layers[i]

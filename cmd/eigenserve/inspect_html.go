@@ -59,7 +59,7 @@ func (m *Main) inspectHTML(dir, family, path string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(m.Stdout, "wrote %s: family %s, %d layers, %d variants\n", path, family, len(p.Family.Layers), len(p.Variants))
+	fmt.Fprintf(m.Stdout, "wrote %s: family %s, %s, %s\n", path, family, number(len(p.Family.Layers), "layer"), number(len(p.Variants), "variant"))
 	return nil
 }
 

@@ -111,8 +111,8 @@ func (m *Main) showRefit(r *runtime.Refitted) error {
 	if err := table(m.Stdout, rows); err != nil {
 		return err
 	}
-	fmt.Fprintf(m.Stdout, "\nFamily %s has basis %.12s; it had %.12s. %d variants were moved, %d stay.\n",
-		r.Family, r.Basis, r.Was, len(r.Moved), len(r.Stayed))
+	fmt.Fprintf(m.Stdout, "\nFamily %s has basis %.12s; it had %.12s. %s moved, %d stay.\n",
+		r.Family, r.Basis, r.Was, number(len(r.Moved), "variant"), len(r.Stayed))
 	for _, v := range r.Stayed {
 		fmt.Fprintf(m.Stdout, "  %s stays on basis %.12s: %s\n", v.Name, v.Basis, v.Why)
 	}

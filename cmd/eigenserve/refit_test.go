@@ -22,7 +22,7 @@ func TestRefitAndCollect(t *testing.T) {
 	must(t, append(append([]string{"fit"}, quick...), folders[:3]...)...)
 	out := must(t, append(append([]string{"refit"}, quick...), folders[1:]...)...)
 	gone, more := filepath.Base(folders[0]), filepath.Base(folders[3])
-	for _, says := range []string{"2 variants were moved, 1 stay", gone + " stays on basis", "No variant was made of: " + more} {
+	for _, says := range []string{"2 variants moved, 1 stay", gone + " stays on basis", "No variant was made of: " + more} {
 		if !strings.Contains(out, says) {
 			t.Errorf("refit does not say %q:\n%s", says, out)
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"eigenserve/runtime"
@@ -112,10 +113,6 @@ func (m *Main) runServe(cmd *cobra.Command, f serving, set settings, unknown []s
 		}
 	}
 	return m.listen(cmd.Context(), s, f.listen, o, func(url string, _ *runtime.Engine) {
-		families := "families"
-		if len(s.Families()) == 1 {
-			families = "family"
-		}
-		fmt.Fprintf(m.Stdout, "Serving %d models of %d %s at %s\n", len(s.Variants()), len(s.Families()), families, url)
+		fmt.Fprintf(m.Stdout, "Serving %s of %s at %s\n", number(len(s.Variants()), "model"), english.Plural(len(s.Families()), "family", ""), url)
 	})
 }

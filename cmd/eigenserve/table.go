@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 )
 
 // table prints rows in columns; the first row is the head.
@@ -25,6 +26,9 @@ func printJSON(w io.Writer, v any) error {
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
 }
+
+// number prints how many there are of a thing whose plural ends in s.
+func number(n int, thing string) string { return english.Plural(n, thing, "") }
 
 // size prints bytes as people read them.
 func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
