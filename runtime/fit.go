@@ -7,6 +7,7 @@ import (
 	"fmt"
 	goruntime "runtime"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -34,7 +35,8 @@ type FitOptions struct {
 	OnClusters func([]Cluster)
 	Memory     int64 // bytes that the fit may take beside the basis: 2 GiB
 
-	work *fitWork // what is kept of a fit that may be cut off
+	work      *fitWork      // what is kept of a fit that may be cut off
+	keepEvery time.Duration // measuring.every
 }
 
 // DefaultFitMemory is FitOptions.Memory where it is 0.
@@ -158,7 +160,7 @@ func learn(ctx context.Context, name string, checkpoints []*checkpoint.Checkpoin
 	var metric *subspace.Metric
 	if o.Metric != subspace.MetricNone {
 		tell := func(done, total int) { o.Progress("measure", done, total) }
-		metric, err = metricOf(ctx, sources, measuring{kind: o.Metric, model: first, input: input, memory: o.Memory, work: o.work, tell: tell})
+		metric, err = metricOf(ctx, sources, measuring{kind: o.Metric, model: first, input: input, memory: o.Memory, work: o.work, every: o.keepEvery, tell: tell})
 		if err != nil {
 			return nil, err
 		}

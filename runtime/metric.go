@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"eigenserve/models"
 	"eigenserve/models/nn"
@@ -24,16 +25,20 @@ const (
 	// tapedFloats bounds the activations recorded at once, in float32s.
 	tapedFloats = 1 << 27
 	largestTape = 32 // images
+	// keepEvery is how often a measurement under way is kept: the sums of a ViT-B,
+	// 650 MB, are written in a second or two.
+	keepEvery = time.Minute
 )
 
 // measuring says how a metric is measured.
 type measuring struct {
 	kind   string
 	model  models.Model
-	input  []float32 // the probes as the model reads them
-	memory int64     // bytes that it may take
-	batch  int       // images recorded at once; 0 for as many as the memory takes
-	work   *fitWork  // keeps what is measured; nil for in memory
+	input  []float32     // the probes as the model reads them
+	memory int64         // bytes that it may take
+	batch  int           // images recorded at once; 0 for as many as the memory takes
+	work   *fitWork      // keeps what is measured; nil for in memory
+	every  time.Duration // how often sums are kept that are not finished; 0 for keepEvery
 	tell   func(done, total int)
 }
 
@@ -81,14 +86,29 @@ func (m measuring) group(ctx context.Context, members []source, from, to int, ke
 		return nil
 	}
 	plan := m.model.Plan()
-	r := recorder{model: m.model, input: m.input, batch: cmp.Or(m.batch, m.tapeImages()), slab: make([]float32, plan.SlabLen()), moments: nn.NewMomentsOf(plan, from, to)}
-	for i, s := range members {
-		if err := r.member(ctx, i, s, rand.New(rand.NewPCG(1, uint64(i)))); err != nil {
-			return fmt.Errorf("checkpoint %q: measure: %w", s.Name(), err)
+	r := recorder{model: m.model, input: m.input, batch: cmp.Or(m.batch, m.tapeImages()), slab: make([]float32, plan.SlabLen())}
+	sums := keptSums{work: m.work, from: from, to: to}
+	var first int
+	var err error
+	if r.moments, first, err = sums.restore(plan); err != nil {
+		return err
+	}
+	for i, last := first, time.Now(); i < len(members); i++ {
+		if err := r.member(ctx, i, members[i], rand.New(rand.NewPCG(1, uint64(i)))); err != nil {
+			return fmt.Errorf("checkpoint %q: measure: %w", members[i].Name(), err)
+		}
+		if i+1 < len(members) && time.Since(last) >= cmp.Or(m.every, keepEvery) {
+			if err := sums.keep(r.moments, i+1); err != nil {
+				return err
+			}
+			last = time.Now()
 		}
 		m.tell(i+1, len(members))
 	}
-	return kept.take(r.moments, from, to)
+	if err := kept.take(r.moments, from, to); err != nil {
+		return err
+	}
+	return sums.drop()
 }
 
 // membersOf picks at most so many sources, the same in whatever order they come.

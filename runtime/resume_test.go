@@ -114,7 +114,11 @@ func TestFitGoesOn(t *testing.T) {
 	if len(s.Variants()) != 4 {
 		t.Errorf("%d variants", len(s.Variants()))
 	}
-	a, b := basisOf(t, at), basisOf(t, s)
+	sameBasis(t, basisOf(t, at), basisOf(t, s))
+}
+
+func sameBasis(t *testing.T, a, b *store.Basis) {
+	t.Helper()
 	for i := range a.Layers {
 		x, y := &a.Layers[i], &b.Layers[i]
 		if !bytes.Equal(x.Mean.Data, y.Mean.Data) || !bytes.Equal(x.Left.Data, y.Left.Data) || !bytes.Equal(x.Right.Data, y.Right.Data) ||
@@ -126,6 +130,51 @@ func TestFitGoesOn(t *testing.T) {
 		if !slices.Equal(a.Vectors[i].Scale, b.Vectors[i].Scale) || a.RMS != b.RMS {
 			t.Errorf("vector %q is another", a.Vectors[i].Name)
 		}
+	}
+}
+
+// A measurement that is cut off goes on behind the members whose sums were kept,
+// and comes to the same bits; where a part of what was kept is gone it begins anew.
+func TestMeasuringGoesOn(t *testing.T) {
+	at := emptyStore(t)
+	fitUntil(t, at, tinyCheckpoints(t, 5), "", 0, FitOptions{})
+	for what, c := range map[string]struct {
+		spoil func(dir string) error
+		first int // that is measured when it goes on
+	}{
+		"untouched":      {func(string) error { return nil }, 4},
+		"a note cut off": {func(dir string) error { return os.Truncate(filepath.Join(dir, "sums-0000.txt"), 9) }, 1},
+		"a file gone":    {func(dir string) error { return os.Remove(filepath.Join(dir, "sums-0000-0003-0001.safetensors")) }, 1},
+		"a layer's file of another's size": {func(dir string) error {
+			return tensorfile.WriteFile(filepath.Join(dir, "sums-0000-0003-0001.safetensors"), map[string]tensorfile.Tensor{
+				"input": tensorfile.FromFloat32("F32", []int{1}, []float32{1}), "output": tensorfile.FromFloat32("F32", []int{1}, []float32{1})}, nil)
+		}, 1},
+	} {
+		s := emptyStore(t)
+		fitUntil(t, s, tinyCheckpoints(t, 5), "measure", 3, FitOptions{keepEvery: 1})
+		dirs, err := filepath.Glob(filepath.Join(s.Dir(), "fitting", "*"))
+		if err != nil || len(dirs) != 1 {
+			t.Fatalf("%s: %v, %v", what, dirs, err)
+		}
+		if old, _ := filepath.Glob(filepath.Join(dirs[0], "sums-0000-0002-*")); len(old) != 0 {
+			t.Errorf("%s: the sums before are still there: %v", what, old)
+		}
+		if err := c.spoil(dirs[0]); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		first := 0
+		err = Fit(context.Background(), s, "family", tinyCheckpoints(t, 5), FitOptions{Progress: func(stage string, done, _ int) {
+			if stage == "measure" && first == 0 {
+				first = done
+			}
+			if left, _ := filepath.Glob(filepath.Join(dirs[0], "sums-*")); stage == "fit" && len(left) > 0 && what == "untouched" {
+				t.Errorf("%s: when it was measured, left behind: %v", what, left)
+			}
+		}})
+		if err != nil || first != c.first {
+			t.Errorf("%s: goes on with member %d, want %d: %v", what, first, c.first, err)
+		}
+		sameBasis(t, basisOf(t, at), basisOf(t, s))
 	}
 }
 

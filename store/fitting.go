@@ -1,7 +1,9 @@
 package store
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -116,6 +118,19 @@ func (f *Fitting) Note(name string) string {
 func (f *Fitting) PutNote(name, text string) error {
 	if err := os.WriteFile(f.file(name, "txt"), []byte(text), 0o644); err != nil {
 		return fmt.Errorf("store: note %q: %w", name, err)
+	}
+	return nil
+}
+
+// DropNumbers removes numbers of a name, if there are any.
+func (f *Fitting) DropNumbers(name string) error { return f.drop(name, "safetensors") }
+
+// DropNote removes a note, if there is one.
+func (f *Fitting) DropNote(name string) error { return f.drop(name, "txt") }
+
+func (f *Fitting) drop(name, kind string) error {
+	if err := os.Remove(f.file(name, kind)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("store: drop %q: %w", name, err)
 	}
 	return nil
 }

@@ -118,6 +118,38 @@ func (m *Moments) Vectors() [][]float64 {
 	return out
 }
 
+// Counts is what Moments have counted, and summed up beside matrices: with the
+// sums of the layers it is all that they hold.
+type Counts struct {
+	Images  int         `json:"images"`
+	Rows    []int       `json:"rows"`    // by layer
+	Vectors [][]float64 `json:"vectors"` // sums, by index in Plan.Vectors
+}
+
+// Counts are those up to now, in memory that the next Add changes.
+func (m *Moments) Counts() Counts { return Counts{m.images, m.rows, m.vectors} }
+
+// Sums are the upper halves of the i-th layer's sums, in memory that the next Add
+// changes, and that may be written to for Restore.
+func (m *Moments) Sums(i int) (input, output []float32) {
+	return m.inputs[i-m.from].v, m.outputs[i-m.from].v
+}
+
+// Restore takes counts that go with sums which have been written; false, and
+// nothing is taken, if they are of other layers.
+func (m *Moments) Restore(c Counts) bool {
+	if len(c.Rows) != len(m.rows) || len(c.Vectors) != len(m.vectors) {
+		return false
+	}
+	for i, v := range c.Vectors {
+		if len(v) != len(m.vectors[i]) {
+			return false
+		}
+	}
+	m.images, m.rows, m.vectors = c.Images, c.Rows, c.Vectors
+	return true
+}
+
 // CentredLoss fills g with the gradient of a random loss, Σ logits·(e − mean(e))
 // with e standard normal. Averaged over many, squares of its gradients are those
 // of the logits up to a constant common to all of them, which no answer depends
