@@ -59,18 +59,20 @@ func (p *progress) units(done int64, total int) int64 {
 	return done
 }
 
-// rate tells how fast a stage of known bytes goes on, and what is left of it.
-func (p *progress) rate(done, total int) string {
+// rate tells how fast a stage of known bytes goes on, and what is left of any.
+func (p *progress) rate(done, total int) (says string) {
 	took := time.Since(p.began).Seconds()
-	if p.bytes[p.stage] == 0 || done <= p.first || took <= 0 {
+	if done <= p.first || took <= 0 {
 		return ""
 	}
-	left := time.Duration(took * float64(total-done) / float64(done-p.first) * float64(time.Second))
-	rate := float64(p.units(int64(done-p.first), total)) / took
-	if done == total {
-		return fmt.Sprintf(", %s/s", size(int64(rate)))
+	if p.bytes[p.stage] > 0 {
+		says = fmt.Sprintf(", %s/s", size(int64(float64(p.units(int64(done-p.first), total))/took)))
 	}
-	return fmt.Sprintf(", %s/s, %v left", size(int64(rate)), left.Round(time.Second))
+	if done < total {
+		left := time.Duration(took * float64(total-done) / float64(done-p.first) * float64(time.Second))
+		says += fmt.Sprintf(", %v left", left.Round(time.Second))
+	}
+	return says
 }
 
 // end finishes the last stage's line.
