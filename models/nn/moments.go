@@ -3,6 +3,7 @@ package nn
 import (
 	"math/rand/v2"
 	"slices"
+	"sync"
 )
 
 // Moments sum up recorded passes into what a metric of the weights is made of:
@@ -18,8 +19,12 @@ type Moments struct {
 	vectors  [][]float64 // by index in Plan.Vectors
 	rows     []int       // by layer
 	images   int
+	scratch  sync.Pool // of *summing
+}
 
-	x, g []float32 // scratch
+// summing is what one layer's rows are gathered and multiplied in.
+type summing struct {
+	x, g []float32
 	gram gram
 }
 
@@ -30,6 +35,7 @@ func NewMoments(p *Plan) *Moments { return NewMomentsOf(p, 0, len(p.Layers)) }
 // of all may take more memory than there is. Of vectors it has all.
 func NewMomentsOf(p *Plan, from, to int) *Moments {
 	m := &Moments{from: from, to: to, plan: p, rows: make([]int, to-from)}
+	m.scratch.New = func() any { return new(summing) }
 	for _, l := range p.Layers[from:to] {
 		m.inputs = append(m.inputs, newHalf(width(l)))
 		m.outputs = append(m.outputs, newHalf(l.Rows()))
@@ -53,13 +59,7 @@ func width(l Layer) int {
 
 // Add takes in a recorded pass that Backward has run through.
 func (m *Moments) Add(t *Tape) {
-	for i, l := range m.plan.Layers[m.from:m.to] {
-		m.gather(l, t.Layers[m.from+i])
-		rows := len(m.g) / l.Rows()
-		m.rows[i] += rows
-		m.gram.add(m.inputs[i], m.x, rows)
-		m.gram.add(m.outputs[i], m.g, rows)
-	}
+	each(m.to-m.from, func(i int) { m.add(i, t.Layers[m.from+i]) })
 	for i, gradients := range t.Vectors {
 		sum := m.vectors[i]
 		for k, g := range gradients {
@@ -69,20 +69,32 @@ func (m *Moments) Add(t *Tape) {
 	m.images += t.images
 }
 
+// add takes in the i-th layer's own part.
+func (m *Moments) add(i int, t Taped) {
+	s := m.scratch.Get().(*summing)
+	defer m.scratch.Put(s)
+	l := m.plan.Layers[m.from+i]
+	s.gather(l, t)
+	rows := len(s.g) / l.Rows()
+	m.rows[i] += rows
+	s.gram.add(m.inputs[i], s.x, rows)
+	s.gram.add(m.outputs[i], s.g, rows)
+}
+
 // gather copies the rows that an answer depends on, with the bias's 1 behind
 // each input. The others, those of tokens that are overwritten or never read,
 // say nothing of what a change of the weights would do.
-func (m *Moments) gather(l Layer, t Taped) {
-	m.x, m.g = m.x[:0], m.g[:0]
+func (s *summing) gather(l Layer, t Taped) {
+	s.x, s.g = s.x[:0], s.g[:0]
 	for x, g := t.Input, t.Gradient; len(g) > 0; x, g = x[l.Cols():], g[l.Rows():] {
 		row := g[:l.Rows()]
 		if zero(row) {
 			continue
 		}
-		m.g = append(m.g, row...)
-		m.x = append(m.x, x[:l.Cols()]...)
+		s.g = append(s.g, row...)
+		s.x = append(s.x, x[:l.Cols()]...)
 		if l.Bias {
-			m.x = append(m.x, 1)
+			s.x = append(s.x, 1)
 		}
 	}
 }

@@ -85,9 +85,12 @@ func (t *Tape) linear(l Linear, y, x []float32) {
 		if l.activation != kernel.Identity {
 			before := make([]float32, len(g))
 			w.multiply(kernel.Float32s(before, l.out), kernel.Float32s(taped.Input, l.in), rows, kernel.Epilogue{})
-			for i, x := range before {
-				g[i] *= float32(derivative(l.activation, float64(x)))
-			}
+			each(rows, func(r int) {
+				g, before := g[r*l.out:][:l.out], before[r*l.out:][:l.out]
+				for i, x := range before {
+					g[i] *= float32(derivative(l.activation, float64(x)))
+				}
+			})
 		}
 		taped.Gradient = g
 		w.back(t.of(x), g, rows)

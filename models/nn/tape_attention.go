@@ -13,11 +13,10 @@ func (t *Tape) attention(a Attention, out, qkv []float32) {
 	t.then(func() {
 		g, d := t.of(out), t.of(qkv)
 		n, wide := len(out)/t.images, len(qkv)/t.images
-		for i := range t.images {
-			for head := range a.Heads {
-				a.back(d[i*wide:][:wide], before[i*wide:][:wide], g[i*n:][:n], head)
-			}
-		}
+		each(t.images*a.Heads, func(k int) {
+			i, head := k/a.Heads, k%a.Heads
+			a.back(d[i*wide:][:wide], before[i*wide:][:wide], g[i*n:][:n], head)
+		})
 	})
 }
 

@@ -70,9 +70,28 @@ func packRows(panel, w []float32, ldw, rows, k int) {
 func Unpack(dst []float32, ldd int, panels []float32, n, k int) {
 	checkMatrix("Unpack: dst", len(dst), ldd, n, k)
 	checkLen("Unpack: panels", len(panels), PackedLen(n, k))
-	for r := 0; r < n; r++ {
-		panel := panels[r/Panel*Panel*k:]
-		row := dst[r*ldd:][:k]
+	most := 1
+	if n*k >= parallelUnpack {
+		most = workers
+	}
+	run(&unpacking{dst, ldd, panels, n, k}, (n+Panel-1)/Panel, most)
+}
+
+// parallelUnpack is how many weights are unpacked on several cores.
+const parallelUnpack = 1 << 16
+
+// unpacking has a panel as its unit.
+type unpacking struct {
+	dst    []float32
+	ldd    int
+	panels []float32
+	n, k   int
+}
+
+func (u *unpacking) unit(_, at int) {
+	panel := u.panels[at*Panel*u.k:]
+	for r := at * Panel; r < min((at+1)*Panel, u.n); r++ {
+		row := u.dst[r*u.ldd:][:u.k]
 		for i := range row {
 			row[i] = panel[i*Panel+r%Panel]
 		}
