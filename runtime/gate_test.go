@@ -193,3 +193,27 @@ func TestGateOfAFamilyOfOne(t *testing.T) {
 		}
 	}
 }
+
+// The mean answers the same images for all variants: it is asked once, and again
+// only if that failed.
+func TestMeanIsReadOnce(t *testing.T) {
+	var g gateImages
+	reads, fails := 0, errors.New("fails")
+	read := func() ([]float32, error) {
+		if reads++; reads == 1 {
+			return nil, fails
+		}
+		return []float32{1}, nil
+	}
+	if _, err := g.meanFeatures(read); !errors.Is(err, fails) {
+		t.Errorf("the first: %v", err)
+	}
+	for range 2 {
+		if x, err := g.meanFeatures(read); err != nil || len(x) != 1 {
+			t.Errorf("%v, %v", x, err)
+		}
+	}
+	if reads != 2 {
+		t.Errorf("%d reads, want 2", reads)
+	}
+}

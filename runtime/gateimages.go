@@ -3,6 +3,7 @@ package runtime
 import (
 	"fmt"
 	"math/rand/v2"
+	"sync"
 
 	"eigenserve/models"
 	"eigenserve/models/pixel"
@@ -26,6 +27,20 @@ type gateImages struct {
 	input  []float32
 	fitted int // images
 	judged int
+
+	mu   sync.Mutex
+	mean []float32 // guarded by mu: what meanFeatures gave, nil before
+}
+
+// meanFeatures gives what the family's mean makes of the judged images: no variant
+// has a part in that, so it is worked out once.
+func (g *gateImages) meanFeatures(read func() ([]float32, error)) (x []float32, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.mean == nil {
+		g.mean, err = read()
+	}
+	return g.mean, err
 }
 
 // gateImages prepares the images as a variant reads them.

@@ -209,17 +209,26 @@ func (t *trial) chooseHead(g Gate) error {
 
 // meanOnly is a null: how the family's mean answers with the original's own head.
 func (t *trial) meanOnly() (store.Answers, error) {
+	x, err := t.images.meanFeatures(t.readMean)
+	if err != nil {
+		return store.Answers{}, err
+	}
+	return t.null(x), nil
+}
+
+// readMean gives the features of the judged images under the mean's weights.
+func (t *trial) readMean() ([]float32, error) {
 	b := t.projector.Basis()
 	zero := &store.Variant{Step: 1}
 	layers, vectors := zeros(b)
 	if err := subspace.Code(zero, b, layers, vectors); err != nil {
-		return store.Answers{}, fmt.Errorf("the mean alone: %w", err)
+		return nil, fmt.Errorf("the mean alone: %w", err)
 	}
 	w, err := t.family.rebuildShared(t.plan, zero, t.slab)
 	if err != nil {
-		return store.Answers{}, err
+		return nil, err
 	}
-	return t.null(w)
+	return t.read(w, t.judged(t.images.input))
 }
 
 // random is another: how as many random directions answer, coded to so many bytes.
@@ -233,14 +242,15 @@ func (t *trial) random(bytes int) (store.Answers, error) {
 		return store.Answers{}, err
 	}
 	w := t.plan.Bind(t.slab)
-	return t.null(&w)
-}
-
-// null judges weights with the original's own head.
-func (t *trial) null(w *nn.Weights) (store.Answers, error) {
-	x, err := t.read(w, t.judged(t.images.input))
+	x, err := t.read(&w, t.judged(t.images.input))
 	if err != nil {
 		return store.Answers{}, err
 	}
-	return compare(answer(x, t.head, t.labels), t.judged(t.original), t.labels), nil
+	return t.null(x), nil
+}
+
+// null judges features (images,width) of the judged images with the original's own
+// head.
+func (t *trial) null(x []float32) store.Answers {
+	return compare(answer(x, t.head, t.labels), t.judged(t.original), t.labels)
 }
