@@ -267,7 +267,7 @@ func (f *family) bytes() int64 {
 }
 
 // heapBytes is what of the basis lies on Go's heap: scales, vectors, spectra,
-// and the projector's means and pseudo-inverses.
+// and the projector's pseudo-inverses.
 func (f *family) heapBytes() (n int64) {
 	for i := range f.basis.Layers {
 		l := &f.basis.Layers[i]
@@ -283,7 +283,7 @@ func (f *family) heapBytes() (n int64) {
 	if p := f.projector.Load(); p != nil {
 		for i := range p.basis.Layers {
 			l := &p.basis.Layers[i]
-			n += 4 * int64(l.Parameters()+l.Left.Len()+l.Right.Len())
+			n += 4 * int64(l.Left.Len()+l.Right.Len())
 		}
 	}
 	return n

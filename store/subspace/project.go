@@ -26,7 +26,6 @@ type Coefficients struct {
 type Projector struct {
 	basis  *store.Basis
 	layers []*layerProjector
-	means  [][]float32 // (m,width) of each layer, as stored
 }
 
 // NewProjector prepares a basis for projection: the pseudo-inverses of its
@@ -39,17 +38,34 @@ func NewProjector(b *store.Basis) (*Projector, error) {
 		if err != nil {
 			return nil, fmt.Errorf("layer %q: %w", l.Name, err)
 		}
-		mean, err := meanOf(l)
-		if err != nil {
-			return nil, fmt.Errorf("layer %q: %w", l.Name, err)
-		}
-		p.layers, p.means = append(p.layers, proj), append(p.means, mean)
+		p.layers = append(p.layers, proj)
 	}
 	return p, nil
 }
 
 // Basis is the basis that the projector projects onto.
 func (p *Projector) Basis() *store.Basis { return p.basis }
+
+// lessMean subtracts M, as it is stored, from a layer's Ŵ (m,width). Of a large
+// family M in float32 takes more than all else that a projector has: it is read
+// anew for each checkpoint. scratch is as long as M without its bias.
+func lessMean(hat []float32, l *store.BasisLayer, scratch []float32) error {
+	m, n, width := l.Rows(), l.Cols(), l.Width()
+	mean := scratch[:m*n]
+	if err := l.Mean.Float32(mean); err != nil {
+		return err
+	}
+	for r := range m {
+		row := hat[r*width:][:width]
+		for i, x := range mean[r*n:][:n] {
+			row[i] -= x
+		}
+		if l.Bias != nil {
+			row[n] -= l.Bias[r]
+		}
+	}
+	return nil
+}
 
 // meanOf gives M of Ŵ, (m,width).
 func meanOf(l *store.BasisLayer) ([]float32, error) {
@@ -65,14 +81,19 @@ func meanOf(l *store.BasisLayer) ([]float32, error) {
 // Project computes a checkpoint's coefficients.
 func (p *Projector) Project(s Source) (*Coefficients, error) {
 	c := &Coefficients{}
+	longest := 0
+	for i := range p.basis.Layers {
+		longest = max(longest, p.basis.Layers[i].Parameters(), layerScratch(p.basis.Layers[i].Layer))
+	}
+	scratch := make([]float32, longest)
 	for i := range p.basis.Layers {
 		l := &p.basis.Layers[i]
 		z := make([]float32, l.Parameters())
-		if err := readLayer(s, l.Layer, z, make([]float32, layerScratch(l.Layer))); err != nil {
+		if err := readLayer(s, l.Layer, z, scratch[:layerScratch(l.Layer)]); err != nil {
 			return nil, err
 		}
-		for k, m := range p.means[i] {
-			z[k] -= m
+		if err := lessMean(z, l, scratch); err != nil {
+			return nil, fmt.Errorf("layer %q: %w", l.Name, err)
 		}
 		left, right := l.Directions()
 		out := make([]float32, right*left)

@@ -21,9 +21,9 @@ func (p *Projector) Random(c *Coefficients, bytes int) (*store.Basis, *store.Var
 	for i, l := range null.layers {
 		x := make([]float32, l.q*l.p)
 		l.project(x, c.deltas[i])
-		random.Layers = append(random.Layers, x)
+		random.Layers, c.deltas[i] = append(random.Layers, x), nil
 	}
-	random.Vectors = c.deltas[len(null.layers):]
+	random.Vectors, c.deltas = c.deltas[len(null.layers):], nil
 	v := &store.Variant{}
 	return null.basis, v, null.sized(v, random, bytes)
 }
@@ -32,7 +32,7 @@ func (p *Projector) Random(c *Coefficients, bytes int) (*store.Basis, *store.Var
 // of such a size.
 func (p *Projector) null(size float64) *Projector {
 	b := &store.Basis{Family: p.basis.Family, Config: p.basis.Config, Rank: p.basis.Rank, Metric: MetricNone, RMS: size}
-	out := &Projector{basis: b, means: p.means}
+	out := &Projector{basis: b}
 	sides := map[[2]int]randomSide{} // as good for one layer as for another
 	side := func(n, k int) randomSide {
 		s, ok := sides[[2]int{n, k}]
