@@ -1,7 +1,7 @@
 package nn
 
 import (
-	"runtime"
+	goruntime "runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -13,7 +13,7 @@ const eachMost = 16
 // each calls f for 0 to n-1, several at once, and returns when all have returned.
 // What the calls write must not overlap.
 func each(n int, f func(i int)) {
-	most := min(n, eachMost, runtime.GOMAXPROCS(0))
+	most := min(n, eachMost, goruntime.GOMAXPROCS(0))
 	if most <= 1 {
 		for i := range n {
 			f(i)
