@@ -134,9 +134,10 @@ func TestPinsSurviveEviction(t *testing.T) {
 		t.Errorf("both slabs pinned: %v", err)
 	}
 	classify(t, eng, "m2", picture(1, 8, 8)) // the other slab is free to use
-	if err := eng.SetPinned(ctx, "m1", false); err != nil || pinned() != 0 {
-		t.Fatalf("%v, %d leases", err, pinned())
+	if err := eng.SetPinned(ctx, "m1", false); err != nil {
+		t.Fatal(err)
 	}
+	quiet(t, eng.cache) // no lease is left, once that of m2's batch has ended
 	for _, name := range []string{"m3", "m4"} {
 		classify(t, eng, name, picture(1, 8, 8))
 	}
