@@ -143,8 +143,9 @@ func (eng *Engine) retireBases() (retired int) {
 }
 
 // settle waits for the change under way, and takes over what another process
-// changed. What can't be read is told to whoever asks for it.
-func (eng *Engine) settle() { eng.Reload(context.Background(), false) }
+// changed, even in the middle of what that does: the folder may have been read when
+// it had only begun. What can't be read is told to whoever asks for it.
+func (eng *Engine) settle() { eng.Reload(context.Background(), eng.store.Changing()) }
 
 // Watch reloads the store when another process changed it, which it looks for
 // at every tick, and in any case at every signal, until ctx is done. tell is

@@ -4,12 +4,15 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	goruntime "runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 	"weak"
+
+	"github.com/gofrs/flock"
 
 	"eigenserve/store"
 	"eigenserve/store/checkpoint"
@@ -152,6 +155,29 @@ func TestRefitUnderLoad(t *testing.T) {
 			eventually(t, "the old basis is freed", func() bool { goruntime.GC(); return basis.Value() == nil })
 		})
 	}
+}
+
+// A model that another process removes, after the folder was read in the middle of
+// the same change, is one that isn't there: its file's absence is no damage.
+func TestRemovedInAChangeThatWasRead(t *testing.T) {
+	eng := tinyEngine(t, Options{})
+	at := func(parts ...string) string { return filepath.Join(append([]string{eng.store.Dir()}, parts...)...) }
+	theirs := flock.New(at("lock"))
+	must(theirs.Lock())
+	defer theirs.Close()
+	must(os.WriteFile(at("changes"), fmt.Appendf(nil, "%020d\n", time.Now().UnixNano()|1), 0o644))
+	if _, err := eng.Reload(context.Background(), false); err != nil {
+		t.Fatal(err)
+	}
+	digest := digests(eng.store)["m1"]
+	must(os.Remove(at("models", "m1.json")))
+	must(os.Remove(at("blobs", digest+".safetensors")))
+	for _, name := range []string{"m1", "m1@" + digest} {
+		if _, err := eng.Classify(context.Background(), name, picture(1, 8, 8), ClassifyOptions{}); codeOf(err) != NotFound {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	classify(t, eng, "m2", picture(1, 8, 8))
 }
 
 // TestLateAnswersKeepNoRetiredBasis answers by variants that were replaced since

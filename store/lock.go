@@ -108,6 +108,11 @@ func (s *Store) Refresh(force bool) (reading uint64, err error) {
 	return s.reading, err
 }
 
+// Changing tells whether a change is under way, here or in another process, or was
+// when a process ended. What Refresh read in the middle of one may be old before its
+// number tells: who misses a file that it read of then needs Refresh with force.
+func (s *Store) Changing() bool { return s.readChanges()&1 == 1 }
+
 // afterCrash reads the folder again if nobody holds the lock although a change
 // is under way.
 func (s *Store) afterCrash() error {
