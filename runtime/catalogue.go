@@ -75,10 +75,8 @@ func (eng *Engine) Variant(name string) (VariantDetail, error) {
 		return VariantDetail{}, err
 	}
 	v, err := eng.store.ReadVariant(h.entry.Digest)
-	if errors.Is(err, store.ErrNotFound) {
-		if eng.settle(); !eng.holds(h) {
-			return eng.Variant(name)
-		}
+	if errors.Is(err, store.ErrNotFound) && !eng.settle(h) {
+		return eng.Variant(name)
 	}
 	if err != nil {
 		return VariantDetail{}, storeError(err)

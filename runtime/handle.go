@@ -79,8 +79,7 @@ func (eng *Engine) opening(find func() (*handle, error)) (*handle, *loaded, erro
 		}
 		// Its file is gone. If it was replaced or deleted since it was found,
 		// here or by another process, that change is on its way to the handles.
-		eng.settle()
-		if eng.holds(h) {
+		if eng.settle(h) {
 			return nil, nil, &Error{Code: Damaged, Text: fmt.Sprintf("model %q: %v", h.entry.Name, err), Err: err}
 		}
 	}

@@ -142,10 +142,17 @@ func (eng *Engine) retireBases() (retired int) {
 	return retired
 }
 
-// settle waits for the change under way, and takes over what another process
-// changed, even in the middle of what that does: the folder may have been read when
-// it had only begun. What can't be read is told to whoever asks for it.
-func (eng *Engine) settle() { eng.Reload(context.Background(), eng.store.Changing()) }
+// settle waits for the change under way, takes over what another process changed,
+// and tells whether the catalogue still leads to a handle. Where it does, and that
+// process is still at it, the folder may have been read when the change had only
+// begun: it is read again. What can't be read is told to whoever asks for it.
+func (eng *Engine) settle(h *handle) (holds bool) {
+	eng.Reload(context.Background(), false)
+	if eng.holds(h) {
+		eng.Reload(context.Background(), eng.store.Changing())
+	}
+	return eng.holds(h)
+}
 
 // Watch reloads the store when another process changed it, which it looks for
 // at every tick, and in any case at every signal, until ctx is done. tell is
