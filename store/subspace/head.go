@@ -92,7 +92,7 @@ func (h *Head) Code(w []float32, labels int, step float64) ([]byte, error) {
 			return nil, fmt.Errorf("%w: %g is too small for head %q", ErrStep, step, h.Name)
 		}
 	}
-	b, gain := quantise(c, ones(labels), h.scale, step).shortest(step)
+	b, gain := quantise(c, ones(labels), h.scale, step, rounding).shortest(step)
 	stream, err := code.Encode([]code.Block{b})
 	return append([]byte{gain}, stream...), err
 }

@@ -94,13 +94,18 @@ func coded(b *store.Basis, i int, q []int32, step float64) block {
 	return out
 }
 
-// blocks quantises every tensor. They are rounded by the gain that keeps their mean
-// magnitude: the mean of what the coefficients' are to the basis's prediction.
+// blocks quantises every tensor. Layers are rounded by the gain that keeps their mean
+// magnitude: the mean of what the coefficients' are to the basis's prediction. Where
+// nothing predicts single elements that would round up most of a vector's noise.
 func (p *Projector) blocks(c *Coefficients, step float64) []block {
 	var out []block
 	for i, x := range c.tensors() {
 		left, right := expected(p.basis, i)
-		out = append(out, quantise(x, left, right, step))
+		f := rounding
+		if i >= len(p.basis.Layers) {
+			f = nearest
+		}
+		out = append(out, quantise(x, left, right, step, f))
 	}
 	return out
 }
@@ -177,12 +182,14 @@ func (b block) shortest(step float64) (code.Block, byte) {
 	return b.Block, gain
 }
 
-func quantise(c, left, right []float32, step float64) block {
+// quantise rounds to q = sgn c ⌊|c|+f⌋, c in steps, where f is that of the scale, in
+// steps too, that is expected of c.
+func quantise(c, left, right []float32, step float64, f func(scale float32) float64) block {
 	b := newBlock(c, left, right, step)
 	b.Q = make([]int32, len(c))
 	for j, r := range b.Right {
 		for i, l := range left {
-			b.Q[j*len(left)+i] = round(float64(c[j*len(left)+i])/step, r*l)
+			b.Q[j*len(left)+i] = round(float64(c[j*len(left)+i])/step, f(r*l))
 		}
 	}
 	return b
@@ -200,11 +207,7 @@ func stepped(right []float32, gain byte, step float64) []float32 {
 	return out
 }
 
-// round keeps the mean magnitude of a Laplace variable of this scale, both in
-// steps.
-func round(c float64, scale float32) int32 {
-	return int32(math.Copysign(math.Floor(math.Abs(c)+rounding(scale)), c))
-}
+func round(c, f float64) int32 { return int32(math.Copysign(math.Floor(math.Abs(c)+f), c)) }
 
 func ones(n int) []float32 {
 	v := make([]float32, n)

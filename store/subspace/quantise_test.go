@@ -115,6 +115,25 @@ func TestReportedEnergies(t *testing.T) {
 	}
 }
 
+// A vector, of whose single elements nothing is predicted, is never further from its
+// original than the mean is.
+func TestNoVectorIsWorseThanItsMean(t *testing.T) {
+	l := mixed()
+	sources := lineage(l, 5, 2)
+	b := fit(t, l, sources, subspace.Options{})
+	p := projector(t, b)
+	for _, s := range sources {
+		for _, step := range []float64{0.2, 1, 3, 5.6, 50} {
+			energies := quantised(t, p, s, step).Fidelity.Energies
+			for i, x := range energies[len(b.Layers):] {
+				if x < 0 {
+					t.Errorf("step %g, %s of %s keeps %g of its energy", step, b.Vectors[i].Name, s.Name(), x)
+				}
+			}
+		}
+	}
+}
+
 // square is the squared distance.
 func square(a, b []float32) float64 {
 	s := 0.0

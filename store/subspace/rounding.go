@@ -26,8 +26,12 @@ const (
 	firstBits               = (127 + firstOctave) << 23
 )
 
-// rounding is the f of q = sgn c ⌊|c|+f⌋ for coefficients of a scale, in steps.
+// rounding is the f of q = sgn c ⌊|c|+f⌋ that keeps the mean magnitude of a Laplace
+// variable of this scale, both in steps.
 func rounding(scale float32) float64 {
 	i := (int(math.Float32bits(scale)) - firstBits) >> mantissa
 	return roundings[max(0, min(i, len(roundings)-1))]
 }
+
+// nearest is the f of the least error.
+func nearest(float32) float64 { return 0.5 }
