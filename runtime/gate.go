@@ -38,7 +38,7 @@ type Gate struct {
 // held-out images. The agreement is on images that are harder than a model's own.
 const (
 	DefaultMinAgreement = 0.75
-	DefaultShare        = 0.1
+	DefaultShare        = 0.092
 	// plainMaxKL is for families whose mean wasn't measured when they were fitted,
 	// or diverges by less than leastDivergence: the mean then answers as the members
 	// do, but for its rounding, and a share of that is a limit that nothing but an
