@@ -82,8 +82,7 @@ func (g Gate) check() error {
 	return nil
 }
 
-// A search goes over steps that grow by stepRatio, from finestStep to
-// coarsestStep.
+// A search goes over steps of eighths of an octave.
 const (
 	perOctave  = 8
 	finestStep = -4 * perOctave // 1/16
@@ -94,40 +93,47 @@ const (
 // stepAt is the k-th step of the search.
 func stepAt(k int) float64 { return math.Exp2(float64(k) / perOctave) }
 
-// largestStep finds the largest k for which passes holds, where it holds for all
-// up to one and for none above: it strides from the first until the border lies
-// between two, then halves what is between. Where answers are as good by luck in
-// between, any k is found that passes where the next does not. ok is false where
-// none passes.
-func largestStep(passes func(k int) (bool, error)) (k int, ok bool, err error) {
+// largestStep finds the largest k that is not too large, where over says by about how
+// many octaves one is: 0 or less where it passes, an infinity where only that is known.
+// Each next is where the border seems to lie by the last two, so that few are tried.
+// Where answers are as good by luck in between, any k is found that passes where the
+// next does not. ok is false where none passes.
+func largestStep(over func(k int) (octaves float64, err error)) (k int, ok bool, err error) {
 	low, high := finestStep-1, mostSteps+1 // passes, does not: as far as is known
-	for at, stride := firstStep, perOctave/2; high-low > 1; stride *= 2 {
-		good, err := passes(at)
-		if err != nil {
+	last, next := tried{0, math.Inf(1)}, tried{k: firstStep}
+	for tries := 1; high-low > 1; tries++ {
+		if next.over, err = over(next.k); err != nil {
 			return 0, false, err
 		}
-		if good {
-			low = at
-			at += stride
+		if next.over <= 0 {
+			low = next.k
 		} else {
-			high = at
-			at -= stride
+			high = next.k
 		}
-		if at <= low || at >= high {
-			break
-		}
-	}
-	for high-low > 1 {
 		at := (low + high) >> 1
-		good, err := passes(at)
-		if err != nil {
-			return 0, false, err
+		if tries < mostGuesses && !math.IsInf(next.over, 0) {
+			at = max(low+1, min(border(last, next), high-1))
 		}
-		if good {
-			low = at
-		} else {
-			high = at
-		}
+		last, next = next, tried{k: at}
 	}
 	return low, low >= finestStep, nil
+}
+
+// mostGuesses is how often a search guesses before it halves what is left.
+const mostGuesses = 6
+
+// tried is a step of a search and by how many octaves it is too large.
+type tried struct {
+	k    int
+	over float64
+}
+
+// border guesses the largest k that passes: by the secant through two steps. Where that
+// makes no sense, what steps are measured by grows about as they do.
+func border(a, b tried) int {
+	slope := (b.over - a.over) / float64(b.k-a.k) * perOctave
+	if !(slope > 1./16 && slope < 16) {
+		slope = 1
+	}
+	return b.k + int(math.Floor(max(-mostSteps, min(mostSteps, -perOctave*b.over/slope))))
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -14,25 +15,62 @@ import (
 )
 
 func TestLargestStep(t *testing.T) {
-	for border := finestStep - 1; border <= mostSteps; border++ {
-		tries := 0
-		k, ok, err := largestStep(func(k int) (bool, error) {
-			if k < finestStep || k > mostSteps {
-				t.Fatalf("tries step %d", k)
+	curves := map[string]func(octaves float64) float64{
+		"only whether":    func(x float64) float64 { return math.Inf(int(math.Copysign(1, x-1e-9))) },
+		"only by how far": func(x float64) float64 { return x },
+		"half as steep":   func(x float64) float64 { return x / 2 },
+		"a root":          func(x float64) float64 { return math.Copysign(math.Sqrt(math.Abs(x)), x) },
+		"a square":        func(x float64) float64 { return x * math.Abs(x) },
+		"ten times":       func(x float64) float64 { return 10 * x },
+		"a tenth":         func(x float64) float64 { return x / 10 },
+		"below only": func(x float64) float64 {
+			if x > 0 {
+				return math.Inf(1)
 			}
-			tries++
-			return k <= border, nil
-		})
-		if err != nil || ok != (border >= finestStep) || k != border {
-			t.Fatalf("the border is %d: %d, %t, %v", border, k, ok, err)
+			return x
+		},
+	}
+	for name, over := range curves {
+		most, sum := 0, 0
+		for border := finestStep - 1; border <= mostSteps; border++ {
+			tries := 0
+			k, ok, err := largestStep(func(k int) (float64, error) {
+				if k < finestStep || k > mostSteps {
+					t.Fatalf("%s: tries step %d", name, k)
+				}
+				tries++
+				return over(float64(k-border) / perOctave), nil
+			})
+			if err != nil || ok != (border >= finestStep) || k != border {
+				t.Fatalf("%s: the border is %d: %d, %t, %v", name, border, k, ok, err)
+			}
+			most, sum = max(most, tries), sum+tries
 		}
-		if tries > 12 {
-			t.Errorf("%d tries for %d", tries, border)
+		mean := float64(sum) / (mostSteps - finestStep + 2)
+		t.Logf("%s: %.1f tries, %d at most", name, mean, most)
+		if most > 12 || name == "only by how far" && most > 3 || name == "half as steep" && most > 4 {
+			t.Errorf("%s: %.1f tries, %d at most", name, mean, most)
 		}
 	}
 	fails := errors.New("fails")
-	if _, _, err := largestStep(func(int) (bool, error) { return false, fails }); !errors.Is(err, fails) {
+	if _, _, err := largestStep(func(int) (float64, error) { return 0, fails }); !errors.Is(err, fails) {
 		t.Error(err)
+	}
+}
+
+// Of a step that passes by luck or fails so, the neighbour decides.
+func TestLargestStepAmongLuckyOnes(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	for range 1000 {
+		over := make([]float64, mostSteps+1-finestStep)
+		border := float64(r.IntN(len(over)))
+		for i := range over {
+			over[i] = (float64(i)-border)/perOctave + 0.3*r.NormFloat64()
+		}
+		k, ok, _ := largestStep(func(k int) (float64, error) { return over[k-finestStep], nil })
+		if ok && over[k-finestStep] > 0 || k < mostSteps && over[k+1-finestStep] <= 0 {
+			t.Fatalf("%d of %v", k-finestStep, over)
+		}
 	}
 }
 

@@ -53,30 +53,39 @@ func (t *trial) search(ctx context.Context, g Gate) (*form, error) {
 		}
 		return x, err
 	}
-	tried := map[int]*form{}
+	forms := map[int]*form{}
 	try := func(k int) (*form, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if x, ok := tried[k]; ok {
+		if x, ok := forms[k]; ok {
 			return x, nil
 		}
 		x, err := t.at(stepAt(k))
 		if errors.Is(err, subspace.ErrStep) {
 			x, err = nil, nil // too fine for the coder
 		}
-		tried[k] = x
+		forms[k] = x
 		return x, err
 	}
-	k, ok, err := largestStep(func(k int) (bool, error) {
+	k, ok, err := largestStep(func(k int) (float64, error) {
 		x, err := try(k)
-		// What is too large already isn't looked at any finer.
-		return x != nil && (x.answers.Passes(g.MinAgreement, g.MaxKL) || x.bytes() > g.MaxBytes), err
+		switch {
+		case x == nil:
+			return math.Inf(1), err
+		case x.answers.Passes(g.MinAgreement, g.MaxKL):
+			return min(0, math.Log2(x.answers.KL/g.MaxKL)), nil
+		case x.bytes() > g.MaxBytes: // it isn't looked at any finer
+			return math.Inf(-1), nil
+		case x.answers.KL > g.MaxKL:
+			return math.Log2(x.answers.KL / g.MaxKL), nil
+		}
+		return math.Inf(1), nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	if x := tried[k]; ok && x != nil && x.bytes() <= g.MaxBytes && x.answers.Passes(g.MinAgreement, g.MaxKL) {
+	if x := forms[k]; ok && x != nil && x.bytes() <= g.MaxBytes && x.answers.Passes(g.MinAgreement, g.MaxKL) {
 		return t.refine(ctx, g, k, x)
 	}
 	x, err := t.finest(g, try)
@@ -114,14 +123,17 @@ func (t *trial) refine(ctx context.Context, g Gate, k int, x *form) (*form, erro
 // finest gives the form of the smallest step that fits a gate's bytes; nil where
 // none does.
 func (t *trial) finest(g Gate, try func(k int) (*form, error)) (*form, error) {
-	over, _, err := largestStep(func(k int) (bool, error) {
+	large, _, err := largestStep(func(k int) (float64, error) {
 		x, err := try(k)
-		return x == nil || x.bytes() > g.MaxBytes, err
+		if x == nil {
+			return math.Inf(-1), err
+		}
+		return math.Log2((float64(g.MaxBytes) + 1) / float64(x.bytes())), nil // a byte more is one too many
 	})
-	if err != nil || over >= mostSteps {
+	if err != nil || large >= mostSteps {
 		return nil, err
 	}
-	return try(over + 1)
+	return try(large + 1)
 }
 
 // bytes is what a form takes, what its file says of itself aside.
