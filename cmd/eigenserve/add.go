@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,7 +27,8 @@ variant that was made elsewhere on the same basis; it needs no --family.
 
 A checkpoint is stored in the fewest bytes that pass the gate: on the images that
 are kept with the family it must answer as its original does (--min-agreement,
---max-kl). One that can't within --max-bytes is refused, and nothing changes.`,
+--max-kl). One that can't within --max-bytes is refused, and nothing changes; the
+others are added all the same.`,
 		Example: `  eigenserve add --store ./store --family glyphs checkpoints/sans-cham
   eigenserve add --server http://127.0.0.1:8080 --family glyphs checkpoints/sans-cham`,
 		Args: cobra.MinimumNArgs(1),
@@ -66,77 +70,108 @@ type adding struct {
 	gate                      runtime.Gate
 }
 
-// adder puts one thing, a checkpoint's folder or a variant's file, somewhere.
-type adder func(ctx context.Context, name, path string, isVariant bool) (runtime.VariantInfo, bool, error)
+// place is where things are added.
+type place struct {
+	checkpoint func(ctx context.Context, name string, c *checkpoint.Checkpoint) (runtime.VariantInfo, bool, error)
+	variant    func(ctx context.Context, name string, file []byte) (runtime.VariantInfo, bool, error)
+	close      func() error
+}
 
-func (m *Main) runAdd(ctx context.Context, a adding, args []string) error {
-	put, done, err := a.open()
+func (m *Main) runAdd(ctx context.Context, a adding, paths []string) error {
+	if a.family == "" && slices.ContainsFunc(paths, func(path string) bool { return !isVariant(path) }) {
+		return usagef("--family NAME is needed to add a checkpoint")
+	}
+	to, err := a.open()
 	if err != nil {
 		return err
 	}
-	defer done()
-	for _, path := range args {
-		isVariant := strings.HasSuffix(path, ".safetensors")
-		if !isVariant && a.family == "" {
-			return usagef("--family NAME is needed to add a checkpoint")
-		}
-		name := a.name
-		if name == "" {
-			name = strings.TrimSuffix(filepath.Base(filepath.Clean(path)), ".safetensors")
-		}
-		info, replaced, err := put(ctx, name, path, isVariant)
+	defer to.close()
+	p := newProgress(m.Stderr)
+	return m.severally(ctx, paths, "added", isOfOne, func(i int, path string) error {
+		p.wait(fmt.Sprintf("%s (%d of %d)", filepath.Base(path), i+1, len(paths)))
+		info, replaced, err := a.put(ctx, to, path)
+		p.end()
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-		verb := "added"
-		if replaced {
-			verb = "replaced"
-		}
-		fmt.Fprintf(m.Stdout, "%s %s: %s for %s (%s), %s, digest %.12s\n", verb, info.Name, size(info.Bytes),
-			size(info.SourceBytes), percent(float64(info.Bytes)/float64(max(info.SourceBytes, 1))), kept(info), info.Digest)
-	}
-	return nil
+		m.added(info, replaced)
+		return nil
+	})
 }
 
-func (a adding) open() (put adder, done func() error, err error) {
+// put adds what lies at a path.
+func (a adding) put(ctx context.Context, to place, path string) (runtime.VariantInfo, bool, error) {
+	name := a.name
+	if name == "" {
+		name = strings.TrimSuffix(filepath.Base(filepath.Clean(path)), ".safetensors")
+	}
+	if isVariant(path) {
+		file, err := os.ReadFile(path)
+		if err != nil {
+			return runtime.VariantInfo{}, false, err
+		}
+		return to.variant(ctx, name, file)
+	}
+	c, err := checkpoint.Open(path)
+	if err != nil {
+		return runtime.VariantInfo{}, false, err
+	}
+	defer c.Close()
+	return to.checkpoint(ctx, name, c)
+}
+
+func isVariant(path string) bool { return strings.HasSuffix(path, ".safetensors") }
+
+// isOfOne tells whether an error is of what was to be added, rather than of the place
+// or of the way there.
+func isOfOne(err error) bool {
+	if e, ok := errors.AsType[*refusal](err); ok {
+		return slices.Contains([]int{http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge,
+			http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity}, e.status)
+	}
+	if e, ok := errors.AsType[*runtime.Error](err); ok {
+		return slices.Contains([]runtime.Code{runtime.Invalid, runtime.Conflict, runtime.TooLarge, runtime.Unsupported, runtime.Refused}, e.Code)
+	}
+	return true
+}
+
+func (m *Main) added(info runtime.VariantInfo, replaced bool) {
+	verb := "added"
+	if replaced {
+		verb = "replaced"
+	}
+	fmt.Fprintf(m.Stdout, "%s %s: %s for %s (%s), %s, digest %.12s\n", verb, info.Name, size(info.Bytes),
+		size(info.SourceBytes), percent(float64(info.Bytes)/float64(max(info.SourceBytes, 1))), kept(info), info.Digest)
+}
+
+func (a adding) open() (to place, err error) {
 	if a.server != "" {
 		c, err := newClient(a.server)
 		if err != nil {
-			return nil, nil, err
+			return to, err
 		}
-		return func(ctx context.Context, name, path string, isVariant bool) (runtime.VariantInfo, bool, error) {
-			if !isVariant {
-				return c.addCheckpoint(ctx, a.family, name, path)
-			}
-			file, err := os.ReadFile(path)
-			if err != nil {
-				return runtime.VariantInfo{}, false, err
-			}
-			return c.putVariant(ctx, name, file)
-		}, func() error { return nil }, nil
+		return place{
+			checkpoint: func(ctx context.Context, name string, ck *checkpoint.Checkpoint) (runtime.VariantInfo, bool, error) {
+				return c.addCheckpoint(ctx, a.family, name, ck)
+			},
+			variant: c.putVariant,
+			close:   func() error { return nil },
+		}, nil
 	}
 	s, err := openStore(a.dir)
 	if err != nil {
-		return nil, nil, err
+		return to, err
 	}
 	s.KeepVersions(a.keep)
 	eng, err := runtime.Open(s, runtime.Options{})
 	if err != nil {
-		return nil, nil, err
+		return to, err
 	}
-	return func(ctx context.Context, name, path string, isVariant bool) (runtime.VariantInfo, bool, error) {
-		if isVariant {
-			file, err := os.ReadFile(path)
-			if err != nil {
-				return runtime.VariantInfo{}, false, err
-			}
-			return eng.PutVariant(ctx, name, file)
-		}
-		c, err := checkpoint.Open(path)
-		if err != nil {
-			return runtime.VariantInfo{}, false, err
-		}
-		defer c.Close()
-		return eng.Add(ctx, a.family, name, c, a.gate)
-	}, eng.Close, nil
+	return place{
+		checkpoint: func(ctx context.Context, name string, c *checkpoint.Checkpoint) (runtime.VariantInfo, bool, error) {
+			return eng.Add(ctx, a.family, name, c, a.gate)
+		},
+		variant: eng.PutVariant,
+		close:   eng.Close,
+	}, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"eigenserve/runtime"
 	"eigenserve/store"
+	"eigenserve/store/checkpoint"
 )
 
 // change changes one of the models that clients own.
@@ -164,13 +165,18 @@ func (c *chaos) putBroken(ctx context.Context, r *rand.Rand, name string) {
 
 // upload adds a checkpoint, of which the server makes a variant.
 func (c *chaos) upload(ctx context.Context, r *rand.Rand, name string) {
-	spare := c.w.originals[chaosFitted+r.IntN(chaosSpare)]
+	spare, err := checkpoint.Open(c.w.originals[chaosFitted+r.IntN(chaosSpare)])
+	if err != nil {
+		c.r.check(err)
+		return
+	}
+	defer spare.Close()
 	ch, deaths := c.w.claims.beginOpaque(name), c.w.server.deaths.Load()
 	l := c.w.server.life.Load()
 	path := "/v1/families/" + chaosFamily + "/models/" + name
-	body, contentType := formOf(spare)
+	body := newForm(spare)
 	var info runtime.VariantInfo
-	status, err := l.call(ctx, http.MethodPost, path, contentType, body, &info)
+	status, err := l.call(ctx, http.MethodPost, path, body.contentType, body, &info)
 	body.Close()
 	c.r.count("checkpoints", status)
 	switch {

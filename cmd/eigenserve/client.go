@@ -8,14 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime/multipart"
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"eigenserve/runtime"
+	"eigenserve/store/checkpoint"
 )
 
 // tokenVariable holds the token that is shown to servers. It is no flag: the
@@ -39,6 +38,14 @@ func newClient(server string) (*client, error) {
 	return &client{base: strings.TrimRight(u.String(), "/"), token: os.Getenv(tokenVariable), http: &http.Client{}}, nil
 }
 
+// refusal is what a server answers in the place of what was asked for.
+type refusal struct {
+	status int // 0: it doesn't answer
+	text   string
+}
+
+func (r *refusal) Error() string { return r.text }
+
 // call sends a request and decodes the JSON answer into out, or turns the
 // server's {"error"} into an error.
 func (c *client) call(ctx context.Context, method, path, contentType string, body io.Reader, out any) (status int, err error) {
@@ -54,10 +61,13 @@ func (c *client) call(ctx context.Context, method, path, contentType string, bod
 	}
 	res, err := c.http.Do(req)
 	if unsure, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return 0, fmt.Errorf("%s can't prove that it is it (%v): SSL_CERT_FILE may name the certificates to trust", c.base, unsure.Err)
+		return 0, &refusal{0, fmt.Sprintf("%s can't prove that it is it (%v): SSL_CERT_FILE may name the certificates to trust", c.base, unsure.Err)}
+	}
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
 	}
 	if err != nil {
-		return 0, fmt.Errorf("no answer from %s (%v): is the server running?", c.base, err)
+		return 0, &refusal{0, fmt.Sprintf("no answer from %s (%v): is the server running?", c.base, err)}
 	}
 	defer res.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(res.Body, 256<<20))
@@ -72,7 +82,7 @@ func (c *client) call(ctx context.Context, method, path, contentType string, bod
 		if res.StatusCode == http.StatusUnauthorized {
 			e.Error += "; put the token into " + tokenVariable
 		}
-		return res.StatusCode, fmt.Errorf("%s: %s", c.base, e.Error)
+		return res.StatusCode, &refusal{res.StatusCode, c.base + ": " + e.Error}
 	}
 	if out == nil {
 		return res.StatusCode, nil
@@ -112,44 +122,12 @@ func (c *client) remove(ctx context.Context, name string) error {
 	return err
 }
 
-// addCheckpoint uploads a checkpoint's folder, streaming its tensors.
-func (c *client) addCheckpoint(ctx context.Context, family, name, dir string) (info runtime.VariantInfo, replaced bool, err error) {
-	body, contentType := formOf(dir)
-	defer body.Close()
-	status, err := c.call(ctx, http.MethodPost, "/v1/families/"+url.PathEscape(family)+"/models/"+url.PathEscape(name),
-		contentType, body, &info)
+// addCheckpoint uploads a checkpoint.
+func (c *client) addCheckpoint(ctx context.Context, family, name string, ck *checkpoint.Checkpoint) (info runtime.VariantInfo, replaced bool, err error) {
+	form := newForm(ck)
+	defer form.Close()
+	status, err := c.call(ctx, http.MethodPost, "/v1/families/"+url.PathEscape(family)+"/models/"+url.PathEscape(name), form.contentType, form, &info)
 	return info, status == http.StatusOK, err
-}
-
-// formOf streams a checkpoint's folder as the form that uploads it.
-func formOf(dir string) (body *io.PipeReader, contentType string) {
-	body, w := io.Pipe()
-	form := multipart.NewWriter(w)
-	go func() { w.CloseWithError(writeForm(form, dir)) }()
-	return body, form.FormDataContentType()
-}
-
-func writeForm(form *multipart.Writer, dir string) error {
-	for _, part := range []struct{ field, file string }{
-		{"config", "config.json"}, {"preprocessor", "preprocessor_config.json"}, {"model", "model.safetensors"},
-	} {
-		f, err := os.Open(filepath.Join(dir, part.file))
-		if os.IsNotExist(err) && part.field == "preprocessor" {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		p, err := form.CreateFormFile(part.field, part.file)
-		if err != nil {
-			return err
-		}
-		if _, err := io.Copy(p, f); err != nil {
-			return err
-		}
-	}
-	return form.Close()
 }
 
 // putVariant uploads a variant's file.

@@ -17,6 +17,7 @@ type progress struct {
 	terminal bool
 	stage    string
 	bar      *progressbar.ProgressBar
+	clears   bool // the bar, when it ends
 	tenth    int
 	began    time.Time
 	first    int // what was done when the stage began
@@ -51,6 +52,19 @@ func (p *progress) show(stage string, done, total int) {
 	}
 }
 
+// wait shows on a terminal, until end, that work goes on of which nobody knows how
+// long it is.
+func (p *progress) wait(what string) {
+	if !p.terminal {
+		return
+	}
+	p.end()
+	p.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(p.w), progressbar.OptionSetDescription(what),
+		progressbar.OptionSpinnerType(14), progressbar.OptionSetElapsedTime(true), progressbar.OptionClearOnFinish(),
+		progressbar.OptionSetRenderBlankState(true))
+	p.clears = true
+}
+
 // units turns parts of a stage into its bytes, if those are known.
 func (p *progress) units(done int64, total int) int64 {
 	if bytes := p.bytes[p.stage]; bytes > 0 && total > 0 {
@@ -79,8 +93,10 @@ func (p *progress) rate(done, total int) (says string) {
 func (p *progress) end() {
 	if p.bar != nil {
 		p.bar.Finish()
-		fmt.Fprintln(p.w)
-		p.bar = nil
+		if !p.clears {
+			fmt.Fprintln(p.w)
+		}
+		p.bar, p.clears = nil, false
 	}
 	p.stage = ""
 }

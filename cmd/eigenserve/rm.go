@@ -1,9 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/spf13/cobra"
+
+	"eigenserve/runtime"
 )
 
 func (m *Main) rm() *cobra.Command {
@@ -18,15 +22,25 @@ func (m *Main) rm() *cobra.Command {
 				return err
 			}
 			defer done()
-			for _, name := range args {
+			return m.severally(cmd.Context(), args, "removed", keepsItself, func(_ int, name string) error {
 				if err := calls.remove(cmd.Context(), name); err != nil {
 					return err
 				}
 				fmt.Fprintf(m.Stdout, "removed %s\n", name)
-			}
-			return nil
+				return nil
+			})
 		},
 	}
 	c.flags(cmd)
 	return cmd
+}
+
+// keepsItself tells whether an error is of the model that was to be removed: it is not
+// there, or in use.
+func keepsItself(err error) bool {
+	if e, ok := errors.AsType[*refusal](err); ok {
+		return e.status == http.StatusNotFound || e.status == http.StatusConflict || e.status == http.StatusBadRequest
+	}
+	e, ok := errors.AsType[*runtime.Error](err)
+	return ok && (e.Code == runtime.NotFound || e.Code == runtime.Conflict || e.Code == runtime.Invalid)
 }

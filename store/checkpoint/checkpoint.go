@@ -11,6 +11,7 @@ package checkpoint
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -164,6 +165,16 @@ func (c *Checkpoint) Rebuilt() string {
 		}
 	}
 	return ""
+}
+
+// Encode writes the tensors that serve as one safetensors file, by canonical name. With
+// Config and Preprocessor beside it, it is the same checkpoint.
+func (c *Checkpoint) Encode(w io.Writer) error {
+	var metadata map[string]string
+	if digest := c.Rebuilt(); digest != "" {
+		metadata = map[string]string{RebuiltKey: digest}
+	}
+	return tensorfile.Encode(w, c.tensors, metadata)
 }
 
 // Close unmaps the weights. No tensor may be touched afterwards. Closing twice

@@ -1,0 +1,27 @@
+package main
+
+import (
+	"context"
+	"fmt"
+)
+
+// severally does something to each of several things. One that fails for a reason of
+// its own is told of and keeps none of the others back; done is what they are then.
+func (m *Main) severally(ctx context.Context, things []string, done string, isOfOne func(error) bool, do func(i int, thing string) error) error {
+	failed := 0
+	for i, thing := range things {
+		err := do(i, thing)
+		switch {
+		case err == nil:
+		case len(things) == 1 || ctx.Err() != nil || !isOfOne(err):
+			return err
+		default:
+			failed++
+			fmt.Fprintf(m.Stderr, "eigenserve: %s\n", oneLine(err))
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d could not be %s; all others are", failed, len(things), done)
+	}
+	return nil
+}
