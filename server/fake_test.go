@@ -29,6 +29,7 @@ type fake struct {
 	err      error // if set, what every method that can fail gives
 	aliases  map[string]runtime.Alias
 	unloaded map[string]bool
+	refused  string // a name that nothing may be added under
 	asked    []runtime.Inputs
 	infer    func(ctx context.Context) error // if set, what Infer gives
 
@@ -290,6 +291,9 @@ func (f *fake) PutVariant(ctx context.Context, name string, file []byte) (runtim
 	defer f.mu.Unlock()
 	if f.err != nil {
 		return runtime.VariantInfo{}, false, f.err
+	}
+	if name == f.refused {
+		return runtime.VariantInfo{}, false, runtime.Errorf(runtime.Refused, "%s is refused", name)
 	}
 	f.added = append(f.added, file)
 	if v, err := f.find(name); err == nil {

@@ -348,6 +348,23 @@ func TestPageAddsCheckpoints(t *testing.T) {
 	b.clean(t, s.addr)
 }
 
+// Of several the page adds what can be, and says of the others why not.
+func TestPageAddsAllThatCanBe(t *testing.T) {
+	_, f, _, b := visit(t)
+	f.mu.Lock()
+	f.refused = "bad"
+	f.mu.Unlock()
+	eval[bool](t, b, fmt.Sprintf(dropFolder, `{"bad": ["model.safetensors", "config.json"], "good": ["model.safetensors", "config.json"]}`))
+	b.until(t, `document.querySelectorAll("#add-list li").length === 2 && document.getElementById("add-family").value`)
+	b.click(t, "#add-form .primary")
+	b.until(t, `document.getElementById("add-fault").textContent === "1 of 2 could not be added." && document.getElementById("add-list").textContent === "bad bad is refused"`)
+	b.until(t, `document.querySelectorAll(".row").length === 4 && !document.querySelector("#add-form .primary").disabled && document.getElementById("add-name").value === "bad"`)
+	b.click(t, "#add-cancel")
+	eval[bool](t, b, fmt.Sprintf(dropFolder, `{"": ["good.safetensors", "bad.safetensors"]}`))
+	b.until(t, `document.querySelector("#add-dialog[open]") && document.getElementById("add-list").textContent === "bad bad is refused"`)
+	b.click(t, "#add-cancel")
+}
+
 func TestPageShowsAFamily(t *testing.T) {
 	s, _, _, b := visit(t)
 	b.click(t, "#families")

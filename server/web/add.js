@@ -8,6 +8,9 @@ import { chosenFolder, dropped } from "./folders.js";
 const asName = (text) => text.replace(/\.safetensors$/i, "").replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "");
 const isTensors = (file) => /\.safetensors$/i.test(file.name);
 
+// ofOne tells whether a fault is of what was sent, so that the next may do.
+const ofOne = (err) => [400, 409, 413, 415, 422].includes(err.status);
+
 // candidates are what groups of files could be added as: a group with a config is
 // one checkpoint, any other tensors file a variant. { name, model, config?,
 // preprocessor? }
@@ -38,7 +41,7 @@ export function makeAdd({ onAdded, onImage }) {
   async function open(given = []) {
     byId("add-form").reset();
     fault.textContent = "";
-    progress.hidden = true;
+    working(false);
     take(given);
     dialog.showModal();
     const found = await api.families().catch(() => []);
@@ -52,7 +55,7 @@ export function makeAdd({ onAdded, onImage }) {
     nameRow.hidden = chosen.length > 1;
     name.required = chosen.length === 1;
     if (chosen.length === 1) name.value = chosen[0].name;
-    list.replaceChildren(...chosen.map((c) => el("li", {}, el("b", {}, c.name || c.model.name), ` ${c.config ? "checkpoint" : "variant"}, ${bytes(c.model.size)}`)));
+    list.replaceChildren(...chosen.map((c) => el("li", { class: c.fault && "fault" }, el("b", {}, c.name || c.model.name), ` ${c.fault ?? `${c.config ? "checkpoint" : "variant"}, ${bytes(c.model.size)}`}`)));
   }
 
   async function add(e) {
@@ -60,23 +63,48 @@ export function makeAdd({ onAdded, onImage }) {
     fault.textContent = chosen.length ? "" : "Choose a .safetensors file, or a checkpoint's folder.";
     if (!chosen.length) return;
     if (chosen.length === 1) chosen[0].name = name.value;
-    progress.hidden = false;
+    working(true);
     try {
-      await sendAll(chosen, family.value, (share) => (progress.value = share));
+      await sendAll(chosen, family.value, tell);
       dialog.close();
     } catch (err) {
+      if (err.failed) take(err.failed);
       fault.textContent = err.message;
-      progress.hidden = true;
     }
+    working(false);
   }
 
+  function working(on) {
+    progress.value = 0;
+    progress.hidden = !on;
+    dialog.querySelector("[type=submit]").disabled = on;
+  }
+
+  // tell shows what share is sent. What a server makes of all of it takes a while more.
+  function tell(share) {
+    if (share < 1) progress.value = share;
+    else progress.removeAttribute("value");
+  }
+
+  // sendAll adds all that can be. Its error has what failed, each with its fault.
   async function sendAll(all, into, onProgress) {
-    let info = null;
-    for (const [i, c] of all.entries()) {
-      info = await send(c, into, (share) => onProgress((i + share) / all.length));
+    const failed = [], added = [];
+    try {
+      for (const [i, c] of all.entries()) {
+        try {
+          added.push(await send(c, into, (share) => onProgress((i + share) / all.length)));
+        } catch (err) {
+          if (all.length === 1 || !ofOne(err)) throw err;
+          failed.push({ ...c, fault: err.message });
+        }
+      }
+    } finally {
+      if (added.length) {
+        toast(added.length > 1 ? `${count(added.length)} variants are added` : `${added[0].name} is added`);
+        await onAdded(added.at(-1).name);
+      }
     }
-    toast(all.length > 1 ? `${count(all.length)} variants are added` : `${info.name} is added`);
-    await onAdded(info.name);
+    if (failed.length) throw Object.assign(new Error(`${failed.length} of ${all.length} could not be added.`), { failed });
   }
 
   function send({ name, model, config, preprocessor }, into, onProgress) {
@@ -100,7 +128,8 @@ export function makeAdd({ onAdded, onImage }) {
     try {
       await sendAll(found, "", () => {});
     } catch (err) {
-      toast(err.message, true);
+      if (err.failed) await open(err.failed);
+      else toast(err.message, true);
     }
   }
   dropping(async (transfer) => use(await dropped(transfer)));
