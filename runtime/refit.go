@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"eigenserve/models"
@@ -38,14 +39,17 @@ type Stay struct {
 	Name  string `json:"name"`
 	Basis string `json:"basis"`
 	Why   string `json:"why"`
+	// Failed tells that it should have moved: its original is there.
+	Failed bool `json:"failed,omitempty"`
 }
 
 // Refit learns a new basis for a family from original checkpoints and makes it
 // the current one; then each of the family's variants whose original is among
 // them gets a next version on it. The others stay on the basis they stand on, and
-// so does one that can't be stored on the new one. Nothing changes before the
-// basis is whole, and each variant at once; a server that has the store open
-// follows with Reload. A refit that was cut off goes on when it is run again.
+// so does one that can't be stored on the new one; one that was kept bit for bit still
+// is. Nothing changes before the basis is whole, and each variant at once; a server
+// that has the store open follows with Reload. A refit that was cut off goes on when
+// it is run again.
 func Refit(ctx context.Context, s *store.Store, family string, checkpoints []*checkpoint.Checkpoint, o FitOptions) (*Refitted, error) {
 	was, err := s.Family(family)
 	if err != nil {
@@ -70,12 +74,16 @@ func Refit(ctx context.Context, s *store.Store, family string, checkpoints []*ch
 	if err != nil {
 		return nil, err
 	}
+	all := newOriginals(b.Sources, checkpoints)
+	if err := all.known(s, family); err != nil {
+		return nil, errors.Join(err, o.work.done())
+	}
 	now, err := s.PutBasis(b)
 	if err != nil {
 		return nil, err
 	}
 	out := &Refitted{Family: family, Basis: now.Basis, Was: was.Basis, Moved: []Move{}, Stayed: []Stay{}, Unused: []string{}}
-	moves, err := out.plan(s, originals(b.Sources, checkpoints))
+	moves, err := out.plan(s, all)
 	if err != nil {
 		return out, err
 	}
@@ -115,52 +123,84 @@ type original struct {
 	used   bool
 }
 
-// originals pairs checkpoints with their digests, in the order of the former.
-func originals(sources []store.Source, checkpoints []*checkpoint.Checkpoint) []*original {
+// originals are the checkpoints of a refit, by digest of their tensors and by name.
+type originals struct {
+	all              []*original
+	byDigest, byName map[string]*original
+}
+
+// newOriginals keeps the order of the checkpoints.
+func newOriginals(sources []store.Source, checkpoints []*checkpoint.Checkpoint) originals {
 	digests := map[string]string{}
 	for _, s := range sources {
 		digests[s.Name] = s.Digest
 	}
-	out := make([]*original, len(checkpoints))
-	for i, c := range checkpoints {
-		out[i] = &original{Checkpoint: c, digest: digests[c.Name]}
+	out := originals{byDigest: map[string]*original{}, byName: map[string]*original{}}
+	for _, c := range checkpoints {
+		x := &original{Checkpoint: c, digest: digests[c.Name]}
+		out.all = append(out.all, x)
+		out.byDigest[x.digest], out.byName[x.Name] = x, x
 	}
 	return out
+}
+
+// of finds the original of a variant, and tells by what; nil where it is not there.
+func (o originals) of(v *store.Variant, name string) (x *original, by string) {
+	if x := o.byDigest[v.Provenance.Checkpoint]; x != nil {
+		return x, "digest"
+	}
+	return o.byName[name], "name"
+}
+
+// known refuses originals of none of a family's variants: a basis that none of them
+// can move to would only make strangers of all that is added later.
+func (o originals) known(s *store.Store, family string) error {
+	variants := 0
+	for _, e := range s.Variants() {
+		if e.Family != family {
+			continue
+		}
+		variants++
+		if v, err := s.ReadVariant(e.Digest); err != nil {
+			continue
+		} else if x, _ := o.of(v, e.Name); x != nil {
+			return nil
+		}
+	}
+	if variants == 0 {
+		return nil
+	}
+	return Errorf(Refused, "none of the %d checkpoints is the original of a variant of family %q, by its tensors or by its name; nothing was changed. `eigenserve add` adds them to it, `eigenserve fit` makes a family of their own",
+		len(o.all), family)
 }
 
 // moving is a variant and the checkpoint that it is made of anew.
 type moving struct {
 	Move
-	from *checkpoint.Checkpoint
+	from  *checkpoint.Checkpoint
+	exact bool // it was kept bit for bit, and still is
 }
 
 // plan finds the original of each variant of the family.
-func (r *Refitted) plan(s *store.Store, all []*original) (moves []moving, err error) {
-	byDigest, byName := map[string]*original{}, map[string]*original{}
-	for _, x := range all {
-		byDigest[x.digest], byName[x.Name] = x, x
-	}
+func (r *Refitted) plan(s *store.Store, given originals) (moves []moving, err error) {
 	for _, e := range s.Variants() {
 		if e.Family != r.Family || e.Basis == r.Basis {
 			continue
 		}
 		v, err := s.ReadVariant(e.Digest)
 		if err != nil {
-			r.Stayed = append(r.Stayed, Stay{e.Name, e.Basis, err.Error()})
+			r.Stayed = append(r.Stayed, Stay{Name: e.Name, Basis: e.Basis, Why: err.Error(), Failed: true})
 			continue
 		}
-		by, x := "digest", byDigest[v.Provenance.Checkpoint]
+		x, by := given.of(v, e.Name)
 		if x == nil {
-			by, x = "name", byName[e.Name]
-		}
-		if x == nil {
-			r.Stayed = append(r.Stayed, Stay{e.Name, e.Basis, fmt.Sprintf("its original, checkpoint %.12s, is not among those given", v.Provenance.Checkpoint)})
+			r.Stayed = append(r.Stayed, Stay{Name: e.Name, Basis: e.Basis, Why: fmt.Sprintf("its original, checkpoint %.12s, is not among those given", v.Provenance.Checkpoint)})
 			continue
 		}
 		x.used = true
-		moves = append(moves, moving{Move{Name: e.Name, Checkpoint: x.Name, By: by, Was: e.Bytes, Basis: e.Basis}, x.Checkpoint})
+		moves = append(moves, moving{Move{Name: e.Name, Checkpoint: x.Name, By: by, Was: e.Bytes, Basis: e.Basis}, x.Checkpoint, v.Fidelity.Step == 0})
 	}
-	for _, x := range all {
+	for _, x := range given.all {
 		if !x.used {
 			r.Unused = append(r.Unused, x.Name)
 		}
@@ -179,9 +219,13 @@ func (r *Refitted) move(ctx context.Context, s *store.Store, moves []moving, o F
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("%d of %d variants stand on the new basis, the others on the one before: %w", i, len(moves), err)
 		}
-		info, _, err := eng.Add(ctx, r.Family, m.Name, m.from, o.Gate)
+		gate := o.Gate
+		if m.exact {
+			gate = Gate{Exact: true}
+		}
+		info, _, err := eng.Add(ctx, r.Family, m.Name, m.from, gate)
 		if err != nil && ctx.Err() == nil {
-			r.Stayed = append(r.Stayed, Stay{m.Name, m.Basis, err.Error()})
+			r.Stayed = append(r.Stayed, Stay{Name: m.Name, Basis: m.Basis, Why: err.Error(), Failed: true})
 			continue
 		}
 		if err != nil {

@@ -94,6 +94,7 @@ func TestRefitRefuses(t *testing.T) {
 		"no such family":       {"none", members(t, 0), "eigenserve fit"},
 		"another architecture": {tinyFamily, []*checkpoint.Checkpoint{other.open(t, "other")}, "another architecture"},
 		"no checkpoints":       {tinyFamily, nil, "no checkpoints"},
+		"none of a variant":    {tinyFamily, []*checkpoint.Checkpoint{newTiny(45, 3).open(t, "more")}, "nothing was changed"},
 		"one name twice":       {tinyFamily, append(members(t, 1), newTiny(9, 3).open(t, "m1")), "two checkpoints"},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -105,7 +106,30 @@ func TestRefitRefuses(t *testing.T) {
 			if after, _ := s.Family(tinyFamily); after != before {
 				t.Errorf("the family changed: %+v", after)
 			}
+			if left, _ := filepath.Glob(filepath.Join(s.Dir(), "fitting", "*")); len(left) != 0 {
+				t.Errorf("left behind: %v", left)
+			}
 		})
+	}
+}
+
+// What was kept bit for bit is so again, and what can't pass stays and is named.
+func TestRefitKeepsPromises(t *testing.T) {
+	s := tinyStore(t)
+	eng := serve(t, s, Options{})
+	_, _, err := eng.Add(context.Background(), tinyFamily, "whole", members(t, 1)[0], Gate{Exact: true})
+	must(err)
+	r, err := Refit(context.Background(), s, tinyFamily, members(t, 0, 1, 2), FitOptions{Metric: "none", Gate: Gate{MaxKL: 1e-9, MaxBytes: 1}})
+	must(err)
+	if len(r.Moved) != 1 || r.Moved[0].Name != "whole" || r.Moved[0].Now.Step != 0 {
+		t.Errorf("moved: %+v", r.Moved)
+	}
+	failed := map[string]bool{}
+	for _, stay := range r.Stayed {
+		failed[stay.Name] = stay.Failed
+	}
+	if len(failed) != 6 || !failed["m0"] || !failed["m1"] || !failed["m2"] || failed["m3"] {
+		t.Errorf("stayed: %+v", r.Stayed)
 	}
 }
 

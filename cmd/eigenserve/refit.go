@@ -22,7 +22,8 @@ func (m *Main) refit() *cobra.Command {
 		Long: `Refit learns a new basis for a family from original checkpoints, and makes the
 next version of each variant whose original is among them: it is known by the
 digest of its tensors, or else by the variant's name. Variants whose originals are
-not given stay on the basis that they stand on. A checkpoint of which there is no
+not given stay on the basis that they stand on; one that was kept bit for bit
+(--exact) is so again. A checkpoint of which there is no
 variant only teaches the basis; add it afterwards to serve it.
 
 A refit that was interrupted goes on when the same command is run again.
@@ -96,10 +97,23 @@ func (m *Main) runRefit(cmd *cobra.Command, r refitting, args []string) error {
 	if err != nil {
 		return err
 	}
+	show := m.showRefit
 	if r.json {
-		return printJSON(m.Stdout, done)
+		show = func(done *runtime.Refitted) error { return printJSON(m.Stdout, done) }
 	}
-	return m.showRefit(done)
+	if err := show(done); err != nil {
+		return err
+	}
+	failed := 0
+	for _, v := range done.Stayed {
+		if v.Failed {
+			failed++
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %s can't be moved; they stay on the basis that they stand on", failed, number(failed+len(done.Moved), "variant"))
+	}
+	return nil
 }
 
 func (m *Main) showRefit(r *runtime.Refitted) error {

@@ -52,6 +52,10 @@ func TestRefitAndCollect(t *testing.T) {
 	if err := json.Unmarshal([]byte(raw), &done); err != nil || done.Stayed == nil || len(done.Unused) != 1 {
 		t.Errorf("%+v, %v: %s", done, err, raw)
 	}
+	status, out, errs := program(t, "refit", "--store", dir, "--family", "f", "--metric", "none", "--rank", "4", "--max-kl", "1e-9", "--max-bytes", "9", folders[1])
+	if status != 1 || !strings.Contains(out, "0 variants moved") || !strings.Contains(errs, "1 of 1 variant can't be moved") {
+		t.Errorf("refused: status %d\n%s\n%s", status, out, errs)
+	}
 }
 
 func TestRefitRefuses(t *testing.T) {
