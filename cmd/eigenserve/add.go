@@ -31,7 +31,7 @@ are kept with the family it must answer as its original does (--min-agreement,
 others are added all the same.`,
 		Example: `  eigenserve add --store ./store --family glyphs checkpoints/sans-cham
   eigenserve add --server http://127.0.0.1:8080 --family glyphs checkpoints/sans-cham`,
-		Args: cobra.MinimumNArgs(1),
+		Args: needs("CHECKPOINT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if (a.dir == "") == (a.server == "") {
 				return usagef("give one of --store DIR and --server URL")

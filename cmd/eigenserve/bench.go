@@ -40,7 +40,7 @@ The model is the embedded family (zoo), a made-up family of the sizes of a known
 one (vit-b16, vit-s16), or a checkpoint's folder. With --store it is the name of a
 model of that store.`,
 		Example: "  eigenserve bench --model vit-b16 --repeats 7",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if b.repeats < 1 {
 				return usagef("--repeats must be positive")

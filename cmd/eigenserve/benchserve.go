@@ -56,7 +56,7 @@ without batches of several models; rebuild, which rebuilds before it answers; lr
 		Example: `  eigenserve bench serve --store ./made --weight-cache 2GiB --zipf 1.0 --load 0.8,5,0.8 --duration 5m --verify 200
   eigenserve bench serve --store ./made --weight-cache 2GiB --baseline dense --dense ./checkpoints
   eigenserve bench serve --server http://127.0.0.1:8080 --rate 50 --duration 1m`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := l.check(); err != nil {
 				return err

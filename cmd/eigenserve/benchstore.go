@@ -23,7 +23,7 @@ does. Each has from 10 to 200 labels of its own. Their answers mean nothing, the
 times and their bytes are real.`,
 		Example: `  eigenserve bench store --model vit-b16 --variants 500 --out ./made
   eigenserve bench serve --store ./made --weight-cache 2GiB --zipf 1.0`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			sy, ok := synthetics[model]
 			if !ok {

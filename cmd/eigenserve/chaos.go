@@ -50,7 +50,7 @@ ever was: a build with one is held to the server's own account (GET /v1/memory).
 It exits with 1 if an answer was wrong, a write lost, a file left over, or memory
 grew by more than --growth (looked at in runs of five minutes and more).`,
 		Example: "  eigenserve bench chaos --duration 10m",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.duration <= 0 || o.readers < 1 || o.growth <= 1 {
 				return usagef("--duration and --readers must be positive, --growth more than 1")

@@ -32,7 +32,7 @@ own. Their answers mean nothing. The same seed writes the same bytes, and a fold
 that is there already is kept.`,
 		Example: `  eigenserve bench checkpoints --model vit-b16 --count 48 --out ./made
   eigenserve fit --store ./store --family made --rank 256 --metric none ./made/*`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			sy, ok := synthetics[model]
 			if !ok {

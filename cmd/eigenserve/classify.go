@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -16,7 +17,7 @@ func (m *Main) classify() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "classify --store DIR --model NAME IMAGE…",
 		Short: "Classify images without a server",
-		Args:  cobra.MinimumNArgs(1),
+		Args:  needs("IMAGE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if model == "" {
 				return usagef("--model NAME is needed")
@@ -31,7 +32,7 @@ func (m *Main) classify() *cobra.Command {
 				Scores []runtime.Score `json:"scores"`
 			}
 			answers := []answer{}
-			for _, path := range args {
+			failed := m.severally(cmd.Context(), args, "classified", isOfOne, func(_ int, path string) error {
 				image, err := os.ReadFile(path)
 				if err != nil {
 					return err
@@ -41,9 +42,13 @@ func (m *Main) classify() *cobra.Command {
 					return fmt.Errorf("%s: %w", path, err)
 				}
 				answers = append(answers, answer{path, a.Scores})
+				return nil
+			})
+			if failed != nil && len(answers) == 0 {
+				return failed
 			}
 			if asJSON {
-				return printJSON(m.Stdout, answers)
+				return errors.Join(failed, printJSON(m.Stdout, answers))
 			}
 			for _, a := range answers {
 				rows := [][]string{{a.Image, ""}}
@@ -54,7 +59,7 @@ func (m *Main) classify() *cobra.Command {
 					return err
 				}
 			}
-			return nil
+			return failed
 		},
 	}
 	storeFlag(cmd, &dir)

@@ -189,7 +189,7 @@ func (m *Main) settingsTable() *cobra.Command {
 		Use:    "settings",
 		Short:  "Print the settings of serve as a Markdown table",
 		Hidden: true,
-		Args:   cobra.NoArgs,
+		Args:   noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			fmt.Fprintln(m.Stdout, "| flag, and key of the file | variable | default | what |\n|---|---|---|---|")
 			settings{flags: m.serve().Flags()}.each(func(f *pflag.Flag) {

@@ -24,9 +24,15 @@ func (m *Main) demo() *cobra.Command {
 		Long: `Demo serves 200 small Vision Transformers that come with the program, each of
 which reads one alphabet, and prints what to try. The store is temporary: what
 you add is gone when the demo ends.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if addr := cmd.Flags(); addr.Changed("addr") && !addr.Changed("grpc-addr") {
+				f.grpcAddr = "127.0.0.1:0" // a second demo beside the first
+			}
 			if err := f.check(); err != nil {
+				return err
+			}
+			if _, err := engine.gate.gate(); err != nil {
 				return err
 			}
 			dir, err := os.MkdirTemp("", "eigenserve-demo-")
@@ -41,6 +47,7 @@ you add is gone when the demo ends.`,
 	f.add(cmd)
 	calls := cmd.Flags().Lookup("grpc-addr")
 	f.grpcAddr, calls.DefValue = "127.0.0.1:8081", "127.0.0.1:8081"
+	calls.Usage = "`address` of the Open Inference Protocol over gRPC (with an --addr a free port)"
 	cmd.Flags().BoolVar(&f.accessLog, "access-log", false, "log each request")
 	return cmd
 }

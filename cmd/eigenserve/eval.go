@@ -25,7 +25,7 @@ directions coded to the same bytes. Each checkpoint's own eval.safetensors is
 read, or --data. With --step the checkpoints are coded anew at that step, whether
 they are in the store or not, and nothing is stored.`,
 		Example: "  eigenserve eval --store ./store --family glyphs --json checkpoints/*",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    needs("CHECKPOINT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if e.family == "" {
 				return usagef("--family NAME is needed")

@@ -99,7 +99,7 @@ func folderImages(dir string) (runtime.Images, error) {
 			return runtime.Images{}, err
 		}
 		for _, f := range files {
-			if f.Type().IsRegular() {
+			if isContent(f) {
 				out.Names = append(out.Names, label.Name())
 				paths = append(paths, filepath.Join(dir, label.Name(), f.Name()))
 			}

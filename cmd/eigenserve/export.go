@@ -12,7 +12,7 @@ func (m *Main) export() *cobra.Command {
 		Use:     "export --store DIR --model NAME --out DIR",
 		Short:   "Rebuild a full checkpoint that other tools load",
 		Example: "  eigenserve export --store ./store --model sans-lepcha --out ./sans-lepcha",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			if model == "" || out == "" {
 				return usagef("--model NAME and --out DIR are needed")

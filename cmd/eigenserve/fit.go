@@ -50,7 +50,7 @@ killed goes on there when the same command is run again, unless a checkpoint or 
 option has changed. Models of the size of a ViT-B have sides of 3,072 directions,
 which take an hour of arithmetic to find in full: --rank 256 takes minutes.`,
 		Example: "  eigenserve fit --store ./store --family glyphs --probes ./images checkpoints/*",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    needs("CHECKPOINT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if dir == "" || family == "" {
 				return usagef("--store DIR and --family NAME are needed")
@@ -162,7 +162,7 @@ func (m *Main) fitSummary(s *store.Store, family string, infos []runtime.Variant
 	var stored, source int64
 	for _, v := range infos {
 		rows = append(rows, []string{v.Name, strconv.Itoa(v.Classes), size(v.SourceBytes), size(v.Bytes),
-			percent(float64(v.Bytes) / float64(v.SourceBytes)), fmt.Sprintf("%.3g", v.Step), percent(v.Agreement)})
+			percent(float64(v.Bytes) / float64(v.SourceBytes)), stepOf(v), agreementOf(v)})
 		stored, source = stored+v.Bytes, source+v.SourceBytes
 	}
 	if err := table(m.Stdout, rows); err != nil {
@@ -179,6 +179,21 @@ func (m *Main) fitSummary(s *store.Store, family string, infos []runtime.Variant
 	_, err = fmt.Fprintf(m.Stdout, "\nFamily %s: %s of %s became a basis of %s and %s of %s: %.1f times %s.\n",
 		family, number(len(infos), "checkpoint"), size(source), size(f.Bytes), english.PluralWord(len(infos), "a variant", "variants"), size(stored), times, than)
 	return err
+}
+
+// stepOf and agreementOf say what there is to say of a variant that is kept bit for bit.
+func stepOf(v runtime.VariantInfo) string {
+	if v.Step == 0 {
+		return "exact"
+	}
+	return fmt.Sprintf("%.3g", v.Step)
+}
+
+func agreementOf(v runtime.VariantInfo) string {
+	if v.Step == 0 {
+		return percent(1)
+	}
+	return percent(v.Agreement)
 }
 
 // openCheckpoints opens all of them, or none.

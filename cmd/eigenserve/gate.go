@@ -23,7 +23,7 @@ func (f *gateFlags) add(cmd *cobra.Command) {
 	flags.Float64Var(&f.agreement, "min-agreement", runtime.DefaultMinAgreement, "gate: least share of probe images whose best label must stay the original's; 0 asks for nothing")
 	flags.Float64Var(&f.kl, "max-kl", 0, fmt.Sprintf("gate: largest mean KL divergence from the original's probabilities on them, in nats (default: %g of what the family's mean alone diverges, less where a head's rows show labels that look alike, more where they don't)", runtime.DefaultShare))
 	flags.BoolVar(&f.refine, "refine", false, "refine coefficients towards the original's answers before they are rounded: fewer bytes, seconds more for each checkpoint")
-	flags.Var(&f.bytes, "max-bytes", "gate: most bytes of a variant; one that can't pass in them is refused (default: half of its float16 size)")
+	flags.Var(&f.bytes, "max-bytes", "gate: most bytes of a variant, its metadata aside; one that can't pass in them is refused (default: half of its float16 size)")
 	flags.BoolVar(&f.lossy, "allow-lossy", false, "store what can't pass as the best that fits --max-bytes, marked lossy for ever")
 }
 
@@ -42,6 +42,10 @@ func (f *gateFlags) gate() (runtime.Gate, error) {
 		return runtime.Gate{}, usagef("--max-kl %g: give a positive number", f.kl)
 	case f.step > 0 && f.exact:
 		return runtime.Gate{}, usagef("--step and --exact exclude each other")
+	case (f.step > 0 || f.exact) && (f.agreement != runtime.DefaultMinAgreement || f.kl != 0 || f.bytes != 0 || f.lossy):
+		return runtime.Gate{}, usagef("--step and --exact take the place of a gate: leave out --min-agreement, --max-kl, --max-bytes and --allow-lossy")
+	case f.exact && f.refine:
+		return runtime.Gate{}, usagef("--exact keeps every tensor as it is: leave out --refine")
 	}
 	return f.value(), nil
 }
@@ -57,9 +61,9 @@ func (f *gateFlags) value() runtime.Gate {
 
 // kept says in a few words what a variant keeps.
 func kept(v runtime.VariantInfo) string {
-	text := fmt.Sprintf("step %.3g", v.Step)
-	if v.Step == 0 {
-		text = "exact"
+	text := stepOf(v)
+	if v.Step > 0 {
+		text = "step " + text
 	}
 	if v.Agreement > 0 {
 		text += ", agreement " + percent(v.Agreement)

@@ -24,7 +24,7 @@ the older versions go first, except those that an alias names.
 It may run while a server has the store open and while others add to it. Files
 younger than --grace are kept: a program may be about to refer to them.`,
 		Example: "  eigenserve gc --store ./store --dry-run",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			if o.Grace < 0 || o.Work < 0 || o.Versions < 0 {
 				return usagef("--grace, --unfinished and --versions must not be negative")

@@ -48,12 +48,12 @@ func (f *listenFlags) add(cmd *cobra.Command) {
 	flags.Var(&f.variant, "max-variant", "longest variant file")
 	flags.Var(&f.checkpoint, "max-checkpoint", "longest checkpoint")
 	flags.Var(&f.bodies, "max-bodies", "memory of all bodies of requests under way; more get 503 with Retry-After")
-	flags.IntVar(&f.connections, "max-connections", 4096, "connections open at once")
-	flags.DurationVar(&f.read, "read-timeout", 30*time.Second, "how long a client may take to send a request's head; a body gets a second more for each 16 KiB")
-	flags.DurationVar(&f.write, "write-timeout", 30*time.Second, "how long a client may take to read an answer")
-	flags.DurationVar(&f.idle, "idle-timeout", 2*time.Minute, "how long a connection may stay unused")
-	flags.DurationVar(&f.drain, "drain-timeout", 30*time.Second, "how long requests under way may take to finish at the end")
-	flags.DurationVar(&f.drainDelay, "drain-delay", 0, "how long to say 'not ready' and still answer before that, for load balancers to notice")
+	flags.Var(count(&f.connections, 4096), "max-connections", "connections open at once")
+	flags.Var(limit(&f.read, 30*time.Second), "read-timeout", "how long a client may take to send a request's head; a body gets a second more for each 16 KiB")
+	flags.Var(limit(&f.write, 30*time.Second), "write-timeout", "how long a client may take to read an answer")
+	flags.Var(limit(&f.idle, 2*time.Minute), "idle-timeout", "how long a connection may stay unused")
+	flags.Var(delay(&f.drain, 30*time.Second), "drain-timeout", "how long requests under way may take to finish at the end")
+	flags.Var(delay(&f.drainDelay, 0), "drain-delay", "how long to say 'not ready' and still answer before that, for load balancers to notice")
 
 	flags.Var(choice(&f.logFormat, "text", "text", "json"), "log-format", "form of the log on standard error")
 	flags.Var(choice(&f.logLevel, "info", "debug", "info", "warn", "error"), "log-level", "least level that is logged")
@@ -109,7 +109,7 @@ func (f *listenFlags) listen(addr string) (net.Listener, error) {
 	}
 	l, err := net.ListenTCP("tcp", a)
 	if err != nil {
-		return nil, fmt.Errorf("%w; choose another address", err)
+		return nil, fmt.Errorf("%w; choose another address with --addr or --grpc-addr", err)
 	}
 	return l, nil
 }

@@ -21,7 +21,7 @@ func loadImages(dir string, height, width, most int) ([][]byte, error) {
 	}
 	var out [][]byte
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() || len(out) == most {
+		if err != nil || !isContent(d) || len(out) == most {
 			return err
 		}
 		raw, err := os.ReadFile(path)

@@ -14,7 +14,7 @@ func (m *Main) ls() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls (--store DIR | --server URL)",
 		Short: "List the models",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			calls, done, err := c.open()
 			if err != nil {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"strings"
 	"syscall"
 )
@@ -51,12 +52,16 @@ func (m *Main) Run(ctx context.Context, args []string) int {
 	return 1
 }
 
+// parsing is what Go's parsers of numbers say of themselves.
+var parsing = regexp.MustCompile(`strconv\.Parse\w+: parsing "[^"]*": `)
+
 // oneLine keeps an error to one line, for people and for scripts.
 func oneLine(err error) string {
 	if errors.Is(err, context.Canceled) {
 		return "interrupted"
 	}
 	text := strings.TrimPrefix(err.Error(), errUsage.Error()+": ")
+	text = parsing.ReplaceAllString(text, "")
 	return strings.Join(strings.Fields(strings.ReplaceAll(text, "\n", "; ")), " ")
 }
 

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"eigenserve/runtime"
 	"eigenserve/store/subspace"
@@ -40,7 +41,7 @@ func openProbes(path string) (*runtime.Probes, error) {
 func folderProbes(dir string) (*runtime.Probes, error) {
 	var paths []string
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() {
+		if err == nil && isContent(d) {
 			paths = append(paths, path)
 		}
 		return err
@@ -52,6 +53,12 @@ func folderProbes(dir string) (*runtime.Probes, error) {
 		return nil, fmt.Errorf("--probes %s holds no files", dir)
 	}
 	return &runtime.Probes{Count: len(paths), Image: fileAt(paths)}, nil
+}
+
+// isContent tells the files of a folder of images from what file managers leave there.
+func isContent(d fs.DirEntry) bool {
+	name := strings.ToLower(d.Name())
+	return d.Type().IsRegular() && !strings.HasPrefix(name, ".") && name != "thumbs.db" && name != "desktop.ini"
 }
 
 // metricSummary says what a fit's metric was measured on.

@@ -31,7 +31,7 @@ A refit that was interrupted goes on when the same command is run again.
 A server that has the store open goes on answering with the old versions and takes
 each new one over within a second. What nothing refers to in the end, gc removes.`,
 		Example: "  eigenserve refit --store ./store --family glyphs checkpoints/* newer/*",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    needs("CHECKPOINT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if r.dir == "" || r.family == "" {
 				return usagef("--store DIR and --family NAME are needed")

@@ -65,7 +65,7 @@ func TestRefitRefuses(t *testing.T) {
 		says   string
 	}{
 		"no store":        {[]string{"refit", "--family", "f", "x"}, 2, "--store"},
-		"no checkpoints":  {[]string{"refit", "--store", "s", "--family", "f"}, 2, "requires at least 1"},
+		"no checkpoints":  {[]string{"refit", "--store", "s", "--family", "f"}, 2, "needs one CHECKPOINT"},
 		"a bad metric":    {[]string{"refit", "--store", "s", "--family", "f", "--metric", "x", "x"}, 2, "--metric"},
 		"not a store":     {[]string{"refit", "--store", t.TempDir(), "--family", "f", "x"}, 1, "eigenserve fit"},
 		"gc of no store":  {[]string{"gc"}, 2, "--store"},

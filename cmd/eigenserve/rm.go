@@ -15,7 +15,7 @@ func (m *Main) rm() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rm NAME[:VERSION]… (--store DIR | --server URL)",
 		Short: "Remove models, or one version of them",
-		Args:  cobra.MinimumNArgs(1),
+		Args:  needs("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			calls, done, err := c.open()
 			if err != nil {

@@ -19,13 +19,13 @@ type schedulerFlags struct {
 
 func (f *schedulerFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.IntVar(&f.parallel, "parallel", 0, "batches that are computed at once (default: one a processor)")
-	flags.IntVar(&f.maxBatch, "max-batch", 8, "most inputs of a batch")
-	flags.DurationVar(&f.maxDelay, "max-delay", 0, "how long inputs wait for a batch to fill while another is computed")
+	flags.Var(count(&f.parallel, 0), "parallel", "batches that are computed at once (default: one a processor)")
+	flags.Var(count(&f.maxBatch, 8), "max-batch", "most inputs of a batch")
+	flags.Var(delay(&f.maxDelay, 0), "max-delay", "how long inputs wait for a batch to fill while another is computed")
 	flags.BoolVar(&f.mixed, "mixed", true, "batch inputs of different models of a family together, where that is measured to pay")
-	flags.DurationVar(&f.maxWait, "max-wait", 0, "longest wait for one's turn, as estimated; over it 429 with Retry-After (default: as long as a full batch, or 1 + 4 / --parallel inputs, take)")
-	flags.IntVar(&f.queue, "queue", 1024, "most inputs that may wait, however short they take; over it 429 with Retry-After")
-	flags.DurationVar(&f.deadline, "deadline", 30*time.Second, "how long a request may take that names no deadline of its own; then 504")
+	flags.Var(delay(&f.maxWait, 0), "max-wait", "longest wait for one's turn, as estimated; over it 429 with Retry-After (default: as long as a full batch, or 1 + 4 / --parallel inputs, take)")
+	flags.Var(count(&f.queue, 1024), "queue", "most inputs that may wait, however short they take; over it 429 with Retry-After")
+	flags.Var(limit(&f.deadline, 30*time.Second), "deadline", "how long a request may take that names no deadline of its own; then 504")
 	flags.Var(choice(&f.cachePolicy, string(runtime.CacheTinyLFU), string(runtime.CacheTinyLFU), string(runtime.CacheLRU)), "cache-policy", "what stays in the weight cache: what is asked for often (tinylfu) or was lately (lru)")
 }
 

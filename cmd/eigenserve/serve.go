@@ -28,7 +28,7 @@ func (f *engineFlags) add(cmd *cobra.Command, cache sizeValue) {
 	flags.Var(&f.weightCache, "weight-cache", "budget of rebuilt weights")
 	flags.Var(choice(&f.compute, "auto", "auto", "f32", "bf16"), "compute", "arithmetic of a forward pass; auto is bf16 where the processor multiplies it")
 	flags.Var(choice(&f.cold, "factored", "factored", "rebuild"), "cold", "a request without rebuilt weights: factored answers straight from basis and coefficients, rebuild waits for them")
-	flags.DurationVar(&f.patience, "patience", 10*time.Second, "longest wait for a slab of the weight cache; then 503 with Retry-After")
+	flags.Var(limit(&f.patience, 10*time.Second), "patience", "longest wait for a slab of the weight cache; then 503 with Retry-After")
 	f.gate.add(cmd) // what uploaded checkpoints have to pass
 	f.schedulerFlags.add(cmd)
 }
@@ -55,7 +55,7 @@ and a variable of the environment (EIGENSERVE_WEIGHT_CACHE=4GiB). A flag wins ov
 the environment, the environment over the file.`,
 		Example: `  eigenserve serve --store ./store --weight-cache 4GiB
   eigenserve serve --config eigenserve.yaml --check-config`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			set, unknown, err := collect(cmd, os.Environ())
 			if err != nil {
@@ -89,6 +89,9 @@ type serving struct {
 
 func (m *Main) runServe(cmd *cobra.Command, f serving, set settings, unknown []string) error {
 	if err := f.listen.check(); err != nil {
+		return err
+	}
+	if _, err := f.engine.gate.gate(); err != nil {
 		return err
 	}
 	log := f.listen.logger(m)

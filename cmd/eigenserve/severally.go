@@ -20,8 +20,11 @@ func (m *Main) severally(ctx context.Context, things []string, done string, isOf
 			fmt.Fprintf(m.Stderr, "eigenserve: %s\n", oneLine(err))
 		}
 	}
-	if failed > 0 {
-		return fmt.Errorf("%d of %d could not be %s; all others are", failed, len(things), done)
+	switch failed {
+	case 0:
+		return nil
+	case len(things):
+		return fmt.Errorf("none of the %d could be %s", failed, done)
 	}
-	return nil
+	return fmt.Errorf("%d of %d could not be %s; all others are", failed, len(things), done)
 }

@@ -19,7 +19,7 @@ func (m *Main) show() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show NAME (--store DIR | --server URL)",
 		Short: "Show a model: its fidelity report, labels and where it came from",
-		Args:  cobra.ExactArgs(1),
+		Args:  one("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			calls, done, err := c.open()
 			if err != nil {

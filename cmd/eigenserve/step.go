@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"math"
 	"strconv"
 )
 
@@ -10,7 +11,7 @@ type stepValue float64
 
 func (s *stepValue) Set(text string) error {
 	v, err := strconv.ParseFloat(text, 64)
-	if err != nil || !(v > 0) {
+	if err != nil || !(v > 0) || math.IsInf(v, 0) {
 		return errors.New("give a positive number")
 	}
 	*s = stepValue(v)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/dustin/go-humanize"
 )
@@ -44,8 +45,51 @@ func (c *countValue) Set(text string) error {
 	return nil
 }
 
-func (c *countValue) String() string { return strconv.Itoa(int(*c)) }
-func (c *countValue) Type() string   { return "int" }
+// String is "" where nothing was given, which is then no number.
+func (c *countValue) String() string {
+	if *c == 0 {
+		return ""
+	}
+	return strconv.Itoa(int(*c))
+}
+
+func (c *countValue) Type() string { return "int" }
+
+// count makes a countValue, with its default.
+func count(n *int, first int) *countValue {
+	*n = first
+	return (*countValue)(n)
+}
+
+// timeValue is a flag's duration. Zero is one where it means something.
+type timeValue struct {
+	d    *time.Duration
+	zero bool
+}
+
+// limit makes the duration that something may take, with its default.
+func limit(d *time.Duration, first time.Duration) *timeValue {
+	*d = first
+	return &timeValue{d, false}
+}
+
+// delay makes a duration that may be none, with its default.
+func delay(d *time.Duration, first time.Duration) *timeValue {
+	*d = first
+	return &timeValue{d, true}
+}
+
+func (t *timeValue) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 || d == 0 && !t.zero {
+		return errors.New("give a duration such as 30s")
+	}
+	*t.d = d
+	return nil
+}
+
+func (t *timeValue) String() string { return t.d.String() }
+func (t *timeValue) Type() string   { return "duration" }
 
 // choiceValue is a flag's word out of some.
 type choiceValue struct {
