@@ -116,12 +116,27 @@ func (eng *Engine) add(ctx context.Context, family, name string, c *checkpoint.C
 	if err != nil {
 		return VariantInfo{}, false, err
 	}
-	file, err := v.Bytes()
+	file, err := eng.fileOf(v, name)
 	if err != nil {
 		return VariantInfo{}, false, err
 	}
 	// Served as any upload is: from the file's bytes, after the same checks.
 	return eng.PutVariant(ctx, name, file)
+}
+
+// fileOf gives a new variant's file: that of the current version where all but the
+// time is the same, so that who adds a checkpoint again makes no version of it.
+func (eng *Engine) fileOf(v *store.Variant, name string) ([]byte, error) {
+	if e, err := eng.store.Entry(name); err == nil {
+		if was, err := eng.store.ReadVariant(e.Digest); err == nil {
+			again := *v
+			again.Provenance.Added = was.Provenance.Added
+			if file, err := again.Bytes(); err == nil && store.Digest(file) == e.Digest {
+				return file, nil
+			}
+		}
+	}
+	return v.Bytes()
 }
 
 // variantOf makes a variant of a checkpoint that passes a gate.

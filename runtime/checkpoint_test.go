@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"eigenserve/models"
 	"eigenserve/store/tensorfile"
@@ -208,5 +209,29 @@ func TestUploadWithItsOwnPreprocessing(t *testing.T) {
 	}
 	if !upload(`{"size":{"height":8,"width":8},"image_mean":[0,0,0]}`) {
 		t.Error("its own is not kept")
+	}
+}
+
+// Who adds a checkpoint again, later, makes no version of it.
+func TestAddingAgainMakesNoVersion(t *testing.T) {
+	s := tinyStore(t)
+	eng := serve(t, s, Options{})
+	c := members(t, 1)[0]
+	first, _, err := eng.Add(context.Background(), tinyFamily, "twice", c, Gate{Step: 1})
+	must(err)
+	v, err := s.ReadVariant(first.Digest)
+	must(err)
+	v.Provenance.Added = v.Provenance.Added.Add(-24 * time.Hour)
+	file, err := v.Bytes()
+	must(err)
+	yesterday, _, err := eng.PutVariant(context.Background(), "twice", file)
+	must(err)
+	again, replaced, err := eng.Add(context.Background(), tinyFamily, "twice", c, Gate{Step: 1})
+	if err != nil || !replaced || again.Digest != yesterday.Digest || again.Version != yesterday.Version {
+		t.Errorf("%+v, %v, %v; was %+v", again, replaced, err, yesterday)
+	}
+	other, _, err := eng.Add(context.Background(), tinyFamily, "twice", c, Gate{Step: 2})
+	if err != nil || other.Version != yesterday.Version+1 {
+		t.Errorf("another step: %+v, %v", other, err)
 	}
 }

@@ -57,7 +57,7 @@ func (f *family) related(s source) error {
 		return nil
 	}
 	return Errorf(Conflict, "checkpoint %q is of another lineage than family %q: the cosine of its weights to the family's mean is %.3f%s; "+
-		"fit a family of its own, or keep it bit for bit with --exact", s.Name(), f.name, cosine, members)
+		"fit a family of its own, or keep it bit for bit with `eigenserve add --store … --exact`", s.Name(), f.name, cosine, members)
 }
 
 // meanSketch is the sketch of the family's mean, made at its first use.

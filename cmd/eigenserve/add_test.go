@@ -79,6 +79,14 @@ func TestAddAndRemoveGoOn(t *testing.T) {
 		if c.Close(); err != nil || d.Provenance.Checkpoint != digest {
 			t.Errorf("%s: checkpoint %s, want %s (%v)", place[0], d.Provenance.Checkpoint, digest, err)
 		}
+		// Added again it is the same version.
+		was := d.Digest
+		must(t, slices.Concat([]string{"add", "--family", "f"}, place, []string{sharded})...)
+		decode(t, must(t, append([]string{"show", filepath.Base(sharded), "--json"}, place...)...), &d)
+		if d.Digest != was || d.Version != 1 {
+			t.Errorf("%s: version %d, %s after %s", place[0], d.Version, d.Digest, was)
+		}
+
 		rm := append([]string{"rm", "missing", filepath.Base(own[2])}, place...)
 		if status, out, errs := program(t, rm...); status != 1 || out != "removed "+filepath.Base(own[2])+"\n" ||
 			!strings.Contains(errs, `"missing"`) || !strings.Contains(errs, "1 of 2 could not be removed") {

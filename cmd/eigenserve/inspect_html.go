@@ -10,7 +10,6 @@ import (
 	"eigenserve/runtime"
 	"eigenserve/server/web"
 	"eigenserve/store"
-	"eigenserve/store/tensorfile"
 )
 
 //go:embed report.html
@@ -52,7 +51,7 @@ func (m *Main) inspectHTML(dir, family, path string) error {
 	if err != nil {
 		return err
 	}
-	err = tensorfile.Replace(path, func(w io.Writer) error {
+	err = writeOutput(path, func(w io.Writer) error {
 		return reportTemplate.Execute(w, map[string]any{
 			"Family": p.Family, "Data": p, "Style": template.CSS(style), "Script": template.JS(script)})
 	})
