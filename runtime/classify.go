@@ -8,8 +8,6 @@ import (
 	"math"
 	"slices"
 	"time"
-
-	"eigenserve/models/pixel"
 )
 
 // Classify answers one image file (PNG, JPEG, GIF, WebP) by one variant.
@@ -37,7 +35,7 @@ func (eng *Engine) classify(ctx context.Context, name string, image []byte, o Cl
 	}
 	started := time.Now()
 	defer func() { h.record(started, 1, a.Timing, err) }()
-	logits, timing, err := eng.compute(ctx, h, l, []input{decoding(l.pixels, image)})
+	logits, timing, err := eng.compute(ctx, h, l, []input{eng.images.decoding(l.pixels, image)})
 	if err != nil {
 		return Answer{}, atFault(h, err)
 	}
@@ -91,24 +89,6 @@ func atFault(h *handle, err error) error {
 // errNotFinite marks an answer that weights which are no numbers, or overflow,
 // have made: no image does.
 var errNotFinite = errors.New("it does not answer with finite numbers")
-
-// decoding makes an image file into one input.
-func decoding(spec pixel.Spec, image []byte) input {
-	return func(pixels []float32) error {
-		img, err := spec.Decode(image)
-		if err != nil {
-			code := Unsupported
-			if errors.Is(err, pixel.ErrTooLarge) {
-				code = TooLarge
-			}
-			return &Error{Code: code, Text: err.Error(), Err: err}
-		}
-		if err := spec.Fill(pixels, img); err != nil {
-			return &Error{Code: Invalid, Text: err.Error(), Err: err}
-		}
-		return nil
-	}
-}
 
 // scorer gives the function that makes scores of logits, in place.
 func scorer(name string) (func(v []float32), error) {

@@ -89,6 +89,7 @@ type Engine struct {
 	scheduler            *scheduler
 	// preparing holds a token for each input that is being decoded.
 	preparing  chan struct{}
+	images     *imageDecoder
 	promotions promotions
 
 	// change orders changes of variants, of aliases and of pins, so that the
@@ -131,7 +132,7 @@ func Open(s *store.Store, o Options) (*Engine, error) {
 	eng := &Engine{options: o, precision: precision, store: s,
 		idleRSS: residentSetSize(), idleManaged: managedMemory(),
 		cache:     newWeightCache(o.WeightCache, o.Queue, o.Patience, policy),
-		preparing: make(chan struct{}, goruntime.GOMAXPROCS(0)), promotions: promotions{known: map[*handle]bool{}},
+		preparing: make(chan struct{}, goruntime.GOMAXPROCS(0)), images: newImageDecoder(), promotions: promotions{known: map[*handle]bool{}},
 		families: map[string]*shelf{}, variants: map[string][]*handle{}, aliases: map[string]store.Alias{}, unloaded: map[string]bool{}}
 	eng.scheduler = newScheduler(o, &eng.inside)
 	eng.scheduler.weights, eng.scheduler.run = eng.answering, eng.answerBatch
@@ -287,6 +288,7 @@ func (eng *Engine) Close() error {
 		h.unpin()
 	}
 	eng.cache.close()
+	eng.images.close()
 	var failed []error
 	for _, f := range eng.opened() {
 		failed = append(failed, f.close())

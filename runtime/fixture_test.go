@@ -291,7 +291,7 @@ func denseLogits(t testing.TB, m models.Model, tensors map[string][]float32, lab
 // prepare makes an image file into one input (channels, height, width).
 func prepare(spec pixel.Spec, image []byte) ([]float32, error) {
 	pixels := make([]float32, spec.Channels*spec.Height*spec.Width)
-	return pixels, decoding(spec, image)(pixels)
+	return pixels, newImageDecoder().decoding(spec, image)(pixels)
 }
 
 // forward runs one image through a variant, alone.

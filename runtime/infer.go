@@ -56,7 +56,7 @@ func (eng *Engine) inferRows(ctx context.Context, name string, in Inputs) (out O
 	}
 	began := time.Now()
 	defer func() { h.record(began, out.Rows, out.Timing, err) }()
-	inputs, err := in.inputs(l)
+	inputs, err := eng.inputs(in, l)
 	if err != nil {
 		return Outputs{}, err
 	}
@@ -69,7 +69,7 @@ func (eng *Engine) inferRows(ctx context.Context, name string, in Inputs) (out O
 }
 
 // inputs are the rows, after a check that they are what the variant reads.
-func (in Inputs) inputs(l *loaded) ([]input, error) {
+func (eng *Engine) inputs(in Inputs, l *loaded) ([]input, error) {
 	rows, err := in.rows(l)
 	if err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ func (in Inputs) inputs(l *loaded) ([]input, error) {
 	inputs := make([]input, rows)
 	for i := range inputs {
 		if in.Pixels == nil {
-			inputs[i] = decoding(l.pixels, in.Images[i])
+			inputs[i] = eng.images.decoding(l.pixels, in.Images[i])
 		} else {
 			inputs[i] = func(pixels []float32) error { copy(pixels, in.Pixels[i*len(pixels):]); return nil }
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"image/color"
 	"image/gif"
 	"image/jpeg"
 	"image/png"
@@ -37,6 +38,23 @@ var formats = []format{
 // The header's size is checked before anything is decoded: ErrTooLarge beyond MaxPixels. Whatever
 // else is wrong with the bytes is ErrFormat.
 func (s Spec) Decode(data []byte) (*Image, error) {
+	e, err := s.Open(data)
+	if err != nil {
+		return nil, err
+	}
+	return e.Decode()
+}
+
+// Encoded is an image of which only the header has been read.
+type Encoded struct {
+	spec   Spec
+	format format
+	header image.Config
+	data   []byte
+}
+
+// Open is Decode up to where something is decoded.
+func (s Spec) Open(data []byte) (*Encoded, error) {
 	f, ok := sniff(data)
 	if !ok {
 		return nil, fmt.Errorf("pixel: %w", ErrFormat)
@@ -48,7 +66,28 @@ func (s Spec) Decode(data []byte) (*Image, error) {
 	if limit := s.maxPixels(); header.Height > limit/header.Width {
 		return nil, fmt.Errorf("pixel: %s of %d×%d, at most %d pixels are taken: %w", f.name, header.Width, header.Height, limit, ErrTooLarge)
 	}
-	decoded, err := guard(data, f.decode)
+	return &Encoded{s, f, header, data}, nil
+}
+
+// Bytes is about what Decode holds at most: the pixels as the decoder gives them, and
+// as they are converted.
+func (e *Encoded) Bytes() int64 {
+	decoded := int64(4)
+	switch e.header.ColorModel {
+	case color.RGBA64Model, color.NRGBA64Model:
+		decoded = 8
+	case color.GrayModel, color.Gray16Model:
+		decoded = 2
+	case color.YCbCrModel:
+		decoded = 3
+	}
+	return int64(e.header.Width) * int64(e.header.Height) * (decoded + 3)
+}
+
+// Decode decodes it.
+func (e *Encoded) Decode() (*Image, error) {
+	s, f, header := e.spec, e.format, e.header
+	decoded, err := guard(e.data, f.decode)
 	if err != nil {
 		return nil, f.fail(err)
 	}

@@ -1,0 +1,43 @@
+package pixel
+
+import (
+	"bytes"
+	"image"
+	"image/color/palette"
+	"image/jpeg"
+	"image/png"
+	"testing"
+)
+
+// What an image is said to take while it is decoded is no less than its decoder and the
+// conversion do, nor much more.
+func TestEncodedBytes(t *testing.T) {
+	const side = 100
+	r := image.Rect(0, 0, side, side)
+	for name, c := range map[string]struct {
+		image image.Image
+		pixel int64 // bytes of one, decoded
+	}{
+		"grey": {image.NewGray(r), 1}, "grey of 16 bits": {image.NewGray16(r), 2}, "a palette": {image.NewPaletted(r, palette.Plan9), 1},
+		"colours": {image.NewNRGBA(r), 4}, "colours of 16 bits": {image.NewNRGBA64(r), 8},
+	} {
+		var file bytes.Buffer
+		if err := png.Encode(&file, c.image); err != nil {
+			t.Fatal(err)
+		}
+		e, err := Spec{Channels: 3}.Open(file.Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, least := e.Bytes(), (c.pixel+3)*side*side; got < least || got > 2*least {
+			t.Errorf("%s: %d bytes, %d are needed", name, got, least)
+		}
+	}
+	var file bytes.Buffer
+	if err := jpeg.Encode(&file, image.NewRGBA(r), nil); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := (Spec{Channels: 3}).Open(file.Bytes()); err != nil || e.Bytes() != 6*side*side {
+		t.Errorf("a JPEG: %+v, %v", e, err)
+	}
+}

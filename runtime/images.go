@@ -1,0 +1,79 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"math"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"eigenserve/models/pixel"
+)
+
+// Half a million bytes of a file can become half a billion of pixels.
+const (
+	// largeImage is from how many bytes on an image counts as large, while it is decoded.
+	largeImage = 32 << 20
+	// largeImages is what all large ones take at once: several photographs, or one of
+	// the largest that is taken.
+	largeImages = 512 << 20
+	// hugeImage is from how many bytes on it pays to collect an image at once.
+	hugeImage = 128 << 20
+)
+
+// imageDecoder makes image files into inputs. It bounds what large ones take at once,
+// and returns it to the system a moment after the last of them: it would else stay
+// resident until much later.
+type imageDecoder struct {
+	large *semaphore.Weighted // bytes
+	free  *time.Timer
+}
+
+func newImageDecoder() *imageDecoder {
+	return &imageDecoder{semaphore.NewWeighted(largeImages), time.AfterFunc(math.MaxInt64, debug.FreeOSMemory)}
+}
+
+func (d *imageDecoder) close() { d.free.Stop() }
+
+// decoding makes an image file into one input.
+func (d *imageDecoder) decoding(spec pixel.Spec, image []byte) input {
+	return func(pixels []float32) error {
+		encoded, err := spec.Open(image)
+		if err != nil {
+			return imageError(err)
+		}
+		if n := min(encoded.Bytes(), largeImages); n >= largeImage {
+			if err := d.large.Acquire(context.Background(), n); err != nil {
+				return err
+			}
+			defer d.release(n)
+		}
+		img, err := encoded.Decode()
+		if err != nil {
+			return imageError(err)
+		}
+		if err := spec.Fill(pixels, img); err != nil {
+			return &Error{Code: Invalid, Text: err.Error(), Err: err}
+		}
+		return nil
+	}
+}
+
+// release ends the decoding of a large image, which nothing refers to any more.
+func (d *imageDecoder) release(n int64) {
+	if n >= hugeImage {
+		debug.FreeOSMemory() // before the next one takes as much
+	}
+	d.large.Release(n)
+	d.free.Reset(time.Second)
+}
+
+func imageError(err error) error {
+	code := Unsupported
+	if errors.Is(err, pixel.ErrTooLarge) {
+		code = TooLarge
+	}
+	return &Error{Code: code, Text: err.Error(), Err: err}
+}
