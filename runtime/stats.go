@@ -172,6 +172,9 @@ func (eng *Engine) Unload(ref string) error {
 	if err != nil {
 		return err
 	}
+	if name := h.entry.Name; ref != name {
+		return Errorf(Conflict, "%q is a version or an alias of model %q, which is unloaded as a whole: give its own name", ref, name)
+	}
 	eng.setUnloaded(h.entry.Name, true)
 	eng.mu.Lock()
 	versions := eng.variants[h.entry.Name]

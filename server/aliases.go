@@ -20,9 +20,13 @@ type aliasList struct {
 
 // move is what an alias shall stand for: one model, or several by weight.
 type move struct {
-	Model   string           `json:"model"`
-	Version int              `json:"version"`
-	Targets []runtime.Target `json:"targets"`
+	Model   string `json:"model"`
+	Version int    `json:"version"`
+	Targets []struct {
+		Model   string `json:"model"`
+		Version int    `json:"version"`
+		Weight  *int   `json:"weight"`
+	} `json:"targets"`
 }
 
 // listAliases answers GET /v1/aliases with those that the caller's token is for.
@@ -93,7 +97,17 @@ func parseMove(body []byte) ([]runtime.Target, error) {
 	if m.Model != "" {
 		return []runtime.Target{{Model: m.Model, Version: m.Version}}, nil
 	}
-	return m.Targets, nil
+	targets := make([]runtime.Target, len(m.Targets))
+	for i, t := range m.Targets {
+		targets[i] = runtime.Target{Model: t.Model, Version: t.Version}
+		switch {
+		case t.Weight != nil:
+			targets[i].Weight = *t.Weight
+		case len(targets) > 1: // none would be no requests
+			return nil, runtime.Errorf(runtime.Invalid, "target %d, %q, has no weight; of several each needs one", i, t.Model)
+		}
+	}
+	return targets, nil
 }
 
 // deleteAlias answers DELETE /v1/aliases/{alias}.

@@ -133,7 +133,7 @@ func TestTokenForSomeModels(t *testing.T) {
 	if got := s.do(t, "GET", "/v1/families", "", bearer("sans")...); !strings.Contains(got.body, `"variants":4`) {
 		t.Errorf("of five variants it sees four: %s", got.body)
 	}
-	for body, status := range map[string]int{`{"model":"sans-lao"}`: 201, `{"model":"music-1"}`: 403, `{"targets":[{"model":"sans-lao"},{"model":"music-1"}]}`: 403} {
+	for body, status := range map[string]int{`{"model":"sans-lao"}`: 201, `{"model":"music-1"}`: 403, `{"targets":[{"model":"sans-lao","weight":1},{"model":"music-1","weight":1}]}`: 403} {
 		if got := s.do(t, "PUT", "/v1/aliases/sans-alias", body, bearer("sans")...); got.status != status {
 			t.Errorf("alias %s: got %d %s", body, got.status, got.body)
 		}

@@ -76,8 +76,11 @@ var inferJSON = object{"type": "object", "required": []string{"inputs"}, "proper
 
 var jsonLength = parameter{headerJSONLength, "Bytes of the JSON, where binary tensors follow it; 0: the body is one encoded image.", anyCount}
 
+var deadline = parameter{headerDeadline, "Within how many milliseconds of its arrival the request is to be answered; then 504.",
+	object{"type": "integer", "minimum": 1, "maximum": maxDeadline.Milliseconds()}}
+
 var inferring = operation{
-	summary: "Infer", headers: []parameter{jsonLength},
+	summary: "Infer", headers: []parameter{jsonLength, deadline},
 	body: []content{{fiber.MIMEApplicationJSON, inferJSON}, {fiber.MIMEOctetStream, anyBytes}},
 	answers: []answer{{status: 200, about: "The logits, or the best labels where classification was asked for.",
 		content: []content{{fiber.MIMEApplicationJSON, inferResponse{}}, {fiber.MIMEOctetStream, anyBytes}},
@@ -94,12 +97,13 @@ var operations = map[string]operation{
 	"openapi": {summary: "This document", answers: ok(nothing)},
 
 	"classify": {summary: "Classify an image",
-		query: []parameter{{"top_k", "How many labels to answer with; 0: all.", anyCount}},
-		body:  []content{{anyImage, anyBytes}, {fiber.MIMEOctetStream, anyBytes}, {fiber.MIMEApplicationJSON, question{}}},
+		query:   []parameter{{"top_k", "How many labels to answer with; 0: all.", anyCount}},
+		headers: []parameter{deadline},
+		body:    []content{{anyImage, anyBytes}, {fiber.MIMEOctetStream, anyBytes}, {fiber.MIMEApplicationJSON, question{}}},
 		answers: []answer{{status: 200, about: "Labels with their scores, best first.",
 			content: asJSON([]runtime.Score{}), headers: answeredBy}}},
 	"variants": {summary: "List or search the models", query: []parameter{
-		{"limit", "How many.", anyCount}, {"after", "The name that the page comes after.", anyText},
+		{"limit", "How many.", object{"type": "integer", "minimum": 1, "maximum": 1000}}, {"after", "The name that the page comes after.", anyText},
 		{"search", "Words that the name or the family has.", anyText}, {"order", "By what to sort a search.", anyText},
 		{"offset", "Of the first one that a search gives.", anyCount}, {"from", "Name of the first one that a search gives.", anyText},
 	}, answers: ok(anyOf{variantPage{}, runtime.Found{}})},

@@ -107,6 +107,7 @@ func TestRoutes(t *testing.T) {
 		{name: "make a weighted alias", method: "PUT", path: "/v1/aliases/live", body: `{"targets":[{"model":"sans-lao","version":1,"weight":90},{"model":"music-1","weight":10}]}`, status: 201, want: `"weight":90`},
 		{name: "alias of nobody", method: "PUT", path: "/v1/aliases/live", body: `{"model":"nobody"}`, status: 404},
 		{name: "alias of nothing", method: "PUT", path: "/v1/aliases/live", body: `{}`, status: 400, want: "say what the alias stands for"},
+		{name: "alias without a weight", method: "PUT", path: "/v1/aliases/live", body: `{"targets":[{"model":"sans-lao","weight":95},{"model":"music-1"}]}`, status: 400, want: "has no weight"},
 		{name: "alias of both forms", method: "PUT", path: "/v1/aliases/live", body: `{"model":"a","targets":[{"model":"b"}]}`, status: 400},
 		{name: "alias with a misspelt field", method: "PUT", path: "/v1/aliases/live", body: `{"model":"sans-lao","verison":1}`, status: 400},
 		{name: "alias that is no JSON", method: "PUT", path: "/v1/aliases/live", body: `live`, status: 400, want: "not of the form"},

@@ -101,12 +101,18 @@ func (t *tensor) readImages(data []byte, n int) error {
 	return t.counted(len(t.elements), n)
 }
 
-// readNumbers appends the numbers of an array, however it is nested. That it is
-// JSON was checked when the request was read.
+// readNumbers appends the numbers of an array, flat or nested as the shape is. That it
+// is JSON was checked when the request was read.
 func (t *tensor) readNumbers(data []byte) error {
+	n := nesting{shape: t.shape}
 	for i := 0; i < len(data); {
 		switch c := data[i]; {
-		case c == '[' || c == ']' || c == ',' || c == ' ' || c == '\t' || c == '\n' || c == '\r':
+		case c == '[' || c == ']':
+			if !n.bracket(c == '[') {
+				return t.misnested()
+			}
+			i++
+		case c == ',' || c == ' ' || c == '\t' || c == '\n' || c == '\r':
 			i++
 		case c == '-' || c >= '0' && c <= '9':
 			end := i + 1
@@ -117,6 +123,9 @@ func (t *tensor) readNumbers(data []byte) error {
 			if err != nil {
 				return invalid("input %s: element %d, %.40q, is no %s", t.name, len(t.floats), data[i:end], t.datatype)
 			}
+			if !n.number() {
+				return t.misnested()
+			}
 			t.floats = append(t.floats, float32(x))
 			i = end
 		default:
@@ -124,6 +133,43 @@ func (t *tensor) readNumbers(data []byte) error {
 		}
 	}
 	return nil
+}
+
+func (t *tensor) misnested() error {
+	return invalid("input %s: data is nested otherwise than its shape %v", t.name, t.shape)
+}
+
+// nesting follows the arrays of a tensor's data: pixels of another layout would be as
+// many numbers, and be read as another image.
+type nesting struct {
+	shape shape
+	open  []int64 // how many elements each array that is open has so far
+	flat  bool    // the outermost holds all numbers
+}
+
+// bracket begins an array or ends one, and tells whether it may.
+func (n *nesting) bracket(begins bool) bool {
+	depth := len(n.open)
+	if begins {
+		if depth > 0 {
+			n.open[depth-1]++
+		}
+		n.open = append(n.open, 0)
+		return depth < len(n.shape) && !n.flat
+	}
+	has := n.open[depth-1]
+	n.open = n.open[:depth-1]
+	return n.flat || has == n.shape[depth-1] || depth == 1 && has == 0 // of too few numbers is told as of that
+}
+
+// number counts one, and tells whether it may stand where it does.
+func (n *nesting) number() bool {
+	depth := len(n.open)
+	if depth == 1 && n.open[0] == 0 {
+		n.flat = true
+	}
+	n.open[depth-1]++
+	return n.flat || depth == len(n.shape)
 }
 
 func numberByte(c byte) bool {

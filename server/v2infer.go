@@ -83,7 +83,11 @@ func (s *Server) infer(r *request) error {
 	if err != nil {
 		return err
 	}
-	out, err := s.engine.Infer(r.context(), ref, q.input.inputs())
+	ctx, err := r.untilDeadline()
+	if err != nil {
+		return err
+	}
+	out, err := s.engine.Infer(ctx, ref, q.input.inputs())
 	if err != nil {
 		return err
 	}
