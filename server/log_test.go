@@ -94,7 +94,7 @@ func TestRequestIDs(t *testing.T) {
 func TestLogTextIsOneLine(t *testing.T) {
 	buffer := &logBuffer{}
 	s := startLogging(t, newFake(), Options{AccessLog: true}, slog.New(slog.NewTextHandler(buffer, nil)))
-	for _, path := range []string{"/v1/models/x%0Alevel=ERROR", "/v1/models/%1b[31m", "/x\" level=ERROR"} {
+	for _, path := range []string{"/v1/models/x%0Alevel=ERROR", "/v1/models/%1b[31m", "/x%22%20level=ERROR"} {
 		c := s.raw(t, "GET "+path+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 		status(c)
 	}
