@@ -13,6 +13,7 @@ import (
 // connections keeps account of the listeners and open connections of a server,
 // so that stopping it leaves none behind.
 type connections struct {
+	most      int        // open at once
 	mu        sync.Mutex // guards the rest
 	listeners []*listener
 	open      map[*conn]struct{}
@@ -30,13 +31,18 @@ func (s *connections) listen(l *listener) bool {
 	return true
 }
 
-func (s *connections) add(c *conn) {
+// add takes a connection in, unless as many are open as may be.
+func (s *connections) add(c *conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(s.open) >= s.most {
+		return false
+	}
 	if s.open == nil {
 		s.open = make(map[*conn]struct{})
 	}
 	s.open[c] = struct{}{}
+	return true
 }
 
 func (s *connections) remove(c *conn) {
@@ -77,16 +83,50 @@ type listener struct {
 	conns *connections
 	once  sync.Once
 	err   error
+	away  chan struct{} // holds a token for each connection that is being turned away
+}
+
+// awayAtOnce is how many connections over the limit are told so at once; others are
+// just closed.
+const awayAtOnce = 64
+
+func newListener(l net.Listener, conns *connections) *listener {
+	return &listener{Listener: l, conns: conns, away: make(chan struct{}, awayAtOnce)}
 }
 
 func (l *listener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		tracked := &conn{Conn: c, conns: l.conns}
+		if l.conns.add(tracked) {
+			return tracked, nil
+		}
+		l.turnAway(tracked)
 	}
-	tracked := &conn{Conn: c, conns: l.conns}
-	l.conns.add(tracked)
-	return tracked, nil
+}
+
+// full is the answer to a connection over the limit.
+const full = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 77\r\nRetry-After: 1\r\nConnection: close\r\n\r\n" +
+	`{"error":"as many connections are open as the server takes: try again later"}`
+
+// turnAway says on a connection why it is closed. It doesn't wait for that.
+func (l *listener) turnAway(c *conn) {
+	select {
+	case l.away <- struct{}{}:
+	default:
+		_ = c.Conn.Close()
+		return
+	}
+	go func() {
+		defer func() { <-l.away }()
+		_ = c.SetDeadline(time.Now().Add(lingerTime))
+		c.linger.Store(true)
+		_, _ = io.WriteString(c.Conn, full)
+		_ = c.Close()
+	}()
 }
 
 func (l *listener) Close() error {

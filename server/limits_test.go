@@ -1,8 +1,11 @@
 package server
 
 import (
+	"bufio"
+	"encoding/json"
 	"fmt"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -70,8 +73,13 @@ func TestConnectionsAreBounded(t *testing.T) {
 		}
 		kept = append(kept, c)
 	}
-	if got := status(s.raw(t, ask)); got != 503 {
-		t.Errorf("one too many: got %d", got)
+	res, err := http.ReadResponse(bufio.NewReader(s.raw(t, ask)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fault problem
+	if err := json.NewDecoder(res.Body).Decode(&fault); err != nil || fault.Error == "" || res.StatusCode != 503 || res.Header.Get("Retry-After") != "1" || !res.Close {
+		t.Errorf("one too many: %v, %+v, %v", res, fault, err)
 	}
 	for _, c := range kept {
 		_, _ = c.Write([]byte(ask))

@@ -167,7 +167,7 @@ type Server struct {
 func New(engine Engine, o Options) (*Server, error) {
 	o = o.withDefaults()
 	s := &Server{engine: engine, options: o, log: o.Log, metrics: newMetrics(engine), tracer: newTracer(o.Tracer)}
-	s.bodies.limit, s.crowd = o.BodyMemory, newCrowd()
+	s.bodies.limit, s.crowd, s.conns.most = o.BodyMemory, newCrowd(), o.Connections
 	s.base, s.stop = context.WithCancel(context.Background())
 	var err error
 	if s.samples, err = listSamples(o.Samples); err != nil {
@@ -184,8 +184,8 @@ func New(engine Engine, o Options) (*Server, error) {
 		ReadTimeout:           o.ReadTimeout,
 		WriteTimeout:          o.WriteTimeout,
 		IdleTimeout:           o.IdleTimeout,
-		ReadBufferSize:        16 << 10, // of a request's head
-		Concurrency:           o.Connections,
+		ReadBufferSize:        16 << 10,          // of a request's head
+		Concurrency:           2 * o.Connections, // we count them: the library's own answer is none of ours
 		// Bodies are read by the handlers, each within the limit of its route. The
 		// library parses nothing before that and reads at most 8 KiB ahead; a
 		// limit of its own would make it wait for more.
@@ -244,7 +244,7 @@ func (s *Server) Listen(l net.Listener) error {
 	if s.options.Certificate != nil {
 		l = tls.NewListener(l, s.options.Certificate.config("http/1.1"))
 	}
-	tracked := &listener{Listener: l, conns: &s.conns}
+	tracked := newListener(l, &s.conns)
 	defer tracked.Close()
 	if !s.conns.listen(tracked) {
 		return nil
