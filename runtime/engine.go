@@ -306,6 +306,8 @@ func storeError(err error) error {
 		return &Error{Code: Damaged, Text: err.Error(), Err: err}
 	case store.IsFull(err):
 		return &Error{Code: Full, Text: "the disk of the store is full; nothing was changed", Err: err}
+	case store.IsReadOnly(err):
+		return &Error{Code: Full, Text: "the server may not read or write the store's files as it needs to; nothing was changed", Err: err}
 	case errors.Is(err, store.ErrNotFound):
 		return &Error{Code: NotFound, Text: err.Error(), Err: err}
 	case errors.Is(err, store.ErrBasis), errors.Is(err, store.ErrInUse):

@@ -21,7 +21,7 @@ const (
 	Unloaded                // the model was unloaded by request
 	Overloaded              // more is asked than can be answered in time: try again later
 	Deadline                // the request's deadline passed
-	Full                    // no room on the disk for a change; nothing was changed
+	Full                    // no room on the disk for a change, or no leave to write; nothing was changed
 	Refused                 // a checkpoint that can't keep its answers in the bytes it is given
 )
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math"
@@ -12,6 +13,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"eigenserve/store"
@@ -343,5 +345,15 @@ func TestExactTensorsAreServed(t *testing.T) {
 	}
 	if same(got, plain) {
 		t.Error("the exact tensors make no difference")
+	}
+}
+
+// A store that may not be written is no fault of the server's, and the caller is told.
+func TestReadOnlyStoreIsTold(t *testing.T) {
+	for _, cause := range []error{syscall.EROFS, syscall.EACCES, syscall.EPERM} {
+		err := storeError(fmt.Errorf("store: %w", &fs.PathError{Op: "open", Path: "x", Err: cause}))
+		if e, ok := errors.AsType[*Error](err); !ok || e.Code != Full || strings.Contains(e.Text, "x\"") {
+			t.Errorf("%v became %v", cause, err)
+		}
 	}
 }

@@ -44,7 +44,7 @@ func (f *family) newTrial(p *subspace.Projector, s source, m models.Model, image
 		return nil, err
 	}
 	if t.labels != len(m.Labels()) {
-		return nil, Errorf(Invalid, "checkpoint %q: %d labels for a head of %d outputs", s.Name(), len(m.Labels()), t.labels)
+		return nil, Errorf(Invalid, "checkpoint %q: %d labels for a head of %d outputs; id2label of its config.json names them", s.Name(), len(m.Labels()), t.labels)
 	}
 	if t.coefficients, err = p.Project(s); err != nil {
 		return nil, err

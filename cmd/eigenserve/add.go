@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"eigenserve/runtime"
+	"eigenserve/store"
 	"eigenserve/store/checkpoint"
 )
 
@@ -104,6 +105,9 @@ func (a adding) put(ctx context.Context, to place, path string) (runtime.Variant
 	name := a.name
 	if name == "" {
 		name = strings.TrimSuffix(filepath.Base(filepath.Clean(path)), ".safetensors")
+	}
+	if err := store.CheckName(name); err != nil && a.name == "" {
+		return runtime.VariantInfo{}, false, fmt.Errorf("%w; --name gives it another", err)
 	}
 	if isVariant(path) {
 		file, err := os.ReadFile(path)
