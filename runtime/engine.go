@@ -307,7 +307,7 @@ func storeError(err error) error {
 	case store.IsFull(err):
 		return &Error{Code: Full, Text: "the disk of the store is full; nothing was changed", Err: err}
 	case store.IsReadOnly(err):
-		return &Error{Code: Full, Text: "the server may not read or write the store's files as it needs to; nothing was changed", Err: err}
+		return &Error{Code: Full, Text: "a file of the store may not be read or written by this user, or lies on a file system that is read-only; nothing was changed", Err: err}
 	case errors.Is(err, store.ErrNotFound):
 		return &Error{Code: NotFound, Text: err.Error(), Err: err}
 	case errors.Is(err, store.ErrBasis), errors.Is(err, store.ErrInUse):

@@ -69,19 +69,35 @@ func (s Spec) Open(data []byte) (*Encoded, error) {
 	return &Encoded{s, f, header, data}, nil
 }
 
-// Bytes is about what Decode holds at most: the pixels as the decoder gives them, and
-// as they are converted.
+// Bytes is about what Decode holds at most: the pixels as the decoder gives them and as
+// they are converted, and of a progressive JPEG all coefficients.
 func (e *Encoded) Bytes() int64 {
-	decoded := int64(4)
+	decoded := int64(4) // greys too, whose transparency makes colours of them
 	switch e.header.ColorModel {
-	case color.RGBA64Model, color.NRGBA64Model:
+	case color.RGBA64Model, color.NRGBA64Model, color.Gray16Model:
 		decoded = 8
-	case color.GrayModel, color.Gray16Model:
-		decoded = 2
-	case color.YCbCrModel:
-		decoded = 3
+	}
+	if e.format.name == "jpeg" && progressive(e.data) {
+		decoded += 4 * 4 // of four components at most, none with fewer samples
 	}
 	return int64(e.header.Width) * int64(e.header.Height) * (decoded + 3)
+}
+
+// progressive tells whether a JPEG's frame is (ISO/IEC 10918-1, B.1.1: segments of a
+// marker and a length, up to the start of the frame).
+func progressive(data []byte) bool {
+	for at := 2; at+4 <= len(data); {
+		marker := data[at+1]
+		switch {
+		case data[at] != 0xff || marker == 0xff: // the decoder skips what lies between
+			at++
+		case marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc:
+			return marker == 0xc2
+		default:
+			at += 2 + int(data[at+2])<<8 + int(data[at+3])
+		}
+	}
+	return false
 }
 
 // Decode decodes it.
