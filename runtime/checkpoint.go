@@ -131,6 +131,7 @@ func (eng *Engine) fileOf(v *store.Variant, name string) ([]byte, error) {
 		if was, err := eng.store.ReadVariant(e.Digest); err == nil {
 			again := *v
 			again.Provenance.Added = was.Provenance.Added
+			again.Fidelity.Bytes.Metadata = was.Fidelity.Bytes.Metadata // a time is compressed, to more bytes or fewer
 			if file, err := again.Bytes(); err == nil && store.Digest(file) == e.Digest {
 				return file, nil
 			}
