@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	goruntime "runtime"
 	"strconv"
 	"sync"
 	"testing"
@@ -304,10 +305,16 @@ func (f *family) forward(w *nn.Weights, pixels []float32) ([]float32, error) {
 }
 
 // occupy takes a slot of a scheduler until it is given back, and then gives
-// what waits to it.
+// what waits to it. Who has an answer may be here before the slot that it came from
+// is free, which would take what is asked next.
 func (s *scheduler) occupy() (giveBack func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for s.running == s.slots {
+		s.mu.Unlock()
+		goruntime.Gosched()
+		s.mu.Lock()
+	}
 	s.running++
 	return func() {
 		s.mu.Lock()
