@@ -110,6 +110,24 @@ func TestPanicFailsOnlyItsBatch(t *testing.T) {
 	quiet(t, eng.cache)
 }
 
+// expiring has a deadline that is far off, until done is closed: then it is past.
+type expiring struct {
+	context.Context
+	done chan struct{}
+}
+
+func (e *expiring) Deadline() (time.Time, bool) { return time.Now().Add(time.Hour), true }
+func (e *expiring) Done() <-chan struct{}       { return e.done }
+
+func (e *expiring) Err() error {
+	select {
+	case <-e.done:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
 // TestGoneClientFreesItsPlace counts what waits.
 func TestGoneClientFreesItsPlace(t *testing.T) {
 	eng := tinyEngine(t, Options{Parallel: 1})
@@ -121,13 +139,14 @@ func TestGoneClientFreesItsPlace(t *testing.T) {
 			t.Errorf("given up: %v", err)
 		}
 	})
+	past := &expiring{context.Background(), make(chan struct{})}
 	waits.Go(func() {
-		short, cancel := context.WithTimeout(context.Background(), time.Millisecond)
-		defer cancel()
-		if _, err := eng.Classify(short, "m1", picture(1, 8, 8), ClassifyOptions{}); codeOf(err) != Deadline {
+		if _, err := eng.Classify(past, "m1", picture(1, 8, 8), ClassifyOptions{}); codeOf(err) != Deadline {
 			t.Errorf("past its deadline: %v", err)
 		}
 	})
+	eventually(t, "both wait", func() bool { return eng.Counters().Waiting == 2 && eng.scheduler.waitingNow() == 2 })
+	close(past.done)
 	eventually(t, "one waits", func() bool { return eng.Counters().Waiting == 1 && eng.scheduler.waitingNow() == 1 })
 	cancel()
 	waits.Wait()
