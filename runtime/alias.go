@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -33,6 +34,9 @@ func (eng *Engine) Alias(name string) (Alias, error) {
 	eng.mu.Lock()
 	defer eng.mu.Unlock()
 	a, ok := eng.aliases[name]
+	if _, err := eng.store.Alias(name); !ok && errors.Is(err, store.ErrDamaged) {
+		return a, storeError(err)
+	}
 	if !ok {
 		return a, Errorf(NotFound, "no alias %.200q; `eigenserve alias` and GET /v1/aliases list them", name)
 	}
@@ -72,7 +76,7 @@ func (eng *Engine) DeleteAlias(ctx context.Context, name string) error {
 	defer eng.leave()
 	eng.change.Lock()
 	defer eng.change.Unlock()
-	if _, err := eng.Alias(name); err != nil {
+	if _, err := eng.Alias(name); err != nil && !errors.Is(err, store.ErrDamaged) {
 		return err
 	}
 	if err := ctx.Err(); err != nil {

@@ -189,6 +189,9 @@ func (eng *Engine) current(name string) (*family, store.Family, error) {
 		return nil, store.Family{}, storeError(err)
 	}
 	p, err := eng.store.Family(name)
+	if errors.Is(err, store.ErrDamaged) {
+		return nil, p, storeError(err)
+	}
 	if err != nil {
 		return nil, p, Errorf(NotFound, "no family %q; `eigenserve fit` makes one, GET /v1/families lists those there are", name)
 	}

@@ -136,6 +136,9 @@ func Open(s *store.Store, o Options) (*Engine, error) {
 		families: map[string]*shelf{}, variants: map[string][]*handle{}, aliases: map[string]store.Alias{}, unloaded: map[string]bool{}}
 	eng.scheduler = newScheduler(o, &eng.inside)
 	eng.scheduler.weights, eng.scheduler.run = eng.answering, eng.answerBatch
+	if eng.reading, err = s.Refresh(false); err != nil {
+		return nil, storeError(err)
+	}
 	for _, e := range s.Variants() {
 		eng.names = append(eng.names, e.Name)
 		versions, err := s.Versions(e.Name)
@@ -221,7 +224,7 @@ func (eng *Engine) aliasTargets() (out []*handle) {
 	defer eng.mu.Unlock()
 	for _, a := range eng.aliases {
 		for _, t := range a.Targets {
-			if h, err := version(t.Model, eng.variants[t.Model], t.Version); err == nil {
+			if h, err := eng.version(t.Model, t.Version); err == nil {
 				out = append(out, h)
 			}
 		}
@@ -302,7 +305,7 @@ func storeError(err error) error {
 	switch {
 	case err == nil || errors.As(err, &ours):
 		return err
-	case errors.Is(err, store.ErrDigest):
+	case errors.Is(err, store.ErrDigest), errors.Is(err, store.ErrDamaged):
 		return &Error{Code: Damaged, Text: err.Error(), Err: err}
 	case store.IsFull(err):
 		return &Error{Code: Full, Text: "the disk of the store is full; nothing was changed", Err: err}

@@ -58,6 +58,11 @@ func Fit(ctx context.Context, s *store.Store, name string, checkpoints []*checkp
 	if err := distinct(checkpoints); err != nil {
 		return err
 	}
+	for _, c := range checkpoints {
+		if err := s.CheckModel(c.Name); err != nil {
+			return err
+		}
+	}
 	o.work = &fitWork{store: s}
 	b, err := learn(ctx, name, checkpoints, o)
 	if err != nil {

@@ -65,7 +65,7 @@ func TestRefit(t *testing.T) {
 	if stages[len(stages)-1] != "move" {
 		t.Errorf("stages %v", stages)
 	}
-	_, err = eng.Reload(context.Background(), false)
+	_, err = eng.Reload(context.Background(), true) // the store is one and the same
 	must(err)
 	for name := range digests(s) {
 		a, _ := classify(t, eng, name, picture(1, 8, 8))

@@ -21,8 +21,8 @@ type Reloaded struct {
 
 // Reload takes over what other processes changed in the store: each variant's
 // new file is read before it takes the old one's place, and requests that hold
-// the old one finish with it. A variant whose new file can't be read goes on as
-// it was, and the error says so. Without force nothing is read unless another
+// the old one finish with it. A variant whose new file or pointer can't be read goes
+// on as it was, and the error says so. Without force nothing is read unless another
 // process told of a change; with it, all pointers are, for a folder that was
 // changed by other means.
 func (eng *Engine) Reload(ctx context.Context, force bool) (Reloaded, error) {
@@ -49,7 +49,7 @@ func (eng *Engine) follow(ctx context.Context, force bool) (done Reloaded, pinne
 	if err != nil || reading == eng.reading {
 		return done, nil, storeError(err)
 	}
-	var failed []error
+	failed := eng.store.Damaged()
 	eng.followAliases()
 	there := map[string]bool{}
 	for _, e := range eng.store.Variants() {
@@ -77,7 +77,7 @@ func (eng *Engine) follow(ctx context.Context, force bool) (done Reloaded, pinne
 		eng.refresh(e.Name, fresh)
 	}
 	for _, h := range eng.latest() {
-		if !there[h.entry.Name] {
+		if _, err := eng.store.Entry(h.entry.Name); !there[h.entry.Name] && !errors.Is(err, store.ErrDamaged) {
 			eng.refresh(h.entry.Name, nil)
 			done.Removed++
 		}
@@ -94,6 +94,11 @@ func (eng *Engine) followAliases() {
 	}
 	eng.mu.Lock()
 	defer eng.mu.Unlock()
+	for name, a := range eng.aliases {
+		if _, err := eng.store.Alias(name); errors.Is(err, store.ErrDamaged) {
+			aliases[name] = a
+		}
+	}
 	eng.aliases = aliases
 }
 

@@ -2,10 +2,12 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	goruntime "runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -320,4 +322,60 @@ func spoil(t *testing.T, path string) {
 	raw := mustRead(path)
 	raw[len(raw)-1]++
 	must(os.WriteFile(path, raw, 0o644))
+}
+
+// Beside a damaged pointer everything else is served; what was served of it before
+// goes on, and who asks is told what to do.
+func TestDamagedPointer(t *testing.T) {
+	eng := tinyEngine(t, Options{})
+	image, ctx := picture(1, 8, 8), context.Background()
+	_, _, err := eng.PutAlias(ctx, "live", []Target{{Model: "m2"}})
+	must(err)
+	was, _ := classify(t, eng, "m1", image)
+	for _, file := range []string{"models/m1.json", "aliases/live.json", "families/" + tinyFamily + ".json"} {
+		must(os.WriteFile(filepath.Join(eng.store.Dir(), file), []byte(`{"na`), 0o644))
+	}
+	done, err := eng.Reload(ctx, true)
+	if !errors.Is(err, store.ErrDamaged) || done != (Reloaded{}) {
+		t.Errorf("%+v, %v", done, err)
+	}
+	for _, name := range []string{"m1", "live", "m3"} {
+		if a, _ := classify(t, eng, name, image); name == "m1" && a.Digest != was.Digest {
+			t.Errorf("answered by %.12s, want %.12s", a.Digest, was.Digest)
+		}
+	}
+
+	again := serve(t, reopen(t, eng.store.Dir()), Options{})
+	if lines := again.Warnings(); len(lines) != 3 || !strings.Contains(strings.Join(lines, "\n"), "m1.json") {
+		t.Errorf("%q", lines)
+	}
+	classify(t, again, "m3", image)
+	for _, name := range []string{"m1", "m1:1", "m1@12345678", "live"} {
+		if _, err := again.Classify(ctx, name, image, ClassifyOptions{}); codeOf(err) != Damaged || !strings.Contains(err.Error(), "restore the file") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := again.Alias("live"); codeOf(err) != Damaged {
+		t.Error(err)
+	}
+	c := members(t, 1)[0]
+	if _, _, err := again.Add(ctx, tinyFamily, "m1", c, Gate{Step: 1}); codeOf(err) != Damaged {
+		t.Errorf("added to a family that can't be read: %v", err)
+	}
+	if err := Fit(ctx, again.store, "other", members(t, 1, 2), FitOptions{}); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("fitted before the names were looked at: %v", err)
+	}
+	must(again.DeleteVariant(ctx, "m1"))
+	must(again.DeleteAlias(ctx, "live"))
+	must(Fit(ctx, again.store, tinyFamily, members(t, 0, 1), FitOptions{Gate: Gate{Step: 0.5}}))
+	if lines := again.Warnings(); len(lines) != 0 {
+		t.Errorf("%q", lines)
+	}
+	if done, err = eng.Reload(ctx, false); err != nil {
+		t.Errorf("%+v, %v", done, err)
+	}
+	classify(t, eng, "m1", image)
+	if _, err := eng.Alias("live"); codeOf(err) != NotFound {
+		t.Errorf("an alias that is gone: %v", err)
+	}
 }

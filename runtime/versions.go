@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -35,32 +36,41 @@ func (eng *Engine) resolve(ref string, choose chooser) (*handle, error) {
 	}
 	if a, ok := eng.aliases[ref]; ok {
 		t := choose(a.Targets)
-		return version(t.Model, eng.variants[t.Model], t.Version)
+		return eng.version(t.Model, t.Version)
 	}
 	if name, prefix, ok := strings.Cut(ref, "@"); ok {
-		return withDigest(name, eng.variants[name], prefix)
+		return eng.withDigest(name, prefix)
 	}
 	if name, number, ok := strings.Cut(ref, ":"); ok {
 		n, err := strconv.Atoi(number)
 		if err != nil || n < 1 {
 			return nil, Errorf(Invalid, "model %.200q: %.40q is no version's number", ref, number)
 		}
-		return version(name, eng.variants[name], n)
+		return eng.version(name, n)
 	}
-	return nil, unknown(ref)
+	return nil, eng.unknown(ref)
 }
 
-func unknown(name string) error {
+// unknown says why there is no handle of a name.
+func (eng *Engine) unknown(name string) error {
 	if err := store.CheckName(name); err != nil {
+		return storeError(err)
+	}
+	if _, err := eng.store.Entry(name); errors.Is(err, store.ErrDamaged) {
+		return storeError(err)
+	}
+	if _, err := eng.store.Alias(name); errors.Is(err, store.ErrDamaged) {
 		return storeError(err)
 	}
 	return Errorf(NotFound, "no model %q; `eigenserve ls` and GET /v1/models list them", name)
 }
 
-// version finds a version by its number; 0 is the current one.
-func version(name string, versions []*handle, n int) (*handle, error) {
+// version finds a version of a name by its number; 0 is the current one. The caller
+// holds mu.
+func (eng *Engine) version(name string, n int) (*handle, error) {
+	versions := eng.variants[name]
 	if len(versions) == 0 {
-		return nil, unknown(name)
+		return nil, eng.unknown(name)
 	}
 	if n == 0 {
 		return last(versions), nil
@@ -73,10 +83,12 @@ func version(name string, versions []*handle, n int) (*handle, error) {
 	return nil, Errorf(NotFound, "model %q has no version %d, only %v", name, n, numbersOf(versions))
 }
 
-// withDigest finds the last version whose digest begins with prefix.
-func withDigest(name string, versions []*handle, prefix string) (*handle, error) {
+// withDigest finds the last version of a name whose digest begins with prefix. The
+// caller holds mu.
+func (eng *Engine) withDigest(name, prefix string) (*handle, error) {
+	versions := eng.variants[name]
 	if len(versions) == 0 {
-		return nil, unknown(name)
+		return nil, eng.unknown(name)
 	}
 	if len(prefix) < minPrefix || len(prefix) > 64 || strings.Trim(prefix, "0123456789abcdef") != "" {
 		return nil, Errorf(Invalid, "model %q: %.70q is no digest: give at least the first %d of its hexadecimal digits", name, prefix, minPrefix)
@@ -269,11 +281,14 @@ func (eng *Engine) DeleteVariant(ctx context.Context, ref string) error {
 	eng.change.Lock()
 	defer eng.change.Unlock()
 	h, err := eng.find(ref)
-	if err != nil {
+	if err != nil && !errors.Is(err, store.ErrDamaged) {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if err != nil { // of its pointer, which goes
+		return storeError(eng.store.DeleteVariant(ref))
 	}
 	name := h.entry.Name
 	switch {

@@ -6,7 +6,7 @@ import (
 )
 
 // Warnings says, a line each, what the options spoil for the families that are in
-// memory; after Preload these are all.
+// memory, which after Preload are all, and which of the store's pointers are damaged.
 func (eng *Engine) Warnings() (lines []string) {
 	consequence := "no request for its models can be answered"
 	if eng.options.Factored {
@@ -19,6 +19,9 @@ func (eng *Engine) Warnings() (lines []string) {
 		}
 	}
 	slices.Sort(lines)
+	for _, err := range eng.store.Damaged() {
+		lines = append(lines, err.Error())
+	}
 	return lines
 }
 

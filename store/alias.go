@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -74,7 +75,7 @@ func (s *Store) Alias(name string) (Alias, error) {
 	defer s.mu.RUnlock()
 	a, ok := s.aliases[name]
 	if !ok {
-		return a, fmt.Errorf("alias %q: %w", name, ErrNotFound)
+		return a, s.missing("aliases", "alias", name)
 	}
 	return a, nil
 }
@@ -97,8 +98,11 @@ func (s *Store) PutAlias(a Alias) (replaced bool, err error) {
 	if err := s.spelling("models", a.Name); err != nil {
 		return false, fmt.Errorf("store: alias %w", err)
 	}
-	if _, err := s.Entry(a.Name); err == nil {
+	switch _, err := s.Entry(a.Name); {
+	case err == nil:
 		return false, fmt.Errorf("store: alias %q: %w: it is the name of a model", a.Name, ErrInUse)
+	case !errors.Is(err, ErrNotFound):
+		return false, fmt.Errorf("store: %w", err)
 	}
 	for _, t := range a.Targets {
 		if err := s.checkTarget(t); err != nil {
@@ -117,6 +121,7 @@ func (s *Store) PutAlias(a Alias) (replaced bool, err error) {
 	_, replaced = s.aliases[a.Name]
 	s.aliases[a.Name] = a
 	s.spelled[fold("models", a.Name)] = a.Name
+	delete(s.damaged, pointerFile("aliases", a.Name))
 	return replaced, nil
 }
 
@@ -139,7 +144,7 @@ func (s *Store) DeleteAlias(name string) error {
 		return err
 	}
 	defer end()
-	if _, err := s.Alias(name); err != nil {
+	if _, err := s.Alias(name); err != nil && !errors.Is(err, ErrDamaged) {
 		return err
 	}
 	if err := tensorfile.Remove(s.pointer("aliases", name)); err != nil {
@@ -148,6 +153,7 @@ func (s *Store) DeleteAlias(name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.aliases, name)
+	delete(s.damaged, pointerFile("aliases", name))
 	delete(s.spelled, fold("models", name))
 	return nil
 }

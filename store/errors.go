@@ -8,6 +8,8 @@ var (
 	ErrFormat = errors.New("bad file")
 	// ErrDigest marks a file whose bytes do not have the digest that names it.
 	ErrDigest = errors.New("damaged file")
+	// ErrDamaged marks a name whose pointer file can't be read.
+	ErrDamaged = errors.New("damaged pointer")
 	// ErrBasis marks a variant on another basis than the one at hand.
 	ErrBasis = errors.New("other basis")
 	// ErrNotFound marks a family, variant or file that the store does not hold.

@@ -73,7 +73,7 @@ func (s *Store) Family(name string) (Family, error) {
 	defer s.mu.RUnlock()
 	f, ok := s.families[name]
 	if !ok {
-		return f, fmt.Errorf("family %q: %w", name, ErrNotFound)
+		return f, s.missing("families", "family", name)
 	}
 	return f, nil
 }
@@ -120,6 +120,7 @@ func (s *Store) PutBasisFile(raw []byte) (Family, error) {
 	defer s.mu.Unlock()
 	s.families[b.Family] = f
 	s.spelled[fold("families", b.Family)] = b.Family
+	delete(s.damaged, pointerFile("families", b.Family))
 	return f, nil
 }
 
@@ -161,12 +162,15 @@ func (s *Store) ReadVariant(digest string) (*Variant, error) {
 	return v, nil
 }
 
-// release drops one use of a blob and removes it with the last. A removal that
-// fails leaves a file that nothing points to, which does no harm. The caller
-// holds both locks.
+// release drops one use of a blob and removes it with the last, unless a damaged
+// pointer may lead to it too. A file that is left with nothing that points to it does
+// no harm. The caller holds both locks.
 func (s *Store) release(digest string) {
-	if s.uses[digest]--; s.uses[digest] <= 0 {
-		delete(s.uses, digest)
+	if s.uses[digest]--; s.uses[digest] > 0 {
+		return
+	}
+	delete(s.uses, digest)
+	if len(s.damaged) == 0 {
 		os.Remove(s.blob(digest))
 	}
 }

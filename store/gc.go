@@ -49,6 +49,9 @@ func (s *Store) Collect(o CollectOptions) ([]Garbage, error) {
 		return nil, err
 	}
 	defer end()
+	if damaged := s.Damaged(); len(damaged) > 0 {
+		return nil, fmt.Errorf("store: nothing is removed as long as it may lead there: %w", damaged[0])
+	}
 	out, let, err := s.letVersionsGo(o)
 	if err != nil {
 		return out, err

@@ -117,7 +117,7 @@ func (s *Store) model(name string) (model, error) {
 	defer s.mu.RUnlock()
 	m, ok := s.models[name]
 	if !ok {
-		return m, fmt.Errorf("model %q: %w", name, ErrNotFound)
+		return m, s.missing("models", "model", name)
 	}
 	return m, nil
 }
@@ -155,19 +155,13 @@ func (s *Store) Referenced() map[string]bool {
 // basis. The file of the current version again makes no new one. It tells
 // whether the name had a version before.
 func (s *Store) PutVariant(name string, v *Variant, file []byte) (e Entry, replaced bool, err error) {
-	if err := CheckName(name); err != nil {
-		return e, false, fmt.Errorf("store: model %w", err)
-	}
 	end, err := s.begin()
 	if err != nil {
 		return e, false, err
 	}
 	defer end()
-	if err := s.spelling("models", name); err != nil {
-		return e, false, fmt.Errorf("store: model %w", err)
-	}
-	if _, err := s.Alias(name); err == nil {
-		return e, false, fmt.Errorf("store: model %q: %w: it is the name of an alias", name, ErrInUse)
+	if err := s.CheckModel(name); err != nil {
+		return e, false, fmt.Errorf("store: %w", err)
 	}
 	if err := s.standing(v.Basis); err != nil {
 		return e, false, fmt.Errorf("store: model %q: %w", name, err)
@@ -195,6 +189,26 @@ func (s *Store) PutVariant(name string, v *Variant, file []byte) (e Entry, repla
 	return e, replaced, s.setModel(old, old.of(versions))
 }
 
+// CheckModel tells whether a variant may be put under a name.
+func (s *Store) CheckModel(name string) error {
+	if err := CheckName(name); err != nil {
+		return fmt.Errorf("model %w", err)
+	}
+	if err := s.spelling("models", name); err != nil {
+		return fmt.Errorf("model %w", err)
+	}
+	switch _, err := s.Alias(name); {
+	case err == nil:
+		return fmt.Errorf("model %q: %w: it is the name of an alias", name, ErrInUse)
+	case !errors.Is(err, ErrNotFound):
+		return err
+	}
+	if _, err := s.model(name); errors.Is(err, ErrDamaged) {
+		return err
+	}
+	return nil
+}
+
 // standing tells whether a basis is there to be referred to: one that nothing
 // referred to when its variant was made may have been collected since. The caller
 // holds change.
@@ -207,8 +221,11 @@ func (s *Store) standing(basis string) error {
 }
 
 // prune leaves of a name's versions those to keep: the last ones, at least the
-// very last, and those that an alias names.
+// very last, and those that an alias names, or might if it could be read.
 func (s *Store) prune(versions []Entry, keep int) []Entry {
+	if len(s.Damaged()) > 0 {
+		return versions
+	}
 	excess, current := len(versions)-keep, versions[len(versions)-1]
 	return slices.DeleteFunc(versions, func(e Entry) bool {
 		if excess <= 0 || e == current || s.holder(e.Name, e.Version) != "" {
@@ -246,11 +263,10 @@ func (s *Store) DeleteVariant(name string) error {
 		return err
 	}
 	defer end()
-	m, err := s.model(name)
-	if err != nil {
+	if _, err := s.model(name); err != nil && !errors.Is(err, ErrDamaged) {
 		return err
 	}
-	return s.remove(m)
+	return s.remove(name)
 }
 
 // DeleteVersion removes one version of a name; with the last one goes the name.
@@ -271,7 +287,7 @@ func (s *Store) DeleteVersion(name string, version int) error {
 	case i < 0:
 		return fmt.Errorf("version %d of model %q: %w", version, name, ErrNotFound)
 	case len(left) == 1:
-		return s.remove(m)
+		return s.remove(name)
 	}
 	if alias := s.holder(name, version); alias != "" {
 		return fmt.Errorf("version %d of model %q: %w: alias %q points to it; move the alias first", version, name, ErrInUse, alias)
@@ -280,18 +296,21 @@ func (s *Store) DeleteVersion(name string, version int) error {
 }
 
 // remove deletes a name's pointer. The caller holds change.
-func (s *Store) remove(m model) error {
-	if alias := s.holder(m.Name, 0); alias != "" {
-		return fmt.Errorf("model %q: %w: alias %q points to it; move or remove the alias first", m.Name, ErrInUse, alias)
+func (s *Store) remove(name string) error {
+	if alias := s.holder(name, 0); alias != "" {
+		return fmt.Errorf("model %q: %w: alias %q points to it; move or remove the alias first", name, ErrInUse, alias)
 	}
-	if err := tensorfile.Remove(s.pointer("models", m.Name)); err != nil {
+	if err := tensorfile.Remove(s.pointer("models", name)); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.models, m.Name)
-	delete(s.spelled, fold("models", m.Name))
-	s.releaseAll(m)
+	if m, ok := s.models[name]; ok {
+		s.releaseAll(m)
+	}
+	delete(s.models, name)
+	delete(s.damaged, pointerFile("models", name))
+	delete(s.spelled, fold("models", name))
 	return nil
 }
 

@@ -134,7 +134,7 @@ func TestPointersThatCantBe(t *testing.T) {
 		if err := os.WriteFile(path, []byte(c.content), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := store.Open(s.Dir()); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := errors.Join(reopen(t, s).Damaged()...); !errors.Is(err, store.ErrDamaged) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.content, err, c.want)
 		}
 		os.Remove(path)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,14 +83,88 @@ func TestDamagedPointers(t *testing.T) {
 			"a number as text": func(s string) string { return strings.Replace(s, `"bytes": `, `"bytes": "1`, 1) },
 		} {
 			write(t, path, spoil(string(raw)))
-			_, err := store.Open(sound.Dir())
-			if !errors.Is(err, store.ErrFormat) || !strings.Contains(err.Error(), filepath.Base(file)) || !strings.Contains(err.Error(), "remove that file") {
-				t.Errorf("%s, %s: %v, want %v that names the file", file, name, err, store.ErrFormat)
+			s := reopen(t, sound)
+			_, err := s.Entry("cats")
+			if file == "families/tiny.json" {
+				_, err = s.Family("tiny")
+			}
+			if damaged := s.Damaged(); len(damaged) != 1 || !strings.Contains(damaged[0].Error(), filepath.Base(file)) || !errors.Is(err, damaged[0]) {
+				t.Errorf("%s, %s: %v, %v, want %v that names the file", file, name, damaged, err, store.ErrDamaged)
 			}
 		}
 		write(t, path, string(raw))
 	}
 	checkWhole(t, reopen(t, sound))
+}
+
+// Beside a damaged pointer all others are served and changed, and nothing goes that it
+// may have led to.
+func TestDamagedPointersHarmNoOthers(t *testing.T) {
+	s := create(t)
+	s.KeepVersions(2)
+	put(t, s, "cats", "cat")
+	for _, label := range []string{"a", "b"} {
+		put(t, s, "dogs", label)
+	}
+	live := store.Alias{Name: "live", Targets: []store.Target{{Model: "dogs", Version: 1, Weight: 1}}}
+	if _, err := s.PutAlias(live); err != nil {
+		t.Fatal(err)
+	}
+	before := files(t, s)
+	for _, file := range []string{"families/tiny.json", "models/cats.json", "aliases/live.json"} {
+		write(t, filepath.Join(s.Dir(), file), `{"na`)
+	}
+	s = reopen(t, s)
+	s.KeepVersions(2)
+	if n := len(s.Damaged()); n != 3 {
+		t.Fatalf("%d damaged pointers", n)
+	}
+	put(t, s, "dogs", "c")
+	put(t, s, "twin", "cat")
+	if err := s.DeleteVariant("twin"); err != nil {
+		t.Error(err)
+	}
+	if got := numbers(t, s, "dogs"); got != "1=a 2=b 3=c" {
+		t.Errorf("versions %q", got)
+	}
+	after := files(t, s)
+	for _, file := range before {
+		if !slices.Contains(after, file) {
+			t.Errorf("%s is gone", file)
+		}
+	}
+	v, raw := labelled(t, "cat")
+	for _, name := range []string{"cats", "live"} {
+		if _, _, err := s.PutVariant(name, v, raw); !errors.Is(err, store.ErrDamaged) {
+			t.Errorf("put in the place of %s: %v", name, err)
+		}
+	}
+	if _, err := s.PutAlias(store.Alias{Name: "cats", Targets: live.Targets}); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("an alias in a model's place: %v", err)
+	}
+	if _, err := s.Collect(store.CollectOptions{}); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("collected: %v", err)
+	}
+
+	// Removed, set and fitted again, they are mended.
+	if err := s.DeleteVariant("cats"); err != nil {
+		t.Error(err)
+	}
+	put(t, s, "cats", "cat")
+	if _, err := s.PutAlias(live); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.PutBasis(tinyBasis()); err != nil {
+		t.Error(err)
+	}
+	if err := errors.Join(s.Damaged()...); err != nil {
+		t.Error(err)
+	}
+	checkWhole(t, reopen(t, s))
+	write(t, filepath.Join(s.Dir(), "aliases/live.json"), "")
+	if s = reopen(t, s); s.DeleteAlias("live") != nil || len(s.Damaged()) != 0 {
+		t.Errorf("a damaged alias isn't removed: %v", s.Damaged())
+	}
 }
 
 // A pointer whose digest was damaged into another one leads nowhere.

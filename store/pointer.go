@@ -14,8 +14,11 @@ import (
 )
 
 func (s *Store) pointer(folder, name string) string {
-	return filepath.Join(s.dir, folder, name+".json")
+	return filepath.Join(s.dir, pointerFile(folder, name))
 }
+
+// pointerFile is where a name's pointer lies in the store's folder.
+func pointerFile(folder, name string) string { return filepath.Join(folder, name+".json") }
 
 func checkPointer(file, name string, digests ...string) error {
 	if file != name {
@@ -29,10 +32,11 @@ func checkPointer(file, name string, digests ...string) error {
 	return nil
 }
 
-// pointers reads every pointer file of a folder. Temporary files that a crash
-// left behind end otherwise than in ".json" and are passed over.
-func pointers[T any](dir string, each func(name string, p T) error) error {
-	entries, err := os.ReadDir(dir)
+// pointers reads every pointer file of a folder, and tells of those that are damaged.
+// Temporary files that a crash left behind end otherwise than in ".json" and are
+// passed over.
+func pointers[T any](dir, folder string, each func(name string, p T) error, damaged func(name string, err error)) error {
+	entries, err := os.ReadDir(filepath.Join(dir, folder))
 	if err != nil {
 		return err
 	}
@@ -41,20 +45,18 @@ func pointers[T any](dir string, each func(name string, p T) error) error {
 		if !ok || CheckName(name) != nil {
 			continue
 		}
-		path := filepath.Join(dir, e.Name())
 		var p T
-		err := readJSON(path, &p)
-		if gone(err) {
+		err := readJSON(filepath.Join(dir, folder, e.Name()), &p)
+		switch {
+		case gone(err):
 			continue
-		}
-		if err == nil {
+		case err == nil:
 			err = each(name, p)
-		}
-		if errors.Is(err, ErrFormat) {
-			return fmt.Errorf("%q: %w; remove that file, then fit the family or add the model again", path, err)
+		case !errors.Is(err, ErrFormat):
+			return err
 		}
 		if err != nil {
-			return err
+			damaged(name, err)
 		}
 	}
 	return nil

@@ -25,6 +25,11 @@ func (m *Main) ls() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if o, ok := calls.(offline); ok { // a server has told its log
+				for _, line := range o.eng.Warnings() {
+					fmt.Fprintf(m.Stderr, "eigenserve: %s\n", line)
+				}
+			}
 			if c.json {
 				return printJSON(m.Stdout, list)
 			}
