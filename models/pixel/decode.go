@@ -30,8 +30,9 @@ var formats = []format{
 }
 
 // Decode reads a PNG, JPEG, GIF (its first frame) or WebP (not animated) image as Pillow does followed
-// by convert("RGB"), or by convert("L") for a model of grey images: palettes are looked up, alpha is
-// dropped, not composited, 16-bit colours keep their high byte and 16-bit greys are clipped at 255.
+// by ImageOps.exif_transpose and convert("RGB"), or convert("L") for a model of grey images: palettes
+// are looked up, alpha is dropped, not composited, 16-bit colours keep their high byte and 16-bit greys
+// are clipped at 255.
 // A JPEG's levels are within three of libjpeg's, 0.05 on average, because the inverse transforms round
 // apart; the other formats are exact.
 //
@@ -51,6 +52,7 @@ type Encoded struct {
 	format format
 	header image.Config
 	data   []byte
+	turn   int // orientation
 }
 
 // Open is Decode up to where something is decoded.
@@ -66,11 +68,11 @@ func (s Spec) Open(data []byte) (*Encoded, error) {
 	if limit := s.maxPixels(); header.Height > limit/header.Width {
 		return nil, fmt.Errorf("pixel: %s of %d×%d, at most %d pixels are taken: %w", f.name, header.Width, header.Height, limit, ErrTooLarge)
 	}
-	return &Encoded{s, f, header, data}, nil
+	return &Encoded{s, f, header, data, f.orientation(data)}, nil
 }
 
 // Bytes is about what Decode holds at most: the pixels as the decoder gives them and as
-// they are converted, and of a progressive JPEG all coefficients.
+// they are converted and turned, and of a progressive JPEG all coefficients.
 func (e *Encoded) Bytes() int64 {
 	decoded := int64(4) // greys too, whose transparency makes colours of them
 	switch e.header.ColorModel {
@@ -79,6 +81,9 @@ func (e *Encoded) Bytes() int64 {
 	}
 	if e.format.name == "jpeg" && progressive(e.data) {
 		decoded += 4 * 4 // of four components at most, none with fewer samples
+	}
+	if e.turn != upright {
+		decoded += 3
 	}
 	return int64(e.header.Width) * int64(e.header.Height) * (decoded + 3)
 }
@@ -118,7 +123,8 @@ func (e *Encoded) Decode() (*Image, error) {
 	if s.Channels == 1 {
 		rgb = luma(rgb[:h*w], rgb)
 	}
-	return &Image{Pix: rgb, Height: h, Width: w, Channels: s.Channels}, nil
+	img := &Image{Pix: rgb, Height: h, Width: w, Channels: s.Channels}
+	return img.turned(e.turn), nil
 }
 
 // sniff tells the format by how the file begins.

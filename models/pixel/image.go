@@ -2,8 +2,8 @@
 //
 // It answers as the reference does, which is Pillow followed by a Hugging Face image processor: the
 // same resize to the last bit, the same chroma interpolation, the same order of roundings. It is not
-// an imaging library: it draws nothing, writes no files, and applies neither EXIF orientation nor
-// colour profiles, because Pillow does not unless it is asked.
+// an imaging library: it draws nothing, writes no files, and applies no colour profiles, because the
+// reference does not.
 package pixel
 
 import (

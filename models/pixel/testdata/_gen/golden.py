@@ -17,7 +17,7 @@ import zlib
 import cv2
 import numpy as np
 import PIL
-from PIL import Image
+from PIL import Image, ImageOps
 import transformers
 from transformers import CLIPImageProcessorPil, DeiTImageProcessorPil, ViTImageProcessorPil
 
@@ -105,6 +105,12 @@ def opencv_jpeg(rgb, sampling):
     return data.tobytes()
 
 
+def oriented(turn):
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    return exif
+
+
 def png_files(rgb, alpha):
     h, w = rgb.shape[:2]
     im, wide = Image.fromarray(rgb), noise(h, w, 8).astype(np.uint8)
@@ -125,6 +131,7 @@ def png_files(rgb, alpha):
     yield "png grey of sixteen bits with a transparent level", png(h, w, 16, 0, np.stack([wide[..., 0] // 128, wide[..., 1]], -1), trns(b"\0\7"))
     yield "png grey with alpha of sixteen bits", png(h, w, 16, 4, wide[..., :4])
     yield "png interlaced", png(h, w, 8, 2, adam7(rgb), interlace=1)
+    yield "png of orientation 6", saved(im, "png", exif=oriented(6))
 
 
 def jpeg_files(rgb):
@@ -139,9 +146,8 @@ def jpeg_files(rgb):
     yield "jpeg grey", saved(im.convert("L"), "jpeg", quality=90)
     yield "jpeg cmyk", saved(im.convert("CMYK"), "jpeg", quality=95)
     yield "jpeg rgb without conversion", saved(im, "jpeg", quality=90, keep_rgb=True)
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    yield "jpeg turned by exif stays as it lies", saved(im, "jpeg", quality=90, exif=exif)
+    for turn in (0, *range(2, 10)):
+        yield f"jpeg of orientation {turn}", saved(Image.fromarray(rgb[:5, :7].copy()), "jpeg", quality=90, exif=oriented(turn))
 
 
 def grow_screen(gif):
@@ -171,6 +177,7 @@ def webp_files(rgb, alpha):
     yield "webp lossy", saved(im, "webp", quality=80)
     yield "webp lossy even size", saved(Image.fromarray(rgb[:12, :18].copy()), "webp", quality=80)
     yield "webp lossy with alpha", saved(see, "webp", quality=80, exact=True)
+    yield "webp of orientation 8", saved(im, "webp", lossless=True, exif=oriented(8))
     yield "webp lossy one pixel", saved(Image.fromarray(rgb[:1, :1].copy()), "webp", quality=80)
 
 
@@ -179,7 +186,7 @@ def decode_cases():
     alpha = noise(13, 19, 1)[..., 0]
     for files in (png_files(rgb, alpha), jpeg_files(rgb), gif_files(rgb), webp_files(rgb, alpha)):
         for name, data in files:
-            colour, grey = (Image.open(io.BytesIO(data)).convert(mode) for mode in ("RGB", "L"))
+            colour, grey = (ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert(mode) for mode in ("RGB", "L"))
             yield dict(name=name, height=colour.height, width=colour.width, file=b64(data),
                        rgb=b64(colour.tobytes()), grey=b64(grey.tobytes()))
 
