@@ -44,9 +44,7 @@ type problem struct {
 // the errors of the HTTP library: unknown routes, wrong methods, malformed heads.
 func (s *Server) fail(c *fiber.Ctx, err error) error {
 	status, text := s.describe(c, err)
-	if x := exchangeOf(c.Context()); x != nil {
-		x.fault = text
-	}
+	exchangeOf(c.Context()).fault = text
 	if after := retryAfter(err); after > 0 {
 		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(after))
 	}
@@ -108,11 +106,7 @@ func codeOf(err error) runtime.Code {
 }
 
 func (s *Server) logFault(c *fiber.Ctx, err error) {
-	id := ""
-	if x := exchangeOf(c.Context()); x != nil {
-		id = x.id
-	}
-	s.log.Error("request failed", "id", id, "method", c.Method(), "path", c.Path(), "error", err.Error())
+	s.log.Error("request failed", "id", exchangeOf(c.Context()).id, "method", c.Method(), "path", c.Path(), "error", err.Error())
 }
 
 // libraryText says what went wrong in our words: the library's own may quote the

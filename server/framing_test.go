@@ -15,6 +15,8 @@ func TestAmbiguousFramingIsRefused(t *testing.T) {
 		"chunks":               {"Host: localhost\r\nTransfer-Encoding: chunked\r\n", chunk, 200},
 		"two lengths":          {"Host: localhost\r\nContent-Length: 20\r\nContent-Length: 2\r\n", "\r\n{}", 400},
 		"a coding of no name":  {"Host: localhost\r\nTransfer-Encoding: xchunked\r\n", chunk, 400},
+		"a length and chunks":  {"Host: localhost\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n", chunk, 400},
+		"chunks and a length":  {"Host: localhost\r\nTransfer-Encoding: chunked\r\ncontent-LENGTH: 2\r\n", chunk, 400},
 		"two codings":          {"Host: localhost\r\nTransfer-Encoding: gzip, chunked\r\n", chunk, 400},
 		"two hosts":            {"Host: evil\r\nHost: localhost\r\nContent-Length: 2\r\n", "\r\n{}", 400},
 		"a NUL in a header":    {"Host: localhost\r\nX-A: a\x00b\r\nContent-Length: 2\r\n", "\r\n{}", 400},

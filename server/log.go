@@ -18,11 +18,11 @@ const headerRequestID = "X-Request-Id"
 type exchange struct {
 	id     string
 	began  time.Time
-	route  string // its name in the table, "none" without one
-	quiet  bool   // an answer that went well is not worth a line
-	holder string // the name of its token
-	fault  string // the error that was answered
-	body   *body
+	route  string     // its name in the table, "none" without one
+	quiet  bool       // an answer that went well is not worth a line
+	holder string     // the name of its token
+	fault  string     // the error that was answered
+	body   *body      // nil where the head could not be read
 	span   trace.Span // nil without a route
 }
 
@@ -36,7 +36,6 @@ func newExchange(ctx *fasthttp.RequestCtx) *exchange {
 	return x
 }
 
-// exchangeOf is nil for a request whose head could not be read.
 func exchangeOf(ctx *fasthttp.RequestCtx) *exchange {
 	x, _ := ctx.UserValue(exchangeKey{}).(*exchange)
 	return x
@@ -77,18 +76,21 @@ func (s *Server) logExchange(ctx *fasthttp.RequestCtx, x *exchange) {
 	if !s.options.AccessLog || !s.log.Enabled(context.Background(), level) {
 		return
 	}
-	path := ctx.URI().PathOriginal()
-	attrs := []slog.Attr{
-		slog.String("id", x.id),
-		slog.String("remote", ctx.RemoteAddr().String()),
-		slog.String("method", string(ctx.Method())),
-		slog.String("path", string(path[:min(len(path), longestPath)])),
+	attrs := []slog.Attr{slog.String("id", x.id), slog.String("remote", ctx.RemoteAddr().String())}
+	read := int64(0)
+	if x.body != nil {
+		path := ctx.URI().PathOriginal()
+		attrs = append(attrs,
+			slog.String("method", string(ctx.Method())),
+			slog.String("path", string(path[:min(len(path), longestPath)])))
+		read = x.body.read
+	}
+	attrs = append(attrs,
 		slog.String("route", x.route),
 		slog.Int("status", status),
-		slog.Int64("in", x.body.read),
+		slog.Int64("in", read),
 		slog.Int("out", max(0, sizeOf(&ctx.Response))),
-		slog.Float64("ms", float64(time.Since(x.began).Microseconds())/1000),
-	}
+		slog.Float64("ms", float64(time.Since(x.began).Microseconds())/1000))
 	for _, optional := range [][2]string{
 		{"token", x.holder}, {"trace", x.traceID()}, {"variant", string(ctx.Response.Header.Peek(headerVariant))}, {"error", x.fault},
 	} {

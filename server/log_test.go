@@ -1,12 +1,17 @@
 package server
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"log/slog"
+	"net/http"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // logged is what the access log says of one request.
@@ -70,6 +75,34 @@ func TestAccessLog(t *testing.T) {
 	}
 	if strings.Contains(s.log.String(), secret("ci")) {
 		t.Error("the log holds a token")
+	}
+}
+
+// A request whose head can't be read has its line too; a connection that was opened and
+// not used has none.
+func TestAccessLogOfUnreadHeads(t *testing.T) {
+	s, lines := accessLog(t, Options{ReadTimeout: 100 * time.Millisecond})
+	for _, sent := range []string{"hello\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 20<<10) + "\r\n\r\n", "GET / HT", ""} {
+		res, err := http.ReadResponse(bufio.NewReader(s.raw(t, sent)), nil)
+		if err != nil || res.Header.Get("X-Request-Id") == "" || res.Header.Get("X-Content-Type-Options") == "" {
+			t.Errorf("%.20q: %+v, %v", sent, res, err)
+		}
+	}
+	s.do(t, "GET", "/v1/models", "")
+	var got []logged
+	for _, l := range lines() {
+		if len(l.ID) != 24 || l.Out == 0 {
+			t.Errorf("%+v", l)
+		}
+		got = append(got, logged{Status: l.Status, Method: l.Method, Path: l.Path, Route: l.Route, Error: l.Error})
+	}
+	want := []logged{{Status: 400, Route: "none", Error: "bad request"}, {Status: 431, Route: "none", Error: "request header fields too large"},
+		{Status: 408, Route: "none", Error: "the request came too slowly"}, {Status: 200, Method: "GET", Path: "/v1/models", Route: "variants"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if text := s.do(t, "GET", "/metrics", "").body; !strings.Contains(text, `eigenserve_http_request_duration_seconds_count{route="none",status="431"} 1`) {
+		t.Error("the metrics know nothing of it")
 	}
 }
 

@@ -201,6 +201,7 @@ func New(engine Engine, o Options) (*Server, error) {
 	s.grpc, s.health = s.newGRPC()
 	fast := s.app.Server()
 	fast.Handler = s.entry(fast.Handler)
+	fast.ErrorHandler = s.unread
 	fast.CloseOnShutdown = true
 	return s, nil
 }
@@ -215,15 +216,16 @@ func (s *Server) entry(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 		known[m] = true
 	}
 	return func(ctx *fasthttp.RequestCtx) {
-		x := newExchange(ctx)
-		setSecurityHeaders(&ctx.Response.Header)
-		ctx.Response.Header.Set(headerRequestID, x.id)
+		x := s.begin(ctx)
 		b := newBody(ctx, s.options.ReadTimeout, &s.bodies)
 		x.body = b
 		defer b.release()
-		if known[string(ctx.Method())] {
+		switch {
+		case framedTwice(&ctx.Request.Header):
+			s.refuse(ctx, errFramedTwice)
+		case known[string(ctx.Method())]:
 			next(ctx)
-		} else { // Fiber would answer with plain text
+		default: // Fiber would answer with plain text
 			ctx.SetStatusCode(fiber.StatusNotImplemented)
 			ctx.SetContentType(fiber.MIMEApplicationJSON)
 			ctx.SetBodyString(`{"error":"unknown method"}`)
@@ -232,10 +234,22 @@ func (s *Server) entry(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 			ctx.SetConnectionClose()
 			b.linger()
 		}
-		s.metrics.observe(x.route, ctx.Response.StatusCode(), time.Since(x.began))
-		s.logExchange(ctx, x)
-		x.endSpan(ctx.Response.StatusCode())
+		s.end(ctx, x)
 	}
+}
+
+// begin is for every request the first, end the last.
+func (s *Server) begin(ctx *fasthttp.RequestCtx) *exchange {
+	x := newExchange(ctx)
+	setSecurityHeaders(&ctx.Response.Header)
+	ctx.Response.Header.Set(headerRequestID, x.id)
+	return x
+}
+
+func (s *Server) end(ctx *fasthttp.RequestCtx, x *exchange) {
+	s.metrics.observe(x.route, ctx.Response.StatusCode(), time.Since(x.began))
+	s.logExchange(ctx, x)
+	x.endSpan(ctx.Response.StatusCode())
 }
 
 // Listen answers on a listener until Shutdown is called, then returns nil, or
