@@ -64,6 +64,7 @@ func Fit(ctx context.Context, s *store.Store, name string, checkpoints []*checkp
 		}
 	}
 	o.work = &fitWork{store: s}
+	defer o.work.close()
 	b, err := learn(ctx, name, checkpoints, o)
 	if err != nil {
 		return err

@@ -113,6 +113,13 @@ func (w *fitWork) putProbes(p *store.Probes) (string, error) {
 	return w.store.PutProbes(p)
 }
 
+// close leaves all for the same fit to go on, unless it is done.
+func (w *fitWork) close() {
+	if w.kept != nil {
+		w.kept.Close()
+	}
+}
+
 // done forgets all.
 func (w *fitWork) done() error {
 	if w == nil || w.kept == nil {

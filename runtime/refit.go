@@ -65,6 +65,7 @@ func Refit(ctx context.Context, s *store.Store, family string, checkpoints []*ch
 		return nil, err
 	}
 	o.work = &fitWork{store: s}
+	defer o.work.close()
 	if o.Probes == nil && was.Probes != "" {
 		if o.Probes, err = probesOf(s, was.Probes)(); err != nil {
 			return nil, fmt.Errorf("%w; or give --probes", err)

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/gofrs/flock"
+
 	"eigenserve/store/tensorfile"
 )
 
@@ -18,24 +20,52 @@ const fittings = "fitting"
 //	fitting/<key>/layer-<i>.safetensors   a finished layer, as a basis of that alone
 //	fitting/<key>/<name>.safetensors      other numbers
 //	fitting/<key>/<name>.txt              notes
+//	fitting/<key>/lock                    held by the fit as long as it is at work
 //
 // The key stands for the fit's inputs and options, so that the same fit finds it
 // again after it was cut off and any other does not. Each of the numbers' files is
 // written whole or not at all; one that can't be read counts as missing. Nothing in a store
-// depends on it: it may be removed at any time.
-type Fitting struct{ dir, family string }
+// depends on it.
+type Fitting struct {
+	dir, family string
+	lock        *flock.Flock
+}
 
-// Fitting opens the folder of a fit, and makes it if it is not there. The key is
-// a digest.
+// Fitting opens the folder of a fit, and makes it if it is not there, until Close or
+// Remove. The key is a digest. It fails with ErrLocked while the same fit is at work
+// elsewhere.
 func (s *Store) Fitting(family, key string) (*Fitting, error) {
 	if !isDigest(key) {
 		return nil, fmt.Errorf("store: fitting %q: %w: not a digest", key, ErrFormat)
 	}
-	f := &Fitting{dir: filepath.Join(s.dir, fittings, key), family: family}
+	dir := filepath.Join(s.dir, fittings, key)
+	f := &Fitting{dir: dir, family: family, lock: flock.New(filepath.Join(dir, lockName))}
 	if err := os.MkdirAll(f.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
+	free, err := f.lock.TryLock()
+	if err == nil && !free {
+		err = fmt.Errorf("%w, which fits the same now", ErrLocked)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("store: fit of %q: %w", family, err)
+	}
 	return f, nil
+}
+
+// Close leaves the folder for the same fit to go on.
+func (f *Fitting) Close() error { return f.lock.Close() }
+
+// atWork tells whether a fit holds a folder.
+func atWork(dir string) bool {
+	path := filepath.Join(dir, lockName)
+	if !exists(path) { // it was left before there were locks, or in its first moment
+		return false
+	}
+	lock := flock.New(path)
+	defer lock.Close()
+	free, err := lock.TryLock()
+	return err == nil && !free
 }
 
 func (f *Fitting) layer(i int) string {
@@ -139,6 +169,7 @@ func (f *Fitting) file(name, kind string) string { return filepath.Join(f.dir, n
 
 // Remove removes the folder once the fit has come to its end.
 func (f *Fitting) Remove() error {
+	f.Close()
 	if err := os.RemoveAll(f.dir); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}

@@ -38,6 +38,13 @@ func TestFittingKeeps(t *testing.T) {
 	if err := errors.Join(f.PutNumbers("n", numbers), f.PutNote("n", "text")); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := s.Fitting("tiny", store.Digest([]byte("one"))); !errors.Is(err, store.ErrLocked) {
+		t.Errorf("twice at once: %v", err)
+	}
+	if found, err := s.Collect(store.CollectOptions{}); err != nil || found[len(found)-1].Kept != "a fit is at work" {
+		t.Errorf("collected while it is at work: %+v, %v", found, err)
+	}
+	f.Close()
 	again := fitting(t, s, "one")
 	for i := range want {
 		if diff := cmp.Diff(&want[i], again.Layer(i)); diff != "" {
@@ -47,7 +54,9 @@ func TestFittingKeeps(t *testing.T) {
 	if diff := cmp.Diff(numbers, again.Numbers("n")); diff != "" || !again.Has("n") || again.Note("n") != "text" {
 		t.Errorf("note %q, numbers %s", again.Note("n"), diff)
 	}
-	if other := fitting(t, s, "two"); other.Layer(0) != nil || other.Has("n") || other.Note("n") != "" {
+	other := fitting(t, s, "two")
+	defer other.Close()
+	if other.Layer(0) != nil || other.Has("n") || other.Note("n") != "" {
 		t.Error("another fit finds it")
 	}
 	if err := again.Remove(); err != nil {
@@ -55,6 +64,10 @@ func TestFittingKeeps(t *testing.T) {
 	}
 	if f.Layer(0) != nil || f.Has("n") {
 		t.Error("it is still there")
+	}
+	other.Close()
+	if found, err := s.Collect(store.CollectOptions{}); err != nil || len(found) != 1 || found[0].Kept != "" {
+		t.Errorf("not collected: %+v, %v", found, err)
 	}
 	if _, err := store.Open(s.Dir()); err != nil {
 		t.Error(err)
@@ -68,7 +81,8 @@ func TestDamagedFitting(t *testing.T) {
 	if err := errors.Join(f.PutLayer(0, &tinyBasis().Layers[0]), f.PutNumbers("n", map[string][]float32{"a": {1}})); err != nil {
 		t.Fatal(err)
 	}
-	files, err := filepath.Glob(filepath.Join(s.Dir(), "fitting", "*", "*"))
+	defer f.Close()
+	files, err := filepath.Glob(filepath.Join(s.Dir(), "fitting", "*", "*.safetensors"))
 	if err != nil || len(files) != 2 {
 		t.Fatalf("%v, %v", files, err)
 	}

@@ -72,6 +72,11 @@ func (s *Store) Collect(o CollectOptions) ([]Garbage, error) {
 		out = append(out, s.dispose(c, o.Grace, o.DryRun))
 	}
 	for _, c := range work {
+		if atWork(filepath.Join(s.dir, c.Path)) {
+			c.Kept = "a fit is at work"
+			out = append(out, c.Garbage)
+			continue
+		}
 		out = append(out, s.dispose(c, o.Work, o.DryRun))
 	}
 	return out, nil
