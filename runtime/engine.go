@@ -315,7 +315,7 @@ func storeError(err error) error {
 		return &Error{Code: NotFound, Text: err.Error(), Err: err}
 	case errors.Is(err, store.ErrBasis), errors.Is(err, store.ErrInUse):
 		return &Error{Code: Conflict, Text: err.Error(), Err: err}
-	case errors.Is(err, store.ErrName), errors.Is(err, store.ErrFormat):
+	case errors.Is(err, store.ErrName), errors.Is(err, store.ErrAlias), errors.Is(err, store.ErrFormat):
 		return &Error{Code: Invalid, Text: err.Error(), Err: err}
 	}
 	return &Error{Code: Internal, Text: err.Error(), Err: err}

@@ -36,7 +36,7 @@ const (
 // check tells whether an alias can be followed; it does not look for its targets.
 func (a Alias) check() error {
 	if len(a.Targets) == 0 || len(a.Targets) > maxTargets {
-		return fmt.Errorf("%w: an alias has 1 to %d targets, not %d", ErrFormat, maxTargets, len(a.Targets))
+		return fmt.Errorf("%w: it has 1 to %d targets, not %d", ErrAlias, maxTargets, len(a.Targets))
 	}
 	sum := 0
 	for i, t := range a.Targets {
@@ -45,12 +45,12 @@ func (a Alias) check() error {
 		}
 		if t.Weight < 0 || t.Weight > maxWeight || t.Version < 0 {
 			return fmt.Errorf("%w: target %d: version %d, weight %d: versions are not negative, weights from 0 to %d",
-				ErrFormat, i, t.Version, t.Weight, maxWeight)
+				ErrAlias, i, t.Version, t.Weight, maxWeight)
 		}
 		sum += t.Weight
 	}
 	if sum == 0 {
-		return fmt.Errorf("%w: the weights of an alias's targets are all zero", ErrFormat)
+		return fmt.Errorf("%w: the weights of its targets are all zero", ErrAlias)
 	}
 	return nil
 }

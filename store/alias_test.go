@@ -59,16 +59,16 @@ func TestAliasIsRefused(t *testing.T) {
 		{"bad name", alias("a/b", target("cats", 1, 1)), store.ErrName},
 		{"a model's name", alias("cats", target("cats", 1, 1)), store.ErrInUse},
 		{"a model's name in capitals", alias("CATS", target("cats", 1, 1)), store.ErrName},
-		{"no target", alias("x"), store.ErrFormat},
+		{"no target", alias("x"), store.ErrAlias},
 		{"unknown model", alias("x", target("dogs", 0, 1)), store.ErrNotFound},
 		{"unknown version", alias("x", target("cats", 2, 1)), store.ErrNotFound},
 		{"one of two unknown", alias("x", target("cats", 1, 1), target("dogs", 1, 1)), store.ErrNotFound},
 		{"model with a path", alias("x", target("../cats", 1, 1)), store.ErrName},
-		{"no weight", alias("x", target("cats", 1, 0), target("cats", 0, 0)), store.ErrFormat},
-		{"negative weight", alias("x", target("cats", 1, 2), target("cats", 0, -1)), store.ErrFormat},
-		{"negative version", alias("x", target("cats", -1, 1)), store.ErrFormat},
-		{"weight without bound", alias("x", target("cats", 1, 1<<40)), store.ErrFormat},
-		{"targets without bound", alias("x", make([]store.Target, 65)...), store.ErrFormat},
+		{"no weight", alias("x", target("cats", 1, 0), target("cats", 0, 0)), store.ErrAlias},
+		{"negative weight", alias("x", target("cats", 1, 2), target("cats", 0, -1)), store.ErrAlias},
+		{"negative version", alias("x", target("cats", -1, 1)), store.ErrAlias},
+		{"weight without bound", alias("x", target("cats", 1, 1<<40)), store.ErrAlias},
+		{"targets without bound", alias("x", make([]store.Target, 65)...), store.ErrAlias},
 	} {
 		if _, err := s.PutAlias(c.a); !errors.Is(err, c.is) {
 			t.Errorf("%s: %v", c.name, err)
