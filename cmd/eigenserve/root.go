@@ -39,7 +39,19 @@ needs them.
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(m.demo(), m.serve(), m.fit(), m.add(), m.ls(), m.show(), m.rm(), m.alias(),
 		m.refit(), m.gc(), m.classify(), m.eval(), m.export(), m.inspect(), m.bench(), m.settingsTable())
+	root.InitDefaultHelpCmd()
+	if help, _, err := root.Find([]string{"help"}); err == nil {
+		help.Args = knownCommand
+	}
 	return root, started
+}
+
+// knownCommand refuses to help with what is no command.
+func knownCommand(help *cobra.Command, args []string) error {
+	if _, unknown, _ := help.Root().Find(args); len(unknown) > 0 {
+		return usagef("unknown command %q%s", unknown[0], suggestion(help.Root(), unknown[0]))
+	}
+	return nil
 }
 
 func suggestion(cmd *cobra.Command, word string) string {
