@@ -35,7 +35,7 @@ func TestVersionsAndAliases(t *testing.T) {
 	r := runServe(t, "--store", dir)
 	for _, where := range [][]string{{"--store", dir}, {"--server", r.addr}} {
 		cmd := func(args ...string) string { return must(t, append(args, where...)...) }
-		if out := cmd("ls"); !strings.Contains(out, "2 of 2") {
+		if out := cmd("ls"); !strings.Contains(out, "2 (2 kept)") {
 			t.Errorf("ls says %.300q", out)
 		}
 		if out := cmd("show", model.Name+":1"); !strings.Contains(out, "1, beside [2]") || !strings.Contains(out, model.Digest) {

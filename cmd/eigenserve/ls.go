@@ -46,10 +46,10 @@ func (m *Main) ls() *cobra.Command {
 	return cmd
 }
 
-// versionOf is a model's version, and how many it has where it has more.
+// versionOf is a model's version, and how many are kept where there are more.
 func versionOf(v runtime.VariantInfo) string {
 	if n := len(v.Versions); n > 1 {
-		return fmt.Sprintf("%d of %d", v.Version, n)
+		return fmt.Sprintf("%d (%d kept)", v.Version, n)
 	}
 	return strconv.Itoa(v.Version)
 }
