@@ -35,7 +35,7 @@ func (eng *Engine) classify(ctx context.Context, name string, image []byte, o Cl
 	}
 	started := time.Now()
 	defer func() { h.record(started, 1, a.Timing, err) }()
-	logits, timing, err := eng.compute(ctx, h, l, []input{eng.images.decoding(l.pixels, image)})
+	logits, timing, err := eng.compute(ctx, h, l, []input{decoding(l.pixels, image)})
 	if err != nil {
 		return Answer{}, atFault(h, err)
 	}

@@ -89,7 +89,7 @@ type Engine struct {
 	scheduler            *scheduler
 	// preparing holds a token for each input that is being decoded.
 	preparing  chan struct{}
-	images     *imageDecoder
+	images     *imageMemory
 	promotions promotions
 
 	// change orders changes of variants, of aliases and of pins, so that the
@@ -132,7 +132,7 @@ func Open(s *store.Store, o Options) (*Engine, error) {
 	eng := &Engine{options: o, precision: precision, store: s,
 		idleRSS: residentSetSize(), idleManaged: managedMemory(),
 		cache:     newWeightCache(o.WeightCache, o.Queue, o.Patience, policy),
-		preparing: make(chan struct{}, goruntime.GOMAXPROCS(0)), images: newImageDecoder(), promotions: promotions{known: map[*handle]bool{}},
+		preparing: make(chan struct{}, goruntime.GOMAXPROCS(0)), images: newImageMemory(), promotions: promotions{known: map[*handle]bool{}},
 		families: map[string]*shelf{}, variants: map[string][]*handle{}, aliases: map[string]store.Alias{}, unloaded: map[string]bool{}}
 	eng.scheduler = newScheduler(o, &eng.inside)
 	eng.scheduler.weights, eng.scheduler.run = eng.answering, eng.answerBatch

@@ -292,7 +292,11 @@ func denseLogits(t testing.TB, m models.Model, tensors map[string][]float32, lab
 // prepare makes an image file into one input (channels, height, width).
 func prepare(spec pixel.Spec, image []byte) ([]float32, error) {
 	pixels := make([]float32, spec.Channels*spec.Height*spec.Width)
-	return pixels, newImageDecoder().decoding(spec, image)(pixels)
+	_, fill, err := decoding(spec, image)()
+	if err == nil {
+		err = fill(pixels)
+	}
+	return pixels, err
 }
 
 // forward runs one image through a variant, alone.

@@ -14,7 +14,7 @@ import (
 
 // Half a million bytes of a file can become half a billion of pixels.
 const (
-	// largeImage is from how many bytes on an image counts as large, while it is decoded.
+	// largeImage is from how many bytes on an image counts as large while it is decoded.
 	largeImage = 32 << 20
 	// largeImages is what all large ones take at once: several photographs, or one of
 	// the largest that is taken.
@@ -23,46 +23,54 @@ const (
 	hugeImage = 128 << 20
 )
 
-// imageDecoder makes image files into inputs. It bounds what large ones take at once,
-// and returns it to the system a moment after the last of them: it would else stay
-// resident until much later.
-type imageDecoder struct {
+// imageMemory bounds what large images take at once while they are decoded, and returns
+// it to the system a moment after the last of them: it would else stay resident until
+// much later.
+type imageMemory struct {
 	large *semaphore.Weighted // bytes
 	free  *time.Timer
 }
 
-func newImageDecoder() *imageDecoder {
-	return &imageDecoder{semaphore.NewWeighted(largeImages), time.AfterFunc(math.MaxInt64, debug.FreeOSMemory)}
+func newImageMemory() *imageMemory {
+	return &imageMemory{semaphore.NewWeighted(largeImages), time.AfterFunc(math.MaxInt64, debug.FreeOSMemory)}
 }
 
-func (d *imageDecoder) close() { d.free.Stop() }
+func (d *imageMemory) close() { d.free.Stop() }
 
 // decoding makes an image file into one input.
-func (d *imageDecoder) decoding(spec pixel.Spec, image []byte) input {
-	return func(pixels []float32) error {
+func decoding(spec pixel.Spec, image []byte) input {
+	return func() (int64, filler, error) {
 		encoded, err := spec.Open(image)
 		if err != nil {
-			return imageError(err)
+			return 0, nil, imageError(err)
 		}
-		if n := min(encoded.Bytes(), largeImages); n >= largeImage {
-			if err := d.large.Acquire(context.Background(), n); err != nil {
-				return err
+		return min(encoded.Bytes(), largeImages), func(pixels []float32) error {
+			img, err := encoded.Decode()
+			if err != nil {
+				return imageError(err)
 			}
-			defer d.release(n)
-		}
-		img, err := encoded.Decode()
-		if err != nil {
-			return imageError(err)
-		}
-		if err := spec.Fill(pixels, img); err != nil {
-			return &Error{Code: Invalid, Text: err.Error(), Err: err}
-		}
-		return nil
+			if err := spec.Fill(pixels, img); err != nil {
+				return &Error{Code: Invalid, Text: err.Error(), Err: err}
+			}
+			return nil
+		}, nil
 	}
 }
 
-// release ends the decoding of a large image, which nothing refers to any more.
-func (d *imageDecoder) release(n int64) {
+// admit waits until so many bytes may be taken for an image. Who decodes one has to
+// release them.
+func (d *imageMemory) admit(ctx context.Context, n int64) error {
+	if n < largeImage {
+		return nil
+	}
+	return d.large.Acquire(ctx, n)
+}
+
+// release ends the decoding of an image, which nothing refers to any more.
+func (d *imageMemory) release(n int64) {
+	if n < largeImage {
+		return
+	}
 	if n >= hugeImage {
 		debug.FreeOSMemory() // before the next one takes as much
 	}

@@ -77,9 +77,10 @@ func (eng *Engine) inputs(in Inputs, l *loaded) ([]input, error) {
 	inputs := make([]input, rows)
 	for i := range inputs {
 		if in.Pixels == nil {
-			inputs[i] = eng.images.decoding(l.pixels, in.Images[i])
+			inputs[i] = decoding(l.pixels, in.Images[i])
 		} else {
-			inputs[i] = func(pixels []float32) error { copy(pixels, in.Pixels[i*len(pixels):]); return nil }
+			fill := func(pixels []float32) error { copy(pixels, in.Pixels[i*len(pixels):]); return nil }
+			inputs[i] = func() (int64, filler, error) { return 0, fill, nil }
 		}
 	}
 	return inputs, nil

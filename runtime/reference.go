@@ -51,7 +51,11 @@ func (eng *Engine) Reference(name string, images [][]byte) ([][]float32, error) 
 	in := inputOf(f.model)
 	pixels, out := make([]float32, in.Channels*in.Height*in.Width), make([][]float32, len(images))
 	for i, image := range images {
-		if err := eng.images.decoding(l.pixels, image)(pixels); err != nil {
+		_, fill, err := decoding(l.pixels, image)()
+		if err == nil {
+			err = fill(pixels)
+		}
+		if err != nil {
 			return nil, err
 		}
 		p := f.passes.Begin(nn.Group{Images: 1, Weights: &w})

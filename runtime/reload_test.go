@@ -209,7 +209,7 @@ func TestLateAnswersKeepNoRetiredBasis(t *testing.T) {
 		must(err)
 		for _, x := range late {
 			eng.refresh(x.h.entry.Name, nil)
-			_, _, err := eng.compute(context.Background(), x.h, x.l, []input{eng.images.decoding(x.l.pixels, image)})
+			_, _, err := eng.compute(context.Background(), x.h, x.l, []input{decoding(x.l.pixels, image)})
 			must(err)
 		}
 		eng.rebuildNow([]promotion{{h: late[0].h, l: late[0].l}})

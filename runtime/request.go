@@ -8,8 +8,11 @@ import (
 	"time"
 )
 
-// input fills pixels (channels, height, width) with one row of a request.
-type input func(pixels []float32) error
+// input gives what fills one row of a request, and the bytes that it takes meanwhile.
+type input func() (bytes int64, fill filler, err error)
+
+// filler fills pixels (channels, height, width).
+type filler func(pixels []float32) error
 
 // request is one call's rows on their way through the scheduler.
 type request struct {
@@ -131,6 +134,17 @@ func (eng *Engine) prepareRows(ctx context.Context, r *request, rows []row, inpu
 	faults := make([]error, len(rows))
 	prepare := func(i int) {
 		began := time.Now()
+		bytes, fill, err := inputs[i]()
+		if err != nil {
+			faults[i] = &rowFault{i, err}
+			return
+		}
+		// Before it takes a place: who waits for memory keeps no small image waiting.
+		if err := eng.images.admit(ctx, bytes); err != nil {
+			faults[i] = gaveUp(err)
+			return
+		}
+		defer eng.images.release(bytes)
 		select {
 		case eng.preparing <- struct{}{}:
 		case <-ctx.Done():
@@ -142,7 +156,7 @@ func (eng *Engine) prepareRows(ctx context.Context, r *request, rows []row, inpu
 		x.timing = Timing{Queue: time.Since(began)}
 		began = time.Now()
 		x.pixels = make([]float32, size)
-		if err := inputs[i](x.pixels); err != nil {
+		if err := fill(x.pixels); err != nil {
 			faults[i] = &rowFault{i, err}
 		}
 		x.timing.Preprocess = time.Since(began)
