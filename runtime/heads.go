@@ -131,6 +131,11 @@ func openHead(b *store.Basis, p *nn.Plan) (*subspace.Head, error) {
 	return subspace.NewHead(&has)
 }
 
+// mostCodedHead is how many numbers a coded head may have: zeros, which take next to
+// no bytes of a file, become as many in memory as anything else. ImageNet's 21,843
+// labels are 22 million of a ViT-L; a larger head is kept as it came.
+const mostCodedHead = 24 << 20
+
 // private gives a variant's private tensors, a coded head decoded.
 func (f *family) private(v *store.Variant) (map[string]tensorfile.Tensor, error) {
 	if len(v.Head) == 0 {
@@ -138,6 +143,9 @@ func (f *family) private(v *store.Variant) (map[string]tensorfile.Tensor, error)
 	}
 	if f.head == nil {
 		return nil, fmt.Errorf("%w: its head is coded, its basis has no directions of heads", store.ErrFormat)
+	}
+	if width := headWidth(f.plan.Heads()[0]); len(v.Labels) > mostCodedHead/width {
+		return nil, fmt.Errorf("%w: %d labels for a coded head, which may have %d", store.ErrFormat, len(v.Labels), mostCodedHead/width)
 	}
 	w, err := f.head.Decode(v.Head, len(v.Labels), v.HeadStep)
 	if err != nil {

@@ -258,6 +258,17 @@ func mustRead(path string) []byte {
 	return raw
 }
 
+// A coded head of zeros takes next to no bytes, however many numbers it becomes.
+func TestCodedHeadIsBounded(t *testing.T) {
+	eng := tinyEngine(t, Options{})
+	_, l, err := eng.open("m1")
+	must(err)
+	labels := mostCodedHead/headWidth(l.family.plan.Heads()[0]) + 1
+	if _, err := l.family.private(&store.Variant{Head: []byte{1}, HeadStep: 1, Labels: make([]string, labels)}); !errors.Is(err, store.ErrFormat) || !strings.Contains(err.Error(), "may have") {
+		t.Errorf("%d labels: %v", labels, err)
+	}
+}
+
 func TestPutVariantGivenUp(t *testing.T) {
 	eng := tinyEngine(t, Options{})
 	before := stateOf(t, eng)

@@ -186,7 +186,7 @@ const coarsestHead, finestHead = 0.5, 1e-4
 // answers next to nothing. That takes no pass: the features are there. Where none
 // does, the head stays as it came.
 func (t *trial) chooseHead(g Gate) error {
-	if t.family.head == nil {
+	if t.family.head == nil || len(t.head) > mostCodedHead {
 		return nil
 	}
 	for t.headStep = coarsestHead; t.headStep > finestHead; t.headStep /= math.Sqrt2 {
