@@ -138,10 +138,12 @@ func (eng *Engine) put(ctx context.Context, f *family, name string, v *store.Var
 	if err != nil {
 		return VariantInfo{}, false, storeError(err)
 	}
-	h := newHandle(e)
-	h.loaded.Store(kept)
-	eng.refresh(name, h)
+	fresh := newHandle(e)
+	fresh.loaded.Store(kept)
+	eng.refresh(name, fresh)
 	eng.setUnloaded(name, false)
+	h := last(eng.versions(name)) // the one of before, if the file is the same
+	h.loaded.CompareAndSwap(nil, kept)
 	return eng.info(h), replaced, nil
 }
 

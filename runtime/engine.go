@@ -98,6 +98,8 @@ type Engine struct {
 	change sync.Mutex
 	// reading is the store's whose pointers the handles follow. Guarded by change.
 	reading uint64
+	// unread are names whose new version could not be read; change guards it.
+	unread map[string]bool
 	// mu guards what follows; no file is read under it.
 	mu       sync.Mutex
 	closed   bool
@@ -133,7 +135,7 @@ func Open(s *store.Store, o Options) (*Engine, error) {
 		idleRSS: residentSetSize(), idleManaged: managedMemory(),
 		cache:     newWeightCache(o.WeightCache, o.Queue, o.Patience, policy),
 		preparing: make(chan struct{}, goruntime.GOMAXPROCS(0)), images: newImageMemory(), promotions: promotions{known: map[*handle]bool{}},
-		families: map[string]*shelf{}, variants: map[string][]*handle{}, aliases: map[string]store.Alias{}, unloaded: map[string]bool{}}
+		families: map[string]*shelf{}, variants: map[string][]*handle{}, aliases: map[string]store.Alias{}, unloaded: map[string]bool{}, unread: map[string]bool{}}
 	eng.scheduler = newScheduler(o, &eng.inside)
 	eng.scheduler.weights, eng.scheduler.run = eng.answering, eng.answerBatch
 	if eng.reading, err = s.Refresh(false); err != nil {
@@ -307,6 +309,8 @@ func storeError(err error) error {
 		return err
 	case errors.Is(err, store.ErrDigest), errors.Is(err, store.ErrDamaged):
 		return &Error{Code: Damaged, Text: err.Error(), Err: err}
+	case errors.Is(err, store.ErrLocked):
+		return &Error{Code: Busy, Text: err.Error(), Err: err}
 	case store.IsFull(err):
 		return &Error{Code: Full, Text: "the disk of the store is full; nothing was changed", Err: err}
 	case store.IsReadOnly(err):

@@ -35,7 +35,11 @@ func (eng *Engine) SetPinned(ctx context.Context, name string, pinned bool) erro
 func (eng *Engine) hold(name string, h *handle, l *loaded, lease *lease) (held bool, err error) {
 	eng.change.Lock()
 	defer eng.change.Unlock()
-	if !eng.holds(h) {
+	now, err := eng.served(eng.find(name))
+	if err != nil {
+		return false, err
+	}
+	if now != h {
 		return false, Errorf(Conflict, "model %q was replaced meanwhile: pin it again", name)
 	}
 	if h.pinned.Load() != nil {

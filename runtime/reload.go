@@ -40,66 +40,147 @@ func (eng *Engine) Reload(ctx context.Context, force bool) (Reloaded, error) {
 	return done, err
 }
 
-// follow makes the handles those that the store's pointers tell of. It gives the
-// names of replaced variants that were pinned.
+// follow makes the handles those that the store's pointers tell of, all at once. It
+// gives the names of replaced variants that were pinned.
 func (eng *Engine) follow(ctx context.Context, force bool) (done Reloaded, pinned []string, err error) {
 	eng.change.Lock()
 	defer eng.change.Unlock()
 	reading, err := eng.store.Refresh(force)
-	if err != nil || reading == eng.reading {
+	if err != nil {
 		return done, nil, storeError(err)
 	}
-	failed := eng.store.Damaged()
-	eng.followAliases()
+	again := reading == eng.reading // nothing changed; what failed may have been mended
+	if again && len(eng.unread) == 0 {
+		return done, nil, nil
+	}
+	next, failed, err := eng.changed(ctx, again)
+	if err != nil {
+		return done, nil, err
+	}
+	for name, now := range next {
+		switch was, is := last(eng.versions(name)), last(now); {
+		case is == nil:
+			done.Removed++
+		case was == nil:
+			done.Added++
+		default:
+			done.Replaced++
+			if was.pinned.Load() != nil && was.entry.Digest != is.entry.Digest {
+				pinned = append(pinned, name)
+			}
+		}
+	}
+	eng.swap(next)
+	done.Retired = eng.retireBases()
+	eng.reading = reading
+	clear(eng.unread)
+	var all []error
+	for name, err := range failed {
+		eng.unread[name] = true
+		all = append(all, fmt.Errorf("model %q stays as it was: %w", name, err))
+	}
+	if again {
+		return done, pinned, nil // it was told
+	}
+	return done, pinned, errors.Join(append(eng.store.Damaged(), all...)...)
+}
+
+// changed gives the handles of the names whose versions the store has otherwise, none
+// of a name that is gone, and why others stay as they are. It reads the new files.
+// again, it looks at those alone that failed the last time.
+func (eng *Engine) changed(ctx context.Context, again bool) (next map[string][]*handle, failed map[string]error, err error) {
+	next, failed = map[string][]*handle{}, map[string]error{}
 	there := map[string]bool{}
 	for _, e := range eng.store.Variants() {
 		if err := ctx.Err(); err != nil {
-			return done, pinned, err
+			return nil, nil, err
 		}
 		there[e.Name] = true
 		old := eng.versions(e.Name)
-		if eng.follows(e.Name, old) {
+		if again && !eng.unread[e.Name] || eng.follows(e.Name, old) {
 			continue
 		}
 		fresh := handleOf(e, old, nil)
 		if _, err := eng.load(fresh); err != nil && len(old) > 0 {
-			failed = append(failed, fmt.Errorf("model %q stays as it was: %w", e.Name, err))
+			failed[e.Name] = err
 			continue
 		}
-		if was := last(old); was == nil {
-			done.Added++
-		} else {
-			done.Replaced++
-			if was.pinned.Load() != nil && was.entry.Digest != e.Digest {
-				pinned = append(pinned, e.Name)
-			}
-		}
-		eng.refresh(e.Name, fresh)
+		next[e.Name] = eng.stored(e.Name, old, fresh)
 	}
 	for _, h := range eng.latest() {
-		if _, err := eng.store.Entry(h.entry.Name); !there[h.entry.Name] && !errors.Is(err, store.ErrDamaged) {
-			eng.refresh(h.entry.Name, nil)
-			done.Removed++
+		name := h.entry.Name
+		if _, err := eng.store.Entry(name); !there[name] && !errors.Is(err, store.ErrDamaged) {
+			next[name] = nil
 		}
 	}
-	done.Retired = eng.retireBases()
-	eng.reading = reading
-	return done, pinned, errors.Join(failed...)
+	return next, failed, nil
 }
 
-func (eng *Engine) followAliases() {
-	aliases := map[string]store.Alias{}
-	for _, a := range eng.store.Aliases() {
-		aliases[a.Name] = a
-	}
+// swap lets the names lead to these handles, and the aliases to what the store has of
+// them, all at once, then lets go of what nothing leads to any more. The caller holds
+// change.
+func (eng *Engine) swap(next map[string][]*handle) {
+	aliases, names := eng.followedAliases(next), eng.namesWith(next)
+	was := map[string][]*handle{}
 	eng.mu.Lock()
-	defer eng.mu.Unlock()
-	for name, a := range eng.aliases {
-		if _, err := eng.store.Alias(name); errors.Is(err, store.ErrDamaged) {
-			aliases[name] = a
+	for name, now := range next {
+		was[name] = eng.variants[name]
+		if last(now) == nil || last(was[name]) == nil || last(now).entry.Digest != last(was[name]).entry.Digest {
+			delete(eng.unloaded, name)
+		}
+		if len(now) == 0 {
+			delete(eng.variants, name)
+		} else {
+			eng.variants[name] = now
 		}
 	}
-	eng.aliases = aliases
+	eng.names, eng.aliases = names, aliases
+	eng.mu.Unlock()
+	for name, now := range next {
+		eng.replaced(was[name], now)
+	}
+}
+
+// namesWith gives the names as they are with those of next.
+func (eng *Engine) namesWith(next map[string][]*handle) []string {
+	eng.mu.Lock()
+	names := slices.Clone(eng.names)
+	eng.mu.Unlock()
+	names = slices.DeleteFunc(names, func(name string) bool { _, ok := next[name]; return ok })
+	for name, now := range next {
+		if len(now) > 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// followedAliases gives the store's aliases. One that can't be read stays as it was,
+// and so does one that was moved to a version whose file could not be read.
+func (eng *Engine) followedAliases(next map[string][]*handle) map[string]store.Alias {
+	missing := func(t store.Target) bool {
+		versions, ok := next[t.Model]
+		if !ok {
+			versions = eng.versions(t.Model)
+		}
+		_, err := numbered(t.Model, versions, t.Version)
+		return err != nil
+	}
+	aliases := map[string]store.Alias{}
+	for _, a := range eng.Aliases() {
+		if _, err := eng.store.Alias(a.Name); errors.Is(err, store.ErrDamaged) {
+			aliases[a.Name] = a
+		}
+	}
+	for _, a := range eng.store.Aliases() {
+		was, err := eng.Alias(a.Name)
+		if err == nil && slices.ContainsFunc(a.Targets, missing) && !slices.ContainsFunc(was.Targets, missing) {
+			a = was
+		}
+		aliases[a.Name] = a
+	}
+	return aliases
 }
 
 // versions gives the handles of a name's versions.

@@ -379,3 +379,101 @@ func TestDamagedPointer(t *testing.T) {
 		t.Errorf("an alias that is gone: %v", err)
 	}
 }
+
+// otherVersion puts a version of a name that differs by its provenance alone.
+func otherVersion(t *testing.T, s *store.Store, name string) store.Entry {
+	t.Helper()
+	e, err := s.Entry(name)
+	must(err)
+	v, err := s.ReadVariant(e.Digest)
+	must(err)
+	v.Provenance.Name += "-next"
+	file, err := v.Bytes()
+	must(err)
+	v, err = store.ParseVariant(file)
+	must(err)
+	e, _, err = s.PutVariant(name, v, file)
+	must(err)
+	return e
+}
+
+// An alias and the versions that it was moved to are taken over at once.
+func TestReloadMovesAliasesWithTheirVersions(t *testing.T) {
+	eng := tinyEngine(t, Options{})
+	_, _, err := eng.PutAlias(context.Background(), "live", []Target{{Model: "m5", Version: 1}})
+	must(err)
+	others := reopen(t, eng.store.Dir())
+	others.KeepVersions(1)
+	for i := range tinyMembers {
+		otherVersion(t, others, fmt.Sprintf("m%d", i))
+	}
+	_, err = others.PutAlias(Alias{Name: "live", Targets: []Target{{Model: "m5", Version: 2, Weight: 1}}})
+	must(err)
+	var done atomic.Bool
+	var asks sync.WaitGroup
+	asks.Go(func() {
+		for last := 1; !done.Load(); {
+			h, err := eng.find("live")
+			if err != nil || h.entry.Version < last {
+				t.Errorf("%+v, %v after version %d", h, err, last)
+				return
+			}
+			last = h.entry.Version
+		}
+	})
+	if _, err := eng.Reload(context.Background(), false); err != nil {
+		t.Error(err)
+	}
+	done.Store(true)
+	asks.Wait()
+	if h, err := eng.find("live"); err != nil || h.entry.Version != 2 {
+		t.Errorf("%+v, %v", h, err)
+	}
+}
+
+// What could not be read is looked at again; until then, an alias that was moved to it
+// stays as well.
+func TestReloadTriesAgain(t *testing.T) {
+	eng := tinyEngine(t, Options{})
+	image := picture(1, 8, 8)
+	_, _, err := eng.PutAlias(context.Background(), "live", []Target{{Model: "m1", Version: 1}})
+	must(err)
+	others := reopen(t, eng.store.Dir())
+	e := otherVersion(t, others, "m1")
+	_, err = others.PutAlias(Alias{Name: "live", Targets: []Target{{Model: "m1", Version: 2, Weight: 1}}})
+	must(err)
+	path := blobPath(others, e.Digest)
+	must(os.Rename(path, path+".away"))
+	if done, err := eng.Reload(context.Background(), false); err == nil || done != (Reloaded{}) {
+		t.Errorf("%+v, %v", done, err)
+	}
+	if a, _ := classify(t, eng, "live", image); a.Version != 1 {
+		t.Errorf("answered by version %d", a.Version)
+	}
+	if done, err := eng.Reload(context.Background(), false); err != nil || done != (Reloaded{}) { // it was told
+		t.Errorf("%+v, %v", done, err)
+	}
+	must(os.Rename(path+".away", path))
+	if done, err := eng.Reload(context.Background(), false); err != nil || done.Replaced != 1 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	if a, _ := classify(t, eng, "live", image); a.Version != 2 {
+		t.Errorf("answered by version %d", a.Version)
+	}
+}
+
+// A new version is served whoever put it.
+func TestReloadEndsAnUnload(t *testing.T) {
+	eng := tinyEngine(t, Options{})
+	reload := func() { _, err := eng.Reload(context.Background(), false); must(err) }
+	must(eng.Unload("m1"))
+	others := reopen(t, eng.store.Dir())
+	otherVersion(t, others, "m2")
+	reload()
+	if _, err := eng.Classify(context.Background(), "m1", picture(1, 8, 8), ClassifyOptions{}); codeOf(err) != Unloaded {
+		t.Errorf("after another's new version: %v", err)
+	}
+	otherVersion(t, others, "m1")
+	reload()
+	classify(t, eng, "m1", picture(1, 8, 8))
+}

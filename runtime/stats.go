@@ -179,11 +179,15 @@ func (eng *Engine) Unload(ref string) error {
 	eng.mu.Lock()
 	versions := eng.variants[h.entry.Name]
 	eng.mu.Unlock()
+	own := map[string]int{} // versions, by what they share
 	for _, h := range versions {
 		h.unpin()
 		h.loaded.Store(nil)
-		if eng.store.Uses(h.entry.Digest) == 1 {
-			eng.cache.drop(h.entry.Digest)
+		own[h.entry.Digest]++
+	}
+	for digest, n := range own {
+		if eng.store.Uses(digest) == n {
+			eng.cache.drop(digest)
 		}
 	}
 	return nil

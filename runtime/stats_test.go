@@ -96,3 +96,18 @@ func TestUnload(t *testing.T) {
 	}
 	quiet(t, eng.cache)
 }
+
+// Two versions of one file are let go of as one is.
+func TestUnloadOfTwoVersionsOfOneFile(t *testing.T) {
+	eng := tinyEngine(t, Options{})
+	first := fileOf(t, eng, "m1")
+	for _, file := range [][]byte{fileOf(t, eng, "m5"), first} {
+		_, _, err := eng.PutVariant(context.Background(), "m1", file)
+		must(err)
+	}
+	a, _ := classify(t, eng, "m1", picture(1, 8, 8))
+	must(eng.Unload("m1"))
+	if eng.cache.resides(a.Digest) {
+		t.Error("the weights of what was unloaded are still there")
+	}
+}

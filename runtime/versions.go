@@ -72,7 +72,11 @@ func (eng *Engine) version(name string, n int) (*handle, error) {
 	if len(versions) == 0 {
 		return nil, eng.unknown(name)
 	}
-	if n == 0 {
+	return numbered(name, versions, n)
+}
+
+func numbered(name string, versions []*handle, n int) (*handle, error) {
+	if n == 0 && len(versions) > 0 {
 		return last(versions), nil
 	}
 	for _, h := range versions {
@@ -155,15 +159,28 @@ func (eng *Engine) holds(h *handle) bool {
 // weights go. fresh, if any, is the handle of a version that was just put. The
 // caller holds change.
 func (eng *Engine) refresh(name string, fresh *handle) {
-	entries, _ := eng.store.Versions(name) // none: it was removed
+	old := eng.versions(name)
+	now := eng.stored(name, old, fresh)
 	eng.mu.Lock()
-	old := eng.variants[name]
+	eng.setName(name, now)
+	eng.mu.Unlock()
+	eng.replaced(old, now)
+}
+
+// stored gives the handles of the versions of a name that the store holds, none
+// where it was removed.
+func (eng *Engine) stored(name string, old []*handle, fresh *handle) []*handle {
+	entries, _ := eng.store.Versions(name)
 	now := make([]*handle, len(entries))
 	for i, e := range entries {
 		now[i] = handleOf(e, old, fresh)
 	}
-	eng.setName(name, now)
-	eng.mu.Unlock()
+	return now
+}
+
+// replaced lets go of what a name's old versions hold that are not served now. The
+// caller holds change.
+func (eng *Engine) replaced(old, now []*handle) {
 	was, is := last(old), last(now)
 	for _, h := range old {
 		switch kept := slices.Contains(now, h); {
@@ -183,15 +200,15 @@ func last(versions []*handle) *handle {
 	return versions[len(versions)-1]
 }
 
-// handleOf gives a version the handle that it has, or a new one.
+// handleOf gives a version the handle that it has, or a new one: fresh if that is its.
 func handleOf(e store.Entry, old []*handle, fresh *handle) *handle {
-	if fresh != nil && fresh.entry == e {
-		return fresh
-	}
 	for _, h := range old {
 		if h.entry == e {
 			return h
 		}
+	}
+	if fresh != nil && fresh.entry == e {
+		return fresh
 	}
 	return newHandle(e)
 }

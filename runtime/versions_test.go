@@ -138,6 +138,44 @@ func TestPinsFollowTheWeights(t *testing.T) {
 	quiet(t, eng.cache)
 }
 
+// A pin whose model is replaced or unloaded while its weights are rebuilt is none.
+func TestPinOfWhatWasReplacedMeanwhile(t *testing.T) {
+	ctx := context.Background()
+	for _, c := range []struct {
+		what   string
+		change func(eng *Engine) error
+		want   Code
+	}{
+		{"replaced", func(eng *Engine) error { _, _, err := eng.PutVariant(ctx, "m1", fileOf(t, eng, "m2")); return err }, Conflict},
+		{"unloaded", func(eng *Engine) error { return eng.Unload("m1") }, Unloaded},
+		{"deleted", func(eng *Engine) error { return eng.DeleteVariant(ctx, "m1") }, NotFound},
+	} {
+		eng := tinyEngine(t, Options{})
+		h, l, err := eng.open("m1")
+		must(err)
+		lease, err := eng.lease(ctx, h, l)
+		must(err)
+		must(c.change(eng))
+		if held, err := eng.hold("m1", h, l, lease); held || codeOf(err) != c.want {
+			t.Errorf("%s: held %t, %v", c.what, held, err)
+		}
+		lease.release()
+		quiet(t, eng.cache)
+	}
+}
+
+// The same file again is the same version, with all that was counted of it.
+func TestSameFileAgainGoesOnCounting(t *testing.T) {
+	eng := tinyEngine(t, Options{})
+	classify(t, eng, "m1", picture(1, 8, 8))
+	before, err := eng.Variant("m1")
+	must(err)
+	info, replaced, err := eng.PutVariant(context.Background(), "m1", fileOf(t, eng, "m1"))
+	if err != nil || !replaced || info.Version != 1 || info.Requests != 1 || info.Answers != before.Answers {
+		t.Errorf("%+v, %t, %v", info, replaced, err)
+	}
+}
+
 func TestWeightsOfAnAlias(t *testing.T) {
 	targets := []Target{{Model: "a", Weight: 90}, {Model: "b"}, {Model: "c", Weight: 10}}
 	n := map[string]int{}
