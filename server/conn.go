@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"sync"
@@ -81,6 +82,7 @@ func (s *connections) closeAll() {
 type listener struct {
 	net.Listener
 	conns *connections
+	log   *slog.Logger
 	once  sync.Once
 	err   error
 	away  chan struct{} // holds a token for each connection that is being turned away
@@ -90,22 +92,41 @@ type listener struct {
 // just closed.
 const awayAtOnce = 64
 
-func newListener(l net.Listener, conns *connections) *listener {
-	return &listener{Listener: l, conns: conns, away: make(chan struct{}, awayAtOnce)}
+func newListener(l net.Listener, conns *connections, log *slog.Logger) *listener {
+	return &listener{Listener: l, conns: conns, log: log, away: make(chan struct{}, awayAtOnce)}
 }
 
 func (l *listener) Accept() (net.Conn, error) {
-	for {
+	for pause := firstPause; ; {
 		c, err := l.Listener.Accept()
+		if passes(err) {
+			if pause == firstPause {
+				l.log.Error("no connection can be accepted for now", "error", err.Error())
+			}
+			time.Sleep(pause)
+			pause = min(2*pause, longestPause)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
+		pause = firstPause
 		tracked := &conn{Conn: c, conns: l.conns}
 		if l.conns.add(tracked) {
 			return tracked, nil
 		}
 		l.turnAway(tracked)
 	}
+}
+
+// How long is waited for what passes: files may be closed at any time.
+const firstPause, longestPause = 5 * time.Millisecond, 500 * time.Millisecond
+
+// passes tells whether accepting may work again by itself, as it does where the process
+// had as many files open as it may. The HTTP library would end the server.
+func passes(err error) bool {
+	var t interface{ Temporary() bool }
+	return errors.As(err, &t) && t.Temporary()
 }
 
 // full is the answer to a connection over the limit.

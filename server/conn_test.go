@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -222,5 +225,44 @@ func TestConnectionIsReused(t *testing.T) {
 			t.Fatalf("answer %d: %v %v", i, res, err)
 		}
 		_ = res.Body.Close()
+	}
+}
+
+// short is a listener that can't accept for some times.
+type short struct {
+	net.Listener
+	times int
+}
+
+func (l *short) Accept() (net.Conn, error) {
+	if l.times--; l.times >= 0 {
+		return nil, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
+	}
+	return l.Listener.Accept()
+}
+
+// Too many open files end no server.
+func TestAcceptingGoesOn(t *testing.T) {
+	log := &logBuffer{}
+	s, err := New(newFake(), Options{Log: slog.New(slog.NewTextHandler(log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Listen(&short{l, 3}) }()
+	res, err := http.Get("http://" + l.Addr().String() + "/v2/health/live")
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if strings.Count(log.String(), "can be accepted") != 1 {
+		t.Errorf("the log says %q", log.String())
+	}
+	if err := errors.Join(s.Shutdown(context.Background()), <-served); err != nil {
+		t.Error(err)
 	}
 }

@@ -130,7 +130,7 @@ func collectLedger(l runtime.Ledger, out chan<- prometheus.Metric) {
 	gauge(ratioDesc, finite(l.ProcessRatio), "process")
 	gauge(limitDesc, float64(l.CacheLimit))
 	gauge(slabsDesc, float64(l.SlabsUsed), "used")
-	gauge(slabsDesc, float64(l.SlabsTotal-l.SlabsUsed), "free")
+	gauge(slabsDesc, float64(max(0, l.SlabsTotal-l.SlabsUsed)), "free") // the total is of the largest
 	gauge(variantsDesc, float64(l.Variants))
 }
 

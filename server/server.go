@@ -258,7 +258,7 @@ func (s *Server) Listen(l net.Listener) error {
 	if s.options.Certificate != nil {
 		l = tls.NewListener(l, s.options.Certificate.config("http/1.1"))
 	}
-	tracked := newListener(l, &s.conns)
+	tracked := newListener(l, &s.conns, s.log)
 	defer tracked.Close()
 	if !s.conns.listen(tracked) {
 		return nil
