@@ -14,7 +14,7 @@ type Fidelity struct {
 	Step float64 `json:"step"`
 	// Energy is the share of the delta's squared norm that the stored form
 	// keeps, over all shared tensors: 1 − ‖Ŵ−W‖² / ‖W−M‖², in the basis's
-	// metric where it has one. Coarse steps keep magnitudes rather than this
+	// metric where it has one and all directions. Coarse steps keep magnitudes rather than this
 	// share, which may then be small or below zero and the answers the same.
 	Energy float64 `json:"energy"`
 	// Energies holds the same share of each tensor, in the basis's order: the

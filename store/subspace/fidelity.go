@@ -8,10 +8,10 @@ import (
 
 // measure sets the share of each delta's energy that is kept. Under a metric the
 // energy is the metric's, where a delta's and an error's are those of their
-// coefficients; without one what was quantised is rebuilt and compared with the
-// original, directions that the basis lacks and all.
+// coefficients, if the basis has all directions. Without one, or with fewer, what was
+// quantised is rebuilt and compared with the original.
 func (p *Projector) measure(f *store.Fidelity, c *Coefficients, blocks []block, step float64) error {
-	if p.basis.Metric == MetricNone {
+	if p.basis.Metric == MetricNone || !spans(p.basis) {
 		return p.measureWeights(f, c, blocks, step)
 	}
 	f.Energies = nil
@@ -27,6 +27,17 @@ func (p *Projector) measure(f *store.Fidelity, c *Coefficients, blocks []block, 
 	}
 	f.Energy = kept(lost, total)
 	return nil
+}
+
+// spans tells whether a basis has all directions of every layer.
+func spans(b *store.Basis) bool {
+	for i := range b.Layers {
+		l := &b.Layers[i]
+		if left, right := l.Directions(); left < l.Rows() || right < l.Width() {
+			return false
+		}
+	}
+	return true
 }
 
 func (p *Projector) measureWeights(f *store.Fidelity, c *Coefficients, blocks []block, step float64) error {

@@ -73,7 +73,7 @@ func TestNoOtherGainIsShorter(t *testing.T) {
 func TestReportedEnergies(t *testing.T) {
 	l := mixed()
 	sources := lineage(l, 5, 2)
-	for _, o := range []subspace.Options{{}, {Rank: 3}, {MeanType: "F16"}} {
+	for _, o := range []subspace.Options{{}, {Rank: 3}, {MeanType: "F16"}, {Rank: 3, Metric: randomMetric(l, subspace.MetricFull, 2)}} {
 		b := fit(t, l, sources, o)
 		p := projector(t, b)
 		mean := map[string][]float32{}
