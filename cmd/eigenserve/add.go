@@ -41,9 +41,9 @@ others are added all the same.`,
 				return usagef("--name is for one checkpoint; %d are given", len(args))
 			}
 			if a.server != "" {
-				for _, name := range []string{"step", "exact", "min-agreement", "max-kl", "max-bytes", "allow-lossy", "refine"} {
+				for _, name := range []string{"step", "exact", "min-agreement", "max-kl", "max-bytes", "allow-lossy", "refine", "keep-versions"} {
 					if cmd.Flags().Changed(name) {
-						return usagef("--%s: a server has a gate of its own, which `eigenserve serve` sets", name)
+						return usagef("--%s: a server goes by its own, which `eigenserve serve` sets", name)
 					}
 				}
 			}

@@ -19,9 +19,9 @@ import (
 )
 
 func (m *Main) fit() *cobra.Command {
-	var dir, family, families, dtype, probes string
+	var f fitting
+	var families, dtype string
 	var gate gateFlags
-	var o runtime.FitOptions
 	cmd := &cobra.Command{
 		Use:   "fit --store DIR --family NAME CHECKPOINT…",
 		Short: "Learn a family's basis from checkpoints and store them as variants",
@@ -52,10 +52,10 @@ which take an hour of arithmetic to find in full: --rank 256 takes minutes.`,
 		Example: "  eigenserve fit --store ./store --family glyphs --probes ./images checkpoints/*",
 		Args:    needs("CHECKPOINT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if dir == "" || family == "" {
+			if f.dir == "" || f.family == "" {
 				return usagef("--store DIR and --family NAME are needed")
 			}
-			if o.Rank < 0 {
+			if f.o.Rank < 0 {
 				return usagef("--rank must not be negative")
 			}
 			types := map[string]string{"auto": "", "f16": "F16", "bf16": "BF16"}
@@ -63,33 +63,35 @@ which take an hour of arithmetic to find in full: --rank 256 takes minutes.`,
 			if !ok {
 				return usagef("--basis-dtype %q: use auto, bf16 or f16", dtype)
 			}
-			o.MeanType = mean
-			if !slices.Contains(metrics, o.Metric) {
-				return usagef("--metric %q: use %s", o.Metric, strings.Join(metrics, ", "))
+			f.o.MeanType = mean
+			if !slices.Contains(metrics, f.o.Metric) {
+				return usagef("--metric %q: use %s", f.o.Metric, strings.Join(metrics, ", "))
 			}
-			if err := store.CheckName(family); err != nil {
+			if err := store.CheckName(f.family); err != nil {
 				return usagef("--family: %w", err)
 			}
 			var err error
-			if o.Gate, err = gate.gate(); err != nil {
+			if f.o.Gate, err = gate.gate(); err != nil {
 				return err
 			}
 			if families != "one" && families != "auto" {
 				return usagef("--families %q: use one or auto", families)
 			}
-			return m.runFit(cmd, dir, family, probes, families == "auto", args, o)
+			f.auto = families == "auto"
+			return m.runFit(cmd, f, args)
 		},
 	}
-	storeFlag(cmd, &dir)
-	cmd.Flags().StringVar(&family, "family", "", "name of the family")
+	storeFlag(cmd, &f.dir)
+	cmd.Flags().StringVar(&f.family, "family", "", "name of the family")
 	cmd.Flags().StringVar(&families, "families", "one", "one: all checkpoints share a basis; auto: a family for each lineage found in them, NAME-1, NAME-2 …")
-	cmd.Flags().IntVar(&o.Rank, "rank", 0, "most directions a side of each layer (default: all)")
+	cmd.Flags().IntVar(&f.o.Rank, "rank", 0, "most directions a side of each layer (default: all)")
 	gate.add(cmd)
 	gate.addForced(cmd)
-	cmd.Flags().StringVar(&o.Metric, "metric", subspace.MetricFull, "what an error costs: full (by inputs and outputs of layers), input or none")
-	cmd.Flags().StringVar(&probes, "probes", "", "unlabelled images to measure the metric on and hold variants against, kept with the family for later adds: a folder of them, or a safetensors file (default: built-in ones)")
-	o.Memory = runtime.DefaultFitMemory
-	cmd.Flags().Var((*sizeValue)(&o.Memory), "memory", "what the fit may take beside the basis")
+	cmd.Flags().StringVar(&f.o.Metric, "metric", subspace.MetricFull, "what an error costs: full (by inputs and outputs of layers), input or none")
+	cmd.Flags().StringVar(&f.probes, "probes", "", "unlabelled images to measure the metric on and hold variants against, kept with the family for later adds: a folder of them, or a safetensors file (default: built-in ones)")
+	keepFlag(cmd, &f.keep)
+	f.o.Memory = runtime.DefaultFitMemory
+	cmd.Flags().Var((*sizeValue)(&f.o.Memory), "memory", "what the fit may take beside the basis")
 	cmd.Flags().StringVar(&dtype, "basis-dtype", "auto", "type of the stored means: auto (bf16), bf16 or f16")
 	return cmd
 }
@@ -97,11 +99,18 @@ which take an hour of arithmetic to find in full: --rank 256 takes minutes.`,
 // metrics are the kinds that --metric takes.
 var metrics = []string{subspace.MetricFull, subspace.MetricInput, subspace.MetricNone}
 
-func (m *Main) runFit(cmd *cobra.Command, dir, family, probes string, auto bool, args []string, o runtime.FitOptions) error {
+type fitting struct {
+	dir, family, probes string
+	auto                bool // a family for each lineage
+	keep                int
+	o                   runtime.FitOptions
+}
+
+func (m *Main) runFit(cmd *cobra.Command, f fitting, args []string) error {
 	// A fit reuses its memory: let the collector keep the garbage of the rest small.
 	defer debug.SetGCPercent(debug.SetGCPercent(20))
 	var err error
-	if o.Probes, err = openProbes(probes); err != nil {
+	if f.o.Probes, err = openProbes(f.probes); err != nil {
 		return err
 	}
 	checkpoints, err := openCheckpoints(args)
@@ -109,19 +118,20 @@ func (m *Main) runFit(cmd *cobra.Command, dir, family, probes string, auto bool,
 		return err
 	}
 	defer closeAll(checkpoints)
-	s, err := store.Create(dir)
+	s, err := store.Create(f.dir)
 	if err != nil {
 		return err
 	}
-	if auto {
-		err = m.fitFamilies(cmd.Context(), s, family, checkpoints, o)
+	s.KeepVersions(f.keep)
+	if f.auto {
+		err = m.fitFamilies(cmd.Context(), s, f.family, checkpoints, f.o)
 	} else {
-		err = m.fitFamily(cmd.Context(), s, family, checkpoints, o)
+		err = m.fitFamily(cmd.Context(), s, f.family, checkpoints, f.o)
 	}
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(m.Stdout, metricSummary(o, probes))
+	_, err = fmt.Fprintln(m.Stdout, metricSummary(f.o, f.probes))
 	return err
 }
 

@@ -65,6 +65,7 @@ func TestUsage(t *testing.T) {
 		"no command":               {nil, 0, "Available Commands"},
 		"help":                     {[]string{"fit", "--help"}, 0, "--family"},
 		"unknown command":          {[]string{"sevre"}, 2, `did you mean "serve"?`},
+		"versions of a server":     {[]string{"add", "--server", "http://x", "--family", "f", "--keep-versions", "1", "c"}, 2, "a server goes by its own"},
 		"help with no command":     {[]string{"help", "sevre"}, 2, `did you mean "serve"?`},
 		"unknown flag":             {[]string{"ls", "--stroe", "x"}, 2, "--stroe"},
 		"fit of nothing":           {[]string{"fit", "--store", "x"}, 2, "fit needs one CHECKPOINT at least"},

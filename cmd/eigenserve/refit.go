@@ -56,6 +56,7 @@ each new one over within a second. What nothing refers to in the end, gc removes
 	r.gate.addForced(cmd)
 	cmd.Flags().StringVar(&r.o.Metric, "metric", subspace.MetricFull, "what an error costs: full (by inputs and outputs of layers), input or none")
 	cmd.Flags().StringVar(&r.probes, "probes", "", "images to measure the metric on: a folder of them, or a safetensors file (default: those kept with the family)")
+	keepFlag(cmd, &r.keep)
 	r.o.Memory = runtime.DefaultFitMemory
 	cmd.Flags().Var((*sizeValue)(&r.o.Memory), "memory", "what the fit may take beside the basis")
 	cmd.Flags().BoolVar(&r.json, "json", false, "print JSON")
@@ -65,6 +66,7 @@ each new one over within a second. What nothing refers to in the end, gc removes
 type refitting struct {
 	dir, family, probes string
 	json                bool
+	keep                int
 	gate                gateFlags
 	o                   runtime.FitOptions
 }
@@ -75,6 +77,7 @@ func (m *Main) runRefit(cmd *cobra.Command, r refitting, args []string) error {
 	if err != nil {
 		return err
 	}
+	s.KeepVersions(r.keep)
 	if r.o.Probes, err = openProbes(r.probes); err != nil {
 		return err
 	}

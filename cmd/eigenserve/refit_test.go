@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -77,5 +78,22 @@ func TestRefitRefuses(t *testing.T) {
 				t.Errorf("status %d: %s", status, errs)
 			}
 		})
+	}
+}
+
+// Whoever makes versions says how many are kept.
+func TestFitsKeepVersions(t *testing.T) {
+	dir, own := filepath.Join(t.TempDir(), "store"), makeCheckpoints(t, t.TempDir(), 3, 1)
+	for _, c := range []struct {
+		command, step, keep string
+		on                  []string
+		want                []int
+	}{{"fit", "1", "3", own[:2], []int{1}}, {"fit", "2", "1", own[:2], []int{2}}, {"refit", "3", "4", own, []int{2, 3}}, {"refit", "4", "1", own[:2], []int{4}}} {
+		must(t, append([]string{c.command, "--store", dir, "--family", "f", "--metric", "none", "--step", c.step, "--keep-versions", c.keep}, c.on...)...)
+		var d runtime.VariantDetail
+		decode(t, must(t, "show", filepath.Base(own[0]), "--json", "--store", dir), &d)
+		if !slices.Equal(d.Versions, c.want) {
+			t.Errorf("%s --step %s --keep-versions %s: versions %v, want %v", c.command, c.step, c.keep, d.Versions, c.want)
+		}
 	}
 }
