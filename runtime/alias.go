@@ -60,7 +60,7 @@ func (eng *Engine) PutAlias(ctx context.Context, name string, targets []Target) 
 		return a, false, err
 	}
 	if replaced, err = eng.store.PutAlias(a); err != nil {
-		return a, false, storeError(err)
+		return a, false, inTheWay(storeError(err))
 	}
 	eng.mu.Lock()
 	defer eng.mu.Unlock()

@@ -136,7 +136,7 @@ func (eng *Engine) put(ctx context.Context, f *family, name string, v *store.Var
 	}
 	e, replaced, err := eng.store.PutVariant(name, v, file)
 	if err != nil {
-		return VariantInfo{}, false, storeError(err)
+		return VariantInfo{}, false, inTheWay(storeError(err))
 	}
 	fresh := newHandle(e)
 	fresh.loaded.Store(kept)

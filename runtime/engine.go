@@ -301,6 +301,14 @@ func (eng *Engine) Close() error {
 	return errors.Join(failed...)
 }
 
+// inTheWay says of a damaged pointer that it forbids what was asked of its name alone.
+func inTheWay(err error) error {
+	if errors.Is(err, store.ErrDamaged) {
+		return &Error{Code: Conflict, Text: err.Error(), Err: err}
+	}
+	return err
+}
+
 // storeError gives a store's error the code of what its reader should do.
 func storeError(err error) error {
 	var ours *Error

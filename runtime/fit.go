@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	goruntime "runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -52,8 +53,8 @@ func Fit(ctx context.Context, s *store.Store, name string, checkpoints []*checkp
 		return err
 	}
 	// What PutBasis and PutVariant would refuse is refused before the work.
-	if err := store.CheckName(name); err != nil {
-		return fmt.Errorf("family %w", err)
+	if err := s.CheckFamily(name); err != nil {
+		return err
 	}
 	if err := distinct(checkpoints); err != nil {
 		return err
@@ -91,17 +92,21 @@ func (o *FitOptions) complete() error {
 	return fmt.Errorf("%w: a metric called %q", subspace.ErrOptions, o.Metric)
 }
 
-// distinct refuses names that can't be a variant's, and names that stand twice.
+// distinct refuses names that can't be a variant's, and names that stand twice, or
+// differ by case alone: some systems would keep both in one file.
 func distinct(checkpoints []*checkpoint.Checkpoint) error {
-	seen := map[string]bool{}
+	seen := map[string]string{}
 	for _, c := range checkpoints {
 		if err := store.CheckName(c.Name); err != nil {
 			return fmt.Errorf("checkpoint %w; rename its folder", err)
 		}
-		if seen[c.Name] {
+		switch was, ok := seen[strings.ToLower(c.Name)]; {
+		case ok && was == c.Name:
 			return fmt.Errorf("two checkpoints are called %q: a variant is named by its folder", c.Name)
+		case ok:
+			return fmt.Errorf("checkpoints are called %q and %q, which some systems take for one name; rename a folder", was, c.Name)
 		}
-		seen[c.Name] = true
+		seen[strings.ToLower(c.Name)] = c.Name
 	}
 	return nil
 }

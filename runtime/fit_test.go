@@ -72,6 +72,7 @@ func TestFitRefuses(t *testing.T) {
 	}{
 		"no checkpoints":       {"family", nil, FitOptions{}, ""},
 		"one name twice":       {"family", []*checkpoint.Checkpoint{a, b, newTiny(5, 3).open(t, "a")}, FitOptions{}, `two checkpoints are called "a"`},
+		"names but for case":   {"family", []*checkpoint.Checkpoint{a, b, newTiny(5, 3).open(t, "A")}, FitOptions{}, `"a" and "A"`},
 		"a folder's bad name":  {"family", []*checkpoint.Checkpoint{a, newTiny(5, 3).open(t, "b c")}, FitOptions{}, "rename"},
 		"a family's bad name":  {"a/b", []*checkpoint.Checkpoint{a, b}, FitOptions{}, "a/b"},
 		"two architectures":    {"family", []*checkpoint.Checkpoint{a, other.open(t, "other")}, FitOptions{}, "different architectures"},
@@ -105,5 +106,19 @@ func TestFitGivenUp(t *testing.T) {
 	checkpoints := []*checkpoint.Checkpoint{newTiny(1, 3).open(t, "a"), newTiny(2, 3).open(t, "b")}
 	if err := Fit(ctx, s, "family", checkpoints, FitOptions{}); err == nil || len(s.Families()) != 0 {
 		t.Errorf("%v, %v", err, s.Families())
+	}
+}
+
+// What a store has under the names is looked at before the work.
+func TestFitLooksAtNamesFirst(t *testing.T) {
+	s := tinyStore(t)
+	if _, err := s.PutAlias(store.Alias{Name: "live", Targets: []store.Target{{Model: "m1", Weight: 1}}}); err != nil {
+		t.Fatal(err)
+	}
+	o := FitOptions{Progress: func(stage string, _, _ int) { t.Errorf("%s before the names were looked at", stage) }}
+	for family, name := range map[string]string{strings.ToUpper(tinyFamily): "new", "other": "live", "more": "M1"} {
+		if err := Fit(context.Background(), s, family, []*checkpoint.Checkpoint{newTiny(1, 3).open(t, name)}, o); err == nil {
+			t.Errorf("family %q, checkpoint %q: taken", family, name)
+		}
 	}
 }

@@ -365,8 +365,16 @@ func TestDamagedPointer(t *testing.T) {
 	if err := Fit(ctx, again.store, "other", members(t, 1, 2), FitOptions{}); !errors.Is(err, store.ErrDamaged) {
 		t.Errorf("fitted before the names were looked at: %v", err)
 	}
-	must(again.DeleteVariant(ctx, "m1"))
+	for _, ref := range []string{"m1:1", "m1", "m3"} { // the alias may point there
+		if err := again.DeleteVariant(ctx, ref); codeOf(err) != Damaged {
+			t.Errorf("%s is let go of: %v", ref, err)
+		}
+	}
+	if _, _, err := again.PutVariant(ctx, "m1", fileOf(t, again, "m2")); codeOf(err) != Conflict {
+		t.Errorf("put in its place: %v", err)
+	}
 	must(again.DeleteAlias(ctx, "live"))
+	must(again.DeleteVariant(ctx, "m1"))
 	must(Fit(ctx, again.store, tinyFamily, members(t, 0, 1), FitOptions{Gate: Gate{Step: 0.5}}))
 	if lines := again.Warnings(); len(lines) != 0 {
 		t.Errorf("%q", lines)

@@ -298,7 +298,7 @@ func (eng *Engine) DeleteVariant(ctx context.Context, ref string) error {
 	eng.change.Lock()
 	defer eng.change.Unlock()
 	h, err := eng.find(ref)
-	if err != nil && !errors.Is(err, store.ErrDamaged) {
+	if damaged := errors.Is(err, store.ErrDamaged) && store.CheckName(ref) == nil; err != nil && !damaged {
 		return err
 	}
 	if err := ctx.Err(); err != nil {

@@ -113,7 +113,7 @@ func (s *Store) PutAlias(a Alias) (replaced bool, err error) {
 	if err := tensorfile.MakeFolder(filepath.Join(s.dir, "aliases")); err != nil {
 		return false, fmt.Errorf("store: %w", err)
 	}
-	if err := writeJSON(s.pointer("aliases", a.Name), a); err != nil {
+	if err := s.putPointer("aliases", a.Name, a); err != nil {
 		return false, fmt.Errorf("store: alias %q: %w", a.Name, err)
 	}
 	s.mu.Lock()
@@ -147,7 +147,7 @@ func (s *Store) DeleteAlias(name string) error {
 	if _, err := s.Alias(name); err != nil && !errors.Is(err, ErrDamaged) {
 		return err
 	}
-	if err := tensorfile.Remove(s.pointer("aliases", name)); err != nil {
+	if err := s.dropPointer("aliases", name); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
 	s.mu.Lock()
@@ -155,6 +155,22 @@ func (s *Store) DeleteAlias(name string) error {
 	delete(s.aliases, name)
 	delete(s.damaged, pointerFile("aliases", name))
 	delete(s.spelled, fold("models", name))
+	return nil
+}
+
+// held refuses to let go of a version of a model, or, for version 0, of all, to which an
+// alias points, or might: one that can't be read may point anywhere.
+func (s *Store) held(model string, version int) error {
+	if alias := s.holder(model, version); alias != "" {
+		return fmt.Errorf("%w: alias %q points to it; move or remove the alias first", ErrInUse, alias)
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for file, err := range s.damaged {
+		if filepath.Dir(file) == "aliases" {
+			return fmt.Errorf("an alias may point to it: %w", err)
+		}
+	}
 	return nil
 }
 

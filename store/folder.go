@@ -31,9 +31,13 @@ type Store struct {
 	// change orders all changes of the folder, so that a file can't be removed
 	// while another change is about to point to it; begin takes it, and the lock
 	// that orders those of other processes. Taken before mu. It guards seen, the
-	// number of changes that catalogue knows of, and reading, how often it was read.
-	change        sync.Mutex
-	seen, reading uint64
+	// number of changes that catalogue knows of, crashed, the last of a process that
+	// ended in it, and reading, how often it was read.
+	change                 sync.Mutex
+	seen, crashed, reading uint64
+	// unsure says that a change may have been made although it failed: the catalogue is
+	// read again. change guards it.
+	unsure bool
 	// keep is how many versions of a name stay; change guards it.
 	keep int
 	// mu guards catalogue; never held while a file is read or written.
@@ -78,6 +82,17 @@ func (s *Store) Family(name string) (Family, error) {
 	return f, nil
 }
 
+// CheckFamily tells whether a family may have a name.
+func (s *Store) CheckFamily(name string) error {
+	if err := CheckName(name); err != nil {
+		return fmt.Errorf("family %w", err)
+	}
+	if err := s.spelling("families", name); err != nil {
+		return fmt.Errorf("family %w", err)
+	}
+	return nil
+}
+
 // PutBasis stores a basis and makes it its family's current one.
 func (s *Store) PutBasis(b *Basis) (Family, error) {
 	var buf bytes.Buffer
@@ -102,8 +117,8 @@ func (s *Store) PutBasisFile(raw []byte) (Family, error) {
 		return Family{}, err
 	}
 	defer end()
-	if err := s.spelling("families", b.Family); err != nil {
-		return Family{}, fmt.Errorf("store: family %w", err)
+	if err := s.CheckFamily(b.Family); err != nil {
+		return Family{}, fmt.Errorf("store: %w", err)
 	}
 	digest, err := s.putBlob(raw)
 	if err != nil {
@@ -113,7 +128,7 @@ func (s *Store) PutBasisFile(raw []byte) (Family, error) {
 	if isDigest(b.Probes) {
 		f.Probes = b.Probes
 	}
-	if err := writeJSON(s.pointer("families", b.Family), f); err != nil {
+	if err := s.putPointer("families", b.Family, f); err != nil {
 		return Family{}, fmt.Errorf("store: %w", err)
 	}
 	s.mu.Lock()

@@ -49,8 +49,8 @@ func (s *Store) Collect(o CollectOptions) ([]Garbage, error) {
 		return nil, err
 	}
 	defer end()
-	if damaged := s.Damaged(); len(damaged) > 0 {
-		return nil, fmt.Errorf("store: nothing is removed as long as it may lead there: %w", damaged[0])
+	if err := s.sound(); err != nil {
+		return nil, fmt.Errorf("store: nothing is removed: %w", err)
 	}
 	out, let, err := s.letVersionsGo(o)
 	if err != nil {
@@ -58,15 +58,15 @@ func (s *Store) Collect(o CollectOptions) ([]Garbage, error) {
 	}
 	blobs, err := s.unusedBlobs(let)
 	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+		return out, fmt.Errorf("store: %w", err)
 	}
 	debris, err := s.debris()
 	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+		return out, fmt.Errorf("store: %w", err)
 	}
 	work, err := s.unfinished()
 	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+		return out, fmt.Errorf("store: %w", err)
 	}
 	for _, c := range slices.Concat(blobs, debris) {
 		out = append(out, s.dispose(c, o.Grace, o.DryRun))
@@ -80,6 +80,54 @@ func (s *Store) Collect(o CollectOptions) ([]Garbage, error) {
 		out = append(out, s.dispose(c, o.Work, o.DryRun))
 	}
 	return out, nil
+}
+
+// sound tells whether all that is referred to can be told from what isn't. A pointer
+// that is damaged, or that leads to nothing since a digit of it is, may have led to any
+// file that seems unused; so may a basis that can't be read.
+func (s *Store) sound() error {
+	if damaged := s.Damaged(); len(damaged) > 0 {
+		return damaged[0]
+	}
+	names, err := os.ReadDir(filepath.Join(s.dir, "blobs"))
+	if err != nil {
+		return err
+	}
+	there := make(map[string]bool, len(names))
+	for _, e := range names {
+		digest, _, _ := strings.Cut(e.Name(), ".")
+		there[digest] = true
+	}
+	if err := s.leads(there); err != nil {
+		return err
+	}
+	_, bases := s.reached(nil)
+	for basis := range bases {
+		if _, err := s.namedBy(basis); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leads tells whether all pointers lead to files that are there.
+func (s *Store) leads(there map[string]bool) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, f := range s.families {
+		if !there[f.Basis] {
+			return fmt.Errorf("family %q leads to the file %s, which is not there; restore it, or fit the family again", f.Name, short(f.Basis))
+		}
+	}
+	for _, m := range s.models {
+		for _, e := range m.versions() {
+			if !there[e.Digest] || !there[e.Basis] {
+				return fmt.Errorf("version %d of model %q leads to the files %s and %s, of which one is not there; restore it, or remove the version",
+					e.Version, e.Name, short(e.Digest), short(e.Basis))
+			}
+		}
+	}
+	return nil
 }
 
 // candidate is garbage with the time of its last change.

@@ -165,6 +165,25 @@ func TestCollectFollowsABasis(t *testing.T) {
 	}
 }
 
+// A digit of a digest that the disk has turned leads nowhere, and not to garbage.
+func TestCollectBesideALostFile(t *testing.T) {
+	s := create(t)
+	e := put(t, s, "cats", "cat")
+	path := filepath.Join(s.Dir(), "models", "cats.json")
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lay(t, s, "models/cats.json", strings.Replace(string(raw), e.Digest, store.Digest(nil), 1))
+	s = reopen(t, s)
+	if found, err := s.Collect(store.CollectOptions{Versions: 1}); err == nil || !strings.Contains(err.Error(), "cats") || len(found) > 0 {
+		t.Errorf("%+v, %v", found, err)
+	}
+	if _, err := s.ReadVariant(e.Digest); err != nil {
+		t.Error(err)
+	}
+}
+
 // A file that is mapped by somebody stays readable by them.
 func TestCollectWhileMapped(t *testing.T) {
 	s, garbage := littered(t)

@@ -51,9 +51,10 @@ func (s *Store) begin() (end func(), err error) {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	return func() {
-		if s.writeChanges(n+2) == nil {
+		if s.writeChanges(n+2) == nil && !s.unsure {
 			s.seen = n + 2
 		}
+		s.unsure = false
 		lock.Close()
 		s.change.Unlock()
 	}, nil
@@ -114,8 +115,11 @@ func (s *Store) Refresh(force bool) (reading uint64, err error) {
 func (s *Store) Changing() bool { return s.readChanges()&1 == 1 }
 
 // afterCrash reads the folder again if nobody holds the lock although a change
-// is under way.
+// is under way. Where the folder may not be written, it does so once.
 func (s *Store) afterCrash() error {
+	if s.crashed == s.seen {
+		return nil
+	}
 	lock := flock.New(filepath.Join(s.dir, lockName))
 	defer lock.Close()
 	if free, err := lock.TryLock(); err != nil || !free {
@@ -125,8 +129,12 @@ func (s *Store) afterCrash() error {
 	if err != nil {
 		return err
 	}
-	s.seen = n
-	return s.writeChanges(n)
+	if s.writeChanges(n) == nil {
+		s.seen = n
+	} else {
+		s.crashed = s.seen
+	}
+	return nil
 }
 
 // readChanges gives the number of changes, 0 before the first.

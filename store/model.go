@@ -7,8 +7,6 @@ import (
 	"os"
 	"slices"
 	"time"
-
-	"eigenserve/store/tensorfile"
 )
 
 // DefaultKeep is how many versions of a name are kept unless KeepVersions says
@@ -239,7 +237,7 @@ func (s *Store) prune(versions []Entry, keep int) []Entry {
 // setModel writes a name's pointer and lets go of the files that only the old
 // one led to. The caller holds change.
 func (s *Store) setModel(old, now model) error {
-	if err := writeJSON(s.pointer("models", now.Name), now); err != nil {
+	if err := s.putPointer("models", now.Name, now); err != nil {
 		return fmt.Errorf("store: model %q: %w", now.Name, err)
 	}
 	s.mu.Lock()
@@ -289,18 +287,18 @@ func (s *Store) DeleteVersion(name string, version int) error {
 	case len(left) == 1:
 		return s.remove(name)
 	}
-	if alias := s.holder(name, version); alias != "" {
-		return fmt.Errorf("version %d of model %q: %w: alias %q points to it; move the alias first", version, name, ErrInUse, alias)
+	if err := s.held(name, version); err != nil {
+		return fmt.Errorf("version %d of model %q: %w", version, name, err)
 	}
 	return s.setModel(m, m.of(slices.Delete(left, i, i+1)))
 }
 
 // remove deletes a name's pointer. The caller holds change.
 func (s *Store) remove(name string) error {
-	if alias := s.holder(name, 0); alias != "" {
-		return fmt.Errorf("model %q: %w: alias %q points to it; move or remove the alias first", name, ErrInUse, alias)
+	if err := s.held(name, 0); err != nil {
+		return fmt.Errorf("model %q: %w", name, err)
 	}
-	if err := tensorfile.Remove(s.pointer("models", name)); err != nil {
+	if err := s.dropPointer("models", name); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
 	s.mu.Lock()

@@ -102,7 +102,7 @@ func TestDamagedPointers(t *testing.T) {
 func TestDamagedPointersHarmNoOthers(t *testing.T) {
 	s := create(t)
 	s.KeepVersions(2)
-	put(t, s, "cats", "cat")
+	cat := put(t, s, "cats", "cat")
 	for _, label := range []string{"a", "b"} {
 		put(t, s, "dogs", label)
 	}
@@ -121,8 +121,10 @@ func TestDamagedPointersHarmNoOthers(t *testing.T) {
 	}
 	put(t, s, "dogs", "c")
 	put(t, s, "twin", "cat")
-	if err := s.DeleteVariant("twin"); err != nil {
-		t.Error(err)
+	for what, err := range map[string]error{"a name": s.DeleteVariant("twin"), "a version": s.DeleteVersion("dogs", 1), "a damaged one": s.DeleteVariant("cats")} {
+		if !errors.Is(err, store.ErrDamaged) || !strings.Contains(err.Error(), "live.json") {
+			t.Errorf("%s to which the alias may point is let go of: %v", what, err)
+		}
 	}
 	if got := numbers(t, s, "dogs"); got != "1=a 2=b 3=c" {
 		t.Errorf("versions %q", got)
@@ -146,14 +148,19 @@ func TestDamagedPointersHarmNoOthers(t *testing.T) {
 		t.Errorf("collected: %v", err)
 	}
 
-	// Removed, set and fitted again, they are mended.
-	if err := s.DeleteVariant("cats"); err != nil {
-		t.Error(err)
-	}
-	put(t, s, "cats", "cat")
+	// Set, removed and fitted again, they are mended.
 	if _, err := s.PutAlias(live); err != nil {
 		t.Error(err)
 	}
+	for _, name := range []string{"twin", "cats"} {
+		if err := s.DeleteVariant(name); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := s.ReadVariant(cat.Digest); err != nil {
+		t.Errorf("what a damaged pointer led to: %v", err)
+	}
+	put(t, s, "cats", "cat")
 	if _, err := s.PutBasis(tinyBasis()); err != nil {
 		t.Error(err)
 	}
@@ -164,6 +171,27 @@ func TestDamagedPointersHarmNoOthers(t *testing.T) {
 	write(t, filepath.Join(s.Dir(), "aliases/live.json"), "")
 	if s = reopen(t, s); s.DeleteAlias("live") != nil || len(s.Damaged()) != 0 {
 		t.Errorf("a damaged alias isn't removed: %v", s.Damaged())
+	}
+}
+
+// A pointer that a disk can't read is damaged too, and after a change that failed the
+// folder is read again: it may have been made all the same.
+func TestUnreadablePointer(t *testing.T) {
+	s := create(t)
+	put(t, s, "cats", "cat")
+	if err := os.MkdirAll(filepath.Join(s.Dir(), "models", "dogs.json", "x"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	v, raw := labelled(t, "dog")
+	if _, _, err := s.PutVariant("dogs", v, raw); err == nil || len(s.Damaged()) != 0 {
+		t.Fatalf("%v, %v", err, s.Damaged())
+	}
+	if _, err := s.Refresh(false); err != nil || len(s.Damaged()) != 1 {
+		t.Errorf("%v, %v", err, s.Damaged())
+	}
+	put(t, s, "cats", "dog")
+	if got := numbers(t, reopen(t, s), "cats"); got != "1=cat 2=dog" {
+		t.Errorf("versions %q", got)
 	}
 }
 

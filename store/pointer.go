@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sort"
 	"strings"
+	"syscall"
 
 	"eigenserve/store/tensorfile"
 )
@@ -32,6 +34,11 @@ func checkPointer(file, name string, digests ...string) error {
 	return nil
 }
 
+// isOfAll tells whether that a file can't be read is no fault of its own.
+func isOfAll(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
+}
+
 // pointers reads every pointer file of a folder, and tells of those that are damaged.
 // Temporary files that a crash left behind end otherwise than in ".json" and are
 // passed over.
@@ -52,7 +59,7 @@ func pointers[T any](dir, folder string, each func(name string, p T) error, dama
 			continue
 		case err == nil:
 			err = each(name, p)
-		case !errors.Is(err, ErrFormat):
+		case isOfAll(err):
 			return err
 		}
 		if err != nil {
@@ -60,6 +67,20 @@ func pointers[T any](dir, folder string, each func(name string, p T) error, dama
 		}
 	}
 	return nil
+}
+
+// putPointer writes a name's pointer. The caller holds change.
+func (s *Store) putPointer(folder, name string, v any) error {
+	err := writeJSON(s.pointer(folder, name), v)
+	s.unsure = s.unsure || err != nil
+	return err
+}
+
+// dropPointer removes one. The caller holds change.
+func (s *Store) dropPointer(folder, name string) error {
+	err := tensorfile.Remove(s.pointer(folder, name))
+	s.unsure = s.unsure || err != nil
+	return err
 }
 
 func writeJSON(path string, v any) error {

@@ -107,3 +107,35 @@ func TestAddAndRemoveGoOn(t *testing.T) {
 		t.Errorf("no server: status %d, %s", status, errs)
 	}
 }
+
+// A damaged pointer is told of wherever things are listed, and keeps no others back.
+func TestBesideADamagedPointer(t *testing.T) {
+	own, dir := makeCheckpoints(t, t.TempDir(), 4, 1), filepath.Join(t.TempDir(), "store")
+	must(t, append([]string{"fit", "--store", dir, "--family", "f", "--metric", "none"}, own[:2]...)...)
+	name := filepath.Base(own[0])
+	must(t, "alias", "live", filepath.Base(own[1]), "--store", dir)
+	if err := os.WriteFile(filepath.Join(dir, "models", name+".json"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r := runServe(t, "--store", dir)
+	for i, place := range [][]string{{"--store", dir}, {"--server", "http://" + r.addr}} {
+		status, out, errs := program(t, slices.Concat([]string{"add", "--family", "f"}, place, []string{own[0], own[2+i]})...)
+		if status != 1 || !strings.Contains(out, "added "+filepath.Base(own[2+i])) || !strings.Contains(errs, name+".json") || !strings.Contains(errs, "1 of 2") {
+			t.Errorf("add %s: status %d\n%s\n%s", place[0], status, out, errs)
+		}
+		if status, _, errs := program(t, append([]string{"rm", name + ":1"}, place...)...); status != 1 || !strings.Contains(errs, "restore the file") {
+			t.Errorf("rm %s: status %d, %s", place[0], status, errs)
+		}
+	}
+	for _, command := range []string{"ls", "alias"} {
+		if status, out, errs := program(t, command, "--store", dir); status != 0 || !strings.Contains(out, filepath.Base(own[1])) || !strings.Contains(errs, name+".json") {
+			t.Errorf("%s: status %d\n%s\n%s", command, status, out, errs)
+		}
+	}
+	must(t, "rm", name, "--server", "http://"+r.addr)
+	must(t, "add", "--family", "f", "--store", dir, own[0])
+	r.stop()
+	if status := <-r.ended; status != 0 {
+		t.Errorf("serve ended with status %d", status)
+	}
+}

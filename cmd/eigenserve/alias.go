@@ -71,6 +71,7 @@ func (m *Main) listAliases(ctx context.Context, calls catalogueCalls, asJSON boo
 	if err != nil {
 		return err
 	}
+	m.warn(calls)
 	if asJSON {
 		return printJSON(m.Stdout, list)
 	}

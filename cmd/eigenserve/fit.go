@@ -182,6 +182,10 @@ func (m *Main) fitSummary(s *store.Store, family string, infos []runtime.Variant
 	if err != nil {
 		return err
 	}
+	if len(infos) == 0 {
+		_, err = fmt.Fprintf(m.Stdout, "\nFamily %s: a basis of %s, and no checkpoint that became a variant.\n", family, size(f.Bytes))
+		return err
+	}
 	times, than := float64(source)/float64(stored+f.Bytes), "less"
 	if times < 1 { // a basis pays off once several models share it
 		times, than = 1/times, "more"

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -34,10 +35,10 @@ younger than --grace are kept: a program may be about to refer to them.`,
 				return err
 			}
 			found, err := s.Collect(o)
-			if err != nil {
+			if err != nil && len(found) == 0 {
 				return err
 			}
-			return m.showGarbage(found, o.DryRun, asJSON)
+			return errors.Join(m.showGarbage(found, o.DryRun, asJSON), err)
 		},
 	}
 	storeFlag(cmd, &dir)

@@ -25,11 +25,7 @@ func (m *Main) ls() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if o, ok := calls.(offline); ok { // a server has told its log
-				for _, line := range o.eng.Warnings() {
-					fmt.Fprintf(m.Stderr, "eigenserve: %s\n", line)
-				}
-			}
+			m.warn(calls)
 			if c.json {
 				return printJSON(m.Stdout, list)
 			}
@@ -44,6 +40,15 @@ func (m *Main) ls() *cobra.Command {
 	c.flags(cmd)
 	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
 	return cmd
+}
+
+// warn tells what is wrong with a store; a server has told its log.
+func (m *Main) warn(calls catalogueCalls) {
+	if o, ok := calls.(offline); ok {
+		for _, line := range o.eng.Warnings() {
+			fmt.Fprintf(m.Stderr, "eigenserve: %s\n", line)
+		}
+	}
 }
 
 // versionOf is a model's version, and how many are kept where there are more.

@@ -20,7 +20,8 @@ func WriteFile(path string, tensors map[string]Tensor, metadata map[string]strin
 
 // Replace makes path hold what write writes. After a crash at any moment path
 // holds the old content or the new, whole; once Replace returns nil it holds the
-// new for good. On any error path is as it was.
+// new for good. On an error path is as it was, unless it is the folder that could not
+// be synced: then path holds the new, which a crash may take back.
 //
 // The content goes to a temporary file in the same folder, .<name>.<random>.tmp,
 // which is synced and renamed. A crash may leave that one behind.
