@@ -14,10 +14,15 @@ import (
 func (eng *Engine) Classify(ctx context.Context, name string, image []byte, o ClassifyOptions) (Answer, error) {
 	eng.requests.Add(1)
 	a, err := eng.classify(ctx, name, image, o)
-	if err != nil {
+	eng.ended(err)
+	return a, err
+}
+
+// ended counts an inference that failed. Who gave one up has missed nothing.
+func (eng *Engine) ended(err error) {
+	if err != nil && !errors.Is(err, context.Canceled) {
 		eng.failures.Add(1)
 	}
-	return a, err
 }
 
 func (eng *Engine) classify(ctx context.Context, name string, image []byte, o ClassifyOptions) (a Answer, err error) {

@@ -39,9 +39,7 @@ type Outputs struct {
 func (eng *Engine) Infer(ctx context.Context, name string, in Inputs) (Outputs, error) {
 	eng.requests.Add(1)
 	out, err := eng.inferRows(ctx, name, in)
-	if err != nil {
-		eng.failures.Add(1)
-	}
+	eng.ended(err)
 	return out, err
 }
 

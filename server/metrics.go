@@ -79,9 +79,9 @@ var (
 	variantsDesc = desc("variants", "Variants in the catalogue.")
 
 	requestsDesc  = desc("requests_total", "Inferences asked for.")
-	failuresDesc  = desc("failures_total", "Inferences that ended in an error.")
+	failuresDesc  = desc("failures_total", "Inferences that ended in an error; those given up are in refusals_total.")
 	hitsDesc      = desc("cache_hits_total", "Inferences whose weights were in the cache.")
-	missesDesc    = desc("cache_misses_total", "Inferences whose weights were not in the cache.")
+	missesDesc    = desc("cache_misses_total", "Inferences whose weights were rebuilt first.")
 	rebuildsDesc  = desc("rebuilds_total", "Variants rebuilt.")
 	evictionsDesc = desc("evictions_total", "Slabs taken from one variant for another.")
 	factoredDesc  = desc("factored_total", "Inferences answered straight from basis and coefficients.")

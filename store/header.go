@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"eigenserve/store/tensorfile"
 )
@@ -50,6 +51,9 @@ func encode(w io.Writer, format, basis string, h any, set tensorSet) error {
 // header reads a file's header, packed or not: version 1 has all in the metadata.
 func header(f *tensorfile.File, format string, h any) error {
 	if has := f.Metadata["format"]; has != format {
+		if format == VariantFormat && !strings.HasPrefix(has, "eigenserve.") {
+			return fmt.Errorf("%w: it is no variant: if it is a checkpoint's, add the folder that it lies in, with its config.json", ErrFormat)
+		}
 		return fmt.Errorf("%w: its format is %q, not %q", ErrFormat, has, format)
 	}
 	if has := f.Metadata["version"]; has != version && has != "1" {
