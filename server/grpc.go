@@ -3,8 +3,8 @@ package server
 import (
 	"context"
 	"fmt"
-	"math"
 	"net"
+	"slices"
 
 	"golang.org/x/net/netutil"
 	"google.golang.org/grpc"
@@ -17,9 +17,13 @@ import (
 	"eigenserve/server/inference"
 )
 
-// streamsPerConnection bounds the calls that one connection may have under way,
-// and so what a client can have this server hold of messages not yet answered.
-const streamsPerConnection = 64
+const (
+	// streamsPerConnection bounds the calls that one connection may have under way.
+	streamsPerConnection = 64
+	// callHead is how long the metadata of a call may be, as the head of a request
+	// over HTTP: the library would take 16 MiB.
+	callHead = 16 << 10
+)
 
 // service answers the Open Inference Protocol over gRPC. A method that it lacks
 // is answered as unimplemented.
@@ -32,10 +36,10 @@ type service struct {
 // service that orchestrators ask.
 func (s *Server) newGRPC() (*grpc.Server, *health.Server) {
 	o := []grpc.ServerOption{
-		grpc.InTapHandle(s.admitCall),
-		grpc.UnaryInterceptor(s.guardUnary),
+		grpc.InTapHandle(withGiveUp),
+		grpc.UnknownServiceHandler(s.noMethod),
 		grpc.ForceServerCodecV2(frugalCodec{}),
-		grpc.MaxRecvMsgSize(int(min(s.options.ImageLimit, math.MaxInt32))),
+		grpc.MaxHeaderListSize(callHead),
 		grpc.MaxConcurrentStreams(streamsPerConnection),
 		grpc.ConnectionTimeout(s.options.ReadTimeout),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: s.options.IdleTimeout}),
@@ -44,11 +48,24 @@ func (s *Server) newGRPC() (*grpc.Server, *health.Server) {
 		o = append(o, grpc.Creds(credentials.NewTLS(s.options.Certificate.config("h2"))))
 	}
 	g := grpc.NewServer(o...)
-	inference.RegisterGRPCInferenceServiceServer(g, service{Server: s})
+	g.RegisterService(s.guarded(inference.GRPCInferenceService_ServiceDesc), service{Server: s})
 	h := health.NewServer()
 	h.SetServingStatus(inference.GRPCInferenceService_ServiceDesc.ServiceName, grpc_health_v1.HealthCheckResponse_SERVING)
-	grpc_health_v1.RegisterHealthServer(g, h)
+	g.RegisterService(s.guarded(grpc_health_v1.Health_ServiceDesc), h)
 	return g, h
+}
+
+// guarded is a service all of whose calls go through guardCall. An interceptor
+// would see a call only when its message is whole.
+func (s *Server) guarded(d grpc.ServiceDesc) *grpc.ServiceDesc {
+	d.Methods, d.Streams = slices.Clone(d.Methods), slices.Clone(d.Streams)
+	for i, m := range d.Methods {
+		d.Methods[i].Handler = s.guardMethod("/"+d.ServiceName+"/"+m.MethodName, m.Handler)
+	}
+	for i, m := range d.Streams {
+		d.Streams[i].Handler = s.guardStream("/"+d.ServiceName+"/"+m.StreamName, m.Handler)
+	}
+	return &d
 }
 
 // ListenGRPC answers gRPC on a listener until Shutdown is called, then returns

@@ -349,7 +349,11 @@ func TestGRPCLimits(t *testing.T) {
 	if _, err := c.ModelInfer(t.Context(), q); grpcstatus.Code(err) != codes.ResourceExhausted {
 		t.Errorf("a message over the limit: %v", err)
 	}
-	if _, err := c.ModelInfer(t.Context(), q, grpc.UseCompressor(gzip.Name)); grpcstatus.Code(err) != codes.ResourceExhausted {
+	if _, err := c.ModelInfer(t.Context(), q, grpc.UseCompressor(gzip.Name)); grpcstatus.Code(err) != codes.Unavailable {
+		t.Errorf("a message over what all may take, compressed: %v", err)
+	}
+	roomy := protocol(t, newFake(), Options{ImageLimit: 1 << 20})
+	if _, err := roomy.ModelInfer(t.Context(), q, grpc.UseCompressor(gzip.Name)); grpcstatus.Code(err) != codes.ResourceExhausted {
 		t.Errorf("a message over the limit, compressed: %v", err)
 	}
 	q.RawInputContents = [][]byte{make([]byte, 1<<17)}

@@ -16,8 +16,6 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	grpcstatus "google.golang.org/grpc/status"
-	"google.golang.org/grpc/tap"
-	"google.golang.org/protobuf/proto"
 
 	"eigenserve/runtime"
 	"eigenserve/server/inference"
@@ -49,29 +47,76 @@ func callerOf(ctx context.Context) *token {
 	return t
 }
 
-// guardUnary wraps a call in what all share, as serve and guard do for HTTP: the
-// account of bodies, recovery from panics, errors answered, time measured, a span. Who may
-// call was seen before, by admitCall.
-func (s *Server) guardUnary(ctx context.Context, q any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (answer any, err error) {
+// guardCall wraps a call in what all share, as serve and guard do for HTTP: who may
+// call, the account of bodies, recovery from panics, errors answered, time measured, a
+// span. It begins before any of the message is read.
+func (s *Server) guardCall(ctx context.Context, method string, handle func(context.Context, *message) error) (err error) {
 	began := time.Now()
-	ctx, span := s.tracer.beginCall(ctx, info.FullMethod)
+	ctx, span := s.tracer.beginCall(ctx, method)
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("server: panic in %s: %v\n%s", info.FullMethod, p, debug.Stack())
+			err = fmt.Errorf("server: panic in %s: %v\n%s", method, p, debug.Stack())
 		}
 		if err != nil {
-			answer, err = nil, s.failCall(ctx, info.FullMethod, err)
+			err = s.failCall(ctx, method, err)
 		}
-		s.metrics.observe(routeOf(info.FullMethod), httpStatus[grpcstatus.Code(err)], time.Since(began))
-		s.logCall(ctx, info.FullMethod, began, err)
+		s.noteCall(ctx, method, began, err)
 		endCall(span, err)
 	}()
-	size := int64(proto.Size(q.(proto.Message)))
-	defer s.bodies.held.Add(-size)
-	if !s.bodies.take(size) {
-		return nil, runtime.Errorf(runtime.Busy, "the requests under way take all the memory that they may")
+	if ctx, err = s.admitCall(ctx, method); err != nil {
+		return err
 	}
-	return handle(ctx, q)
+	m, err := s.newMessage(ctx, method)
+	if err != nil {
+		return err
+	}
+	defer m.release()
+	return handle(ctx, m)
+}
+
+// guardMethod guards a method of one message and one answer.
+func (s *Server) guardMethod(method string, handle grpc.MethodHandler) grpc.MethodHandler {
+	return func(service any, ctx context.Context, _ func(any) error, _ grpc.UnaryServerInterceptor) (answer any, err error) {
+		err = s.guardCall(ctx, method, func(ctx context.Context, m *message) (err error) {
+			answer, err = handle(service, ctx, func(q any) error { return m.decode(ctx, q) }, nil)
+			return err
+		})
+		return answer, err
+	}
+}
+
+// guardStream guards a method of one message and many answers.
+func (s *Server) guardStream(method string, handle grpc.StreamHandler) grpc.StreamHandler {
+	return func(service any, stream grpc.ServerStream) error {
+		return s.guardCall(stream.Context(), method, func(ctx context.Context, m *message) error {
+			return handle(service, guardedStream{stream, ctx, m})
+		})
+	}
+}
+
+// guardedStream is a call as its handler sees it.
+type guardedStream struct {
+	grpc.ServerStream
+	ctx     context.Context
+	message *message
+}
+
+func (g guardedStream) Context() context.Context { return g.ctx }
+func (g guardedStream) RecvMsg(q any) error      { return g.message.decode(g.ctx, q) }
+
+// noMethod answers a call of a method that there is not.
+func (s *Server) noMethod(_ any, stream grpc.ServerStream) error {
+	method, _ := grpc.MethodFromServerStream(stream)
+	s.noteCall(stream.Context(), method, time.Now(), errNoMethod)
+	return errNoMethod
+}
+
+var errNoMethod = grpcstatus.Error(codes.Unimplemented, "no such method")
+
+// noteCall measures and logs a call that was answered.
+func (s *Server) noteCall(ctx context.Context, method string, began time.Time, err error) {
+	s.metrics.observe(routeOf(method), httpStatus[grpcstatus.Code(err)], time.Since(began))
+	s.logCall(ctx, method, began, err)
 }
 
 // logCall writes the line of a call that was answered, as logExchange does for
@@ -101,24 +146,24 @@ func (s *Server) logCall(ctx context.Context, method string, began time.Time, er
 	s.log.LogAttrs(ctx, level, "call", attrs...)
 }
 
-// admitCall sees every call before any of its message is read, and lets in who may
-// make it.
-func (s *Server) admitCall(ctx context.Context, info *tap.Info) (context.Context, error) {
-	need, known := methods[info.FullMethodName]
+// admitCall finds out who calls, and lets in who may.
+func (s *Server) admitCall(ctx context.Context, method string) (context.Context, error) {
+	need, known := methods[method]
 	if !known {
-		return nil, grpcstatus.Error(codes.Unimplemented, "no such method")
+		return ctx, errNoMethod
 	}
-	caller, err := s.admit(strings.Join(info.Header.Get("authorization"), ","), need)
-	if err != nil {
-		err = s.failCall(ctx, info.FullMethodName, err)
-		s.metrics.observe(routeOf(info.FullMethodName), httpStatus[grpcstatus.Code(err)], 0)
-		return nil, err
-	}
-	return context.WithValue(ctx, callerKey{}, caller), nil
+	caller, err := s.admit(strings.Join(metadata.ValueFromIncomingContext(ctx, "authorization"), ","), need)
+	return context.WithValue(ctx, callerKey{}, caller), err
 }
 
-// routeOf is the name under which a method is measured: grpc_ModelInfer.
-func routeOf(method string) string { return "grpc_" + method[strings.LastIndexByte(method, '/')+1:] }
+// routeOf is the name under which a method is measured: grpc_ModelInfer, or none for
+// one that there is not.
+func routeOf(method string) string {
+	if _, known := methods[method]; !known {
+		return "none"
+	}
+	return "grpc_" + method[strings.LastIndexByte(method, '/')+1:]
+}
 
 // grpcCodes is the one table from the class of an error to the code of a call.
 var grpcCodes = map[runtime.Code]codes.Code{

@@ -1,0 +1,329 @@
+package server
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding/gzip"
+	"google.golang.org/grpc/metadata"
+	grpcstatus "google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"eigenserve/server/inference"
+)
+
+// wire is a connection on which a test sends calls frame by frame.
+type wire struct {
+	*http2.Framer
+	t    *testing.T
+	conn net.Conn
+	head bytes.Buffer
+	pack *hpack.Encoder
+	last uint32                // stream
+	done map[uint32]codes.Code // how calls ended
+}
+
+func dialWire(t *testing.T, addr string) *wire {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	w := &wire{Framer: http2.NewFramer(c, c), t: t, conn: c, last: ^uint32(0), done: make(map[uint32]codes.Code)}
+	w.pack = hpack.NewEncoder(&w.head)
+	w.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	if _, err := c.Write([]byte(http2.ClientPreface)); err != nil {
+		t.Fatal(err)
+	}
+	w.must(w.WriteSettings())
+	return w
+}
+
+func (w *wire) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// begin sends the head of a call.
+func (w *wire) begin(method string, more ...string) (stream uint32) {
+	w.t.Helper()
+	w.head.Reset()
+	for f := append([]string{":method", "POST", ":scheme", "http", ":path", method, ":authority", "x", "content-type", "application/grpc", "te", "trailers"}, more...); len(f) > 0; f = f[2:] {
+		w.must(w.pack.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}))
+	}
+	w.last += 2
+	w.must(w.WriteHeaders(http2.HeadersFrameParam{StreamID: w.last, BlockFragment: w.head.Bytes(), EndHeaders: true}))
+	return w.last
+}
+
+// send sends some of a call's message. On one connection, a test sends at most what the
+// server takes unasked, 65535 bytes.
+func (w *wire) send(stream uint32, data []byte, end bool) {
+	w.t.Helper()
+	for len(data) > 16<<10 {
+		w.must(w.WriteData(stream, false, data[:16<<10]))
+		data = data[16<<10:]
+	}
+	w.must(w.WriteData(stream, end, data))
+}
+
+// code waits for a call's end.
+func (w *wire) code(stream uint32) codes.Code {
+	w.t.Helper()
+	for {
+		if code, ok := w.done[stream]; ok {
+			return code
+		}
+		frame, err := w.ReadFrame()
+		if err != nil {
+			w.t.Fatalf("stream %d: %v", stream, err)
+		}
+		head, ok := frame.(*http2.MetaHeadersFrame)
+		if !ok || !head.StreamEnded() {
+			continue
+		}
+		for _, f := range head.RegularFields() {
+			if f.Name == "grpc-status" {
+				n, err := strconv.Atoi(f.Value)
+				w.must(err)
+				w.done[head.StreamID] = codes.Code(n)
+			}
+		}
+	}
+}
+
+// framed is a message as it is sent.
+func framed(t *testing.T, q proto.Message) []byte {
+	t.Helper()
+	raw, err := proto.Marshal(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(raw))), raw...)
+}
+
+// bulkyMessage asks for one row of n bytes.
+func bulkyMessage(n int) *inference.ModelInferRequest {
+	q := pixelsMessage()
+	q.Inputs[0].Shape = []int64{1, int64(n / 4), 1, 1}
+	q.RawInputContents = [][]byte{make([]byte, n)}
+	return q
+}
+
+// holds waits until some bytes are counted; they come when they come.
+func (r *running) holds(t *testing.T, least, most int64) {
+	t.Helper()
+	var held int64
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if held = r.bodies.held.Load(); least <= held && held <= most {
+			return
+		}
+	}
+	t.Fatalf("%d bytes are counted, want %d to %d", held, least, most)
+}
+
+const (
+	methodInfer = inference.GRPCInferenceService_ModelInfer_FullMethodName
+	methodWatch = "/grpc.health.v1.Health/Watch"
+)
+
+// TestGRPCMessagesShareTheirMemory lets one unfinished message hold most of what all may
+// take, as TestUploadsShareTheirMemory does over HTTP.
+func TestGRPCMessagesShareTheirMemory(t *testing.T) {
+	s, conn := dial(t, newFake(), Options{BodyMemory: 100_000})
+	c := inference.NewGRPCInferenceServiceClient(conn)
+	var trailer metadata.MD
+	infer := func(n int, o ...grpc.CallOption) codes.Code {
+		_, err := c.ModelInfer(t.Context(), bulkyMessage(n), append(o, grpc.Trailer(&trailer))...)
+		return grpcstatus.Code(err)
+	}
+	w, message := dialWire(t, conn.Target()), framed(t, bulkyMessage(60_000))
+	first := w.begin(methodInfer)
+	w.send(first, message[:len(message)-1], false)
+	s.holds(t, 60_000, 61_000)
+	if got := infer(50_000); got != codes.Unavailable || strings.Join(trailer.Get("retry-after"), " ") != "1" {
+		t.Errorf("without room: %v, %v", got, trailer)
+	}
+	if got := infer(50_000, grpc.UseCompressor(gzip.Name)); got != codes.Unavailable {
+		t.Errorf("without room for what it unpacks to: %v", got)
+	}
+	if got := infer(20_000); got != codes.OK {
+		t.Errorf("a small one: %v", got)
+	}
+	w.send(first, message[len(message)-1:], true)
+	if got := w.code(first); got != codes.OK {
+		t.Errorf("the first: %v", got)
+	}
+	if got := infer(80_000); got != codes.OK {
+		t.Errorf("with room again: %v", got)
+	}
+	if got := infer(80_000, grpc.UseCompressor(gzip.Name)); got != codes.OK {
+		t.Errorf("with room again, packed: %v", got)
+	}
+	if held := s.bodies.held.Load(); held != 0 {
+		t.Errorf("%d bytes are still counted", held)
+	}
+}
+
+// TestGRPCMessageGivenUp stops amid a message: what it held is free.
+func TestGRPCMessageGivenUp(t *testing.T) {
+	for name, stop := range map[string]func(w *wire, stream uint32) error{
+		"call":       func(w *wire, stream uint32) error { return w.WriteRSTStream(stream, http2.ErrCodeCancel) },
+		"connection": func(w *wire, _ uint32) error { return w.conn.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, conn := dial(t, newFake(), Options{})
+			w := dialWire(t, conn.Target())
+			stream := w.begin(methodInfer)
+			w.send(stream, framed(t, bulkyMessage(40_000))[:30_000], false)
+			s.holds(t, 30_000, 40_000)
+			w.must(stop(w, stream))
+			s.holds(t, 0, 0)
+		})
+	}
+}
+
+// TestSlowGRPCMessageIsGivenUp begins calls that come no further, and one that has earned
+// more time than they have.
+func TestSlowGRPCMessageIsGivenUp(t *testing.T) {
+	s, conn := dial(t, newFake(), Options{ReadTimeout: 300 * time.Millisecond, AccessLog: true})
+	w, message, small := dialWire(t, conn.Target()), framed(t, bulkyMessage(50_000)), framed(t, pixelsMessage())
+	steady := w.begin(methodInfer)
+	w.send(steady, message[:5+3*minRate], false)
+	slow := map[string]uint32{"nothing": w.begin(methodInfer), "nothing to watch": w.begin(methodWatch)}
+	for name, sent := range map[string][]byte{"half a head": small[:3], "half a message": small[:20], "a message and no end": small} {
+		slow[name] = w.begin(methodInfer)
+		w.send(slow[name], sent, false)
+	}
+	for name, stream := range slow {
+		if got := w.code(stream); got != codes.DeadlineExceeded {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	w.send(steady, message[5+3*minRate:], true)
+	if got := w.code(steady); got != codes.OK {
+		t.Errorf("a steady one: %v", got)
+	}
+	if held := s.bodies.held.Load(); held != 0 {
+		t.Errorf("%d bytes are still counted", held)
+	}
+	if log := s.log.String(); strings.Count(log, "code=DeadlineExceeded") != len(slow) || !strings.Contains(log, errSlow.Text) {
+		t.Errorf("log: %q", log)
+	}
+}
+
+// TestGRPCMessagesAreWhole sends what is no message.
+func TestGRPCMessagesAreWhole(t *testing.T) {
+	s, conn := dial(t, newFake(), Options{AccessLog: true})
+	w, small := dialWire(t, conn.Target()), framed(t, pixelsMessage())
+	packed := append([]byte{1}, small[1:]...)
+	tests := []struct {
+		name, method string
+		sent         []byte
+		packing      string
+		want         codes.Code
+	}{
+		{"nothing", methodInfer, nil, "identity", codes.InvalidArgument},
+		{"half a head", methodInfer, small[:3], "identity", codes.InvalidArgument},
+		{"half a message", methodInfer, small[:20], "identity", codes.InvalidArgument},
+		{"two messages", methodInfer, append(small, small...), "identity", codes.InvalidArgument},
+		{"no protobuf", methodInfer, []byte{0, 0, 0, 0, 1, 7}, "identity", codes.InvalidArgument},
+		{"packed, not said how", methodInfer, packed, "identity", codes.InvalidArgument},
+		{"not packed as is said", methodInfer, packed, "gzip", codes.InvalidArgument},
+		{"longer than may be", methodInfer, []byte{0, 255, 0, 0, 0}, "identity", codes.ResourceExhausted},
+		{"long where anyone may call", methodWatch, framed(t, bulkyMessage(openMessage)), "identity", codes.ResourceExhausted},
+	}
+	for _, test := range tests {
+		stream := w.begin(test.method, "grpc-encoding", test.packing)
+		w.send(stream, test.sent, true)
+		if got := w.code(stream); got != test.want {
+			t.Errorf("%s: %v", test.name, got)
+		}
+	}
+	if log := s.log.String(); strings.Count(log, "\n") != len(tests) {
+		t.Errorf("log: %q", log)
+	}
+	if held := s.bodies.held.Load(); held != 0 {
+		t.Errorf("%d bytes are still counted", held)
+	}
+}
+
+func TestGRPCHeadIsBounded(t *testing.T) {
+	c := protocol(t, newFake(), Options{})
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "x", strings.Repeat("x", callHead))
+	if _, err := c.ServerLive(ctx, &inference.ServerLiveRequest{}); err == nil {
+		t.Error("a long head is taken")
+	}
+}
+
+// TestRefusedCallsAreLogged has a line and a count for calls that may not be made.
+func TestRefusedCallsAreLogged(t *testing.T) {
+	s, conn := dial(t, newFake(), Options{AccessLog: true, Tokens: openTokens(t, "see read", `slow infer "*" 0.001`)})
+	call := func(name, method string) metadata.MD {
+		var trailer metadata.MD
+		ctx := t.Context()
+		if name != "" {
+			ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+secret(name))
+		}
+		_ = conn.Invoke(ctx, method, pixelsMessage(), &inference.ModelInferResponse{}, grpc.Trailer(&trailer))
+		return trailer
+	}
+	call("", methodInfer)
+	call("nobody", methodInfer)
+	call("see", methodInfer)
+	call("see", "/inference.GRPCInferenceService/None")
+	call("see", "/none/None")
+	call("slow", methodInfer)
+	if got := call("slow", methodInfer); strings.Join(got.Get("retry-after"), " ") != "1000" {
+		t.Errorf("over its rate: %v", got)
+	}
+	lines := strings.Split(strings.TrimSpace(s.log.String()), "\n")
+	want := [][]string{
+		{"route=grpc_ModelInfer code=Unauthenticated", "remote=", "a token is needed"},
+		{"route=grpc_ModelInfer code=Unauthenticated", "this token is not known here"},
+		{"route=grpc_ModelInfer code=PermissionDenied", "lacks the scope"},
+		{"route=none code=Unimplemented", "no such method"},
+		{"route=none code=Unimplemented", "no such method"},
+		{"route=grpc_ModelInfer code=InvalidArgument", "token=slow"},
+		{"route=grpc_ModelInfer code=ResourceExhausted", "token=slow", "this token may ask"},
+	}
+	if len(lines) != len(want) {
+		t.Fatalf("log: %q", lines)
+	}
+	for i, parts := range want {
+		for _, part := range parts {
+			if !strings.Contains(lines[i], part) {
+				t.Errorf("%s\nlacks %s", lines[i], part)
+			}
+		}
+	}
+	text := s.do(t, "GET", "/metrics", "", bearer("see")...).body
+	for _, count := range []string{`route="grpc_ModelInfer",status="401"} 2`, `route="grpc_ModelInfer",status="403"} 1`,
+		`route="grpc_ModelInfer",status="429"} 1`, `route="none",status="501"} 2`} {
+		if !strings.Contains(text, "eigenserve_http_request_duration_seconds_count{"+count) {
+			t.Errorf("the metrics lack %s", count)
+		}
+	}
+}
+
+// A refused call is told so before its message has come.
+func TestRefusedCallNeedsNoMessage(t *testing.T) {
+	_, conn := dial(t, newFake(), Options{Tokens: openTokens(t, "see read")})
+	w := dialWire(t, conn.Target())
+	if got := w.code(w.begin(methodInfer)); got != codes.Unauthenticated {
+		t.Errorf("got %v", got)
+	}
+}
