@@ -318,7 +318,7 @@ func storeError(err error) error {
 	case errors.Is(err, store.ErrDigest), errors.Is(err, store.ErrDamaged):
 		return &Error{Code: Damaged, Text: err.Error(), Err: err}
 	case errors.Is(err, store.ErrLocked):
-		return &Error{Code: Busy, Text: err.Error(), Err: err}
+		return &Error{Code: Busy, Text: "another process has held the store locked for too long; nothing was changed", Err: err}
 	case store.IsFull(err):
 		return &Error{Code: Full, Text: "the disk of the store is full; nothing was changed", Err: err}
 	case store.IsReadOnly(err):

@@ -105,7 +105,7 @@ func (eng *Engine) changed(ctx context.Context, again bool) (next map[string][]*
 			failed[e.Name] = err
 			continue
 		}
-		next[e.Name] = eng.stored(e.Name, old, fresh)
+		next[e.Name] = eng.handlesOf(e.Name, old, fresh)
 	}
 	for _, h := range eng.latest() {
 		name := h.entry.Name

@@ -160,16 +160,16 @@ func (eng *Engine) holds(h *handle) bool {
 // caller holds change.
 func (eng *Engine) refresh(name string, fresh *handle) {
 	old := eng.versions(name)
-	now := eng.stored(name, old, fresh)
+	now := eng.handlesOf(name, old, fresh)
 	eng.mu.Lock()
 	eng.setName(name, now)
 	eng.mu.Unlock()
 	eng.replaced(old, now)
 }
 
-// stored gives the handles of the versions of a name that the store holds, none
+// handlesOf gives the handles of the versions of a name that the store holds, none
 // where it was removed.
-func (eng *Engine) stored(name string, old []*handle, fresh *handle) []*handle {
+func (eng *Engine) handlesOf(name string, old []*handle, fresh *handle) []*handle {
 	entries, _ := eng.store.Versions(name)
 	now := make([]*handle, len(entries))
 	for i, e := range entries {
