@@ -81,7 +81,7 @@ func TestAccessLog(t *testing.T) {
 // A request whose head can't be read has its line too; a connection that was opened and
 // not used has none.
 func TestAccessLogOfUnreadHeads(t *testing.T) {
-	s, lines := accessLog(t, Options{ReadTimeout: 100 * time.Millisecond})
+	s, lines := accessLog(t, Options{ReadTimeout: 250 * time.Millisecond})
 	for _, sent := range []string{"hello\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 20<<10) + "\r\n\r\n", "GET / HT", ""} {
 		res, err := http.ReadResponse(bufio.NewReader(s.raw(t, sent)), nil)
 		if err != nil || res.Header.Get("X-Request-Id") == "" || res.Header.Get("X-Content-Type-Options") == "" {
