@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -144,7 +145,11 @@ func (b *browser) do(t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
 // until waits for a JavaScript expression to be true.
 func (b *browser) until(t *testing.T, expression string) {
 	t.Helper()
-	_, err := chromedp.Run(b.ctx, chromedp.Poll[bool]("!!("+expression+")", chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(15*time.Second)))
+	poll := chromedp.Poll[bool]("!!("+expression+")", chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(15*time.Second))
+	_, err := chromedp.Run(b.ctx, poll)
+	for err != nil && strings.Contains(err.Error(), "Cannot find context") { // the page was loaded anew
+		_, err = chromedp.Run(b.ctx, poll)
+	}
 	if err != nil {
 		page, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string]("document.body.innerText"))
 		t.Fatalf("waiting for %s: %v\n%.3000s", expression, err, page)
@@ -165,6 +170,15 @@ func eval[T any](t *testing.T, b *browser, expression string) T {
 func (b *browser) click(t *testing.T, selector string) {
 	t.Helper()
 	b.do(t, chromedp.Click(selector))
+}
+
+// throttle lets the tab upload so many bytes a second; -1 stands for any.
+func (b *browser) throttle(t *testing.T, bytes int) {
+	t.Helper()
+	conditions := map[string]any{"offline": false, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes}
+	b.do(t, chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+		return tab.Call(ctx, "Network.emulateNetworkConditions", conditions, nil)
+	}))
 }
 
 // draw draws strokes on the pad, in shares of its size.

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -14,8 +15,10 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"eigenserve/runtime"
 	"eigenserve/server/web"
@@ -61,6 +64,14 @@ func (a *asked) last() (name string, image []byte) {
 		return "", nil
 	}
 	return a.names[len(a.names)-1], a.image
+}
+
+// pinned tells what the engine has of a variant.
+func (f *fake) pinned(name string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v, err := f.find(name)
+	return err == nil && v.Pinned
 }
 
 func samplePNG(t *testing.T) []byte {
@@ -303,17 +314,166 @@ func TestPageChangesVariants(t *testing.T) {
 	}
 	f.mu.Unlock()
 
-	b.click(t, "#chosen .acts button")
+	b.click(t, "#chosen [aria-pressed]")
 	b.until(t, `document.querySelector("#chosen [aria-pressed=true]") && document.querySelector('.row[aria-selected="true"] .pin').textContent`)
-	b.click(t, "#chosen .acts button")
+	b.click(t, "#chosen [aria-pressed]")
 	b.until(t, `document.querySelector("#chosen [aria-pressed=false]")`)
 	b.click(t, "#chosen .preload")
 	b.until(t, `document.getElementById("toasts").textContent.includes("dropped is in the weight cache")`)
 	b.click(t, "#chosen .acts button:last-child")
 	b.until(t, `document.querySelector("#remove-dialog[open]")`)
 	b.click(t, "#remove-dialog .danger")
-	b.until(t, `document.querySelectorAll(".row").length === 4 && document.querySelector("#chosen h2")?.textContent === "music-1"`)
+	b.until(t, `document.querySelectorAll(".row").length === 4 && document.querySelector("#chosen h2")?.textContent === "my-new" && document.activeElement.id === "rows"`)
 	b.clean(t, s.addr)
+}
+
+// TestPagePinsWhatTheListHides pins by keyboard the chosen variant while a search
+// hides it.
+func TestPagePinsWhatTheListHides(t *testing.T) {
+	s, f, _, b := visit(t)
+	b.do(t, chromedp.SendKeys("#search", "takri"))
+	b.until(t, `document.querySelectorAll(".row").length === 1`)
+	for _, pinned := range []bool{true, false} {
+		b.do(t, chromedp.Focus("#chosen [aria-pressed]"), chromedp.KeyEvent(kb.Enter))
+		b.until(t, fmt.Sprintf(`document.querySelector("#chosen h2").textContent === "music-1" && document.querySelector("#chosen [aria-pressed=%t]")`, pinned))
+		if got := f.pinned("music-1"); got != pinned {
+			t.Errorf("the page says %t, the engine %t", pinned, got)
+		}
+		if !eval[bool](t, b, `document.activeElement.matches("#chosen [aria-pressed]")`) {
+			t.Error("the focus left the button")
+		}
+	}
+	b.clean(t, s.addr)
+}
+
+// TestPageStopsAnUpload cancels an upload that would take long; the next is another.
+func TestPageStopsAnUpload(t *testing.T) {
+	s, f, _, b := visit(t)
+	dir := t.TempDir()
+	large, small := filepath.Join(dir, "large.safetensors"), filepath.Join(dir, "small.safetensors")
+	if err := errors.Join(os.WriteFile(large, make([]byte, 8<<20), 0o600), os.WriteFile(small, []byte("small"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	b.throttle(t, 10_000)
+	b.click(t, "#add")
+	b.do(t, chromedp.SetUploadFiles("#add-files", []string{large}))
+	b.until(t, `document.getElementById("add-name").value === "large"`)
+	b.click(t, "#add-form .primary")
+	b.until(t, `!document.getElementById("add-progress").hidden`)
+	b.click(t, "#add-cancel")
+	b.until(t, `document.getElementById("toasts").textContent === "The upload is stopped" && !document.querySelector("dialog[open]")`)
+	b.throttle(t, -1)
+	b.click(t, "#add")
+	b.do(t, chromedp.SetUploadFiles("#add-files", []string{small}))
+	b.until(t, `document.getElementById("add-name").value === "small"`)
+	b.click(t, "#add-form .primary")
+	b.until(t, `document.querySelector("#chosen h2")?.textContent === "small" && !document.querySelector("dialog[open]")`)
+	if n := f.arrived(); n != 1 {
+		t.Errorf("%d files arrived", n)
+	}
+	b.clean(t, s.addr)
+}
+
+// TestPageClearsAnAnswer chooses another variant: the answer is not of it.
+func TestPageClearsAnAnswer(t *testing.T) {
+	s, _, a, b := visit(t)
+	b.draw(t, [][2]float64{{0.1, 0.1}, {0.3, 0.3}})
+	b.until(t, answered)
+	b.click(t, "#auto")
+	b.click(t, ".row:nth-child(2)")
+	b.until(t, `document.querySelector("#chosen h2").textContent === "sans-lao" && document.querySelector("#answer .idle") && !document.querySelector("#answer .score")`)
+	b.click(t, "#ask")
+	b.until(t, answered)
+	if name, _ := a.last(); name != "sans-lao" {
+		t.Errorf("asked %q", name)
+	}
+	b.draw(t, [][2]float64{{0.5, 0.1}, {0.5, 0.3}})
+	b.until(t, `document.querySelector("#answer .idle")`)
+	b.clean(t, s.addr)
+}
+
+// TestPageKeepsTheRanking asks all, one of them, and goes back.
+func TestPageKeepsTheRanking(t *testing.T) {
+	s, _, _, b := visit(t)
+	b.draw(t, [][2]float64{{0.1, 0.1}, {0.3, 0.3}})
+	b.until(t, answered)
+	b.click(t, "#ask-all")
+	const ranked = `document.querySelectorAll("#answer .match").length === 3`
+	b.until(t, ranked+` && !document.getElementById("ask-all").textContent.includes("Stop")`)
+	b.click(t, "#answer li:nth-child(2) .match")
+	b.until(t, ranked+` && document.getElementById("ask-name").textContent === "sans-lao" && !document.getElementById("ask").disabled`)
+	b.click(t, "#ask")
+	b.until(t, answered)
+	b.click(t, "#answer .back")
+	b.until(t, ranked)
+	b.click(t, "#clear")
+	b.until(t, `document.querySelector("#answer .idle") && !document.querySelector("#answer .back")`)
+	b.clean(t, s.addr)
+}
+
+// TestPageStopsAsking stops asking all: what has answered stays as it is.
+func TestPageStopsAsking(t *testing.T) {
+	s, f, a, b := visit(t)
+	b.click(t, "#auto")
+	b.draw(t, [][2]float64{{0.1, 0.1}, {0.3, 0.3}})
+	f.mu.Lock()
+	f.classify = func(ctx context.Context, name string, image []byte, o runtime.ClassifyOptions) (runtime.Answer, error) {
+		if name != "sans-lao" {
+			<-ctx.Done()
+		}
+		return a.classify(ctx, name, image, o)
+	}
+	f.mu.Unlock()
+	b.click(t, "#ask-all")
+	b.until(t, `(window.kept = document.querySelector("#answer .match")) && document.getElementById("ask-all").textContent === "Stop"`)
+	b.click(t, "#ask-all")
+	b.until(t, `document.querySelector("#answer .soft").textContent.startsWith("Stopped: 1 of 3") && document.querySelector("#answer progress").hidden && window.kept.isConnected`)
+	b.clean(t, s.addr)
+}
+
+// TestPageShrinksWhatItAsksAll sends a large image as it is to one variant, and
+// smaller to all.
+func TestPageShrinksWhatItAsksAll(t *testing.T) {
+	s, _, a, b := visit(t)
+	var large bytes.Buffer
+	if err := png.Encode(&large, image.NewGray(image.Rect(0, 0, 2048, 512))); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "large.png")
+	if err := os.WriteFile(file, large.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.do(t, chromedp.SetUploadFiles("#file", []string{file}))
+	b.until(t, answered)
+	if _, sent := a.last(); !bytes.Equal(sent, large.Bytes()) {
+		t.Error("the file was not sent as it is")
+	}
+	b.click(t, "#ask-all")
+	b.until(t, `document.querySelectorAll("#answer .match").length === 3 && document.getElementById("answer").textContent.includes("1024 × 256")`)
+	_, sent := a.last()
+	if m, err := png.DecodeConfig(bytes.NewReader(sent)); err != nil || m.Width != 1024 || m.Height != 256 {
+		t.Errorf("sent %v, %v", m, err)
+	}
+	b.clean(t, s.addr)
+}
+
+// TestPageShowsAnOutage ends the server.
+func TestPageShowsAnOutage(t *testing.T) {
+	s, _, _, b := visit(t)
+	b.until(t, `document.getElementById("pulse").classList.contains("live") && document.getElementById("outage").hidden`)
+	ctx, stop := context.WithTimeout(b.ctx, 5*time.Second)
+	defer stop()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Fatal(err)
+	}
+	const silence = "The server doesn't answer; this page tries again"
+	b.until(t, fmt.Sprintf(`!document.getElementById("outage").hidden && document.getElementById("outage").textContent.includes(%q) && document.getElementById("outage-age").textContent.includes(" s old")`, silence))
+	b.do(t, chromedp.SendKeys("#search", "takri"))
+	b.until(t, fmt.Sprintf(`!document.querySelector(".row") && document.getElementById("empty").textContent === %q`, silence))
+	for range 2 {
+		b.click(t, "#families")
+	}
+	b.until(t, fmt.Sprintf(`document.querySelectorAll(".toast").length === 1 && document.querySelector(".toast").textContent === %q`, silence))
 }
 
 // dropFolder drops folders of files, as a file manager does: {"folder": ["file", …]}.
@@ -345,6 +505,8 @@ func TestPageAddsCheckpoints(t *testing.T) {
 	b.until(t, `document.querySelectorAll(".row").length === 6 && !document.querySelector("dialog[open]")`)
 	eval[bool](t, b, fmt.Sprintf(dropFolder, `{"shards": ["model-1.safetensors", "model-2.safetensors", "config.json"]}`))
 	b.until(t, `document.getElementById("toasts").textContent.includes("several files")`)
+	eval[bool](t, b, fmt.Sprintf(dropFolder, `{"pickled": ["pytorch_model.bin", "config.json"]}`))
+	b.until(t, `document.querySelector("#add-dialog[open]") && document.getElementById("add-fault").textContent.includes("safe_serialization=True")`)
 	b.clean(t, s.addr)
 }
 
@@ -429,17 +591,19 @@ func TestPageAsksForAToken(t *testing.T) {
 	b.click(t, "#token-dialog .primary")
 	b.until(t, `document.querySelector("#token-dialog[open]") && document.getElementById("token-why").textContent.includes("not known") && document.getElementById("token-field").value === ""`)
 	b.do(t, chromedp.SendKeys("#token-field", secret("page")))
-	b.click(t, "#token-dialog .primary")
+	b.do(t, chromedp.KeyEvent(kb.Enter))
 	b.until(t, `document.querySelectorAll(".row").length === 3 && document.getElementById("pulse").classList.contains("live")`)
 	b.until(t, `document.querySelector("#samples img")?.naturalWidth === 32`)
 	b.click(t, "#samples button")
 	b.until(t, answered)
-	b.click(t, "#chosen .acts button") // which the token may not
+	b.click(t, "#chosen [aria-pressed]") // which the token may not
 	b.until(t, `document.getElementById("toasts").textContent.includes('lacks the scope "admin"')`)
 	b.click(t, "#token")
 	b.until(t, `document.querySelector("#token-dialog[open]")`)
 	b.click(t, "#token-forget")
-	b.until(t, `!sessionStorage.getItem("token")`)
+	b.until(t, `!sessionStorage.getItem("token") && document.querySelector("#token-dialog[open]") && !document.querySelector(".row, #details *")`)
+	b.click(t, "#token-cancel")
+	b.until(t, `document.getElementById("empty").textContent.includes("token") && document.getElementById("pulse").classList.contains("lost")`)
 	if eval[bool](t, b, `JSON.stringify(localStorage).includes("page-s")`) {
 		t.Error("the token is kept beyond the tab")
 	}

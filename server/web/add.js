@@ -30,6 +30,16 @@ function candidates(groups) {
   return out;
 }
 
+const isPickle = (file) => /\.(bin|pt|pth|ckpt|pkl)$/i.test(file.name);
+
+// useless says why nothing in files can be added, null if there is nothing to say.
+function useless(files) {
+  const pickle = files.find(isPickle);
+  if (!pickle) return null;
+  return [`${pickle.name} is in pickle format, which is not read: it is a program. Convert it, in the folder, with: `,
+    el("code", {}, `python -c "from transformers import ViTForImageClassification as V; V.from_pretrained('.').save_pretrained('.', safe_serialization=True)"`)];
+}
+
 // makeAdd runs the dialog and the dropping; onAdded is told the name of what was
 // added, onImage takes an image that was dropped or pasted.
 export function makeAdd({ onAdded, onImage }) {
@@ -37,8 +47,10 @@ export function makeAdd({ onAdded, onImage }) {
   const nameRow = byId("add-name-row"), familyRow = byId("add-family-row"), family = byId("add-family");
   const progress = byId("add-progress"), fault = byId("add-fault"), list = byId("add-list");
   let chosen = [];
+  let attempt = null; // stops the upload under way
 
   async function open(given = []) {
+    stop();
     byId("add-form").reset();
     fault.textContent = "";
     working(false);
@@ -64,14 +76,26 @@ export function makeAdd({ onAdded, onImage }) {
     if (!chosen.length) return;
     if (chosen.length === 1) chosen[0].name = name.value;
     working(true);
+    const mine = attempt = new AbortController();
     try {
-      await sendAll(chosen, family.value, tell);
+      await sendAll(chosen, family.value, (share) => mine === attempt && tell(share), mine.signal);
+      if (mine !== attempt) return;
       dialog.close();
     } catch (err) {
+      if (mine !== attempt) return;
       if (err.failed) take(err.failed);
       fault.textContent = err.message;
+      working(false);
     }
-    working(false);
+    attempt = null;
+  }
+
+  // stop ends an upload whose dialog was closed.
+  function stop() {
+    if (!attempt) return;
+    attempt.abort();
+    attempt = null;
+    toast("The upload is stopped");
   }
 
   function working(on) {
@@ -87,12 +111,12 @@ export function makeAdd({ onAdded, onImage }) {
   }
 
   // sendAll adds all that can be. Its error has what failed, each with its fault.
-  async function sendAll(all, into, onProgress) {
+  async function sendAll(all, into, onProgress, signal) {
     const failed = [], added = [];
     try {
       for (const [i, c] of all.entries()) {
         try {
-          added.push(await send(c, into, (share) => onProgress((i + share) / all.length)));
+          added.push(await send(c, into, (share) => onProgress((i + share) / all.length), signal));
         } catch (err) {
           if (all.length === 1 || !ofOne(err)) throw err;
           failed.push({ ...c, fault: err.message });
@@ -100,29 +124,44 @@ export function makeAdd({ onAdded, onImage }) {
       }
     } finally {
       if (added.length) {
-        toast(added.length > 1 ? `${count(added.length)} variants are added` : `${added[0].name} is added`);
-        await onAdded(added.at(-1).name);
+        toast(added.length > 1 ? `${count(added.length)} variants are added` : done(added[0]));
+        if (!signal?.aborted) await onAdded(added.at(-1).name);
       }
     }
     if (failed.length) throw Object.assign(new Error(`${failed.length} of ${all.length} could not be added.`), { failed });
   }
 
-  function send({ name, model, config, preprocessor }, into, onProgress) {
-    if (!config) return api.putVariant(name, model, onProgress);
-    return api.addCheckpoint(into, name, { config, ...(preprocessor && { preprocessor }), model }, onProgress);
+  const done = (v) => (v.replaced ? `${v.name} is replaced: version ${v.version}` : `${v.name} is added`);
+
+  function send({ name, model, config, preprocessor }, into, onProgress, signal) {
+    if (!config) return api.putVariant(name, model, onProgress, signal);
+    return api.addCheckpoint(into, name, { config, ...(preprocessor && { preprocessor }), model }, onProgress, signal);
+  }
+
+  // offer shows what is to be added of groups of files, or why nothing can be.
+  function offer(groups) {
+    const found = candidates(groups);
+    take(found);
+    fault.replaceChildren(...((!found.length && useless([...groups.values()].flat())) || []));
   }
 
   byId("add").addEventListener("click", () => open());
   byId("add-cancel").addEventListener("click", () => dialog.close());
+  dialog.addEventListener("close", stop);
   byId("add-form").addEventListener("submit", add);
-  files.addEventListener("change", () => take(candidates(new Map([["", [...files.files]]]))));
-  folder.addEventListener("change", () => take(candidates(chosenFolder(folder.files))));
+  files.addEventListener("change", () => offer(new Map([["", [...files.files]]])));
+  folder.addEventListener("change", () => offer(chosenFolder(folder.files)));
 
   // use does with files what they are for: variant files are added at once, what
   // needs a family or a name is asked about.
   async function use(groups) {
-    const image = [...groups.values()].flat().find((f) => f.type.startsWith("image/"));
+    const all = [...groups.values()].flat();
+    const image = all.find((f) => f.type.startsWith("image/"));
     const found = candidates(groups);
+    if (!found.length && useless(all)) {
+      open();
+      return offer(groups);
+    }
     if (!found.length) return image ? onImage(image) : toast("Drop an image, a .safetensors file or a checkpoint's folder", true);
     if (found.some((c) => c.config || !c.name)) return open(found);
     try {

@@ -10,14 +10,27 @@ export class Fault extends Error {
   }
 }
 
+const silence = "The server doesn't answer; this page tries again";
+const patience = 5000; // milliseconds that what is read again and again may take
+
+// isSilence tells whether no answer came at all.
+export const isSilence = (err) => err?.status === 0;
+
 const at = (name) => `/v1/models/${encodeURIComponent(name)}`;
 
-async function call(path, options = {}) {
-  const res = await fetch(path, { ...options, headers: headers() });
+// call sends a request; limit is how many milliseconds all of the answer may take.
+async function call(path, { limit, ...options } = {}) {
+  const signals = [options.signal, limit && AbortSignal.timeout(limit)].filter(Boolean);
+  const res = await fetch(path, { ...options, signal: AbortSignal.any(signals), headers: headers() }).catch(silent);
   if (res.ok) return res;
-  const fault = new Fault(problem(await res.text(), res.status), res.status);
-  if (res.status === 401 && (await renew(fault.message))) return call(path, options);
+  const fault = new Fault(problem(await res.text().catch(silent), res.status), res.status);
+  if (res.status === 401 && (await renew(fault.message))) return call(path, { limit, ...options });
   throw fault;
+}
+
+// silent makes of what browsers say of a server that doesn't answer one fault.
+function silent(err) {
+  throw ["TypeError", "TimeoutError"].includes(err.name) ? new Fault(silence, 0) : err;
 }
 
 function problem(text, status) {
@@ -28,13 +41,14 @@ function problem(text, status) {
   }
 }
 
-const json = async (path, options) => (await call(path, options)).json();
+const json = async (path, options) => (await call(path, options)).json().catch(silent);
+const poll = (path, signal) => json(path, { limit: patience, signal });
 
-export const memory = () => json("/v1/memory");
+export const memory = () => poll("/v1/memory");
 export const families = async () => (await json("/v1/families")).families;
 export const family = (name) => json(`/v1/families/${encodeURIComponent(name)}`);
 export const samples = async () => (await json("/samples/")).samples;
-export const variant = (name, signal) => json(at(name), { signal });
+export const variant = (name, signal) => poll(at(name), signal);
 export const remove = (name) => call(at(name), { method: "DELETE" });
 export const pin = (name, pinned) => call(`${at(name)}/pin`, { method: pinned ? "POST" : "DELETE" });
 export const versions = async (name) => (await json(`${at(name)}/versions`)).versions;
@@ -42,7 +56,7 @@ export const aliases = async () => (await json("/v1/aliases")).aliases;
 const alias = (name) => `/v1/aliases/${encodeURIComponent(name)}`;
 export const putAlias = (name, targets) => call(alias(name), { method: "PUT", body: JSON.stringify({ targets }) });
 export const removeAlias = (name) => call(alias(name), { method: "DELETE" });
-export const metrics = async () => (await call("/metrics")).text();
+export const metrics = async () => (await call("/metrics", { limit: patience })).text();
 
 // preload rebuilds a variant's weights into the cache, where they stay until
 // others need the place: what pinning does, and then letting go.
@@ -54,10 +68,10 @@ export async function preload(name) {
 // find is one page of a search: { models, total }; locate tells where a name is in
 // it, -1 if nowhere.
 export const find = ({ search, order }, offset, limit) =>
-  json(`/v1/models?${new URLSearchParams({ search, order, offset, limit })}`);
+  poll(`/v1/models?${new URLSearchParams({ search, order, offset, limit })}`);
 
 export async function locate({ search, order }, name) {
-  const { models, offset } = await json(`/v1/models?${new URLSearchParams({ search, order, from: name, limit: 1 })}`);
+  const { models, offset } = await poll(`/v1/models?${new URLSearchParams({ search, order, from: name, limit: 1 })}`);
   return models[0]?.name === name ? offset : -1;
 }
 
@@ -74,7 +88,7 @@ export const image = async (path) => (await call(path)).blob();
 export async function classify(name, image, topK, signal) {
   const began = performance.now();
   const res = await call(`${at(name)}/classify?top_k=${topK}`, { method: "POST", body: image, signal });
-  const scores = await res.json();
+  const scores = await res.json().catch(silent);
   const made = res.headers.get("Eigenserve-Variant") ?? "";
   return {
     scores,
@@ -90,25 +104,33 @@ function timing(header) {
   return parts.filter((p) => p.length === 2).map(([name, ms]) => ({ name, ms: Number(ms) }));
 }
 
-// putVariant and addCheckpoint upload; progress is told as a share of the bytes.
-export const putVariant = (name, file, progress) => upload("PUT", at(name), file, progress);
+// putVariant and addCheckpoint upload until the signal says to stop; progress is
+// told as a share of the bytes. They give the variant, and whether it replaced another.
+export const putVariant = (name, file, progress, signal) => upload("PUT", at(name), file, progress, signal);
 
-export function addCheckpoint(family, name, files, progress) {
+export function addCheckpoint(family, name, files, progress, signal) {
   const form = new FormData();
   for (const [field, file] of Object.entries(files)) form.append(field, file);
-  return upload("POST", `/v1/families/${encodeURIComponent(family)}/models/${encodeURIComponent(name)}`, form, progress);
+  return upload("POST", `/v1/families/${encodeURIComponent(family)}/models/${encodeURIComponent(name)}`, form, progress, signal);
 }
 
 // fetch doesn't tell how much of a body has gone; XMLHttpRequest does.
-function upload(method, path, body, progress) {
+function upload(method, path, body, progress, signal) {
   return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
     const xhr = new XMLHttpRequest();
+    let sent = 0;
+    signal?.addEventListener("abort", () => xhr.abort());
     xhr.open(method, path);
     for (const [name, value] of Object.entries(headers())) xhr.setRequestHeader(name, value);
-    xhr.upload.onprogress = (e) => e.lengthComputable && progress(e.loaded / e.total);
-    xhr.onerror = () => reject(new Fault("the upload was cut off", 0));
+    xhr.upload.onprogress = (e) => {
+      sent = e.loaded;
+      if (e.lengthComputable) progress(e.loaded / e.total);
+    };
+    xhr.onabort = () => reject(signal.reason);
+    xhr.onerror = () => reject(new Fault(sent ? "the upload was cut off" : silence, 0));
     xhr.onload = () => {
-      if (xhr.status < 300) resolve(JSON.parse(xhr.responseText));
+      if (xhr.status < 300) resolve({ ...JSON.parse(xhr.responseText), replaced: xhr.status === 200 });
       else reject(new Fault(problem(xhr.responseText, xhr.status), xhr.status));
     };
     xhr.send(body);

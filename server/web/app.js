@@ -6,9 +6,10 @@ import { makeAliases } from "./aliases.js";
 import { makeAsk } from "./ask.js";
 import { makeChart } from "./chart.js";
 import { makeDetails } from "./details.js";
-import { byId, setText, toast } from "./dom.js";
+import { byId, toast } from "./dom.js";
 import { makePad } from "./draw.js";
 import { makeFamily } from "./family.js";
+import { hear } from "./health.js";
 import { makeLedger } from "./ledger.js";
 import { parse } from "./metrics.js";
 import { loadSamples } from "./samples.js";
@@ -25,7 +26,7 @@ const traffic = makeTraffic();
 let samples = null; // until they are loaded
 let chosen = null; // the name of the chosen variant
 const pad = makePad(() => ask.changed());
-const variants = makeVariants((name, fresh, known) => details.show(name, fresh, known));
+const variants = makeVariants((name, fresh, known) => details.show(name, fresh, known), (fault) => hear("list", fault));
 const ask = makeAsk({
   pad,
   total: variants.total,
@@ -37,6 +38,9 @@ const family = makeFamily();
 makeAliases(() => chosen);
 const details = makeDetails({
   onFamily: family.show,
+  onWait(name) {
+    ask.wait(name);
+  },
   onDetail(v) {
     if (v) pad.setInput(v.input);
     chosen = v?.name ?? null;
@@ -44,9 +48,8 @@ const details = makeDetails({
     ask.choose(v);
   },
   async onChange(removed) {
-    if (removed) variants.deselect();
-    await variants.refresh();
-    if (!variants.total()) details.show(null);
+    if (removed) await variants.leave(removed);
+    else await variants.refresh();
   },
 });
 
@@ -69,6 +72,12 @@ byId("file").addEventListener("change", (e) => {
   e.target.value = "";
 });
 
+// The link would put its target into the address, where the chosen variant stands.
+byId("skip").addEventListener("click", (e) => {
+  e.preventDefault();
+  byId("rows").focus();
+});
+
 addEventListener("keydown", (e) => {
   const typing = e.target.matches("input, select, textarea");
   if (e.key === "/" && !typing && !document.querySelector("dialog[open]")) {
@@ -88,23 +97,18 @@ function every(milliseconds, work) {
   again();
 }
 
-const pulse = byId("pulse");
-function alive(fault) {
-  pulse.className = `pulse ${fault ? "lost" : "live"}`;
-  setText(byId("pulse-text"), !fault ? "live" : fault.status ? fault.message : "no answer from the server");
-}
-
 let totals = true; // a token for some models does not see what is of all
 every(() => (totals ? 1000 : 15000), async () => {
   try {
     const now = await api.memory();
     ledger.show(now);
-    chart(now);
+    chart.push(now);
     totals = true;
-    alive(null);
+    hear("memory", null);
   } catch (err) {
     totals = err.status !== 403;
-    alive(totals ? err : null);
+    hear("memory", totals ? err : null);
+    chart.pass();
   }
   document.querySelector(".ledger").hidden = byId("metrics").hidden = !totals;
 });

@@ -1,8 +1,8 @@
 // Asking the chosen variant, or all that the search finds, and showing the answers.
 
 import * as api from "./api.js";
-import { askMany, match } from "./askall.js";
-import { byId, el, onceAFrame } from "./dom.js";
+import { askMany, makeRanking, match } from "./askall.js";
+import { byId, el } from "./dom.js";
 import { codePoint, count, duration, percent } from "./format.js";
 
 const topK = 5;
@@ -12,82 +12,115 @@ const topK = 5;
 export function makeAsk({ pad, total, found, picture, onSelect }) {
   const answer = byId("answer"), said = byId("said");
   const ask = byId("ask"), askAll = byId("ask-all"), auto = byId("auto");
-  let variant = null, asking = null, manyAsked = false;
+  let variant = null, asking = null;
+  let ranking = null; // of all that were asked about this image: { node, run }, run while it runs
 
   function ready() {
     ask.disabled = !variant || pad.isEmpty();
     askAll.disabled = pad.isEmpty() || !total();
-    askAll.textContent = manyAsked ? "Stop" : `Ask all ${count(total())}`;
-    byId("ask-name").textContent = variant?.name ?? "";
-    if (pad.isEmpty()) idle();
+    askAll.textContent = ranking?.run ? "Stop" : `Ask all ${count(total())}`;
   }
 
-  function idle() {
-    asking?.abort();
-    answer.replaceChildren(el("p", { class: "idle" }, "The answer appears here: the five best labels, which variant and basis made it, and where the time went."));
+  // show puts something into the answer's place, with a way back to the ranking.
+  function show(...nodes) {
+    const back = ranking?.node && el("button", { type: "button", class: "link back", onclick: goBack }, "Back to the ranking");
+    answer.classList.remove("stale");
+    answer.replaceChildren(...[back, ...nodes].filter(Boolean));
   }
 
-  // begin gives up what is being asked, and is the signal of what comes.
-  function begin() {
+  function showRanking() {
     asking?.abort();
-    asking = new AbortController();
-    return asking.signal;
+    answer.classList.remove("stale");
+    answer.replaceChildren(ranking.node);
+  }
+
+  function goBack() {
+    showRanking();
+    ranking.node.querySelector("button")?.focus();
+  }
+
+  const idle = () => show(el("p", { class: "idle" }, "The answer appears here: the five best labels, which variant and basis made it, and where the time went."));
+
+  const ranked = () => Boolean(ranking?.node?.isConnected);
+
+  // outdate takes the answer of another image or variant away, or dims it while the
+  // next is on its way. A ranking is of no variant and stays.
+  function outdate() {
+    asking?.abort();
+    if (ranked()) return;
+    if (auto.checked && !pad.isEmpty()) answer.classList.add("stale");
+    else idle();
   }
 
   async function one() {
     if (!variant || pad.isEmpty()) return;
-    const signal = begin(), name = variant.name;
+    asking?.abort();
+    asking = new AbortController();
+    const signal = asking.signal, name = variant.name;
     try {
       const a = await api.classify(name, await pad.blob(), topK, signal);
       if (signal.aborted) return;
-      answer.replaceChildren(...a.scores.map((s) => score(s, picture(name, s.label))), made(name, a));
+      show(...a.scores.map((s) => score(s, picture(name, s.label))), made(name, a));
       said.textContent = a.scores.length ? `${name} says ${a.scores[0].label}, ${percent(a.scores[0].score)}` : "";
     } catch (err) {
-      failed(err, signal);
+      if (!signal.aborted) show(fault(err));
     }
   }
 
   // all asks every variant that the search finds; while it runs its button stops it.
   async function all() {
-    if (manyAsked) return asking.abort();
-    const signal = begin();
-    const show = onceAFrame((nodes) => signal.aborted || answer.replaceChildren(...nodes));
-    manyAsked = true;
+    if (ranking?.run) return ranking.run.abort();
+    const run = new AbortController(), mine = { run };
+    ranking = mine;
     ready();
     try {
-      const asked = await askMany(found(), await pad.blob(), signal, show, (m) => match(m, picture(m.name, m.best.label), onSelect));
-      said.textContent = `${count(asked)} variants answered`;
+      const { blob, note } = await pad.blobForMany();
+      const made = makeRanking(note, (m) => match(m, picture(m.name, m.best.label), onSelect));
+      mine.node = made.node;
+      if (ranking === mine) showRanking();
+      const asked = await askMany(found(), blob, run.signal, made.show);
+      if (ranking === mine) said.textContent = `${count(asked)} variants answered`;
     } catch (err) {
-      failed(err, signal);
+      run.abort();
+      if (ranking !== mine) return;
+      ranking = null;
+      show(fault(err));
     } finally {
-      manyAsked = false;
+      mine.run = null;
       ready();
     }
   }
 
-  function failed(err, signal) {
-    if (signal.aborted) return;
-    answer.replaceChildren(el("p", { class: "fault", role: "alert" }, err.message));
-  }
+  const fault = (err) => el("p", { class: "fault", role: "alert" }, err.message);
 
   ask.addEventListener("click", one);
   askAll.addEventListener("click", all);
   idle();
 
   return {
-    // choose sets the variant to ask.
-    choose(v) {
-      const other = variant?.name !== v?.name;
-      variant = v;
+    // wait tells which variant is chosen and not known yet.
+    wait(name) {
+      if (variant?.name !== name) outdate();
+      variant = null;
+      byId("ask-name").textContent = name;
       ready();
-      if (other && auto.checked) one();
+    },
+    // choose sets the variant to ask, known by now; null if there is none.
+    choose(v) {
+      variant = v;
+      byId("ask-name").textContent = v?.name ?? "";
+      ready();
+      if (!v && !ranked()) idle();
+      if (v && answer.classList.contains("stale")) one();
     },
     // changed is called when there is another image.
     changed() {
+      ranking?.run?.abort();
+      ranking = null;
+      outdate();
       ready();
       if (auto.checked) one();
     },
-    one,
     ready,
   };
 }

@@ -1,34 +1,34 @@
 // Asking many variants about one image, a few at a time, the best shown first.
 
 import * as api from "./api.js";
-import { el } from "./dom.js";
+import { el, onceAFrame, setText } from "./dom.js";
 import { codePoint, count, duration, percent } from "./format.js";
 
 const atOnce = 8, matchesShown = 12, pageLength = 500;
 
 // askMany asks all variants that pages list (page(offset, limit) gives { models,
-// total }) until all have answered or the signal says to stop; show is given what
-// to display after each answer, its matches made by row. It gives the number that
-// answered; what failed is counted and shown.
-export async function askMany(page, image, signal, show, row) {
-  const tally = { best: [], answered: 0, failed: 0, fault: "", of: 0 };
+// total }) until all have answered or the signal says to stop; show is given the
+// tally after each answer. It gives the number that answered; what failed is counted.
+export async function askMany(page, image, signal, show) {
+  const tally = { best: [], answered: 0, failed: 0, fault: "", of: 0, took: 0, running: true };
   const began = performance.now();
   const next = reader(page, tally);
+  const tell = (running) => show(Object.assign(tally, { running, took: performance.now() - began }));
   const worker = async () => {
     for (let name; !signal.aborted && (name = await next()) !== undefined; ) {
       try {
         const a = await api.classify(name, image, 1, signal);
         tally.answered++;
-        if (a.scores.length) place(tally.best, { name, best: a.scores[0] });
+        if (a.scores.length) rank(tally.best, { name, best: a.scores[0] });
       } catch (err) {
         if (signal.aborted) return;
         tally.failed++;
         tally.fault = err.message;
       }
-      show(matches(tally, performance.now() - began, row));
+      tell(true);
     }
   };
-  await Promise.all(Array.from({ length: atOnce }, worker));
+  await Promise.all(Array.from({ length: atOnce }, worker)).finally(() => tell(false));
   return tally.answered;
 }
 
@@ -52,22 +52,45 @@ function reader(page, tally) {
   };
 }
 
-// place puts a match among the best, the surest first.
-function place(best, m) {
+// rank puts a match among the best, the surest first.
+function rank(best, m) {
   const before = (a, b) => a.best.score > b.best.score || (a.best.score === b.best.score && a.name < b.name);
   const at = best.findIndex((other) => before(m, other));
   best.splice(at < 0 ? best.length : at, 0, m);
   best.length = Math.min(best.length, matchesShown);
 }
 
-function matches({ best, answered, failed, fault, of }, took, row) {
-  const done = answered + failed;
-  return [
-    el("p", { class: "soft" }, `${count(done)} of ${count(of)} asked in ${duration(took)}. The surest first:`),
-    el("progress", { max: of, value: done, "aria-label": "Variants asked", hidden: done === of }),
-    failed > 0 && el("p", { class: "fault" }, `${count(failed)} failed: ${fault}`),
-    el("ol", { class: "matches" }, ...best.map((m) => el("li", {}, row(m)))),
-  ].filter(Boolean);
+// makeRanking makes the place of a run's matches; row makes one match. The function
+// shows a tally. What is shown stays the same node, so that a click and the focus
+// find it, and nothing moves while a button is held down.
+export function makeRanking(note, row) {
+  const said = el("p", { class: "soft" }), fault = el("p", { class: "fault" }), list = el("ol", { class: "matches" });
+  const progress = el("progress", { "aria-label": "Variants asked" });
+  const rows = new Map(); // name → node
+  const show = onceAFrame((tally) => {
+    if (list.matches(":active")) return show(tally);
+    const done = tally.answered + tally.failed, stopped = !tally.running && done < tally.of;
+    setText(said, `${stopped ? "Stopped: " : ""}${count(done)} of ${count(tally.of)} asked in ${duration(tally.took)}. The surest first:`);
+    setText(fault, tally.failed ? `${count(tally.failed)} failed: ${tally.fault}` : "");
+    progress.hidden = !tally.running;
+    progress.max = Math.max(1, tally.of);
+    progress.value = done;
+    place(list, tally.best.map((m) => {
+      if (!rows.has(m.name)) rows.set(m.name, el("li", {}, row(m)));
+      return rows.get(m.name);
+    }));
+  });
+  return { node: el("div", { class: "answer" }, said, progress, note && el("p", { class: "soft" }, note), fault, list), show };
+}
+
+// place puts nodes into a list in their order. It moves none that is in place, and
+// the focus of one that goes to the one before.
+function place(list, nodes) {
+  for (const gone of [...list.children].filter((node) => !nodes.includes(node))) {
+    if (gone.contains(document.activeElement)) gone.previousElementSibling?.firstChild.focus();
+    gone.remove();
+  }
+  nodes.forEach((node, i) => list.children[i] !== node && list.insertBefore(node, list.children[i] ?? null));
 }
 
 // match is one variant with its best label; picture is a sample of that or null.

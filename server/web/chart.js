@@ -7,13 +7,16 @@ import { modelBytes, parts } from "./ledger.js";
 
 const spans = [["3 min", 180], ["15 min", 900], ["1 h", 3600]]; // names, seconds
 const leastSpan = 30;
+const longestPause = 5; // seconds between readings; after a longer one there is a gap
 const mostPoints = 400; // drawn; of many readings the largest stands for its neighbours
 const margin = { top: 8, right: 2, bottom: 18, left: 52 };
 
 // makeChart puts a chart into root. onPoint is called with the ledger under the
-// pointer, and with the latest one while there is no pointer.
+// pointer, and with the latest one while there is no pointer. push takes the next
+// ledger; pass lets the time go on without one.
 export function makeChart(root, onPoint) {
   const history = []; // { at: seconds, ledger }
+  let now = 0; // the right edge, in seconds
   let pointer = null; // x in pixels
   const areas = parts.map((p) => svg("path", { class: `area-${p.name}` }));
   const line = svg("path", { class: "rss" });
@@ -31,26 +34,22 @@ export function makeChart(root, onPoint) {
     const width = root.clientWidth, height = chart.clientHeight;
     if (!history.length || !width) return;
     chart.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    const now = history.at(-1).at;
     const span = Math.min(mostSpan, Math.max(leastSpan, 10 * Math.ceil((now - history[0].at) / 10)));
-    const shown = thin(history.filter((h) => now - h.at <= span + 2));
-    const most = niceCeiling(Math.max(...shown.map((h) => Math.max(h.ledger.rss_bytes, h.ledger.total_bytes))));
+    const runs = unbroken(history.filter((h) => now - h.at <= span + 2));
+    const shown = runs.flat();
+    const most = niceCeiling(Math.max(1, ...shown.map((h) => Math.max(h.ledger.rss_bytes, h.ledger.total_bytes))));
     const x = (at) => Math.max(margin.left, width - margin.right - ((now - at) / span) * (width - margin.left - margin.right));
     const y = (n) => height - margin.bottom - (n / most) * (height - margin.top - margin.bottom);
     drawAxis(axis, width, height, span, most, y);
-    const base = shown.map(() => 0);
-    parts.forEach((p, i) => {
-      const top = shown.map((h, k) => base[k] + h.ledger[p.key]);
-      areas[i].setAttribute("d", area(shown.map((h) => x(h.at)), top.map(y), base.map(y)));
-      top.forEach((n, k) => (base[k] = n));
-    });
-    line.setAttribute("d", path(shown.map((h) => [x(h.at), y(h.ledger.rss_bytes)])));
+    const below = (h, i) => parts.slice(0, i).reduce((sum, p) => sum + h.ledger[p.key], 0);
+    areas.forEach((node, i) => node.setAttribute("d", runs.map((run) => area(run.map((h) => x(h.at)), run.map((h) => y(below(h, i + 1))), run.map((h) => y(below(h, i))))).join("")));
+    line.setAttribute("d", runs.map((run) => path(run.map((h) => [x(h.at), y(h.ledger.rss_bytes)]))).join(""));
     point(shown, x, height);
   }
 
   function point(shown, x, height) {
-    let chosen = shown.at(-1);
-    if (pointer !== null) {
+    let chosen = history.at(-1);
+    if (pointer !== null && shown.length) {
       const away = (h) => Math.abs(x(h.at) - pointer);
       chosen = shown.reduce((best, h) => (away(h) < away(best) ? h : best));
     }
@@ -69,22 +68,38 @@ export function makeChart(root, onPoint) {
   });
   new ResizeObserver(draw).observe(root);
 
-  return function push(ledger) {
+  function pass() {
+    now = performance.now() / 1000;
+    draw();
+  }
+
+  function push(ledger) {
     history.push({ at: performance.now() / 1000, ledger });
     const longest = spans.at(-1)[1];
     if (history.length > longest + 600) history.splice(0, 600);
     chart.setAttribute("aria-label", `Memory over time: now ${bytes(modelBytes(ledger))} of models in ${bytes(ledger.rss_bytes)} resident`);
-    draw();
-  };
+    pass();
+  }
+
+  return { push, pass };
 }
 
-// thin keeps of each run of readings the one with the largest resident set.
-function thin(shown) {
-  const run = Math.ceil(shown.length / mostPoints);
-  if (run < 2) return shown;
+// unbroken gives the readings in runs without a gap, not too many of them.
+function unbroken(shown) {
+  const runs = [];
+  shown.forEach((h, i) => {
+    if (!i || h.at - shown[i - 1].at > longestPause) runs.push([]);
+    runs.at(-1).push(h);
+  });
+  return runs.map((run) => thin(run, Math.ceil(shown.length / mostPoints)));
+}
+
+// thin keeps of so many neighbours each the one with the largest resident set.
+function thin(shown, each) {
+  if (each < 2) return shown;
   const out = [];
-  for (let i = 0; i < shown.length; i += run) {
-    out.push(shown.slice(i, i + run).reduce((most, h) => (h.ledger.rss_bytes > most.ledger.rss_bytes ? h : most)));
+  for (let i = 0; i < shown.length; i += each) {
+    out.push(shown.slice(i, i + each).reduce((most, h) => (h.ledger.rss_bytes > most.ledger.rss_bytes ? h : most)));
   }
   return [...out, shown.at(-1)];
 }

@@ -44,8 +44,9 @@ export function onceAFrame(work) {
   };
 }
 
-// toast says something for a while.
+// toast says something for a while; what is said again takes its own place.
 export function toast(text, bad = false) {
+  for (const same of [...byId("toasts").children]) if (same.textContent === text) same.remove();
   const node = el("div", { class: bad ? "toast bad" : "toast" }, text);
   byId("toasts").append(node);
   setTimeout(() => node.remove(), bad ? 9000 : 4000);

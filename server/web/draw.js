@@ -6,6 +6,7 @@ import { byId } from "./dom.js";
 
 const paper = "#ffffff", ink = "#191827";
 const padLine = 0.055; // of the pad's side
+const mostSide = 1024; // pixels of an image that many are asked about
 // The demo's models answer best where a glyph, its line included, spans six
 // tenths of the image; dark on light or light on dark is the same to them.
 const glyphSpan = 0.54, glyphLine = 0.068;
@@ -97,10 +98,25 @@ export function makePad(onChange) {
       if (image) return Promise.resolve(image.blob);
       const scale = Math.max(1, Math.min(8, 512 / Math.max(input.width, input.height)));
       const canvas = render(strokes, Math.round(scale * input.width), Math.round(scale * input.height));
-      return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+      return encoded(canvas, "image/png");
+    },
+    // blobForMany is what to send again and again: { blob, note }, a large image made
+    // smaller, of which the note tells.
+    async blobForMany() {
+      const scale = image ? mostSide / Math.max(image.bitmap.width, image.bitmap.height) : 1;
+      if (scale >= 1) return { blob: await this.blob(), note: "" };
+      const canvas = document.createElement("canvas");
+      canvas.width = Math.max(1, Math.round(scale * image.bitmap.width));
+      canvas.height = Math.max(1, Math.round(scale * image.bitmap.height));
+      const context = canvas.getContext("2d");
+      context.imageSmoothingQuality = "high";
+      context.drawImage(image.bitmap, 0, 0, canvas.width, canvas.height);
+      return { blob: await encoded(canvas, image.blob.type), note: `The image is sent smaller: ${canvas.width} × ${canvas.height} pixels.` };
     },
   };
 }
+
+const encoded = (canvas, type) => new Promise((resolve) => canvas.toBlob(resolve, type, 0.95));
 
 // render draws strokes in the middle of a canvas of this size.
 function render(strokes, width, height) {

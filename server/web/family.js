@@ -17,8 +17,9 @@ export function makeFamily() {
       name ??= all[0].name;
       choice.replaceChildren(...all.map((f) => el("option", { value: f.name, selected: f.name === name }, f.name)));
       choice.hidden = all.length < 2;
-      await fill(name);
+      body.replaceChildren();
       if (!dialog.open) dialog.showModal();
+      await fill(name);
     } catch (err) {
       toast(err.message, true);
     }
@@ -27,7 +28,9 @@ export function makeFamily() {
   async function fill(name) {
     const [f, list] = await Promise.all([api.family(name), api.find({ search: "", order: "name" }, 0, drawn)]);
     byId("family-title").textContent = choice.hidden ? `Family ${f.name}` : "Family";
-    body.replaceChildren(facts(f), fidelity(list.models.filter((v) => v.family === name)), spectra(f), layers(f));
+    const picture = el("div", { class: "picture" });
+    body.replaceChildren(facts(f), picture, spectra(f), layers(f));
+    fidelity(picture, list.models.filter((v) => v.family === name), list.total);
     body.scrollTop = 0;
   }
 
@@ -54,12 +57,15 @@ function facts(f) {
 
 const drawn = 1000; // variants of which the picture is, at most
 
-// fidelity draws what the variants' bytes buy.
-function fidelity(variants) {
+// fidelity draws what the variants' bytes buy, in its place: it has its width there.
+function fidelity(root, variants, total) {
   const chart = el("div", {});
+  root.append(chart);
   const drew = drawFidelity(chart, variants);
   const text = { agreement: "Bytes against agreement with the original", energy: "Bytes against the energy of the delta that is kept" }[drew];
-  return text ? el("div", { class: "picture" }, el("h3", {}, text), legend(variants), chart) : "";
+  if (!text) return root.remove();
+  chart.before(el("h3", {}, text), legend(variants));
+  if (total > drawn) chart.after(el("p", { class: "soft" }, `Of the first ${count(drawn)} of all ${count(total)} names.`));
 }
 
 // legend names the marks of the nulls, where they are drawn.

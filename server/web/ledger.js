@@ -79,7 +79,7 @@ function makeLegend(root) {
   const rows = [...parts, { key: "overhead_bytes", name: "overhead" }, { key: "rss_bytes", name: "resident" }].map((p) => {
     const value = el("dd");
     const mark = el("i", { class: { resident: "line", overhead: "none" }[p.name] ?? `fill-${p.name}` });
-    root.append(el("div", { title: explain[p.name] ?? "As the operating system measures the process" }, mark, el("dt", {}, p.name), value));
+    root.append(el("div", { title: explain[p.name] ?? "As the operating system measures the process" }, el("dt", {}, mark, p.name), value));
     return { key: p.key, value };
   });
   return (ledger) => {

@@ -29,15 +29,15 @@ export function makeList(root, { load, make, onShown }) {
   // fetchChunk gives a chunk's items, afresh if asked.
   function fetchChunk(number, fresh = false) {
     if (chunks.has(number) && !fresh) return Promise.resolve();
-    if (!loading.has(number)) {
-      const asked = generation;
+    if (!loading.has(number) || fresh) {
+      const asked = generation, latest = () => asked === generation && loading.get(number) === done;
       const done = load(number * chunkSize, chunkSize).then((page) => {
-        if (asked !== generation) return;
+        if (!latest()) return;
         total = page.total;
         chunks.delete(number);
         chunks.set(number, page.models);
         if (chunks.size > chunksKept) chunks.delete(chunks.keys().next().value);
-      }).finally(() => asked === generation && loading.delete(number));
+      }).finally(() => latest() && loading.delete(number));
       loading.set(number, done);
     }
     return loading.get(number);
@@ -49,6 +49,7 @@ export function makeList(root, { load, make, onShown }) {
     for (let n = Math.floor(first / chunkSize); n <= Math.floor(Math.max(first, end - 1) / chunkSize); n++) numbers.push(n);
     await Promise.all(numbers.map((n) => fetchChunk(n, fresh)));
     draw();
+    return numbers;
   }
 
   function draw() {
@@ -78,16 +79,28 @@ export function makeList(root, { load, make, onShown }) {
   return {
     draw,
     total: () => total,
-    // refresh fetches what is in sight again.
-    refresh: () => fetchRange(true),
-    // reset begins anew at the top, for another search or order.
+    // refresh fetches what is in sight again, and gives the items that it fetched. Of
+    // the others none is kept if they may have moved.
+    async refresh(moved = false) {
+      const numbers = await fetchRange(true);
+      if (moved) for (const n of chunks.keys()) if (!numbers.includes(n)) chunks.delete(n);
+      return numbers.flatMap((n) => chunks.get(n) ?? []);
+    },
+    // reset begins anew at the top, for another search or order; without an answer
+    // the list is empty.
     async reset() {
       generation++;
       chunks = new Map();
       loading = new Map();
       root.scrollTop = 0;
-      await fetchChunk(0);
-      draw();
+      try {
+        await fetchChunk(0);
+      } catch (err) {
+        if (!chunks.size) total = 0;
+        throw err;
+      } finally {
+        draw();
+      }
     },
     // item fetches one, null beyond the end.
     async item(index) {

@@ -13,13 +13,15 @@ export function parse(text) {
   return { values, buckets };
 }
 
-// quantile of what came between two readings, in milliseconds; null of nothing. It
+const fewest = 20; // answers of which a quantile says anything
+
+// quantile of what came between two readings, in milliseconds; null of too few. It
 // is exact to a bucket, and a straight line within.
 export function quantile(before, now, q) {
   const bounds = [...now.keys()].sort((a, b) => a - b);
   const grown = bounds.map((b) => now.get(b) - (before.get(b) ?? 0));
   const all = grown.at(-1) ?? 0;
-  if (all <= 0) return null;
+  if (all < fewest) return null;
   const i = grown.findIndex((n) => n >= q * all);
   const low = i ? bounds[i - 1] : 0, under = i ? grown[i - 1] : 0;
   if (bounds[i] === Infinity) return 1000 * low;

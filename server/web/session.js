@@ -47,9 +47,10 @@ export function makeSession(onChange) {
   button().addEventListener("click", async () => {
     if (await renew("Show the server another token, or leave the field empty to keep the one you have.", false)) onChange();
   });
+  byId("token-cancel").addEventListener("click", () => byId("token-dialog").close("no"));
+  // A page begun anew keeps nothing of what the token let it see.
   byId("token-forget").addEventListener("click", () => {
     sessionStorage.removeItem(key);
-    byId("token-dialog").close("no");
-    onChange();
+    location.replace(location.pathname);
   });
 }

@@ -173,7 +173,7 @@ export function drawFidelity(root, variants) {
     chart.append(svg("line", { class: "tick", x1: at(x(share)), x2: at(x(share)), y1: height - bottom, y2: height - bottom + 4 }), text(x(share), height - bottom + 17, "middle", percent(share, share < 0.002 ? 2 : share < 0.1 ? 1 : 0)));
   }
   chart.append(text(left - 48, 13, "start", measured.length ? "agreement with the original" : "energy kept", "axis"));
-  chart.append(text((left + width - right) / 2, height - 5, "middle", "file, head and metadata too, over the checkpoint's bytes", "axis"));
+  chart.append(text((left + width - right) / 2, height - 5, "middle", width < 480 ? "the file over the checkpoint's bytes" : "file, head and metadata too, over the checkpoint's bytes", "axis"));
   for (const v of shown) {
     const mean = meanAgreement(v), random = randomAgreement(v);
     if (mean === undefined) continue;

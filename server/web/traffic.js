@@ -9,9 +9,9 @@ const span = 10; // seconds that rates are taken over
 
 const shown = [
   { name: "requests", value: (d) => `${digits(d.rate("requests_total"))}/s` },
-  { name: "p50", title: "Half of the answers take less", value: (d) => time(d.quantile(0.5)) },
-  { name: "p99", title: "One of a hundred answers takes longer", value: (d) => time(d.quantile(0.99)) },
-  { name: "from the weight cache", value: (d) => d.share("cache_hits_total", "cache_misses_total") },
+  { name: "p50", title: "Half of the answers take less; of 20 answers or more", value: (d) => time(d.quantile(0.5)) },
+  { name: "p99", title: "One of a hundred answers takes longer; of 20 answers or more", value: (d) => time(d.quantile(0.99)) },
+  { name: "from the weight cache", title: "Not rebuilt for the answer, nor answered from coefficients", value: (d) => d.share("cache_hits_total", "cache_misses_total", "factored_total") },
   { name: "rebuilds", value: (d) => `${digits(d.rate("rebuilds_total"))}/s` },
   { name: "evictions", value: (d) => `${digits(d.rate("evictions_total"))}/s` },
   { name: "waiting", value: (d) => count(d.now("requests_waiting")) },
@@ -43,7 +43,10 @@ function difference(last, now) {
   return {
     now: value,
     rate: (name) => grown(name) / (now.at - last.at),
-    share: (part, rest) => (grown(part) + grown(rest) > 0 ? percent(grown(part) / (grown(part) + grown(rest)), 0) : "–"),
+    share(part, ...rest) {
+      const all = [part, ...rest].reduce((sum, name) => sum + grown(name), 0);
+      return all ? percent(grown(part) / all, 0) : "–";
+    },
     quantile: (q) => quantile(last.buckets, now.buckets, q),
   };
 }

@@ -9,23 +9,41 @@ import { makeList } from "./list.js";
 const residency = { slab: "rebuilt, in a slab", coefficients: "coefficients in memory", disk: "on disk" };
 
 // makeVariants runs the list; onSelect is told the name that is chosen, or null,
-// whether it was chosen now, and what is known of it, if anything.
-export function makeVariants(onSelect) {
+// whether it was chosen now, and what is known of it, if anything. onHeard is told
+// the fault of each attempt to fetch the list, or null.
+export function makeVariants(onSelect, onHeard) {
   const rows = byId("rows"), search = byId("search"), order = byId("order"), empty = byId("empty");
-  let selected = null, stored = 0;
+  let selected = null, stored = 0, fault = null;
 
   const query = () => ({ search: search.value.trim(), order: order.value });
   const list = makeList(rows, { load: (offset, limit) => api.find(query(), offset, limit), make: () => makeRow(choose, () => selected), onShown: shown });
 
   function shown(total) {
     const all = !search.value.trim();
-    if (all) stored = total;
-    setText(byId("count"), all ? count(total) : `${count(total)} of ${count(stored)}`);
+    if (all && !fault) stored = total;
+    setText(byId("count"), fault && !total ? "" : all ? count(total) : `${count(total)} of ${count(stored)}`);
     empty.hidden = total > 0;
-    setText(empty, all ? "No variants yet. Drop a variant's file here, or add one." : "No variant matches.");
+    setText(empty, fault ? fault.message : all ? "No variants yet. Drop a variant's file here, or add one." : "No variant matches.");
     const node = rows.querySelector('[aria-selected="true"]');
     if (node) rows.setAttribute("aria-activedescendant", node.id);
     else rows.removeAttribute("aria-activedescendant");
+  }
+
+  // heard fetches of the list, and shows why where it can't. What a token may not see
+  // doesn't stay.
+  async function heard(fetching) {
+    try {
+      const found = await fetching;
+      fault = null;
+      return found;
+    } catch (err) {
+      fault = err;
+      if ([401, 403].includes(err.status) && !list.total() && selected !== null) select(null);
+      throw err;
+    } finally {
+      shown(list.total());
+      onHeard(fault);
+    }
   }
 
   // wanted is the variant that the page's address names.
@@ -38,7 +56,7 @@ export function makeVariants(onSelect) {
   }
 
   async function begin() {
-    await list.reset();
+    await heard(list.reset());
     if (selected === null) await jump(wanted() ?? (await list.item(0))?.name ?? null);
   }
 
@@ -46,15 +64,24 @@ export function makeVariants(onSelect) {
   async function jump(name) {
     select(name);
     if (name === null) return;
-    const index = await api.locate(query(), name);
+    const index = await api.locate(query(), name).catch(() => -1);
     if (index >= 0) list.reveal(index);
   }
 
   async function refresh() {
-    await list.refresh();
+    const fresh = await heard(list.refresh());
     if (selected === null) return begin();
-    const at = list.indexOf(selected);
-    onSelect(selected, false, at < 0 ? null : await list.item(at));
+    onSelect(selected, false, fresh.find((v) => v.name === selected) ?? null);
+  }
+
+  // leave chooses the neighbour of a variant that is gone.
+  async function leave(name) {
+    const at = Math.max(0, list.indexOf(name));
+    await heard(list.refresh(true));
+    if (name !== selected) return;
+    const next = await list.item(Math.min(at, list.total() - 1));
+    select(next?.name ?? null);
+    if (next) list.reveal(list.indexOf(next.name));
   }
 
   function select(name) {
@@ -89,7 +116,7 @@ export function makeVariants(onSelect) {
   let typing = 0;
   search.addEventListener("input", () => {
     clearTimeout(typing);
-    typing = setTimeout(() => list.reset().catch(() => {}), 120);
+    typing = setTimeout(() => heard(list.reset()).catch(() => {}), 120);
   });
   search.addEventListener("keydown", (e) => {
     if ((e.key === "ArrowDown" || e.key === "Enter") && list.total()) {
@@ -98,17 +125,14 @@ export function makeVariants(onSelect) {
       moveTo(0);
     }
   });
-  order.addEventListener("change", () => list.reset().catch(() => {}));
+  order.addEventListener("change", () => heard(list.reset()).catch(() => {}));
+  addEventListener("hashchange", () => wanted() !== null && wanted() !== selected && jump(wanted()));
 
   return {
     refresh,
     begin,
     select: jump,
-    // deselect forgets the chosen one, for the next refresh to choose another.
-    deselect() {
-      selected = null;
-      history.replaceState(null, "", "#");
-    },
+    leave,
     total: list.total,
     // found gives the pages of what the search finds now, in an order that does not
     // change when they are asked.

@@ -1,0 +1,36 @@
+// Whether the server answers: the pulse at the top, and a banner with the age of the
+// numbers while none come.
+
+import { isSilence } from "./api.js";
+import { byId, setText } from "./dom.js";
+
+const faults = {}; // of what is fetched again and again, by what it is
+let heard = 0; // when the last answer came; 0 before the first
+
+// hear takes what came of fetching something, null if all went well. An answer to
+// one says that the server is there for the others.
+export function hear(what, fault) {
+  faults[what] = fault;
+  if (!isSilence(fault)) {
+    heard = performance.now();
+    for (const other in faults) if (isSilence(faults[other])) faults[other] = null;
+  }
+  show();
+}
+
+function show() {
+  const fault = faults.memory ?? faults.list, silent = isSilence(fault);
+  byId("pulse").className = `pulse ${fault ? "lost" : "live"}`;
+  setText(byId("pulse-text"), !fault ? "live" : silent ? "no answer from the server" : fault.message);
+  byId("outage").hidden = !silent;
+  document.body.classList.toggle("silent", silent);
+  setText(byId("outage-what"), silent ? `${fault.message}.` : "");
+  age();
+}
+
+// age is outside of what a screen reader is told at once.
+function age() {
+  const seconds = Math.round((performance.now() - heard) / 1000);
+  setText(byId("outage-age"), heard ? `The numbers are ${seconds < 120 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`} old.` : "");
+}
+setInterval(age, 1000);
