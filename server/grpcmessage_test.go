@@ -39,7 +39,7 @@ func dialWire(t *testing.T, addr string) *wire {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	w := &wire{Framer: http2.NewFramer(c, c), t: t, conn: c, last: ^uint32(0), done: make(map[uint32]codes.Code)}
 	w.pack = hpack.NewEncoder(&w.head)
 	w.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
@@ -127,7 +127,7 @@ func bulkyMessage(n int) *inference.ModelInferRequest {
 func (r *running) holds(t *testing.T, least, most int64) {
 	t.Helper()
 	var held int64
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if held = r.bodies.held.Load(); least <= held && held <= most {
 			return
 		}
