@@ -93,6 +93,11 @@ func (eng *Engine) Variant(name string) (VariantDetail, error) {
 // changes unless all of the file is in order: its coefficients are decoded and
 // its private tensors bound before it is stored.
 func (eng *Engine) PutVariant(ctx context.Context, name string, file []byte) (info VariantInfo, replaced bool, err error) {
+	return eng.replace(ctx, name, "", file)
+}
+
+// replace is PutVariant in the place of a version with the digest was; "" for any.
+func (eng *Engine) replace(ctx context.Context, name, was string, file []byte) (info VariantInfo, replaced bool, err error) {
 	if err := eng.enter(); err != nil {
 		return info, false, err
 	}
@@ -115,12 +120,12 @@ func (eng *Engine) PutVariant(ctx context.Context, name string, file []byte) (in
 	if err := f.check(v); err != nil {
 		return info, false, err
 	}
-	return eng.put(ctx, f, name, v, file)
+	return eng.put(ctx, f, name, was, v, file)
 }
 
 // put stores a checked variant and serves it from here on; requests that hold
 // the version before finish with it.
-func (eng *Engine) put(ctx context.Context, f *family, name string, v *store.Variant, file []byte) (VariantInfo, bool, error) {
+func (eng *Engine) put(ctx context.Context, f *family, name, was string, v *store.Variant, file []byte) (VariantInfo, bool, error) {
 	eng.change.Lock()
 	defer eng.change.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -134,7 +139,7 @@ func (eng *Engine) put(ctx context.Context, f *family, name string, v *store.Var
 	if err != nil {
 		return VariantInfo{}, false, err
 	}
-	e, replaced, err := eng.store.PutVariant(name, v, file)
+	e, replaced, err := eng.store.ReplaceVariant(name, was, v, file)
 	if err != nil {
 		return VariantInfo{}, false, inTheWay(storeError(err))
 	}

@@ -104,24 +104,29 @@ func (eng *Engine) Add(ctx context.Context, family, name string, c *checkpoint.C
 }
 
 func (eng *Engine) add(ctx context.Context, family, name string, c *checkpoint.Checkpoint, g Gate, workers int) (VariantInfo, bool, error) {
-	if err := eng.enter(); err != nil {
-		return VariantInfo{}, false, err
-	}
-	defer eng.leave()
-	f, _, err := eng.current(family)
-	if err != nil {
-		return VariantInfo{}, false, err
-	}
-	v, err := f.variantOf(ctx, c, name, g, workers)
-	if err != nil {
-		return VariantInfo{}, false, err
-	}
-	file, err := eng.fileOf(v, name)
+	file, err := eng.projected(ctx, family, name, c, g, workers)
 	if err != nil {
 		return VariantInfo{}, false, err
 	}
 	// Served as any upload is: from the file's bytes, after the same checks.
 	return eng.PutVariant(ctx, name, file)
+}
+
+// projected gives the file of the variant that a checkpoint is in a family.
+func (eng *Engine) projected(ctx context.Context, family, name string, c *checkpoint.Checkpoint, g Gate, workers int) ([]byte, error) {
+	if err := eng.enter(); err != nil {
+		return nil, err
+	}
+	defer eng.leave()
+	f, _, err := eng.current(family)
+	if err != nil {
+		return nil, err
+	}
+	v, err := f.variantOf(ctx, c, name, g, workers)
+	if err != nil {
+		return nil, err
+	}
+	return eng.fileOf(v, name)
 }
 
 // fileOf gives a new variant's file: that of the current version where all but the

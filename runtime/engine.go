@@ -325,7 +325,7 @@ func storeError(err error) error {
 		return &Error{Code: Full, Text: "a file of the store may not be read or written by this user, or lies on a file system that is read-only; nothing was changed", Err: err}
 	case errors.Is(err, store.ErrNotFound):
 		return &Error{Code: NotFound, Text: err.Error(), Err: err}
-	case errors.Is(err, store.ErrBasis), errors.Is(err, store.ErrInUse):
+	case errors.Is(err, store.ErrBasis), errors.Is(err, store.ErrInUse), errors.Is(err, store.ErrChanged):
 		return &Error{Code: Conflict, Text: err.Error(), Err: err}
 	case errors.Is(err, store.ErrName), errors.Is(err, store.ErrAlias), errors.Is(err, store.ErrFormat):
 		return &Error{Code: Invalid, Text: err.Error(), Err: err}

@@ -46,8 +46,8 @@ type Stay struct {
 // Refit learns a new basis for a family from original checkpoints and makes it
 // the current one; then each of the family's variants whose original is among
 // them gets a next version on it. The others stay on the basis they stand on, and
-// so does one that can't be stored on the new one; one that was kept bit for bit still
-// is. Nothing changes before the basis is whole, and each variant at once; a server
+// so does one that can't be stored on the new one, or that others replace meanwhile; one
+// that was kept bit for bit still is. Nothing changes before the basis is whole, and each variant at once; a server
 // that has the store open follows with Reload. A refit that was cut off goes on when
 // it is run again.
 func Refit(ctx context.Context, s *store.Store, family string, checkpoints []*checkpoint.Checkpoint, o FitOptions) (*Refitted, error) {
@@ -178,8 +178,9 @@ func (o originals) known(s *store.Store, family string) error {
 // moving is a variant and the checkpoint that it is made of anew.
 type moving struct {
 	Move
-	from  *checkpoint.Checkpoint
-	exact bool // it was kept bit for bit, and still is
+	digest string // of the version that moves
+	from   *checkpoint.Checkpoint
+	exact  bool // it was kept bit for bit, and still is
 }
 
 // plan finds the original of each variant of the family.
@@ -189,6 +190,9 @@ func (r *Refitted) plan(s *store.Store, given originals) (moves []moving, err er
 			continue
 		}
 		v, err := s.ReadVariant(e.Digest)
+		if errors.Is(err, store.ErrNotFound) && r.overtaken(s, e) {
+			continue
+		}
 		if err != nil {
 			r.Stayed = append(r.Stayed, Stay{Name: e.Name, Basis: e.Basis, Why: err.Error(), Failed: true})
 			continue
@@ -199,7 +203,7 @@ func (r *Refitted) plan(s *store.Store, given originals) (moves []moving, err er
 			continue
 		}
 		x.used = true
-		moves = append(moves, moving{Move{Name: e.Name, Checkpoint: x.Name, By: by, Was: e.Bytes, Basis: e.Basis}, x.Checkpoint, v.Fidelity.Step == 0})
+		moves = append(moves, moving{Move{Name: e.Name, Checkpoint: x.Name, By: by, Was: e.Bytes, Basis: e.Basis}, e.Digest, x.Checkpoint, v.Fidelity.Step == 0})
 	}
 	for _, x := range given.all {
 		if !x.used {
@@ -209,7 +213,24 @@ func (r *Refitted) plan(s *store.Store, given originals) (moves []moving, err er
 	return moves, nil
 }
 
-// move makes the next version of each variant.
+// overtaken tells whether a version of the family is not its name's current one any
+// more, since somebody else replaced or removed it meanwhile.
+func (r *Refitted) overtaken(s *store.Store, was store.Entry) bool {
+	if _, err := s.Refresh(false); err != nil {
+		return false
+	}
+	now, err := s.Entry(was.Name)
+	if err == nil && now.Digest == was.Digest {
+		return false
+	}
+	if err == nil {
+		r.Stayed = append(r.Stayed, Stay{Name: now.Name, Basis: now.Basis, Why: "it was replaced meanwhile"})
+	}
+	return true
+}
+
+// move makes the next version of each variant, unless it was replaced or removed
+// meanwhile.
 func (r *Refitted) move(ctx context.Context, s *store.Store, moves []moving, o FitOptions) error {
 	eng, err := Open(s, Options{})
 	if err != nil {
@@ -224,7 +245,14 @@ func (r *Refitted) move(ctx context.Context, s *store.Store, moves []moving, o F
 		if m.exact {
 			gate = Gate{Exact: true}
 		}
-		info, _, err := eng.Add(ctx, r.Family, m.Name, m.from, gate)
+		file, err := eng.projected(ctx, r.Family, m.Name, m.from, gate, parallel)
+		var info VariantInfo
+		if err == nil {
+			info, _, err = eng.replace(ctx, m.Name, m.digest, file)
+		}
+		if errors.Is(err, store.ErrChanged) && r.overtaken(s, store.Entry{Name: m.Name, Digest: m.digest}) {
+			continue
+		}
 		if err != nil && ctx.Err() == nil {
 			r.Stayed = append(r.Stayed, Stay{Name: m.Name, Basis: m.Basis, Why: err.Error(), Failed: true})
 			continue

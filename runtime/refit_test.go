@@ -163,3 +163,63 @@ func TestRefitGoesOn(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 }
+
+// What others do with a model while a refit is at work stays as they did it.
+func TestRefitBesideOthers(t *testing.T) {
+	s := tinyStore(t)
+	others := reopen(t, s.Dir())
+	begun := false
+	progress := func(stage string, done, _ int) {
+		if stage != "move" || done != 1 || begun {
+			return
+		}
+		begun = true
+		must(others.DeleteVariant("m2"))
+		otherVersion(t, others, "m3")
+	}
+	r, err := Refit(context.Background(), s, tinyFamily, members(t, 0, 1, 2, 3), FitOptions{Rank: 7, Gate: Gate{Step: 0.25}, Progress: progress})
+	if err != nil || !begun {
+		t.Fatal(err)
+	}
+	var moved, stayed []string
+	for _, m := range r.Moved {
+		moved = append(moved, m.Name)
+	}
+	for _, v := range r.Stayed {
+		if v.Failed {
+			t.Errorf("%+v", v)
+		}
+		stayed = append(stayed, v.Name)
+	}
+	slices.Sort(stayed)
+	if !slices.Equal(moved, []string{"m0", "m1"}) || !slices.Equal(stayed, []string{"m3", "m4", "m5"}) {
+		t.Errorf("moved %v, stayed %v", moved, stayed)
+	}
+	s = reopen(t, s.Dir())
+	if _, err := s.Entry("m2"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("what was removed is back: %v", err)
+	}
+	was, err := others.Entry("m3")
+	must(err)
+	if e, err := s.Entry("m3"); err != nil || e.Digest != was.Digest {
+		t.Errorf("what was replaced is replaced again: %+v, %v", e, err)
+	}
+}
+
+// A model that is gone since it was listed is no failure.
+func TestRefitOfWhatIsGone(t *testing.T) {
+	s := tinyStore(t)
+	others := reopen(t, s.Dir())
+	others.KeepVersions(1)
+	must(others.DeleteVariant("m2"))
+	otherVersion(t, others, "m3")
+	r := Refitted{Family: tinyFamily}
+	if moves, err := r.plan(s, newOriginals(nil, members(t, 0, 2, 3))); err != nil || len(moves) != 1 {
+		t.Errorf("%+v, %v", moves, err)
+	}
+	for _, v := range r.Stayed {
+		if v.Name == "m2" || v.Failed {
+			t.Errorf("%+v", v)
+		}
+	}
+}

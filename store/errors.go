@@ -18,6 +18,8 @@ var (
 	ErrName = errors.New("bad name")
 	// ErrInUse marks a change that an alias, or a model in the alias's place, forbids.
 	ErrInUse = errors.New("in use")
+	// ErrChanged marks a version that is not the current one any more.
+	ErrChanged = errors.New("replaced or removed meanwhile")
 	// ErrAlias marks an alias that can't be followed as it was given.
 	ErrAlias = errors.New("bad alias")
 	// ErrNoStore marks a folder that is not a store.

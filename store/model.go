@@ -153,6 +153,12 @@ func (s *Store) Referenced() map[string]bool {
 // basis. The file of the current version again makes no new one. It tells
 // whether the name had a version before.
 func (s *Store) PutVariant(name string, v *Variant, file []byte) (e Entry, replaced bool, err error) {
+	return s.ReplaceVariant(name, "", v, file)
+}
+
+// ReplaceVariant is PutVariant, but it fails with ErrChanged, and changes nothing,
+// where the current version of the name has not the digest was; "" takes any, or none.
+func (s *Store) ReplaceVariant(name, was string, v *Variant, file []byte) (e Entry, replaced bool, err error) {
 	end, err := s.begin()
 	if err != nil {
 		return e, false, err
@@ -161,6 +167,11 @@ func (s *Store) PutVariant(name string, v *Variant, file []byte) (e Entry, repla
 	if err := s.CheckModel(name); err != nil {
 		return e, false, fmt.Errorf("store: %w", err)
 	}
+	old, err := s.model(name)
+	replaced = err == nil
+	if was != "" && old.Digest != was {
+		return e, false, fmt.Errorf("store: model %q: %w", name, ErrChanged)
+	}
 	if err := s.standing(v.Basis); err != nil {
 		return e, false, fmt.Errorf("store: model %q: %w", name, err)
 	}
@@ -168,8 +179,6 @@ func (s *Store) PutVariant(name string, v *Variant, file []byte) (e Entry, repla
 	if err != nil {
 		return e, false, fmt.Errorf("store: model %q: %w", name, err)
 	}
-	old, err := s.model(name)
-	replaced = err == nil
 	e = Entry{Name: name, Version: max(1, old.Next), Digest: digest, Family: v.Family, Basis: v.Basis,
 		Bytes: int64(len(file)), SourceBytes: v.Fidelity.Bytes.Source, Classes: len(v.Labels),
 		Step: v.Fidelity.Step, Energy: v.Fidelity.Energy, Lossy: v.Fidelity.Lossy, Added: v.Provenance.Added}
