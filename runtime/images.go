@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"context"
 	"errors"
 	"math"
 	"runtime/debug"
@@ -55,15 +54,6 @@ func decoding(spec pixel.Spec, image []byte) input {
 			return nil
 		}, nil
 	}
-}
-
-// admit waits until so many bytes may be taken for an image. Who decodes one has to
-// release them.
-func (d *imageMemory) admit(ctx context.Context, n int64) error {
-	if n < largeImage {
-		return nil
-	}
-	return d.large.Acquire(ctx, n)
 }
 
 // release ends the decoding of an image, which nothing refers to any more.

@@ -17,7 +17,7 @@ func TestLargeImagesWaitForMemory(t *testing.T) {
 	eng := tinyEngine(t, Options{})
 	var large bytes.Buffer
 	must(png.Encode(&large, image.NewGray(image.Rect(0, 0, 3000, 3000))))
-	must(eng.images.admit(context.Background(), largeImages)) // another is being decoded
+	must(eng.images.large.Acquire(context.Background(), largeImages)) // another is being decoded
 	ctx, cancel := context.WithCancel(context.Background())
 	var waits sync.WaitGroup
 	for range 2 * goruntime.GOMAXPROCS(0) {

@@ -134,17 +134,6 @@ func (eng *Engine) prepareRows(ctx context.Context, r *request, rows []row, inpu
 	faults := make([]error, len(rows))
 	prepare := func(i int) {
 		began := time.Now()
-		bytes, fill, err := inputs[i]()
-		if err != nil {
-			faults[i] = &rowFault{i, err}
-			return
-		}
-		// Before it takes a place: who waits for memory keeps no small image waiting.
-		if err := eng.images.admit(ctx, bytes); err != nil {
-			faults[i] = gaveUp(err)
-			return
-		}
-		defer eng.images.release(bytes)
 		select {
 		case eng.preparing <- struct{}{}:
 		case <-ctx.Done():
@@ -152,6 +141,16 @@ func (eng *Engine) prepareRows(ctx context.Context, r *request, rows []row, inpu
 			return
 		}
 		defer func() { <-eng.preparing }()
+		bytes, fill, err := inputs[i]()
+		if err != nil {
+			faults[i] = &rowFault{i, err}
+			return
+		}
+		if err := eng.admitImage(ctx, bytes); err != nil {
+			faults[i] = gaveUp(err)
+			return
+		}
+		defer eng.images.release(bytes)
 		x := &rows[i]
 		x.timing = Timing{Queue: time.Since(began)}
 		began = time.Now()
@@ -176,6 +175,18 @@ func (eng *Engine) prepareRows(ctx context.Context, r *request, rows []row, inpu
 		}
 	}
 	return nil
+}
+
+// admitImage waits until so many bytes may be taken for an image. Who waits gives its
+// place to others, small images and all, and has it again afterwards.
+func (eng *Engine) admitImage(ctx context.Context, bytes int64) error {
+	if bytes < largeImage || eng.images.large.TryAcquire(bytes) {
+		return nil
+	}
+	<-eng.preparing
+	err := eng.images.large.Acquire(ctx, bytes)
+	eng.preparing <- struct{}{}
+	return err
 }
 
 // index is which row of its request this is.

@@ -10,7 +10,7 @@ import (
 )
 
 // What an image is said to take while it is decoded is no less than its decoder and the
-// conversion do, nor much more.
+// conversion do and what turns it, nor much more.
 func TestEncodedBytes(t *testing.T) {
 	const side = 100
 	r := image.Rect(0, 0, side, side)
@@ -29,7 +29,7 @@ func TestEncodedBytes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, least := e.Bytes(), (c.pixel+3)*side*side; got < least || got > 3*least {
+		if got, least := e.Bytes(), (c.pixel+6)*side*side; got < least || got > 3*least {
 			t.Errorf("%s: %d bytes, %d are needed", name, got, least)
 		}
 	}
@@ -37,13 +37,13 @@ func TestEncodedBytes(t *testing.T) {
 	if err := jpeg.Encode(&file, image.NewRGBA(r), nil); err != nil {
 		t.Fatal(err)
 	}
-	if e, err := (Spec{Channels: 3}).Open(file.Bytes()); err != nil || e.Bytes() != 7*side*side {
+	if e, err := (Spec{Channels: 3}).Open(file.Bytes()); err != nil || e.Bytes() != 10*side*side {
 		t.Errorf("a JPEG: %+v, %v", e, err)
 	}
 	// The decoder reads no more of a progressive one than its head here.
 	sof := bytes.Index(file.Bytes(), []byte{0xff, 0xc0})
 	file.Bytes()[sof+1] = 0xc2
-	if e, err := (Spec{Channels: 3}).Open(file.Bytes()); err != nil || e.Bytes() != 23*side*side {
+	if e, err := (Spec{Channels: 3}).Open(file.Bytes()); err != nil || e.Bytes() != 26*side*side {
 		t.Errorf("a progressive JPEG: %+v, %v", e, err)
 	}
 }

@@ -52,7 +52,6 @@ type Encoded struct {
 	format format
 	header image.Config
 	data   []byte
-	turn   int // orientation
 }
 
 // Open is Decode up to where something is decoded.
@@ -68,7 +67,7 @@ func (s Spec) Open(data []byte) (*Encoded, error) {
 	if limit := s.maxPixels(); header.Height > limit/header.Width {
 		return nil, fmt.Errorf("pixel: %s of %d×%d, at most %d pixels are taken: %w", f.name, header.Width, header.Height, limit, ErrTooLarge)
 	}
-	return &Encoded{s, f, header, data, f.orientation(data)}, nil
+	return &Encoded{s, f, header, data}, nil
 }
 
 // Bytes is about what Decode holds at most: the pixels as the decoder gives them and as
@@ -82,10 +81,7 @@ func (e *Encoded) Bytes() int64 {
 	if e.format.name == "jpeg" && progressive(e.data) {
 		decoded += 4 * 4 // of four components at most, none with fewer samples
 	}
-	if e.turn != upright {
-		decoded += 3
-	}
-	return int64(e.header.Width) * int64(e.header.Height) * (decoded + 3)
+	return int64(e.header.Width) * int64(e.header.Height) * (decoded + 3 + 3)
 }
 
 // progressive tells whether a JPEG's frame is (ISO/IEC 10918-1, B.1.1: segments of a
@@ -124,7 +120,7 @@ func (e *Encoded) Decode() (*Image, error) {
 		rgb = luma(rgb[:h*w], rgb)
 	}
 	img := &Image{Pix: rgb, Height: h, Width: w, Channels: s.Channels}
-	return img.turned(e.turn), nil
+	return img.turned(f.orientation(e.data)), nil
 }
 
 // sniff tells the format by how the file begins.

@@ -8,7 +8,8 @@ import (
 
 // A camera that is held upright stores what it sees lying, and says so in the image's EXIF
 // orientation. Whoever loads images for a model turns them accordingly: the pipelines and the
-// datasets of Hugging Face by Pillow's ImageOps.exif_transpose, as is done here.
+// datasets of Hugging Face by Pillow's ImageOps.exif_transpose, as is done here by EXIF alone: an
+// orientation in XMP, or in the text of a PNG, is not looked for.
 
 // upright is the orientation of an image that is stored as it is to be seen. The others, up to 8,
 // tell where its first row and column are (EXIF 2.32, tag 0x0112).
