@@ -485,3 +485,25 @@ func TestReloadEndsAnUnload(t *testing.T) {
 	reload()
 	classify(t, eng, "m1", picture(1, 8, 8))
 }
+
+// A pointer that is restored is followed without being told of it.
+func TestRestoredPointer(t *testing.T) {
+	eng := tinyEngine(t, Options{})
+	path := filepath.Join(eng.store.Dir(), "models", "m1.json")
+	raw := mustRead(path)
+	must(os.WriteFile(path, raw[:20], 0o644))
+	again := serve(t, reopen(t, eng.store.Dir()), Options{})
+	if _, err := again.Classify(context.Background(), "m1", picture(1, 8, 8), ClassifyOptions{}); codeOf(err) != Damaged {
+		t.Error(err)
+	}
+	for range 2 {
+		if done, err := again.Reload(context.Background(), false); err != nil || done != (Reloaded{}) {
+			t.Errorf("nothing changed: %+v, %v", done, err)
+		}
+	}
+	must(os.WriteFile(path, raw, 0o644))
+	if done, err := again.Reload(context.Background(), false); err != nil || done.Added != 1 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	classify(t, again, "m1", picture(1, 8, 8))
+}

@@ -33,7 +33,7 @@ func headError(err error) error {
 	case broken.Timeout():
 		return fiber.ErrRequestTimeout
 	}
-	return context.Canceled // the client has gone
+	return context.Canceled // the line broke; a client that closes in the middle is told 400, as in a body
 }
 
 // framedTwice tells whether a head gives its body both a length and chunks. The HTTP

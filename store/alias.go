@@ -166,9 +166,9 @@ func (s *Store) held(model string, version int) error {
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	for file, err := range s.damaged {
+	for file, found := range s.damaged {
 		if filepath.Dir(file) == "aliases" {
-			return fmt.Errorf("an alias may point to it: %w", err)
+			return fmt.Errorf("an alias may point to it: %w", found.err)
 		}
 	}
 	return nil

@@ -1,8 +1,12 @@
 package store
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 )
 
@@ -13,9 +17,9 @@ type catalogue struct {
 	aliases  map[string]Alias
 	// uses counts the versions that point to each blob.
 	uses map[string]int
-	// damaged says of each pointer that can't be read what is wrong, by its file. The
-	// rest of the store is served without it.
-	damaged map[string]error
+	// damaged are the pointers that can't be read, by their files. The rest of the
+	// store is served without them.
+	damaged map[string]damage
 	// spelled holds every name in use by its folder and lower case. Models and
 	// aliases share one.
 	spelled map[string]string
@@ -36,11 +40,14 @@ func (s *Store) reread() error {
 
 func readCatalogue(dir string) (catalogue, error) {
 	c := catalogue{families: map[string]Family{}, models: map[string]model{}, aliases: map[string]Alias{},
-		uses: map[string]int{}, damaged: map[string]error{}, spelled: map[string]string{}}
+		uses: map[string]int{}, damaged: map[string]damage{}, spelled: map[string]string{}}
 	damaged := func(folder, names, remedy string) func(name string, err error) {
 		return func(name string, err error) {
 			file := pointerFile(folder, name)
-			c.damaged[file] = fmt.Errorf("%w: %s: %v; restore the file, or %s", ErrDamaged, file, err, remedy)
+			if system, ok := errors.AsType[*fs.PathError](err); ok { // where the store lies is nobody's business
+				err = system.Err
+			}
+			c.damaged[file] = damage{fmt.Errorf("%w: %s: %v; restore the file, or %s", ErrDamaged, file, err, remedy), contentOf(filepath.Join(dir, file))}
 			c.spelled[fold(names, name)] = name
 		}
 	}
@@ -90,15 +97,43 @@ func (s *Store) Damaged() []error {
 	defer s.mu.RUnlock()
 	var out []error
 	for _, file := range slices.Sorted(maps.Keys(s.damaged)) {
-		out = append(out, s.damaged[file])
+		out = append(out, s.damaged[file].err)
 	}
 	return out
 }
 
+// damage is what is wrong with a pointer, and what its file was then.
+type damage struct {
+	err     error
+	content string
+}
+
+// contentOf tells one content of a file from another, and from one that can't be read.
+func contentOf(path string) string {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	return Digest(raw)
+}
+
+// restored tells whether a damaged pointer is another now.
+func (s *Store) restored() bool {
+	s.mu.RLock()
+	damaged := maps.Clone(s.damaged)
+	s.mu.RUnlock()
+	for file, was := range damaged {
+		if contentOf(filepath.Join(s.dir, file)) != was.content {
+			return true
+		}
+	}
+	return false
+}
+
 // missing says why a name leads to nothing. The caller holds mu.
 func (s *Store) missing(folder, kind, name string) error {
-	if err := s.damaged[pointerFile(folder, name)]; err != nil {
-		return fmt.Errorf("%s %q: %w", kind, name, err)
+	if found, ok := s.damaged[pointerFile(folder, name)]; ok {
+		return fmt.Errorf("%s %q: %w", kind, name, found.err)
 	}
 	return fmt.Errorf("%s %q: %w", kind, name, ErrNotFound)
 }

@@ -1,11 +1,13 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/gofrs/flock"
 
@@ -43,8 +45,10 @@ func (s *Store) Fitting(family, key string) (*Fitting, error) {
 	if err := os.MkdirAll(f.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	free, err := f.lock.TryLock()
-	if err == nil && !free {
+	ctx, cancel := context.WithTimeout(context.Background(), fittingPatience)
+	defer cancel()
+	_, err := f.lock.TryLockContext(ctx, 5*time.Millisecond)
+	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("%w, which fits the same now", ErrLocked)
 	}
 	if err != nil {
@@ -53,10 +57,13 @@ func (s *Store) Fitting(family, key string) (*Fitting, error) {
 	return f, nil
 }
 
+// fittingPatience is longer than anybody holds the lock who only looks.
+const fittingPatience = time.Second
+
 // Close leaves the folder for the same fit to go on.
 func (f *Fitting) Close() error { return f.lock.Close() }
 
-// atWork tells whether a fit holds a folder.
+// atWork tells whether a fit holds a folder, as far as can be told.
 func atWork(dir string) bool {
 	path := filepath.Join(dir, lockName)
 	if !exists(path) { // it was left before there were locks, or in its first moment
@@ -65,7 +72,7 @@ func atWork(dir string) bool {
 	lock := flock.New(path)
 	defer lock.Close()
 	free, err := lock.TryLock()
-	return err == nil && !free
+	return err != nil || !free
 }
 
 func (f *Fitting) layer(i int) string {

@@ -270,7 +270,7 @@ func (s *Store) kindOf(name string) string {
 // debris lists what writes that were cut off have left. All writes to these
 // folders happen under the lock, which the caller holds.
 func (s *Store) debris() (out []candidate, err error) {
-	for _, folder := range append(folders[:], "aliases", ".") {
+	for _, folder := range append(folders[:], ".") {
 		found, err := list(s.dir, folder, func(name string) string {
 			if strings.HasPrefix(name, ".") && strings.HasSuffix(name, ".tmp") {
 				return "unfinished write"

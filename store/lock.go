@@ -70,12 +70,12 @@ func acquire(lock *flock.Flock) error {
 	return err
 }
 
-// settle reads the folder again if another process changed it, and gives the
+// settle reads the folder again if another process changed it, or mended it, and gives the
 // number of changes as an even one. The caller holds the lock: an odd number is
 // that of a process which ended in the middle of a change.
 func (s *Store) settle() (uint64, error) {
 	n := s.readChanges()
-	if n != s.seen || n&1 == 1 {
+	if n != s.seen || n&1 == 1 || s.restored() {
 		if err := s.reread(); err != nil {
 			return 0, err
 		}
@@ -88,7 +88,7 @@ func (s *Store) settle() (uint64, error) {
 
 // Refresh brings the catalogue up to date with what other processes changed. It
 // waits for no change under way: that is seen by the next. Without force it
-// reads twenty bytes where nothing changed; with it, all pointers, for a folder
+// reads twenty bytes where nothing changed, and what was damaged; with it, all pointers, for a folder
 // that was changed by other means. The reading that it gives grows whenever the
 // pointers were read again, here or before a change of one's own.
 func (s *Store) Refresh(force bool) (reading uint64, err error) {
@@ -96,7 +96,7 @@ func (s *Store) Refresh(force bool) (reading uint64, err error) {
 	defer s.change.Unlock()
 	n := s.readChanges()
 	switch {
-	case n != s.seen || force:
+	case n != s.seen || force || s.restored():
 		if err = s.reread(); err == nil {
 			s.seen = n
 		}

@@ -186,12 +186,29 @@ func TestUnreadablePointer(t *testing.T) {
 	if _, _, err := s.PutVariant("dogs", v, raw); err == nil || len(s.Damaged()) != 0 {
 		t.Fatalf("%v, %v", err, s.Damaged())
 	}
-	if _, err := s.Refresh(false); err != nil || len(s.Damaged()) != 1 {
+	if _, err := s.Refresh(false); err != nil || len(s.Damaged()) != 1 || strings.Contains(s.Damaged()[0].Error(), s.Dir()) {
 		t.Errorf("%v, %v", err, s.Damaged())
 	}
 	put(t, s, "cats", "dog")
 	if got := numbers(t, reopen(t, s), "cats"); got != "1=cat 2=dog" {
 		t.Errorf("versions %q", got)
+	}
+	// Whoever mends it need tell nobody.
+	reading, err := s.Refresh(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(s.Dir(), "models", "dogs.json")); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(s.Dir(), "models", "dogs.json"), "")
+	if again, err := s.Refresh(false); err != nil || again == reading || len(s.Damaged()) != 1 {
+		t.Errorf("%v, %v", err, s.Damaged())
+	}
+	os.Remove(filepath.Join(s.Dir(), "models", "dogs.json"))
+	put(t, s, "dogs", "dog")
+	if _, err := s.Refresh(false); err != nil || len(s.Damaged()) != 0 {
+		t.Errorf("%v, %v", err, s.Damaged())
 	}
 }
 

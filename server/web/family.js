@@ -17,8 +17,6 @@ export function makeFamily() {
       name ??= all[0].name;
       choice.replaceChildren(...all.map((f) => el("option", { value: f.name, selected: f.name === name }, f.name)));
       choice.hidden = all.length < 2;
-      body.replaceChildren();
-      if (!dialog.open) dialog.showModal();
       await fill(name);
     } catch (err) {
       toast(err.message, true);
@@ -27,6 +25,7 @@ export function makeFamily() {
 
   async function fill(name) {
     const [f, list] = await Promise.all([api.family(name), api.find({ search: "", order: "name" }, 0, drawn)]);
+    if (!dialog.open) dialog.showModal(); // what is drawn then has its width
     byId("family-title").textContent = choice.hidden ? `Family ${f.name}` : "Family";
     const picture = el("div", { class: "picture" });
     body.replaceChildren(facts(f), picture, spectra(f), layers(f));
