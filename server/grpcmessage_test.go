@@ -199,7 +199,7 @@ func TestGRPCMessageGivenUp(t *testing.T) {
 // TestSlowGRPCMessageIsGivenUp begins calls that come no further, and one that has earned
 // more time than they have.
 func TestSlowGRPCMessageIsGivenUp(t *testing.T) {
-	s, conn := dial(t, newFake(), Options{ReadTimeout: 300 * time.Millisecond, AccessLog: true})
+	s, conn := dial(t, newFake(), Options{ReadTimeout: time.Second, AccessLog: true})
 	w, message, small := dialWire(t, conn.Target()), framed(t, bulkyMessage(50_000)), framed(t, pixelsMessage())
 	steady := w.begin(methodInfer)
 	w.send(steady, message[:5+3*minRate], false)
