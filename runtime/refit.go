@@ -52,8 +52,11 @@ type Stay struct {
 // it is run again.
 func Refit(ctx context.Context, s *store.Store, family string, checkpoints []*checkpoint.Checkpoint, o FitOptions) (*Refitted, error) {
 	was, err := s.Family(family)
+	if errors.Is(err, store.ErrNotFound) {
+		err = fmt.Errorf("%w; `eigenserve fit` makes it", err)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%w; `eigenserve fit` makes it", err)
+		return nil, err
 	}
 	if err := o.complete(); err != nil {
 		return nil, err
@@ -190,7 +193,7 @@ func (r *Refitted) plan(s *store.Store, given originals) (moves []moving, err er
 			continue
 		}
 		v, err := s.ReadVariant(e.Digest)
-		if errors.Is(err, store.ErrNotFound) && r.overtaken(s, e) {
+		if errors.Is(err, store.ErrNotFound) && r.overtaken(s, e.Name, e.Digest) {
 			continue
 		}
 		if err != nil {
@@ -215,12 +218,12 @@ func (r *Refitted) plan(s *store.Store, given originals) (moves []moving, err er
 
 // overtaken tells whether a version of the family is not its name's current one any
 // more, since somebody else replaced or removed it meanwhile.
-func (r *Refitted) overtaken(s *store.Store, was store.Entry) bool {
+func (r *Refitted) overtaken(s *store.Store, name, digest string) bool {
 	if _, err := s.Refresh(false); err != nil {
 		return false
 	}
-	now, err := s.Entry(was.Name)
-	if err == nil && now.Digest == was.Digest {
+	now, err := s.Entry(name)
+	if err == nil && now.Digest == digest {
 		return false
 	}
 	if err == nil {
@@ -250,7 +253,7 @@ func (r *Refitted) move(ctx context.Context, s *store.Store, moves []moving, o F
 		if err == nil {
 			info, _, err = eng.replace(ctx, m.Name, m.digest, file)
 		}
-		if errors.Is(err, store.ErrChanged) && r.overtaken(s, store.Entry{Name: m.Name, Digest: m.digest}) {
+		if errors.Is(err, store.ErrChanged) && r.overtaken(s, m.Name, m.digest) {
 			continue
 		}
 		if err != nil && ctx.Err() == nil {

@@ -169,13 +169,7 @@ func TestCollectFollowsABasis(t *testing.T) {
 func TestCollectBesideALostFile(t *testing.T) {
 	s := create(t)
 	e := put(t, s, "cats", "cat")
-	path := filepath.Join(s.Dir(), "models", "cats.json")
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lay(t, s, "models/cats.json", strings.Replace(string(raw), e.Digest, store.Digest(nil), 1))
-	s = reopen(t, s)
+	s = leadNowhere(t, s, e)
 	if found, err := s.Collect(store.CollectOptions{Versions: 1}); err == nil || !strings.Contains(err.Error(), "cats") || len(found) > 0 {
 		t.Errorf("%+v, %v", found, err)
 	}

@@ -212,18 +212,24 @@ func TestUnreadablePointer(t *testing.T) {
 	}
 }
 
-// A pointer whose digest was damaged into another one leads nowhere.
-func TestPointerToNothing(t *testing.T) {
-	s := create(t)
-	e := put(t, s, "cats", "cat")
-	path := filepath.Join(s.Dir(), "models", "cats.json")
+// leadNowhere damages a pointer's digest into another one, and opens the store again.
+func leadNowhere(t *testing.T, s *store.Store, e store.Entry) *store.Store {
+	t.Helper()
+	path := filepath.Join(s.Dir(), "models", e.Name+".json")
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	write(t, path, strings.Replace(string(raw), e.Digest, store.Digest(nil), 1))
-	s = reopen(t, s)
-	if e, err = s.Entry("cats"); err != nil {
+	return reopen(t, s)
+}
+
+// A pointer whose digest was damaged into another one leads nowhere.
+func TestPointerToNothing(t *testing.T) {
+	s := create(t)
+	s = leadNowhere(t, s, put(t, s, "cats", "cat"))
+	e, err := s.Entry("cats")
+	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.ReadVariant(e.Digest); !errors.Is(err, store.ErrNotFound) {
