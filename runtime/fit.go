@@ -263,7 +263,11 @@ func storeVariants(ctx context.Context, s *store.Store, name string, checkpoints
 		return err
 	}
 	if st.refused > 0 {
-		return Errorf(Refused, "%d of %d checkpoints were refused; the others are stored. Raise --max-bytes, or add them with --allow-lossy or --exact", st.refused, st.total)
+		others := "the others are stored"
+		if st.refused == st.total {
+			others = "the basis alone is stored"
+		}
+		return Errorf(Refused, "%d of %d checkpoints were refused; %s. Raise --max-bytes, or add them with --allow-lossy or --exact", st.refused, st.total, others)
 	}
 	return nil
 }
