@@ -175,15 +175,15 @@ func (m *Main) fitSummary(s *store.Store, family string, infos []runtime.Variant
 			percent(float64(v.Bytes) / float64(v.SourceBytes)), stepOf(v), agreementOf(v)})
 		stored, source = stored+v.Bytes, source+v.SourceBytes
 	}
-	if err := table(m.Stdout, rows); err != nil {
-		return err
-	}
 	f, err := s.Family(family)
 	if err != nil {
 		return err
 	}
 	if len(infos) == 0 {
-		_, err = fmt.Fprintf(m.Stdout, "\nFamily %s: a basis of %s, and no checkpoint that became a variant.\n", family, size(f.Bytes))
+		_, err = fmt.Fprintf(m.Stdout, "Family %s: a basis of %s, and no checkpoint that became a variant.\n", family, size(f.Bytes))
+		return err
+	}
+	if err := table(m.Stdout, rows); err != nil {
 		return err
 	}
 	times, than := float64(source)/float64(stored+f.Bytes), "less"
