@@ -16,6 +16,7 @@ import (
 // in "/..." covers a tree. A package without a row may import none, so a new one
 // needs a row here and a thought.
 var mayImport = map[string][]string{
+	"runtime/fault":       {},
 	"runtime/kernel":      {},
 	"store":               {"store/tensorfile"},
 	"store/tensorfile":    {},
@@ -28,7 +29,7 @@ var mayImport = map[string][]string{
 	"models/nn":           {"runtime/kernel"},
 	"models/vit":          {"models/nn", "models/pixel"},
 	"models":              {"models/..."},
-	"runtime":             {"models/...", "store/...", "runtime/kernel"},
+	"runtime":             {"models/...", "store/...", "runtime/fault", "runtime/kernel"},
 	"server":              {"runtime", "server/web", "server/inference"},
 	"server/web":          {},
 	"server/inference":    {},
