@@ -12,6 +12,7 @@ import (
 	"eigenserve/models"
 	"eigenserve/models/nn"
 	"eigenserve/runtime/kernel"
+	"eigenserve/runtime/sched"
 	"eigenserve/store"
 	"eigenserve/store/subspace"
 	"eigenserve/store/tensorfile"
@@ -32,7 +33,7 @@ type family struct {
 	slabs  *slabPool
 	passes nn.Pool
 	costs  costs
-	mixing mixing
+	class  sched.Class // variants of a family can share a batch
 	// loadDense, if set, takes the place of rebuilding.
 	loadDense Dense
 	shared    int64 // numbers that all variants have: parameters without heads

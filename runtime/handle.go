@@ -50,7 +50,7 @@ func (l *loaded) wanted() wanted {
 	c := &l.family.costs
 	saves := func() time.Duration { return c.saving(1, 0) }
 	if !l.factorable() {
-		saves = c.rebuild.mean
+		saves = c.rebuild.Mean
 	}
 	return wanted{digest: l.variant.Digest, pool: l.family.slabs, extra: l.head, saves: saves}
 }

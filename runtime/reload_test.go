@@ -200,7 +200,7 @@ func TestLateAnswersKeepNoRetiredBasis(t *testing.T) {
 			name, _ := member(i)
 			h, l, err := eng.ask(name)
 			must(err)
-			l.family.costs.rebuild.observe(time.Hour) // so that no rebuild is due by itself
+			l.family.costs.rebuild.Observe(time.Hour) // so that no rebuild is due by itself
 			late = append(late, found{h, l})
 		}
 		_, err := Refit(context.Background(), reopen(t, eng.store.Dir()), tinyFamily, members(t, 0, 1, 2, 3, 4, 5), FitOptions{Gate: Gate{Step: 0.25}, Metric: "none"})
@@ -209,7 +209,7 @@ func TestLateAnswersKeepNoRetiredBasis(t *testing.T) {
 		must(err)
 		for _, x := range late {
 			eng.refresh(x.h.entry.Name, nil)
-			_, _, err := eng.compute(context.Background(), x.h, x.l, []input{decoding(x.l.pixels, image)})
+			_, _, err := eng.compute(context.Background(), x.h, x.l, decoding(x.l.pixels, image))
 			must(err)
 		}
 		eng.rebuildNow([]promotion{{h: late[0].h, l: late[0].l}})

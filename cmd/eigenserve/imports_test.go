@@ -18,6 +18,7 @@ import (
 var mayImport = map[string][]string{
 	"runtime/fault":       {},
 	"runtime/kernel":      {},
+	"runtime/sched":       {"runtime/fault"},
 	"store":               {"store/tensorfile"},
 	"store/tensorfile":    {},
 	"store/checkpoint":    {"store/tensorfile"},
@@ -29,7 +30,7 @@ var mayImport = map[string][]string{
 	"models/nn":           {"runtime/kernel"},
 	"models/vit":          {"models/nn", "models/pixel"},
 	"models":              {"models/..."},
-	"runtime":             {"models/...", "store/...", "runtime/fault", "runtime/kernel"},
+	"runtime":             {"models/...", "store/...", "runtime/fault", "runtime/kernel", "runtime/sched"},
 	"server":              {"runtime", "server/web", "server/inference"},
 	"server/web":          {},
 	"server/inference":    {},
