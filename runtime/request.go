@@ -58,7 +58,7 @@ func (e *inputError) Error() string { return fmt.Sprintf("row %d: %v", e.index, 
 // Unwrap returns the cause.
 func (e *inputError) Unwrap() error { return e.err }
 
-// newScheduler returns the scheduler of an engine, which computes while calls are under way.
+// newScheduler returns a scheduler whose slots compute by eng. Close waits for them.
 func (eng *Engine) newScheduler() *sched.Scheduler {
 	o := &eng.options
 	return sched.New(sched.Config{Slots: o.Parallel, MaxBatch: o.MaxBatch, MaxQueue: o.Queue, Separate: o.NotMixed,
@@ -71,7 +71,7 @@ const maxPrepared = 64
 
 // compute answers inputs by one variant, all with the same weights. It returns their
 // logits, which belong to the caller, and the timing of the input that took longest. An
-// error is that of the first input that failed, an inputError, or one of them all.
+// error is an inputError, that of the first input that failed, or about the whole request.
 func (eng *Engine) compute(ctx context.Context, h *handle, l *loaded, inputs ...inputOpener) ([][]float32, Timing, error) {
 	r := newRequest(h, l, len(inputs))
 	if err := ctx.Err(); err != nil {
@@ -121,9 +121,9 @@ func (eng *Engine) answer(ctx context.Context, r *request, inputs []inputOpener,
 	if err := eng.scheduler.Err(r.Request); err != nil {
 		return longest, err
 	}
-	for i := range r.inputs[from:to] {
-		if t := r.inputs[from+i].timing; t.sum() > longest.sum() {
-			longest = t
+	for _, in := range r.inputs[from:to] {
+		if in.timing.sum() > longest.sum() {
+			longest = in.timing
 		}
 	}
 	return longest, nil

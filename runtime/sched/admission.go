@@ -13,8 +13,8 @@ const (
 	// A request may wait for the time of leastInputs inputs, and of moreInputs divided by
 	// the slots: at four fifths of what can be done, nine in ten arrivals at random wait
 	// less (M/D/c: the time of 5 inputs with one slot, 2.4 with two, 0.2 with sixteen).
-	// Of many slots one is free sooner: waiting longer would only make an overload's
-	// answers late.
+	// With many slots one is free sooner, and a longer wait would only make answers late
+	// under overload.
 	leastInputs, moreInputs = 1, 4
 )
 

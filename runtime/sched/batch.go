@@ -11,8 +11,8 @@ type Batch struct {
 	Size   int     // inputs
 	Began  time.Time
 
-	class *Class // of the first group, as are the following
-	limit int    // most inputs
+	class *Class
+	limit int // most inputs
 	mode  mode
 }
 
@@ -24,11 +24,11 @@ type Group struct {
 	queue *queue
 }
 
-// batchTime is what a batch may take. What inputs share of a pass, starting it and reading
-// the weights, is little compared with a pass that takes so long, and all inputs of a batch
-// wait for the last: longer batches would cost latency and gain nothing. ViT-B/16, whose
-// inputs take longer than that on two cores, answered as many a second in batches of four
-// or eight as one by one, and made them wait four times as long.
+// batchTime is how long a batch may take. What inputs share in a pass, starting it and
+// reading the weights, is little compared with a pass that takes so long, and all inputs of
+// a batch wait for the last: longer batches would cost latency and gain nothing. ViT-B/16,
+// whose inputs take longer than that on two cores, answered as many a second in batches of
+// four or eight as one by one, and made them wait four times as long.
 const batchTime = 100 * time.Millisecond
 
 // batchLimit returns how many inputs a batch of class c may have.
@@ -46,10 +46,10 @@ func (s *Scheduler) batchLimit(c *Class) int {
 // Queues take turns by deficit round robin (Shreedhar and Varghese 1995). The first queue
 // leads the batch. If keys are mixed, the other queues of its class follow in round-robin
 // order, and each gives as much of a batch as its share of all that waits, one input at
-// least. Every queue that gave something moves to the end of the order. What then is free
-// is filled from the same queues. So a queue in which more waits gets more, and yet the
-// first input of each queue is in a batch when the queue's turn comes: of n queues, by the
-// n-th batch from now, and by the n/MaxBatch-th where none holds more than a few inputs.
+// least. Every queue that gave something moves to the end of the order. Room that is left
+// is filled from the same queues. So a longer queue gets more, and yet the first input of
+// each queue is in a batch when the queue's turn comes: of n queues, by the n-th batch from
+// now, and by the n/MaxBatch-th if none holds more than a few inputs.
 func (s *Scheduler) nextBatch() *Batch {
 	now := s.config.Now()
 	if wait := s.fillTime(now); wait > 0 {
@@ -83,8 +83,9 @@ func (s *Scheduler) gather(b *Batch) {
 	}
 }
 
-// lead begins b with inputs of q. If keys are mixed, it takes the share of q in total
-// waiting inputs, otherwise as many as fit. It is called with mu held.
+// lead begins b with inputs of q, which decides the class, limit and mode of b. If keys are
+// mixed, it takes the share of q in total waiting inputs, otherwise as many as fit. It is
+// called with mu held.
 func (s *Scheduler) lead(b *Batch, q *queue, total int) {
 	b.class, b.limit = q.class, s.batchLimit(q.class)
 	b.mode = s.chooseMode(q, b.limit)
@@ -99,7 +100,7 @@ func (s *Scheduler) lead(b *Batch, q *queue, total int) {
 	s.join(b, q, n, lease)
 }
 
-// follow adds to b the share of q in total waiting inputs. If they must be alone they are
+// follow adds to b the share of q in total waiting inputs. Inputs that must be alone are
 // left for a batch that q leads. It is called with mu held.
 func (s *Scheduler) follow(b *Batch, q *queue, total int) {
 	lease, alone := s.config.Lease(q.inputs[0].Request)
@@ -139,7 +140,8 @@ func (s *Scheduler) fill(b *Batch) {
 	}
 }
 
-// chooseMode returns whether a batch that q leads mixes keys. It is called with mu held.
+// chooseMode returns the mode of a batch that q leads, and counts the choice if there is
+// one. It is called with mu held.
 func (s *Scheduler) chooseMode(q *queue, limit int) mode {
 	isRival := func(o *queue) bool { return o != q && o.class == q.class }
 	switch {
@@ -151,9 +153,9 @@ func (s *Scheduler) chooseMode(q *queue, limit int) mode {
 	return q.class.mixing.choose()
 }
 
-// fillTime returns for how long what waits should go on waiting for a batch to fill: until
-// the oldest input has waited for MaxDelay, or not at all if nothing is computed or if it
-// fills a batch already. It is called with mu held.
+// fillTime returns how much longer the inputs in queues should wait for a batch to fill:
+// until the oldest has waited MaxDelay, or not at all if nothing is computed or if they fill
+// a batch already. It is called with mu held.
 func (s *Scheduler) fillTime(now time.Time) time.Duration {
 	if s.config.MaxDelay == 0 || s.computing == 0 || s.queued == 0 || s.queued >= s.config.MaxBatch {
 		return 0

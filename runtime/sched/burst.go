@@ -9,9 +9,9 @@ const (
 )
 
 // burst decides for how long requests may exceed the target wait. As in CoDel (Nichols and
-// Jacobson 2012), the enemy is a queue that stands, not one that is long for a moment: if
-// the target has been kept for some time, it may be exceeded for the length of a burst. The
-// zero value has observed nothing.
+// Jacobson 2012), a queue that is long for a moment does no harm, one that stays long does:
+// if the target has been kept for some time, it may be exceeded for the length of a burst.
+// The zero value has observed nothing.
 type burst struct {
 	began time.Time // when the target was first exceeded after a quiet time
 	last  time.Time // when it was last exceeded

@@ -36,7 +36,7 @@ const (
 
 // mixing decides whether batches of a class mix keys. Inputs of several keys in one pass
 // share what the pass does for all, such as starting it and reading the basis. They also
-// wait for each other, and each key's own part delays the next. What weighs more depends on
+// wait for each other, and each key's own part delays the next. Which weighs more depends on
 // the model, the machine and the traffic. So both ways are measured where there is a
 // choice, and the one is taken in which an input takes less time.
 type mixing struct {
@@ -48,8 +48,7 @@ const (
 	// mixingGain is the part of an input's time by which mixing has to be better, since
 	// all inputs of a batch wait for the last.
 	mixingGain = 16
-	// mixingTrial is how often the other way is taken: once in so many choices, so that
-	// it stays measured.
+	// mixingTrial is how often the other way is taken: once in so many choices.
 	mixingTrial = 16
 )
 
@@ -59,8 +58,8 @@ func (m *mixing) pays() bool {
 	return inSeparate == 0 || inMixed == 0 || inMixed < inSeparate-inSeparate/mixingGain
 }
 
-// choose returns the mode of the next batch: mostly the better way, and the other one now
-// and then and if only that has not been measured. It is called with Scheduler.mu held.
+// choose returns the mode of the next batch: mostly the better way, now and then
+// the other one, so that both are measured. It is called with Scheduler.mu held.
 func (m *mixing) choose() mode {
 	m.choices++
 	mix := m.pays()
