@@ -40,7 +40,7 @@ func (eng *Engine) classify(ctx context.Context, name string, image []byte, o Cl
 	}
 	started := time.Now()
 	defer func() { h.record(started, 1, a.Timing, err) }()
-	logits, timing, err := eng.compute(ctx, h, l, []input{decoding(l.variant.Pixels, image)})
+	logits, timing, err := eng.compute(ctx, h, l, decoding(l.variant.Pixels, image))
 	if err != nil {
 		return Answer{}, atFault(h, err)
 	}
@@ -54,7 +54,7 @@ func (eng *Engine) lease(ctx context.Context, h *handle, l *loaded) (*lease, err
 	lease, err := eng.cache.acquire(ctx, l.wanted(), func(slab []float32) (any, error) {
 		began := time.Now()
 		w, err := l.family.rebuild(l.variant.Variant, slab)
-		l.family.costs.rebuild.observe(time.Since(began))
+		l.family.costs.rebuild.Observe(time.Since(began))
 		return w, err
 	})
 	if err != nil {
@@ -84,7 +84,7 @@ func damaged(h *handle, err error) error {
 
 // atFault is what the only row of a request failed of.
 func atFault(h *handle, err error) error {
-	var fault *rowFault
+	var fault *inputError
 	if errors.As(err, &fault) {
 		err = fault.err
 	}

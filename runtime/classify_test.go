@@ -206,7 +206,7 @@ func TestConcurrentRequestsRebuildOnce(t *testing.T) {
 
 func TestQueueIsBounded(t *testing.T) {
 	eng := tinyEngine(t, Options{Parallel: 1, Queue: 1})
-	giveBack := eng.scheduler.occupy() // the one slot is busy
+	release := holdSlot(eng) // the one slot is busy
 	ctx, cancel := context.WithCancel(context.Background())
 	var waits sync.WaitGroup
 	waits.Go(func() {
@@ -220,7 +220,7 @@ func TestQueueIsBounded(t *testing.T) {
 	}
 	cancel()
 	waits.Wait()
-	giveBack()
+	release()
 	if n := eng.Counters(); n.Waiting != 0 || n.Running != 0 {
 		t.Errorf("%+v", n)
 	}

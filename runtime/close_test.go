@@ -13,7 +13,7 @@ func TestCloseWaitsForRequests(t *testing.T) {
 	image := picture(1, 8, 8)
 	_, want := classify(t, eng, "m1", image)
 	eng.cache.drop(eng.store.Variants()[1].Digest) // so that it must rebuild, from the basis
-	giveBack := eng.scheduler.occupy()             // the one slot is busy
+	release := holdSlot(eng)                       // the one slot is busy
 	var request, closing sync.WaitGroup
 	request.Go(func() {
 		a, err := eng.Classify(context.Background(), "m1", image, ClassifyOptions{Function: "none"})
@@ -34,7 +34,7 @@ func TestCloseWaitsForRequests(t *testing.T) {
 	if eng.cache.stats().used == 0 {
 		t.Error("the slabs were unmapped before the request had ended")
 	}
-	giveBack()
+	release()
 	request.Wait()
 	closing.Wait()
 	if eng.cache.stats().used != 0 {

@@ -13,7 +13,7 @@ import (
 
 // cores are decoded coefficients as the weight cache is asked for them.
 func (l *loaded) cores(numbers int) wanted {
-	return wanted{digest: l.variant.Digest, pool: &slabPool{bytes: 4 * int64(numbers), single: true, of: l.family.slabs}, cores: true, saves: l.family.costs.decode.mean}
+	return wanted{digest: l.variant.Digest, pool: &slabPool{bytes: 4 * int64(numbers), single: true, of: l.family.slabs}, cores: true, saves: l.family.costs.decode.Mean}
 }
 
 // decode gives a group's weights with nothing rebuilt: from the cache, or
@@ -30,7 +30,7 @@ func (eng *Engine) decode(g *group) (*nn.Weights, error) {
 		return nil, err
 	}
 	g.decoded = time.Since(began)
-	f.costs.decode.observe(g.decoded)
+	f.costs.decode.Observe(g.decoded)
 	if r := eng.cache.reserve(g.l.cores(family.FactoredLen(w))); r != nil {
 		eng.cache.fill([]*resident{r}, func(slabs [][]float32) ([]any, []error) {
 			return []any{family.CopyFactored(slabs[0], w)}, []error{nil}

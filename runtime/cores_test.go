@@ -13,7 +13,7 @@ func TestDecodedCoefficientsAreKept(t *testing.T) {
 	image := picture(1, 8, 8)
 	_, l, err := eng.open("m1")
 	must(err)
-	l.family.costs.rebuild.observe(time.Hour) // so that nothing earns one
+	l.family.costs.rebuild.Observe(time.Hour) // so that nothing earns one
 	ask := func(wantCores int, wantHits int64) map[string]float64 {
 		t.Helper()
 		_, scores := classify(t, eng, "m1", image)
@@ -51,9 +51,9 @@ func TestLateAnswersOfARemovedVariantLeaveNothing(t *testing.T) {
 	eng := tinyEngine(t, Options{Factored: true})
 	h, l, err := eng.ask("m1")
 	must(err)
-	l.family.costs.rebuild.observe(time.Hour) // so that no rebuild is due by itself
+	l.family.costs.rebuild.Observe(time.Hour) // so that no rebuild is due by itself
 	must(eng.DeleteVariant(context.Background(), "m1"))
-	_, _, err = eng.compute(context.Background(), h, l, []input{decoding(l.variant.Pixels, picture(1, 8, 8))})
+	_, _, err = eng.compute(context.Background(), h, l, decoding(l.variant.Pixels, picture(1, 8, 8)))
 	must(err)
 	eng.rebuildNow([]promotion{{h: h, l: l}})
 	if s := eng.cache.stats(); s.misses != 1 || s.slabs+s.cores > 0 {

@@ -14,6 +14,7 @@ import (
 	"eigenserve/models/nn"
 	"eigenserve/runtime/family"
 	"eigenserve/runtime/learn/gate"
+	"eigenserve/runtime/sched"
 	"eigenserve/store"
 )
 
@@ -88,7 +89,7 @@ type Engine struct {
 	cache     *weightCache
 	// residentSetSize and managedMemory when the engine opened.
 	idleRSS, idleManaged int64
-	scheduler            *scheduler
+	scheduler            *sched.Scheduler
 	// preparing holds a token for each input that is being decoded.
 	preparing  chan struct{}
 	images     *imageMemory
@@ -138,8 +139,7 @@ func Open(s *store.Store, o Options) (*Engine, error) {
 		cache:     newWeightCache(o.WeightCache, o.Queue, o.Patience, policy),
 		preparing: make(chan struct{}, goruntime.GOMAXPROCS(0)), images: newImageMemory(), promotions: promotions{known: map[*handle]bool{}},
 		families: map[string]*shelf{}, variants: map[string][]*handle{}, aliases: map[string]store.Alias{}, unloaded: map[string]bool{}, unread: map[string]bool{}}
-	eng.scheduler = newScheduler(o, &eng.inside)
-	eng.scheduler.weights, eng.scheduler.run = eng.answering, eng.answerBatch
+	eng.scheduler = eng.newScheduler()
 	if eng.reading, err = s.Refresh(false); err != nil {
 		return nil, family.Coded(err)
 	}

@@ -79,7 +79,7 @@ func TestFactoredRequestsEarnARebuild(t *testing.T) {
 		eng.inside.Wait() // for a rebuild behind the request
 		return a
 	}
-	l.family.costs.rebuild.observe(time.Hour)
+	l.family.costs.rebuild.Observe(time.Hour)
 	first := ask()
 	for range 5 {
 		ask()
@@ -87,7 +87,7 @@ func TestFactoredRequestsEarnARebuild(t *testing.T) {
 	if n := eng.Counters(); n.Factored != 6 || n.Rebuilds != 0 || n.Misses != 0 {
 		t.Errorf("six requests where a rebuild takes an hour: %+v", n)
 	}
-	l.family.costs.rebuild.nanoseconds.Store(1)
+	setAverage(&l.family.costs.rebuild, 1)
 	ask()
 	if n := eng.Counters(); n.Factored != 7 || n.Rebuilds != 1 || n.Hits != 0 {
 		t.Errorf("one request where a rebuild takes no time: %+v", n)

@@ -133,30 +133,21 @@ func prepare(spec pixel.Spec, image []byte) ([]float32, error) {
 
 // forward runs one image through a variant, alone.
 func (f *servedFamily) forward(w *nn.Weights, pixels []float32) ([]float32, error) {
-	logits, err := f.logits([]nn.Group{{Images: 1, Weights: w}}, []*row{{pixels: pixels}})
+	logits, err := forwardPass(f, []nn.Group{{Images: 1, Weights: w}}, []*input{{pixels: pixels}})
 	if err != nil {
 		return nil, err
 	}
 	return logits[0], nil
 }
 
-// occupy takes a slot of a scheduler until it is given back, and then gives
-// what waits to it. Who has an answer may be here before the slot that it came from
-// is free, which would take what is asked next.
-func (s *scheduler) occupy() (giveBack func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for s.running == s.slots {
-		s.mu.Unlock()
+// holdSlot takes a slot of the engine's scheduler until release is called. The caller of a
+// request may run before the slot that answered it is free, so it waits for that.
+func holdSlot(eng *Engine) (release func()) {
+	for {
+		if release, ok := eng.scheduler.TakeSlot(); ok {
+			return release
+		}
 		goruntime.Gosched()
-		s.mu.Lock()
-	}
-	s.running++
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.running--
-		s.kick()
 	}
 }
 

@@ -45,7 +45,7 @@ func (l *loaded) wanted() wanted {
 	c := &l.family.costs
 	saves := func() time.Duration { return c.saving(1, 0) }
 	if !l.family.Factorable(l.variant.Variant) {
-		saves = c.rebuild.mean
+		saves = c.rebuild.Mean
 	}
 	return wanted{digest: l.variant.Digest, pool: l.family.slabs, extra: l.variant.HeadBytes, saves: saves}
 }

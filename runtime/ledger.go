@@ -63,10 +63,10 @@ func (h *handle) size() int64 {
 // Counters count what happened since the engine opened.
 func (eng *Engine) Counters() Counters {
 	c := eng.cache.stats()
-	waiting, b := eng.scheduler.counters()
+	b := eng.scheduler.Counters()
 	return Counters{BatchCounters: b, Requests: eng.requests.Load(), Failures: eng.failures.Load(),
 		Hits: c.hits, Misses: c.misses, Rebuilds: c.rebuilds, Evictions: c.evictions, Factored: eng.factored.Load(),
-		Waiting: waiting + int64(c.waiters)}
+		Waiting: b.Pending + int64(c.waiters)}
 }
 
 // residentSetSize is the process's, as the operating system measures it; 0

@@ -16,7 +16,7 @@ import (
 // enough.
 func (eng *Engine) pay(g *group) {
 	c := &g.l.family.costs
-	if time.Duration(g.h.rent.Add(int64(c.saving(len(g.rows), g.decoded)))) >= c.rebuild.mean() {
+	if time.Duration(g.h.rent.Add(int64(c.saving(len(g.inputs), g.decoded)))) >= c.rebuild.Mean() {
 		eng.promote(g.h, g.l)
 	}
 }
@@ -102,7 +102,7 @@ func (eng *Engine) rebuildNow(due []promotion) {
 	var reserved []promotion
 	var entries []*resident
 	for _, x := range due {
-		price := x.l.family.costs.rebuild.mean()
+		price := x.l.family.costs.rebuild.Mean()
 		if x.r = eng.cache.reserve(x.l.wanted()); x.r == nil {
 			x.h.rent.Store(int64(price / 2)) // asks again when it has paid as much once more
 			continue
@@ -119,7 +119,7 @@ func (eng *Engine) rebuildNow(due []promotion) {
 	each := time.Since(began) / time.Duration(len(reserved))
 	for _, x := range reserved {
 		if x.r.err == nil {
-			f.costs.rebuild.observe(each)
+			f.costs.rebuild.Observe(each)
 			x.h.rebuilds.Add(1)
 			eng.cache.dropCores(x.l.variant.Digest)
 		}

@@ -190,7 +190,7 @@ func TestLateAnswersKeepNoRetiredBasis(t *testing.T) {
 			name, _ := member(i)
 			h, l, err := eng.ask(name)
 			must(err)
-			l.family.costs.rebuild.observe(time.Hour) // so that no rebuild is due by itself
+			l.family.costs.rebuild.Observe(time.Hour) // so that no rebuild is due by itself
 			late = append(late, found{h, l})
 		}
 		_, err := learn.Refit(context.Background(), reopen(t, eng.store.Dir()), tinyFamily, members(t, 0, 1, 2, 3, 4, 5), learn.Options{Gate: gate.Options{Step: 0.25}, Metric: "none"})
@@ -199,7 +199,7 @@ func TestLateAnswersKeepNoRetiredBasis(t *testing.T) {
 		must(err)
 		for _, x := range late {
 			eng.refresh(x.h.entry.Name, nil)
-			_, _, err := eng.compute(context.Background(), x.h, x.l, []input{decoding(x.l.variant.Pixels, image)})
+			_, _, err := eng.compute(context.Background(), x.h, x.l, decoding(x.l.variant.Pixels, image))
 			must(err)
 		}
 		eng.rebuildNow([]promotion{{h: late[0].h, l: late[0].l}})

@@ -5,6 +5,7 @@ import (
 	"eigenserve/models/nn"
 	"eigenserve/runtime/family"
 	"eigenserve/runtime/learn/gate"
+	"eigenserve/runtime/sched"
 	"eigenserve/store"
 )
 
@@ -12,10 +13,10 @@ import (
 // answering costs, and the gate of checkpoints that are added.
 type servedFamily struct {
 	*family.Family
-	slabs  *slabPool
-	costs  costs
-	mixing mixing
-	gate   *gate.Gate
+	slabs *slabPool
+	class sched.Class
+	costs costs
+	gate  *gate.Gate
 	// dense, if set, is where weights come from instead of a rebuild.
 	dense Dense
 }

@@ -18,6 +18,7 @@ import (
 var mayImport = map[string][]string{
 	"runtime/fault":               {},
 	"runtime/kernel":              {},
+	"runtime/sched":               {"runtime/fault"},
 	"store":                       {"store/tensorfile"},
 	"store/tensorfile":            {},
 	"store/checkpoint":            {"store/tensorfile"},
@@ -36,7 +37,7 @@ var mayImport = map[string][]string{
 	"runtime/learn/eval":          {"models/...", "store/...", "runtime/fault", "runtime/family", "runtime/learn/gate"},
 	"runtime/internal/testfamily": {"models/...", "store/...", "runtime/fault"},
 	"runtime/internal/teststore":  {"store/...", "runtime/internal/testfamily", "runtime/learn", "runtime/learn/gate"},
-	"runtime":                     {"models/...", "store/...", "runtime/fault", "runtime/family", "runtime/kernel", "runtime/learn/gate"},
+	"runtime":                     {"models/...", "store/...", "runtime/fault", "runtime/family", "runtime/kernel", "runtime/learn/gate", "runtime/sched"},
 	"server":                      {"runtime", "server/web", "server/inference"},
 	"server/web":                  {},
 	"server/inference":            {},
