@@ -5,6 +5,8 @@ import (
 	goruntime "runtime"
 	"sync"
 	"time"
+
+	"eigenserve/runtime/mem"
 )
 
 // weightCache holds rebuilt weights within a budget of bytes. Slabs of a pool
@@ -25,7 +27,7 @@ type weightCache struct {
 	idle  policy
 	used  int64 // bytes of all mapped slabs, and of what is charged beside them
 	extra int64 // of used, what is not slabs
-	free  map[*slabPool][]*region
+	free  map[*slabPool][]*mem.Region
 	// freed is closed, and made anew, when a slab may have become free.
 	freed   chan struct{}
 	waiters int
@@ -37,7 +39,7 @@ type weightCache struct {
 // resident is one variant's weights in the cache, or on their way into it.
 type resident struct {
 	wanted
-	slab  *region
+	slab  *mem.Region
 	value any // what build made of the slab
 
 	ready chan struct{} // closed when build has ended
@@ -98,7 +100,7 @@ func (w *wanted) worth() float64 {
 
 func newWeightCache(limit int64, waiting int, patient time.Duration, p policy) *weightCache {
 	return &weightCache{limit: limit, waiting: waiting, patient: patient, idle: p,
-		held: map[string]*resident{}, free: map[*slabPool][]*region{}, freed: make(chan struct{})}
+		held: map[string]*resident{}, free: map[*slabPool][]*mem.Region{}, freed: make(chan struct{})}
 }
 
 // acquire leases the weights of a variant. On a miss it takes a slab and has
@@ -146,7 +148,7 @@ func (c *weightCache) reserve(w wanted) *resident {
 
 // place makes an entry of a slab, leased by the caller, who holds mu and fills
 // it.
-func (c *weightCache) place(w *wanted, slab *region, part segment) *resident {
+func (c *weightCache) place(w *wanted, slab *mem.Region, part segment) *resident {
 	if !w.cores {
 		c.misses++
 	}
@@ -273,7 +275,7 @@ func (c *weightCache) wake() {
 func (c *weightCache) fill(entries []*resident, build func(slabs [][]float32) (values []any, errs []error)) {
 	slabs := make([][]float32, len(entries))
 	for i, r := range entries {
-		slabs[i] = r.slab.floats()
+		slabs[i] = r.slab.Floats()
 	}
 	defer func() {
 		if p := recover(); p != nil {

@@ -74,12 +74,12 @@ func quiet(t *testing.T, c *weightCache) {
 		defer c.mu.Unlock()
 		var mapped, extra int64
 		for r := range c.idle.all() {
-			mapped += r.slab.bytes() + r.extra
+			mapped += int64(r.slab.Len()) + r.extra
 			extra += r.extra
 		}
 		for _, free := range c.free {
 			for _, slab := range free {
-				mapped += slab.bytes()
+				mapped += int64(slab.Len())
 			}
 		}
 		return len(c.held) == 0 && c.waiters == 0 && c.used == mapped && c.extra == extra && c.used <= c.limit

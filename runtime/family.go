@@ -12,6 +12,7 @@ import (
 	"eigenserve/models"
 	"eigenserve/models/nn"
 	"eigenserve/runtime/kernel"
+	"eigenserve/runtime/mem"
 	"eigenserve/store"
 	"eigenserve/store/subspace"
 	"eigenserve/store/tensorfile"
@@ -28,7 +29,7 @@ type family struct {
 	model  models.Model
 	plan   *nn.Plan
 	layers []kernel.Layer
-	memory *region // what layers lie in
+	memory *mem.Region // what layers lie in
 	slabs  *slabPool
 	passes nn.Pool
 	costs  costs
@@ -103,7 +104,7 @@ func openFamily(s *store.Store, digest string, precision nn.Precision) (*family,
 	}
 	// A family that is retired while requests use it is freed after the last of
 	// them: what reads f.layers keeps f alive.
-	goruntime.AddCleanup(f, func(r *region) { r.free() }, f.memory)
+	goruntime.AddCleanup(f, func(r *mem.Region) { r.Free() }, f.memory)
 	return f, nil
 }
 
@@ -127,10 +128,10 @@ func (f *family) pack(basis *store.Basis) (err error) {
 		l := kernelLayer(&basis.Layers[i])
 		total += kernel.PackedLen(l.M, l.N) + kernel.PackedLen(l.M, l.P) + basis.Layers[i].Width()*l.Q
 	}
-	if f.memory, err = newRegion(2 * total); err != nil {
+	if f.memory, err = mem.NewRegion(2 * total); err != nil {
 		return err
 	}
-	rest := f.memory.halves()
+	rest := f.memory.Halves()
 	cut := func(n int) []uint16 {
 		piece := rest[:n:n]
 		rest = rest[n:]
@@ -142,7 +143,7 @@ func (f *family) pack(basis *store.Basis) (err error) {
 		l.Mean, l.Left, l.Right = cut(kernel.PackedLen(l.M, l.N)), cut(kernel.PackedLen(l.M, l.P)), cut(b.Width()*l.Q)
 		l.MeanBias = b.Bias
 		if err := packLayer(&l, b); err != nil {
-			return errors.Join(fmt.Errorf("layer %q: %w", b.Name, err), f.memory.free())
+			return errors.Join(fmt.Errorf("layer %q: %w", b.Name, err), f.memory.Free())
 		}
 		f.layers = append(f.layers, l)
 	}
@@ -256,7 +257,7 @@ func (p *projection) close() error {
 // bytes is what the resident basis takes: the packed layers, what lies beside
 // them, and the file that the projector reads.
 func (f *family) bytes() int64 {
-	n := f.memory.bytes() + f.heapBytes()
+	n := int64(f.memory.Len()) + f.heapBytes()
 	if p := f.projector.Load(); p != nil {
 		for i := range p.basis.Layers {
 			l := &p.basis.Layers[i]
@@ -293,7 +294,7 @@ func (f *family) heapBytes() (n int64) {
 func (f *family) dense() int64 { return 4 * f.shared }
 
 func (f *family) close() error {
-	err := f.memory.free()
+	err := f.memory.Free()
 	if p := f.projector.Load(); p != nil {
 		err = errors.Join(err, p.close())
 	}

@@ -3,6 +3,8 @@ package runtime
 import (
 	"fmt"
 	"slices"
+
+	"eigenserve/runtime/mem"
 )
 
 // slabPool is one family's kind of slab.
@@ -37,7 +39,7 @@ func (c *weightCache) retire(pool *slabPool) {
 // take finds a slab for what is wanted: a free one, a new one, or that of the
 // idle entry which is to go first. It gives nil when all are leased, or what would
 // go is worth more and nothing forces it. The caller holds mu.
-func (c *weightCache) take(w *wanted, force bool) (*region, error) {
+func (c *weightCache) take(w *wanted, force bool) (*mem.Region, error) {
 	pool, extra := w.pool, w.extra
 	for {
 		if free := c.free[pool]; len(free) > 0 && c.used+extra <= c.limit {
@@ -47,7 +49,7 @@ func (c *weightCache) take(w *wanted, force bool) (*region, error) {
 			return slab, nil
 		}
 		if c.used+pool.bytes+extra <= c.limit {
-			slab, err := newRegion(int(pool.bytes))
+			slab, err := mem.NewRegion(int(pool.bytes))
 			if err != nil {
 				return nil, Errorf(Busy, "no memory for another slab: %w", err)
 			}
@@ -88,9 +90,9 @@ func (c *weightCache) unmapSpare(pool *slabPool) bool {
 	return false
 }
 
-func (c *weightCache) unmap(slab *region) {
-	c.used -= slab.bytes()
-	if err := slab.free(); err != nil {
+func (c *weightCache) unmap(slab *mem.Region) {
+	c.used -= int64(slab.Len())
+	if err := slab.Free(); err != nil {
 		panic(fmt.Sprintf("unmap a slab: %v", err)) // the address was ours
 	}
 }

@@ -17,6 +17,7 @@ import (
 // needs a row here and a thought.
 var mayImport = map[string][]string{
 	"runtime/fault":       {},
+	"runtime/mem":         {},
 	"runtime/kernel":      {},
 	"store":               {"store/tensorfile"},
 	"store/tensorfile":    {},
@@ -29,7 +30,7 @@ var mayImport = map[string][]string{
 	"models/nn":           {"runtime/kernel"},
 	"models/vit":          {"models/nn", "models/pixel"},
 	"models":              {"models/..."},
-	"runtime":             {"models/...", "store/...", "runtime/fault", "runtime/kernel"},
+	"runtime":             {"models/...", "store/...", "runtime/fault", "runtime/kernel", "runtime/mem"},
 	"server":              {"runtime", "server/web", "server/inference"},
 	"server/web":          {},
 	"server/inference":    {},
@@ -48,7 +49,7 @@ var fences = map[string][]string{
 	"go.opentelemetry.io/":            {"server", "cmd/..."},
 	"go.yaml.in/":                     {"server", "cmd/..."},
 	"gonum.org/":                      {"store/subspace", "runtime/kernel"},
-	"github.com/edsrzf/mmap-go":       {"store/tensorfile", "runtime"},
+	"github.com/edsrzf/mmap-go":       {"store/tensorfile", "runtime/mem"},
 	"github.com/gofrs/flock":          {"store"},
 }
 
