@@ -1,4 +1,7 @@
-// Package mem maps memory outside the Go heap.
+// Package mem allocates memory outside the Go heap, for data that is large and lives
+// long: packed bases and rebuilt weights. It maps and unmaps whole regions. What is
+// counted, shared or recycled is up to its callers; it is not an allocator of small
+// objects.
 package mem
 
 import (
@@ -9,17 +12,22 @@ import (
 	"github.com/edsrzf/mmap-go"
 )
 
-// Region is anonymous memory outside the Go heap: it neither counts towards the
-// collector's target, which would let garbage grow as large as the weights, nor
-// fragments, and it goes back to the system when it is freed.
+// Region is anonymous memory outside the Go heap. It does not count towards the
+// garbage collector's target, which would let garbage grow as large as the weights.
+// It does not fragment, and Free returns it to the system at once.
+//
+// A Region does no locking of its own.
 type Region struct{ m mmap.MMap }
 
-// NewRegion maps a region of memory.
+// NewRegion maps a region of zeroed memory of the given size. A region of 0 bytes is
+// valid and has nil views.
 func NewRegion(bytes int) (*Region, error) {
 	if bytes == 0 {
 		return &Region{}, nil
 	}
-	access := mmap.COPY // private, by its Unix meaning: RDWR would make it shared memory, which the kernel keeps as a file's
+	// On Unix COPY means private memory. RDWR would mean shared memory, which the
+	// kernel accounts as a file's.
+	access := mmap.COPY
 	if goruntime.GOOS == "windows" {
 		access = mmap.RDWR
 	}
@@ -30,7 +38,10 @@ func NewRegion(bytes int) (*Region, error) {
 	return &Region{m}, nil
 }
 
-// Floats views the whole region.
+// Len returns the size of the region in bytes, 0 after Free.
+func (r *Region) Len() int { return len(r.m) }
+
+// Floats returns the region as 32-bit floats. The slice is valid until Free.
 func (r *Region) Floats() []float32 {
 	if len(r.m) == 0 {
 		return nil
@@ -38,7 +49,7 @@ func (r *Region) Floats() []float32 {
 	return unsafe.Slice((*float32)(unsafe.Pointer(&r.m[0])), len(r.m)/4)
 }
 
-// Halves views the whole region.
+// Halves returns the region as 16-bit values. The slice is valid until Free.
 func (r *Region) Halves() []uint16 {
 	if len(r.m) == 0 {
 		return nil
@@ -46,10 +57,8 @@ func (r *Region) Halves() []uint16 {
 	return unsafe.Slice((*uint16)(unsafe.Pointer(&r.m[0])), len(r.m)/2)
 }
 
-// Len returns the size of the region in bytes.
-func (r *Region) Len() int { return len(r.m) }
-
-// Free unmaps the region; nothing may use its slices any more.
+// Free unmaps the region. Its views must not be used afterwards. Freeing a region
+// again does nothing.
 func (r *Region) Free() error {
 	if len(r.m) == 0 {
 		return nil
