@@ -2,11 +2,11 @@ package runtime
 
 import (
 	"context"
-	goruntime "runtime"
 	"slices"
 	"time"
 
 	"eigenserve/models/nn"
+	"eigenserve/runtime/fault"
 )
 
 // answering tells what a variant's rows are answered with, without waiting: its
@@ -25,8 +25,7 @@ func (eng *Engine) answersFactored(l *loaded) bool { return eng.options.Factored
 func (eng *Engine) answerBatch(b *batch) {
 	defer func() {
 		if p := recover(); p != nil {
-			stack := make([]byte, 8<<10)
-			err := Errorf(Internal, "a forward pass: panic: %v\n%s", p, stack[:goruntime.Stack(stack, false)])
+			err := Errorf(Internal, "a forward pass: %w", fault.Recovered(p))
 			for _, g := range b.groups {
 				eng.failGroup(&g, err)
 			}

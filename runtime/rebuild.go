@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"eigenserve/models/nn"
+	"eigenserve/runtime/fault"
 	"eigenserve/runtime/kernel"
 	"eigenserve/store"
 	"eigenserve/store/code"
@@ -40,7 +41,7 @@ func (f *family) rebuildBy(read variantReader, plan *nn.Plan, v *store.Variant, 
 	w, cores, done := plan.Bind(slab), make(chan kernel.Core, ahead), make(chan error, 1)
 	go func() {
 		defer close(cores)
-		done <- recovered(func() error { return read(v, &w, func(_ int, c kernel.Core) { cores <- c }) })
+		done <- fault.Catch(func() error { return read(v, &w, func(_ int, c kernel.Core) { cores <- c }) })
 	}()
 	defer func() { // the reader writes to the slab: nothing ends before it
 		for range cores {
@@ -58,18 +59,6 @@ func (f *family) rebuildBy(read variantReader, plan *nn.Plan, v *store.Variant, 
 		i++
 	}
 	return &w, <-done
-}
-
-// recovered makes a panic an error, so that on a goroutine of its own it ends
-// no more than the work.
-func recovered(work func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			stack := make([]byte, 4<<10)
-			err = Errorf(Internal, "panic: %v\n%s", p, stack[:goruntime.Stack(stack, false)])
-		}
-	}()
-	return work()
 }
 
 // read is a variantReader that gives w its heads as well.

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"eigenserve/models/nn"
+	"eigenserve/runtime/fault"
 	"eigenserve/runtime/kernel"
 	"eigenserve/store"
 )
@@ -19,7 +20,7 @@ func (f *family) rebuildSeveral(variants []*store.Variant, slabs [][]float32) ([
 	readers.SetLimit(goruntime.GOMAXPROCS(0))
 	for i, v := range variants {
 		readers.Go(func() error {
-			return recovered(func() (err error) {
+			return fault.Catch(func() (err error) {
 				decoded[i], err = f.factor(v)
 				return err
 			})
