@@ -6,14 +6,15 @@ import (
 	"time"
 
 	"eigenserve/models/nn"
+	"eigenserve/runtime/cache"
 	"eigenserve/runtime/fault"
 )
 
 // answering tells what a variant's rows are answered with, without waiting: its
 // slab if it has one. Without, they are answered factored, or, where that can't
 // be, in a batch of their own after a rebuild.
-func (eng *Engine) answering(l *loaded) (slab *lease, alone bool) {
-	if slab := eng.cache.ready(l.variant.Digest); slab != nil {
+func (eng *Engine) answering(l *loaded) (slab *cache.Lease, alone bool) {
+	if slab := eng.cache.Lookup(l.variant.Digest); slab != nil {
 		return slab, false
 	}
 	return nil, !eng.answersFactored(l)
@@ -31,9 +32,9 @@ func (eng *Engine) answerBatch(b *batch) {
 			}
 		}
 		for _, g := range b.groups {
-			for _, l := range []*lease{g.slab, g.cores} {
+			for _, l := range []*cache.Lease{g.slab, g.cores} {
 				if l != nil {
-					l.release()
+					l.Release()
 				}
 			}
 		}
@@ -74,7 +75,7 @@ func (g *group) answeredBy() string {
 	switch {
 	case g.slab == nil:
 		return WeightsFactored
-	case g.slab.rebuilt:
+	case g.slab.Rebuilt():
 		return WeightsRebuilt
 	}
 	return WeightsSlab
@@ -95,15 +96,15 @@ func (eng *Engine) weightsOf(g *group) (*nn.Weights, error) {
 		}
 		g.slab = lease
 	}
-	if hits := int64(len(g.rows)); g.slab.rebuilt {
+	if hits := int64(len(g.rows)); g.slab.Rebuilt() {
 		g.h.rebuilds.Add(1)
 		g.h.hits.Add(hits - 1)
-		eng.cache.counted(hits - 1)
+		eng.cache.AddHits(hits - 1)
 	} else {
 		g.h.hits.Add(hits)
-		eng.cache.counted(hits - 1)
+		eng.cache.AddHits(hits - 1)
 	}
-	return g.slab.value().(*nn.Weights), nil
+	return g.slab.Value().(*nn.Weights), nil
 }
 
 // forward runs the rows of a batch through their weights.

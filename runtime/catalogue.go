@@ -56,7 +56,7 @@ func (eng *Engine) info(h *handle) VariantInfo {
 // resident tells where a variant is.
 func (eng *Engine) resident(h *handle) string {
 	switch {
-	case eng.cache.resides(h.entry.Digest):
+	case eng.cache.Contains(h.entry.Digest):
 		return "slab"
 	case h.loaded.Load() != nil:
 		return "coefficients"
@@ -215,7 +215,7 @@ func (eng *Engine) familyInfo(f *family, p store.Family) FamilyInfo {
 	}
 	return FamilyInfo{Name: p.Name, Basis: p.Basis, Bytes: p.Bytes, Resident: f.bytes(), Rank: f.basis.Largest(),
 		RMS: f.basis.RMS, Fitted: len(f.basis.Sources), Variants: variants,
-		Parameters: f.shared, DenseBytes: f.dense(), SlabBytes: f.slabs.bytes, Input: inputOf(f.model)}
+		Parameters: f.shared, DenseBytes: f.dense(), SlabBytes: f.slabs.SlabBytes(), Input: inputOf(f.model)}
 }
 
 func energy90(s store.Spectrum) int {

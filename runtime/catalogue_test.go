@@ -80,7 +80,7 @@ func TestDelete(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if eng.cache.resides(digest) {
+	if eng.cache.Contains(digest) {
 		t.Error("its weights are still in the cache")
 	}
 	if _, err := os.Stat(blobPath(eng.store, digest)); !errors.Is(err, os.ErrNotExist) {
@@ -116,7 +116,7 @@ func TestTwoNamesOfOneFile(t *testing.T) {
 func TestPinsSurviveEviction(t *testing.T) {
 	ctx := context.Background()
 	eng := tinyEngine(t, Options{WeightCache: 2 * tinySlab})
-	pinned := func() int { return eng.cache.stats().leased }
+	pinned := func() int { return eng.cache.Stats().Leased }
 	if err := eng.SetPinned(ctx, "m1", true); err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func TestPinsEndWithTheirVariant(t *testing.T) {
 		if err := c.change(); err != nil {
 			t.Fatal(err)
 		}
-		if got := eng.cache.stats().leased == 1; got != c.pinned {
+		if got := eng.cache.Stats().Leased == 1; got != c.pinned {
 			t.Errorf("%s: pinned %t, want %t", c.what, got, c.pinned)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"eigenserve/models/nn"
+	"eigenserve/runtime/cache"
 	"eigenserve/runtime/kernel"
 )
 
@@ -13,16 +14,16 @@ import (
 // heap, and weighs them against slabs: by what a byte saves.
 
 // cores are decoded coefficients as the weight cache is asked for them.
-func (l *loaded) cores(numbers int) wanted {
-	return wanted{digest: l.variant.Digest, pool: &slabPool{bytes: 4 * int64(numbers), single: true, of: l.family.slabs}, cores: true, saves: l.family.costs.decode.mean}
+func (l *loaded) cores(numbers int) cache.Request {
+	return cache.Request{Digest: l.variant.Digest, Pool: l.family.slabs.Single(4 * int64(numbers)), Cores: true, Saves: l.family.costs.decode.mean}
 }
 
 // decode gives a group's weights with nothing rebuilt: from the cache, or
 // decoded now, and kept if they are worth the memory.
 func (eng *Engine) decode(g *group) (*nn.Weights, error) {
-	key := coresKey(g.l.variant.Digest)
-	if g.cores = eng.cache.ready(key); g.cores != nil {
-		return g.cores.value().(*nn.Weights), nil
+	key := cache.DecodedKey(g.l.variant.Digest)
+	if g.cores = eng.cache.Lookup(key); g.cores != nil {
+		return g.cores.Value().(*nn.Weights), nil
 	}
 	f := g.l.family
 	began := time.Now()
@@ -32,11 +33,11 @@ func (eng *Engine) decode(g *group) (*nn.Weights, error) {
 	}
 	g.decoded = time.Since(began)
 	f.costs.decode.observe(g.decoded)
-	if r := eng.cache.reserve(g.l.cores(ownLen(w))); r != nil {
-		eng.cache.fill([]*resident{r}, func(slabs [][]float32) ([]any, []error) {
+	if r := eng.cache.Reserve(g.l.cores(ownLen(w))); r != nil {
+		eng.cache.Fill([]*cache.Entry{r}, func(slabs [][]float32) ([]any, []error) {
 			return []any{settle(w, slabs[0])}, []error{nil}
 		})
-		eng.cache.release(r)
+		eng.cache.Release(r)
 		eng.dropGone(g.h)
 	}
 	return w, nil

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"eigenserve/models/nn"
+	"eigenserve/runtime/cache"
 	"eigenserve/store"
 )
 
@@ -83,7 +84,7 @@ type Engine struct {
 	options   Options
 	precision nn.Precision
 	store     *store.Store
-	cache     *weightCache
+	cache     *cache.Cache
 	// residentSetSize and managedMemory when the engine opened.
 	idleRSS, idleManaged int64
 	scheduler            *scheduler
@@ -127,13 +128,13 @@ func Open(s *store.Store, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	policy, err := o.CachePolicy.new()
+	policy, err := o.CachePolicy.New()
 	if err != nil {
 		return nil, err
 	}
 	eng := &Engine{options: o, precision: precision, store: s,
 		idleRSS: residentSetSize(), idleManaged: managedMemory(),
-		cache:     newWeightCache(o.WeightCache, o.Queue, o.Patience, policy),
+		cache:     cache.New(o.WeightCache, o.Queue, o.Patience, policy),
 		preparing: make(chan struct{}, goruntime.GOMAXPROCS(0)), images: newImageMemory(), promotions: promotions{known: map[*handle]bool{}},
 		families: map[string]*shelf{}, variants: map[string][]*handle{}, aliases: map[string]store.Alias{}, unloaded: map[string]bool{}, unread: map[string]bool{}}
 	eng.scheduler = newScheduler(o, &eng.inside)
@@ -292,7 +293,7 @@ func (eng *Engine) Close() error {
 	for _, h := range eng.handles() {
 		h.unpin()
 	}
-	eng.cache.close()
+	eng.cache.Close()
 	eng.images.close()
 	var failed []error
 	for _, f := range eng.opened() {

@@ -11,6 +11,7 @@ import (
 
 	"eigenserve/models"
 	"eigenserve/models/nn"
+	"eigenserve/runtime/cache"
 	"eigenserve/runtime/kernel"
 	"eigenserve/runtime/mem"
 	"eigenserve/store"
@@ -30,7 +31,7 @@ type family struct {
 	plan   *nn.Plan
 	layers []kernel.Layer
 	memory *mem.Region // what layers lie in
-	slabs  *slabPool
+	slabs  *cache.Pool
 	passes nn.Pool
 	costs  costs
 	mixing mixing
@@ -97,7 +98,7 @@ func openFamily(s *store.Store, digest string, precision nn.Precision) (*family,
 	if f.head, err = openHead(b, f.plan); err != nil {
 		return nil, fmt.Errorf("family %q: %w", b.Family, err)
 	}
-	f.slabs = &slabPool{bytes: 4 * int64(f.plan.SlabLen())}
+	f.slabs = cache.NewPool(4 * int64(f.plan.SlabLen()))
 	f.shared = int64(b.Layout().Parameters())
 	if err := f.pack(b); err != nil {
 		return nil, fmt.Errorf("family %q: %w", f.name, err)

@@ -276,7 +276,7 @@ func storeVariants(ctx context.Context, s *store.Store, name string, checkpoints
 // weights.
 func (f *family) atOnce() int {
 	const small = 256 << 20
-	return int(max(1, min(int64(parallel), small/max(1, f.slabs.bytes))))
+	return int(max(1, min(int64(parallel), small/max(1, f.slabs.SlabBytes()))))
 }
 
 // storing is what the goroutines of storeVariants share.

@@ -9,6 +9,7 @@ import (
 
 	"eigenserve/models"
 	"eigenserve/models/pixel"
+	"eigenserve/runtime/cache"
 	"eigenserve/store"
 	"eigenserve/store/tensorfile"
 )
@@ -21,7 +22,7 @@ type handle struct {
 
 	mu     sync.Mutex // held while the variant is read, so that it is read once
 	loaded atomic.Pointer[loaded]
-	pinned atomic.Pointer[lease]
+	pinned atomic.Pointer[cache.Lease]
 	tally  atomic.Pointer[tally]
 	// gone is set once no name leads to the handle any more, before its weights
 	// are dropped from the cache.
@@ -44,15 +45,15 @@ type loaded struct {
 	coefficients, private, head int64
 }
 
-// wanted is what the variant's weights take and save. A request for a variant that
+// slabRequest is what the variant's weights take and save. A request for a variant that
 // can't be answered without them would wait for a rebuild.
-func (l *loaded) wanted() wanted {
+func (l *loaded) slabRequest() cache.Request {
 	c := &l.family.costs
 	saves := func() time.Duration { return c.saving(1, 0) }
 	if !l.factorable() {
 		saves = c.rebuild.mean
 	}
-	return wanted{digest: l.variant.Digest, pool: l.family.slabs, extra: l.head, saves: saves}
+	return cache.Request{Digest: l.variant.Digest, Pool: l.family.slabs, Extra: l.head, Saves: saves}
 }
 
 // open gives the handle that a reference stands for, to look at, with what
@@ -182,13 +183,13 @@ func (f *family) pixels(v *store.Variant) (pixel.Spec, error) {
 // unpin lets the weights go, if they were pinned.
 func (h *handle) unpin() {
 	if l := h.pinned.Swap(nil); l != nil {
-		l.release()
+		l.Release()
 	}
 }
 
 // inheritPin takes over another handle's pin of the same weights.
 func (h *handle) inheritPin(from *handle) {
 	if l := from.pinned.Swap(nil); l != nil && !h.pinned.CompareAndSwap(nil, l) {
-		l.release()
+		l.Release()
 	}
 }

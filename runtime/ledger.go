@@ -10,19 +10,19 @@ import (
 
 // Ledger accounts for every byte, as of now.
 func (eng *Engine) Ledger() Ledger {
-	c := eng.cache.stats()
-	l := Ledger{SlabsUsed: c.slabs, Slabs: c.used, CacheLimit: eng.cache.limit,
+	c := eng.cache.Stats()
+	l := Ledger{SlabsUsed: c.Slabs, Slabs: c.Used, CacheLimit: eng.cache.Limit(),
 		RSS: residentSetSize(), IdleRSS: eng.idleRSS}
-	slab, heap := int64(0), c.extra // of the above, what lies on Go's heap
+	slab, heap := int64(0), c.Extra // of the above, what lies on Go's heap
 	families := eng.opened()
 	for _, f := range families {
 		l.Basis += f.bytes()
 		l.Activations += int64(f.passes.Bytes())
-		slab = max(slab, f.slabs.bytes)
+		slab = max(slab, f.slabs.SlabBytes())
 		heap += f.heapBytes()
 	}
 	if slab > 0 {
-		l.SlabsTotal = int(eng.cache.limit / slab)
+		l.SlabsTotal = int(eng.cache.Limit() / slab)
 	}
 	for _, h := range eng.handles() {
 		l.Catalogue += h.size()
@@ -77,11 +77,11 @@ func (h *handle) size() int64 {
 
 // Counters count what happened since the engine opened.
 func (eng *Engine) Counters() Counters {
-	c := eng.cache.stats()
+	c := eng.cache.Stats()
 	waiting, b := eng.scheduler.counters()
 	return Counters{BatchCounters: b, Requests: eng.requests.Load(), Failures: eng.failures.Load(),
-		Hits: c.hits, Misses: c.misses, Rebuilds: c.rebuilds, Evictions: c.evictions, Factored: eng.factored.Load(),
-		Waiting: waiting + int64(c.waiters)}
+		Hits: c.Hits, Misses: c.Misses, Rebuilds: c.Rebuilds, Evictions: c.Evictions, Factored: eng.factored.Load(),
+		Waiting: waiting + int64(c.Waiters)}
 }
 
 // residentSetSize is the process's, as the operating system measures it; 0

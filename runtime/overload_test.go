@@ -13,6 +13,7 @@ import (
 
 	"github.com/shirou/gopsutil/v4/process"
 
+	"eigenserve/runtime/cache"
 	"eigenserve/store"
 )
 
@@ -40,7 +41,7 @@ func newCrowd(eng *Engine) *crowd {
 
 // trace is who is asked, and with what, by number.
 func (c *crowd) trace(n int) []int {
-	next := zipf(rand.New(rand.NewPCG(7, 7)), len(c.names), 1, false)
+	next := zipf(rand.New(rand.NewPCG(7, 7)), len(c.names), 1)
 	out := make([]int, n)
 	for i := range out {
 		out[i] = next()
@@ -139,7 +140,7 @@ func BenchmarkSchedulerOverload(b *testing.B) {
 	var inside sync.WaitGroup
 	s := newScheduler(Options{Parallel: 2, MaxBatch: most}.withDefaults(), &inside)
 	f := &family{}
-	s.weights = func(*loaded) (*lease, bool) { return nil, false }
+	s.weights = func(*loaded) (*cache.Lease, bool) { return nil, false }
 	s.run = func(x *batch) {
 		time.Sleep(takes(x.rows))
 		f.costs.row.observe(time.Since(x.began) / time.Duration(x.rows))

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"eigenserve/models/nn"
+	"eigenserve/runtime/cache"
 	"eigenserve/store"
 )
 
@@ -33,7 +34,7 @@ type promotions struct {
 type promotion struct {
 	h *handle
 	l *loaded
-	r *resident // its place in the cache, from reserve on
+	r *cache.Entry // its place in the cache, from reserve on
 }
 
 // rebuiltTogether is how many variants are rebuilt in one go at most: each needs
@@ -100,10 +101,10 @@ func (p *promotions) take() (now []promotion) {
 // answered without.
 func (eng *Engine) rebuildNow(due []promotion) {
 	var reserved []promotion
-	var entries []*resident
+	var entries []*cache.Entry
 	for _, x := range due {
 		price := x.l.family.costs.rebuild.mean()
-		if x.r = eng.cache.reserve(x.l.wanted()); x.r == nil {
+		if x.r = eng.cache.Reserve(x.l.slabRequest()); x.r == nil {
 			x.h.rent.Store(int64(price / 2)) // asks again when it has paid as much once more
 			continue
 		}
@@ -115,15 +116,15 @@ func (eng *Engine) rebuildNow(due []promotion) {
 	}
 	f := reserved[0].l.family
 	began := time.Now()
-	eng.cache.fill(entries, func(slabs [][]float32) ([]any, []error) { return f.rebuildAll(reserved, slabs) })
+	eng.cache.Fill(entries, func(slabs [][]float32) ([]any, []error) { return f.rebuildAll(reserved, slabs) })
 	each := time.Since(began) / time.Duration(len(reserved))
 	for _, x := range reserved {
-		if x.r.err == nil {
+		if x.r.Err() == nil {
 			f.costs.rebuild.observe(each)
 			x.h.rebuilds.Add(1)
-			eng.cache.dropCores(x.l.variant.Digest)
+			eng.cache.DropDecoded(x.l.variant.Digest)
 		}
-		eng.cache.release(x.r)
+		eng.cache.Release(x.r)
 		eng.dropGone(x.h)
 	}
 }

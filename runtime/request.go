@@ -82,7 +82,7 @@ func (eng *Engine) compute(ctx context.Context, h *handle, l *loaded, inputs []i
 		return nil, Timing{}, err
 	}
 	var total Timing
-	eng.cache.asked(l.variant.Digest, len(inputs))
+	eng.cache.RecordAccess(l.variant.Digest, len(inputs))
 	for from := 0; from < len(inputs); from += rowsAhead {
 		to := min(from+rowsAhead, len(inputs))
 		took, err := eng.answer(ctx, r, from, inputs[from:to])

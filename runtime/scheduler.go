@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"eigenserve/runtime/cache"
 )
 
 // scheduler gives the rows that wait to whoever computes, in batches of one
@@ -25,7 +27,7 @@ type scheduler struct {
 	after  func(time.Duration, func())
 	// weights tells what a variant's rows are answered with: a slab, or nothing
 	// yet; then, whether they must be alone in their batch for it.
-	weights func(l *loaded) (slab *lease, alone bool)
+	weights func(l *loaded) (slab *cache.Lease, alone bool)
 	run     func(*batch)    // computes a batch: each row is finished
 	inside  *sync.WaitGroup // counts the slots in use
 
@@ -66,9 +68,9 @@ type group struct {
 	h    *handle
 	l    *loaded
 	rows []*row
-	slab *lease
+	slab *cache.Lease
 	// Without: its decoded coefficients in the cache, or what decoding them took.
-	cores   *lease
+	cores   *cache.Lease
 	decoded time.Duration
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"eigenserve/runtime/cache"
 	"eigenserve/store"
 )
 
@@ -29,7 +30,7 @@ func newDesk(t *testing.T, o Options) *desk {
 	d.scheduler = newScheduler(o.withDefaults(), &d.inside)
 	d.now = func() time.Time { return d.clock }
 	d.after = func(_ time.Duration, f func()) { d.timers = append(d.timers, f) }
-	d.weights = func(l *loaded) (*lease, bool) { return nil, d.alone[l] }
+	d.weights = func(l *loaded) (*cache.Lease, bool) { return nil, d.alone[l] }
 	d.run = func(b *batch) {
 		d.taken <- b
 		<-d.end

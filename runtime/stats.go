@@ -126,7 +126,7 @@ func (eng *Engine) stats(h *handle) (s VersionStats) {
 	s.Name, s.Version = h.entry.Name, h.entry.Version
 	if l := h.loaded.Load(); l != nil {
 		s.Memory = l.coefficients + l.private
-		if eng.cache.resides(h.entry.Digest) {
+		if eng.cache.Contains(h.entry.Digest) {
 			s.Memory += l.bytes()
 		}
 	}
@@ -187,7 +187,7 @@ func (eng *Engine) Unload(ref string) error {
 	}
 	for digest, n := range own {
 		if eng.store.Uses(digest) == n {
-			eng.cache.drop(digest)
+			eng.cache.Drop(digest)
 		}
 	}
 	return nil

@@ -3,6 +3,8 @@ package runtime
 import (
 	"slices"
 	"time"
+
+	"eigenserve/runtime/cache"
 )
 
 // Lines take turns by deficit round robin (Shreedhar and Varghese 1995): the
@@ -93,11 +95,11 @@ func (s *scheduler) choose(n *line, most int) choice {
 
 // take moves up to so many of a line's rows into a batch, with the lease of the
 // slab that they are answered from.
-func (s *scheduler) take(b *batch, n *line, most int, slab *lease) {
+func (s *scheduler) take(b *batch, n *line, most int, slab *cache.Lease) {
 	rows := s.remove(n, most, b.began)
 	if len(rows) == 0 {
 		if slab != nil {
-			slab.release()
+			slab.Release()
 		}
 		return
 	}

@@ -1,4 +1,4 @@
-package runtime
+package cache
 
 import (
 	"context"
@@ -13,14 +13,14 @@ import (
 // load is one of the load's variants: which it is, and how large.
 type load struct {
 	id    int
-	pool  *slabPool
+	pool  *Pool
 	extra int64
 }
 
 func TestBudgetHoldsUnderLoad(t *testing.T) {
-	for _, name := range []CachePolicy{CacheLRU, CacheTinyLFU} {
+	for _, name := range []Policy{LRU, TinyLFU} {
 		t.Run(string(name), func(t *testing.T) {
-			p, err := name.new()
+			p, err := name.New()
 			must(err)
 			budgetHoldsUnderLoad(t, p)
 		})
@@ -33,8 +33,8 @@ func budgetHoldsUnderLoad(t *testing.T, p policy) {
 	if testing.Short() {
 		rounds = 300
 	}
-	c := newWeightCache(limit, goroutines, patience, p)
-	small, big := &slabPool{bytes: page}, &slabPool{bytes: 2 * page}
+	c := New(limit, goroutines, patience, p)
+	small, big := NewPool(page), NewPool(2*page)
 	var variants []load
 	for i := range 40 {
 		v := load{i, small, int64(i * 5)}
@@ -52,10 +52,10 @@ func budgetHoldsUnderLoad(t *testing.T, p policy) {
 				v := variants[min(r.IntN(40), r.IntN(40))] // some are asked for more often
 				digest := fmt.Sprint(v.id)
 				if r.IntN(20) == 0 {
-					c.drop(digest)
+					c.Drop(digest)
 				}
 				broken := r.IntN(50) == 0
-				l, err := c.acquire(context.Background(), wanted{digest: digest, pool: v.pool, extra: v.extra}, func(slab []float32) (any, error) {
+				l, err := c.Acquire(context.Background(), Request{Digest: digest, Pool: v.pool, Extra: v.extra}, func(slab []float32) (any, error) {
 					built.Add(1)
 					if broken {
 						panic("broken")
@@ -64,37 +64,37 @@ func budgetHoldsUnderLoad(t *testing.T, p policy) {
 					return mark(float32(v.id))(slab)
 				})
 				acquired.Add(1)
-				if s := c.stats(); s.used > limit || s.used < 0 {
-					t.Errorf("%d bytes charged of %d", s.used, limit)
+				if s := c.Stats(); s.Used > limit || s.Used < 0 {
+					t.Errorf("%d bytes charged of %d", s.Used, limit)
 				}
 				if err != nil {
 					failed.Add(1)
 					continue
 				}
 				v.verify(t, l)
-				l.release()
+				l.Release()
 			}
 		})
 	}
 	all.Wait()
 	quiet(t, c)
-	s := c.stats()
-	if s.hits+s.misses != acquired.Load() || s.misses != built.Load() || s.rebuilds != built.Load() {
+	s := c.Stats()
+	if s.Hits+s.Misses != acquired.Load() || s.Misses != built.Load() || s.Rebuilds != built.Load() {
 		t.Errorf("%d acquired, %d built: %+v", acquired.Load(), built.Load(), s)
 	}
-	if s.evictions == 0 || failed.Load() == 0 || failed.Load() > acquired.Load()/2 {
+	if s.Evictions == 0 || failed.Load() == 0 || failed.Load() > acquired.Load()/2 {
 		t.Errorf("%d failed; not the load that it was to be: %+v", failed.Load(), s)
 	}
-	c.close()
-	if c.stats().used != 0 {
-		t.Errorf("%d bytes are still charged after close", c.stats().used)
+	c.Close()
+	if c.Stats().Used != 0 {
+		t.Errorf("%d bytes are still charged after close", c.Stats().Used)
 	}
 }
 
 // verify reads a leased slab from end to end, twice: it is the variant's own,
 // and stays so.
-func (v load) verify(t *testing.T, l *lease) {
-	slab := l.value().([]float32)
+func (v load) verify(t *testing.T, l *Lease) {
+	slab := l.Value().([]float32)
 	if int64(len(slab))*4 != v.pool.bytes {
 		t.Errorf("variant %d leased %d bytes, not %d", v.id, 4*len(slab), v.pool.bytes)
 	}

@@ -1,49 +1,51 @@
-package runtime
+package cache
 
 import (
 	"context"
 	"fmt"
 	"testing"
 	"time"
+
+	"eigenserve/runtime/fault"
 )
 
 // lfuCache is smallCache under TinyLFU.
-func lfuCache(t *testing.T, slabs int) (*weightCache, *slabPool) {
+func lfuCache(t *testing.T, slabs int) (*Cache, *Pool) {
 	t.Helper()
-	c := newWeightCache(int64(slabs)*page, 8, patience, newTinyLFU())
-	t.Cleanup(c.close)
-	return c, &slabPool{bytes: page}
+	c := New(int64(slabs)*page, 8, patience, newTinyLFU())
+	t.Cleanup(c.Close)
+	return c, NewPool(page)
 }
 
 // reserved tells whether weights get a slab without force, and fills it.
-func reserved(c *weightCache, w wanted) bool {
-	r := c.reserve(w)
+func reserved(c *Cache, w Request) bool {
+	r := c.Reserve(w)
 	if r == nil {
 		return false
 	}
-	c.fill([]*resident{r}, func(slabs [][]float32) ([]any, []error) { return []any{slabs[0]}, []error{nil} })
-	c.release(r)
+	c.Fill([]*Entry{r}, func(slabs [][]float32) ([]any, []error) { return []any{slabs[0]}, []error{nil} })
+	c.Release(r)
 	return true
 }
 
 func TestHotterWeightsStay(t *testing.T) {
 	c, pool := lfuCache(t, 2)
-	w := func(digest string) wanted { return wanted{digest: digest, pool: pool} }
+	w := func(digest string) Request { return Request{Digest: digest, Pool: pool} }
 	for i, digest := range []string{"a", "b"} {
-		c.asked(digest, 3+i)
+		c.RecordAccess(digest, 3+i)
 		if !reserved(c, w(digest)) {
 			t.Fatalf("%q gets no slab where there is room", digest)
 		}
 	}
-	c.asked("c", 3)
+	c.RecordAccess("c", 3)
 	if reserved(c, w("c")) {
 		t.Error("as hot as what it would evict, it came in")
 	}
 	if reserved(c, w("a")) {
 		t.Error("what is there was built again")
 	}
-	c.asked("c", 1)
-	if !reserved(c, w("c")) || c.resides("a") || !c.resides("b") {
+	c.RecordAccess("c", 1)
+	if !reserved(c, w("c")) || c.Contains("a") || !c.Contains("b") {
 		t.Error("hotter than the coldest, it did not come in for that")
 	}
 	quiet(t, c)
@@ -52,12 +54,12 @@ func TestHotterWeightsStay(t *testing.T) {
 func TestLeasedWeightsStayHoweverCold(t *testing.T) {
 	c, pool := lfuCache(t, 1)
 	a := take(t, c, pool, "a", mark(1))
-	c.asked("b", 100)
-	if reserved(c, wanted{digest: "b", pool: pool}) {
+	c.RecordAccess("b", 100)
+	if reserved(c, Request{Digest: "b", Pool: pool}) {
 		t.Error("a leased slab was taken")
 	}
-	a.release()
-	if !reserved(c, wanted{digest: "b", pool: pool}) {
+	a.Release()
+	if !reserved(c, Request{Digest: "b", Pool: pool}) {
 		t.Error("an idle one was not")
 	}
 	quiet(t, c)
@@ -80,13 +82,13 @@ func TestWorthCountsWhatIsSavedAndWhatItTakes(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			c, pool := lfuCache(t, 2)
 			for _, digest := range []string{"a", "b"} {
-				c.asked(digest, 2)
-				if !reserved(c, wanted{digest: digest, pool: pool, saves: saving(time.Millisecond)}) {
+				c.RecordAccess(digest, 2)
+				if !reserved(c, Request{Digest: digest, Pool: pool, Saves: saving(time.Millisecond)}) {
 					t.Fatal("no slab where there is room")
 				}
 			}
-			c.asked("c", 2)
-			if got := reserved(c, wanted{digest: "c", pool: &slabPool{bytes: test.slab}, saves: saving(test.saves)}); got != test.comes {
+			c.RecordAccess("c", 2)
+			if got := reserved(c, Request{Digest: "c", Pool: NewPool(test.slab), Saves: saving(test.saves)}); got != test.comes {
 				t.Errorf("it came in: %t", got)
 			}
 			quiet(t, c)
@@ -99,11 +101,11 @@ func TestWorthCountsWhatIsSavedAndWhatItTakes(t *testing.T) {
 func TestRareWeightsTakeTurnsAtOneSlab(t *testing.T) {
 	c, pool := lfuCache(t, 4)
 	ask := func(digest string) bool {
-		c.asked(digest, 1)
-		l, err := c.acquire(context.Background(), wanted{digest: digest, pool: pool}, mark(1))
+		c.RecordAccess(digest, 1)
+		l, err := c.Acquire(context.Background(), Request{Digest: digest, Pool: pool}, mark(1))
 		must(err)
-		defer l.release()
-		return l.rebuilt
+		defer l.Release()
+		return l.Rebuilt()
 	}
 	hot := []string{"a", "b", "c"}
 	for range 3 {
@@ -122,14 +124,14 @@ func TestRareWeightsTakeTurnsAtOneSlab(t *testing.T) {
 	for range 5 { // no longer rare
 		ask("rare 1")
 	}
-	if !c.resides("rare 1") {
+	if !c.Contains("rare 1") {
 		t.Error("what is asked for again and again is not kept")
 	}
 	quiet(t, c)
 }
 
 func TestSketch(t *testing.T) {
-	s := newSketch()
+	s := newFrequencySketch()
 	for i := range 1000 {
 		s.add(fmt.Sprint(i%100), 1000)
 	}
@@ -151,7 +153,7 @@ func TestSketch(t *testing.T) {
 	if n := s.count("hot"); n != 255 {
 		t.Errorf("the counter of a thousand is at %d", n)
 	}
-	for range leastAge { // nothing is resident: the counters age by themselves
+	for range leastAge { // nothing is Entry: the counters age by themselves
 		s.add("hot", 0)
 	}
 	if n := s.count("hot"); n > 255/2+leastAge {
@@ -160,10 +162,26 @@ func TestSketch(t *testing.T) {
 }
 
 func TestPolicyNames(t *testing.T) {
-	if _, err := CachePolicy("mru").new(); codeOf(err) != Invalid {
+	if _, err := Policy("mru").New(); codeOf(err) != fault.Invalid {
 		t.Error(err)
 	}
-	if _, err := Open(tinyStore(t), Options{CachePolicy: "mru"}); codeOf(err) != Invalid {
-		t.Error(err)
+}
+
+// TestDecodedCoefficientsEvictNothingUnderLRU fills the cache with slabs.
+func TestDecodedCoefficientsEvictNothingUnderLRU(t *testing.T) {
+	c, pool := smallCache(t, 2, 8, patience)
+	take(t, c, pool, "a", mark(1)).Release()
+	take(t, c, pool, "b", mark(1)).Release()
+	if r := c.Reserve(Request{Digest: "c", Pool: pool.Single(page), Cores: true}); r != nil {
+		t.Error("they took a slab's place")
 	}
+	c.Drop("a")
+	if !reserved(c, Request{Digest: "c", Pool: pool.Single(page), Cores: true}) {
+		t.Error("they found no room where there is some")
+	}
+	c.Drop("c")
+	if s := c.Stats(); s.Cores != 0 || s.Used > 2*page {
+		t.Errorf("%+v", s)
+	}
+	quiet(t, c)
 }

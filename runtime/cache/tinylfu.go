@@ -1,4 +1,4 @@
-package runtime
+package cache
 
 import "iter"
 
@@ -32,7 +32,7 @@ func (s segment) again() segment {
 // slab.
 type tinyLFU struct {
 	parts  [protected + 1]idleList
-	sketch *sketch
+	sketch *frequencySketch
 }
 
 const (
@@ -44,12 +44,12 @@ const (
 )
 
 func newTinyLFU() *tinyLFU {
-	return &tinyLFU{parts: [...]idleList{newIdleList(), newIdleList(), newIdleList()}, sketch: newSketch()}
+	return &tinyLFU{parts: [...]idleList{newIdleList(), newIdleList(), newIdleList()}, sketch: newFrequencySketch()}
 }
 
-func (p *tinyLFU) asked(digest string) { p.sketch.add(digest, p.len()) }
+func (p *tinyLFU) recordAccess(digest string) { p.sketch.add(digest, p.len()) }
 
-func (p *tinyLFU) rest(r *resident) {
+func (p *tinyLFU) rest(r *Entry) {
 	p.parts[r.part].Add(r.key(), r)
 	for p.parts[fresh].Len() > 1+int(windowShare*float64(p.len())) {
 		p.move(p.parts[fresh].oldest(), promoted)
@@ -61,13 +61,13 @@ func (p *tinyLFU) rest(r *resident) {
 }
 
 // move takes an entry to the young end of another segment.
-func (p *tinyLFU) move(r *resident, to segment) {
+func (p *tinyLFU) move(r *Entry, to segment) {
 	p.parts[r.part].Remove(r.key())
 	r.part = to
 	p.parts[to].Add(r.key(), r)
 }
 
-func (p *tinyLFU) leave(key string) *resident {
+func (p *tinyLFU) leave(key string) *Entry {
 	for _, l := range p.parts {
 		if r := l.leave(key); r != nil {
 			return r
@@ -92,8 +92,8 @@ func (p *tinyLFU) len() (n int) {
 	return n
 }
 
-func (p *tinyLFU) all() iter.Seq[*resident] {
-	return func(yield func(*resident) bool) {
+func (p *tinyLFU) all() iter.Seq[*Entry] {
+	return func(yield func(*Entry) bool) {
 		for _, l := range p.parts {
 			for _, r := range l.Values() {
 				if !yield(r) {
@@ -104,16 +104,16 @@ func (p *tinyLFU) all() iter.Seq[*resident] {
 	}
 }
 
-func (p *tinyLFU) victim(w *wanted, force bool) *resident {
+func (p *tinyLFU) victim(w *Request, force bool) *Entry {
 	window, main := p.parts[fresh].oldest(), p.parts[promoted].oldest()
 	if main == nil {
 		main = p.parts[protected].oldest()
 	}
 	least := window
-	if window == nil || main != nil && p.worth(&main.wanted) < p.worth(&window.wanted) {
+	if window == nil || main != nil && p.worth(&main.Request) < p.worth(&window.Request) {
 		least = main
 	}
-	if least == nil || !force && p.worth(w) <= p.worth(&least.wanted) {
+	if least == nil || !force && p.worth(w) <= p.worth(&least.Request) {
 		return nil
 	}
 	if force && least == main && window != nil {
@@ -123,4 +123,4 @@ func (p *tinyLFU) victim(w *wanted, force bool) *resident {
 	return least
 }
 
-func (p *tinyLFU) worth(w *wanted) float64 { return float64(p.sketch.count(w.digest)) * w.worth() }
+func (p *tinyLFU) worth(w *Request) float64 { return float64(p.sketch.count(w.Digest)) * w.worth() }

@@ -1,4 +1,4 @@
-package runtime
+package cache
 
 import (
 	"bufio"
@@ -118,36 +118,36 @@ func recorded(t testing.TB, path string) trace {
 // once it has missed twice, if they are worth it: as factored answers are, if a
 // rebuild costs what two of them save. Else it rebuilds at each miss.
 func (x trace) replay(p policy, slabs int, earned bool) (hits float64, rebuilds int64) {
-	c := newWeightCache(int64(slabs)*page, 1, patience, p)
-	defer c.close()
-	pool, rent, found := &slabPool{bytes: page}, map[int]int{}, 0
+	c := New(int64(slabs)*page, 1, patience, p)
+	defer c.Close()
+	pool, rent, found := NewPool(page), map[int]int{}, 0
 	build := func([]float32) (any, error) { return nil, nil }
 	for _, v := range x.requests {
-		w := wanted{digest: fmt.Sprint(v), pool: pool}
-		c.asked(w.digest, 1)
-		if l := c.ready(w.digest); l != nil {
+		w := Request{Digest: fmt.Sprint(v), Pool: pool}
+		c.RecordAccess(w.Digest, 1)
+		if l := c.Lookup(w.Digest); l != nil {
 			found++
-			l.release()
+			l.Release()
 			continue
 		}
 		if !earned {
-			l, err := c.acquire(context.Background(), w, build)
+			l, err := c.Acquire(context.Background(), w, build)
 			must(err)
-			l.release()
+			l.Release()
 			continue
 		}
 		if rent[v]++; rent[v] < 2 {
 			continue
 		}
-		if r := c.reserve(w); r != nil {
-			c.fill([]*resident{r}, func([][]float32) ([]any, []error) { return []any{nil}, []error{nil} })
-			c.release(r)
+		if r := c.Reserve(w); r != nil {
+			c.Fill([]*Entry{r}, func([][]float32) ([]any, []error) { return []any{nil}, []error{nil} })
+			c.Release(r)
 			rent[v] = 0
 		} else {
 			rent[v] = 1
 		}
 	}
-	return float64(found) / float64(len(x.requests)), c.stats().rebuilds
+	return float64(found) / float64(len(x.requests)), c.Stats().Rebuilds
 }
 
 // clairvoyant is the hit rate of who knows the future (Belady 1966): what is
@@ -184,21 +184,21 @@ func (x trace) clairvoyant(slabs int) float64 {
 // what it was chosen for: where some variants are asked for more often than
 // others, it leaves less of what the clairvoyant has over LRU, and rebuilds less.
 func TestPolicies(t *testing.T) {
-	lru, _ := CacheLRU.new()
+	lru, _ := LRU.New()
 	if _, is := lru.(lruPolicy); !is {
 		t.Fatal("no LRU to compare with")
 	}
-	play := func(x trace, name CachePolicy, slabs int, earned bool) (float64, int64) {
-		p, err := name.new()
+	play := func(x trace, name Policy, slabs int, earned bool) (float64, int64) {
+		p, err := name.New()
 		must(err)
 		return x.replay(p, slabs, earned)
 	}
 	for _, slabs := range []int{10, 50} {
 		t.Logf("%d slabs, 500 variants: hit rates of LRU and TinyLFU where each miss rebuilds, and where rebuilds are earned (with their number), and the clairvoyant's", slabs)
 		for _, x := range traces(t) {
-			forcedLRU, _ := play(x, CacheLRU, slabs, false)
+			forcedLRU, _ := play(x, LRU, slabs, false)
 			forced, _ := play(x, "", slabs, false)
-			earnedLRU, rebuildsLRU := play(x, CacheLRU, slabs, true)
+			earnedLRU, rebuildsLRU := play(x, LRU, slabs, true)
 			earned, rebuilds := play(x, "", slabs, true)
 			best := x.clairvoyant(slabs)
 			t.Logf("%-28s %.3f %.3f   %.3f (%d) %.3f (%d)   %.3f", x.name, forcedLRU, forced, earnedLRU, rebuildsLRU, earned, rebuilds, best)

@@ -1,4 +1,4 @@
-package runtime
+package cache
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"eigenserve/runtime/fault"
 )
 
 // page is the size of the tests' slabs in bytes.
@@ -19,11 +21,11 @@ const page = 4096
 const patience = time.Minute
 
 // smallCache holds so many slabs of one pool.
-func smallCache(t *testing.T, slabs, waiting int, patience time.Duration) (*weightCache, *slabPool) {
+func smallCache(t *testing.T, slabs, waiting int, patience time.Duration) (*Cache, *Pool) {
 	t.Helper()
-	c := newWeightCache(int64(slabs)*page, waiting, patience, lruPolicy{newIdleList()})
-	t.Cleanup(c.close)
-	return c, &slabPool{bytes: page}
+	c := New(int64(slabs)*page, waiting, patience, lruPolicy{newIdleList()})
+	t.Cleanup(c.Close)
+	return c, NewPool(page)
 }
 
 // mark is a build that fills the slab with one number.
@@ -36,9 +38,9 @@ func mark(x float32) func([]float32) (any, error) {
 	}
 }
 
-func take(t *testing.T, c *weightCache, pool *slabPool, digest string, build func([]float32) (any, error)) *lease {
+func take(t *testing.T, c *Cache, pool *Pool, digest string, build func([]float32) (any, error)) *Lease {
 	t.Helper()
-	l, err := c.acquire(context.Background(), wanted{digest: digest, pool: pool}, build)
+	l, err := c.Acquire(context.Background(), Request{Digest: digest, Pool: pool}, build)
 	if err != nil {
 		t.Fatalf("acquire %s: %v", digest, err)
 	}
@@ -55,8 +57,8 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
-func codeOf(err error) Code {
-	var e *Error
+func codeOf(err error) fault.Code {
+	var e *fault.Error
 	if errors.As(err, &e) {
 		return e.Code
 	}
@@ -65,7 +67,7 @@ func codeOf(err error) Code {
 
 // quiet fails unless no lease is out, nobody waits and the account is the sum
 // of what is mapped. A batch's leases end just after its rows are answered.
-func quiet(t *testing.T, c *weightCache) {
+func quiet(t *testing.T, c *Cache) {
 	t.Helper()
 	// What a lease leaves behind is unmapped, and no longer charged, a moment after
 	// the lease has ended.
@@ -74,8 +76,8 @@ func quiet(t *testing.T, c *weightCache) {
 		defer c.mu.Unlock()
 		var mapped, extra int64
 		for r := range c.idle.all() {
-			mapped += int64(r.slab.Len()) + r.extra
-			extra += r.extra
+			mapped += int64(r.slab.Len()) + r.Extra
+			extra += r.Extra
 		}
 		for _, free := range c.free {
 			for _, slab := range free {
@@ -100,25 +102,25 @@ func TestConcurrentMissesBuildOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for range callers {
 		all.Go(func() {
-			l, err := c.acquire(context.Background(), wanted{digest: "a", pool: pool}, build)
+			l, err := c.Acquire(context.Background(), Request{Digest: "a", Pool: pool}, build)
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			if l.rebuilt {
+			if l.Rebuilt() {
 				built.Add(1)
 			}
-			if x := l.value().([]float32)[page/4-1]; x != 7 {
+			if x := l.Value().([]float32)[page/4-1]; x != 7 {
 				t.Errorf("leased a slab that holds %g", x)
 			}
-			l.release()
+			l.Release()
 		})
 	}
-	eventually(t, "all but one wait for the build", func() bool { return c.stats().hits == callers-1 })
+	eventually(t, "all but one wait for the build", func() bool { return c.Stats().Hits == callers-1 })
 	close(begin)
 	all.Wait()
-	s := c.stats()
-	if builds.Load() != 1 || built.Load() != 1 || s.rebuilds != 1 || s.misses != 1 || s.used != page {
+	s := c.Stats()
+	if builds.Load() != 1 || built.Load() != 1 || s.Rebuilds != 1 || s.Misses != 1 || s.Used != page {
 		t.Errorf("%d builds, %d leases say that they built; %+v", builds.Load(), built.Load(), s)
 	}
 	quiet(t, c)
@@ -132,7 +134,7 @@ func TestFailedBuildTellsAllWhoWait(t *testing.T) {
 	}{
 		"an error": {func() (any, error) { return nil, broken }, func(err error) bool { return errors.Is(err, broken) }},
 		"a panic": {func() (any, error) { panic("broken") }, func(err error) bool {
-			return codeOf(err) == Internal && strings.Contains(err.Error(), "panic: broken")
+			return codeOf(err) == fault.Internal && strings.Contains(err.Error(), "panic: broken")
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -143,21 +145,21 @@ func TestFailedBuildTellsAllWhoWait(t *testing.T) {
 			var all sync.WaitGroup
 			for range callers {
 				all.Go(func() {
-					_, err := cache.acquire(context.Background(), wanted{digest: "a", pool: pool}, func([]float32) (any, error) { <-begin; return c.fail() })
+					_, err := cache.Acquire(context.Background(), Request{Digest: "a", Pool: pool}, func([]float32) (any, error) { <-begin; return c.fail() })
 					if c.is(err) {
 						told.Add(1)
 					}
 				})
 			}
-			eventually(t, "all but one wait for the build", func() bool { return cache.stats().hits == callers-1 })
+			eventually(t, "all but one wait for the build", func() bool { return cache.Stats().Hits == callers-1 })
 			close(begin)
 			all.Wait()
 			if told.Load() != callers {
 				t.Errorf("%d of %d were told", told.Load(), callers)
 			}
 			// The slab is free again, and the failure is not kept.
-			take(t, cache, pool, "b", mark(1)).release()
-			take(t, cache, pool, "a", mark(1)).release()
+			take(t, cache, pool, "b", mark(1)).Release()
+			take(t, cache, pool, "a", mark(1)).Release()
 			quiet(t, cache)
 		})
 	}
@@ -166,34 +168,34 @@ func TestFailedBuildTellsAllWhoWait(t *testing.T) {
 func TestDroppedWhileLeased(t *testing.T) {
 	c, pool := smallCache(t, 2, 8, patience)
 	old := take(t, c, pool, "a", mark(1))
-	c.drop("a")
-	if c.resides("a") {
+	c.Drop("a")
+	if c.Contains("a") {
 		t.Error("a dropped entry is found")
 	}
-	if c.stats().used != page {
-		t.Errorf("%d bytes charged while the dropped entry is leased", c.stats().used)
+	if c.Stats().Used != page {
+		t.Errorf("%d bytes charged while the dropped entry is leased", c.Stats().Used)
 	}
 	anew := take(t, c, pool, "a", mark(2))
-	if !anew.rebuilt || &old.value().([]float32)[0] == &anew.value().([]float32)[0] {
+	if !anew.Rebuilt() || &old.Value().([]float32)[0] == &anew.Value().([]float32)[0] {
 		t.Error("a dropped entry was leased again")
 	}
-	if x := old.value().([]float32)[0]; x != 1 {
+	if x := old.Value().([]float32)[0]; x != 1 {
 		t.Errorf("the old lease reads %g", x)
 	}
-	if c.stats().used != 2*page {
-		t.Errorf("%d bytes charged for two slabs", c.stats().used)
+	if c.Stats().Used != 2*page {
+		t.Errorf("%d bytes charged for two slabs", c.Stats().Used)
 	}
-	old.release()
-	if l := take(t, c, pool, "a", mark(3)); l.rebuilt {
+	old.Release()
+	if l := take(t, c, pool, "a", mark(3)); l.Rebuilt() {
 		t.Error("the old lease's end took the new entry along")
 	} else {
-		l.release()
+		l.Release()
 	}
-	take(t, c, pool, "b", mark(4)).release() // in the old one's slab
-	if s := c.stats(); s.used != 2*page || s.evictions != 0 {
+	take(t, c, pool, "b", mark(4)).Release() // in the old one's slab
+	if s := c.Stats(); s.Used != 2*page || s.Evictions != 0 {
 		t.Errorf("the dropped entry's slab was not used again: %+v", s)
 	}
-	anew.release()
+	anew.Release()
 	quiet(t, c)
 }
 
@@ -204,7 +206,7 @@ func TestDroppedWhileBuilding(t *testing.T) {
 			building, begin := make(chan struct{}), make(chan struct{})
 			var first sync.WaitGroup
 			first.Go(func() {
-				l, err := c.acquire(context.Background(), wanted{digest: "a", pool: pool}, func(slab []float32) (any, error) {
+				l, err := c.Acquire(context.Background(), Request{Digest: "a", Pool: pool}, func(slab []float32) (any, error) {
 					close(building)
 					<-begin
 					if fails {
@@ -216,20 +218,20 @@ func TestDroppedWhileBuilding(t *testing.T) {
 					t.Errorf("the first got %v", err)
 				}
 				if err == nil {
-					l.release()
+					l.Release()
 				}
 			})
 			<-building
-			c.drop("a")
+			c.Drop("a")
 			second := take(t, c, pool, "a", mark(2))
 			close(begin)
 			first.Wait()
 			third := take(t, c, pool, "a", mark(3))
-			if third.rebuilt {
+			if third.Rebuilt() {
 				t.Error("what became of the dropped build hid the new entry")
 			}
-			second.release()
-			third.release()
+			second.Release()
+			third.Release()
 			quiet(t, c)
 		})
 	}
@@ -238,34 +240,34 @@ func TestDroppedWhileBuilding(t *testing.T) {
 func TestLeasedIsNeverEvicted(t *testing.T) {
 	c, pool := smallCache(t, 2, 8, time.Millisecond)
 	a, b := take(t, c, pool, "a", mark(1)), take(t, c, pool, "b", mark(2))
-	if _, err := c.acquire(context.Background(), wanted{digest: "c", pool: pool}, mark(3)); codeOf(err) != Busy {
+	if _, err := c.Acquire(context.Background(), Request{Digest: "c", Pool: pool}, mark(3)); codeOf(err) != fault.Busy {
 		t.Errorf("a third of two slabs: %v", err)
 	}
-	if x, y := a.value().([]float32)[0], b.value().([]float32)[0]; x != 1 || y != 2 {
+	if x, y := a.Value().([]float32)[0], b.Value().([]float32)[0]; x != 1 || y != 2 {
 		t.Errorf("the leases read %g and %g", x, y)
 	}
-	b.release()
-	take(t, c, pool, "c", mark(3)).release()
-	if !c.resides("a") || c.resides("b") || !c.resides("c") {
+	b.Release()
+	take(t, c, pool, "c", mark(3)).Release()
+	if !c.Contains("a") || c.Contains("b") || !c.Contains("c") {
 		t.Error("not the idle one was evicted")
 	}
-	a.release()
+	a.Release()
 	quiet(t, c)
 }
 
 func TestEvictsByLastRelease(t *testing.T) {
 	c, pool := smallCache(t, 3, 8, patience)
 	long := take(t, c, pool, "first taken, last released", mark(1))
-	take(t, c, pool, "b", mark(1)).release()
-	take(t, c, pool, "c", mark(1)).release()
-	take(t, c, pool, "b", mark(1)).release() // again: now after c
-	long.release()
+	take(t, c, pool, "b", mark(1)).Release()
+	take(t, c, pool, "c", mark(1)).Release()
+	take(t, c, pool, "b", mark(1)).Release() // again: now after c
+	long.Release()
 	for i, want := range []string{"c", "b", "first taken, last released"} {
-		if !c.resides(want) {
+		if !c.Contains(want) {
 			t.Fatalf("%q was evicted before its turn, %d", want, i)
 		}
-		take(t, c, pool, fmt.Sprint("new ", i), mark(1)).release()
-		if c.resides(want) {
+		take(t, c, pool, fmt.Sprint("new ", i), mark(1)).Release()
+		if c.Contains(want) {
 			t.Fatalf("%q was not evicted at its turn, %d", want, i)
 		}
 	}
@@ -274,48 +276,48 @@ func TestEvictsByLastRelease(t *testing.T) {
 
 func TestPoolsShareOneBudget(t *testing.T) {
 	c, small := smallCache(t, 4, 8, patience)
-	big := &slabPool{bytes: 3 * page}
+	big := NewPool(3 * page)
 	for _, digest := range []string{"a", "b", "c", "d"} {
-		take(t, c, small, digest, mark(1)).release()
+		take(t, c, small, digest, mark(1)).Release()
 	}
-	take(t, c, big, "big", mark(2)).release()
-	if s := c.stats(); s.used != 4*page || s.evictions != 3 || !c.resides("d") || !c.resides("big") {
+	take(t, c, big, "big", mark(2)).Release()
+	if s := c.Stats(); s.Used != 4*page || s.Evictions != 3 || !c.Contains("d") || !c.Contains("big") {
 		t.Errorf("three small ones should have made room: %+v", s)
 	}
-	take(t, c, small, "e", mark(1)).release()
-	if s := c.stats(); s.used > 4*page || c.resides("d") {
+	take(t, c, small, "e", mark(1)).Release()
+	if s := c.Stats(); s.Used > 4*page || c.Contains("d") {
 		t.Errorf("the oldest idle one should have gone: %+v", s)
 	}
-	take(t, c, small, "f", mark(1)).release()
-	if s := c.stats(); s.used > 4*page || c.resides("big") || !c.resides("e") {
+	take(t, c, small, "f", mark(1)).Release()
+	if s := c.Stats(); s.Used > 4*page || c.Contains("big") || !c.Contains("e") {
 		t.Errorf("the big one should have gone: %+v", s)
 	}
 	quiet(t, c)
 }
 
 func TestExtraBytesAreCharged(t *testing.T) {
-	c := newWeightCache(2*page+100, 8, time.Millisecond, lruPolicy{newIdleList()})
-	defer c.close()
-	pool := &slabPool{bytes: page}
-	get := func(digest string, extra int64) (*lease, error) {
-		return c.acquire(context.Background(), wanted{digest: digest, pool: pool, extra: extra}, mark(1))
+	c := New(2*page+100, 8, time.Millisecond, lruPolicy{newIdleList()})
+	defer c.Close()
+	pool := NewPool(page)
+	get := func(digest string, extra int64) (*Lease, error) {
+		return c.Acquire(context.Background(), Request{Digest: digest, Pool: pool, Extra: extra}, mark(1))
 	}
 	a, err := get("a", 60)
-	if err != nil || c.stats().used != page+60 {
-		t.Fatalf("%v, %+v", err, c.stats())
+	if err != nil || c.Stats().Used != page+60 {
+		t.Fatalf("%v, %+v", err, c.Stats())
 	}
-	if _, err := get("b", 60); codeOf(err) != Busy {
+	if _, err := get("b", 60); codeOf(err) != fault.Busy {
 		t.Errorf("two heads of 60 in 100 bytes: %v", err)
 	}
-	if _, err := get("huge", 2*page); codeOf(err) != Busy {
+	if _, err := get("huge", 2*page); codeOf(err) != fault.Busy {
 		t.Errorf("more than the whole budget: %v", err)
 	}
 	b, err := get("b", 40)
-	if err != nil || c.stats().used != 2*page+100 {
-		t.Fatalf("%v, %+v", err, c.stats())
+	if err != nil || c.Stats().Used != 2*page+100 {
+		t.Fatalf("%v, %+v", err, c.Stats())
 	}
-	a.release()
-	b.release()
+	a.Release()
+	b.Release()
 	quiet(t, c)
 }
 
@@ -324,18 +326,18 @@ func TestWaitingIsBounded(t *testing.T) {
 	a := take(t, c, pool, "a", mark(1))
 	var waits sync.WaitGroup
 	waits.Go(func() {
-		l, err := c.acquire(context.Background(), wanted{digest: "b", pool: pool}, mark(2))
+		l, err := c.Acquire(context.Background(), Request{Digest: "b", Pool: pool}, mark(2))
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		l.release()
+		l.Release()
 	})
-	eventually(t, "one waits", func() bool { return c.stats().waiters == 1 })
-	if _, err := c.acquire(context.Background(), wanted{digest: "c", pool: pool}, mark(3)); codeOf(err) != Busy {
+	eventually(t, "one waits", func() bool { return c.Stats().Waiters == 1 })
+	if _, err := c.Acquire(context.Background(), Request{Digest: "c", Pool: pool}, mark(3)); codeOf(err) != fault.Busy {
 		t.Errorf("the second to wait: %v", err)
 	}
-	a.release()
+	a.Release()
 	waits.Wait()
 	quiet(t, c)
 }
@@ -343,10 +345,10 @@ func TestWaitingIsBounded(t *testing.T) {
 func TestWaitingEnds(t *testing.T) {
 	c, pool := smallCache(t, 1, 8, time.Millisecond)
 	a := take(t, c, pool, "a", mark(1))
-	if _, err := c.acquire(context.Background(), wanted{digest: "b", pool: pool}, mark(2)); codeOf(err) != Busy {
+	if _, err := c.Acquire(context.Background(), Request{Digest: "b", Pool: pool}, mark(2)); codeOf(err) != fault.Busy {
 		t.Errorf("past its patience: %v", err)
 	}
-	a.release()
+	a.Release()
 	quiet(t, c)
 }
 
@@ -357,17 +359,17 @@ func TestEveryWaiterIsServed(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 50 {
 		all.Go(func() {
-			l, err := c.acquire(context.Background(), wanted{digest: fmt.Sprint(i % 25), pool: pool}, mark(float32(i%25)))
+			l, err := c.Acquire(context.Background(), Request{Digest: fmt.Sprint(i % 25), Pool: pool}, mark(float32(i%25)))
 			if err != nil {
 				t.Error(err)
 				return
 			}
 			served.Add(1)
-			l.release()
+			l.Release()
 		})
 	}
-	eventually(t, "all wait", func() bool { return c.stats().waiters == 50 })
-	first.release()
+	eventually(t, "all wait", func() bool { return c.Stats().Waiters == 50 })
+	first.Release()
 	all.Wait()
 	if served.Load() != 50 {
 		t.Errorf("%d of 50 were served", served.Load())
@@ -382,14 +384,14 @@ func TestCancelLeaksNothing(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		var waits sync.WaitGroup
 		waits.Go(func() {
-			if _, err := c.acquire(ctx, wanted{digest: "b", pool: pool}, mark(2)); !errors.Is(err, context.Canceled) {
+			if _, err := c.Acquire(ctx, Request{Digest: "b", Pool: pool}, mark(2)); !errors.Is(err, context.Canceled) {
 				t.Error(err)
 			}
 		})
-		eventually(t, "one waits", func() bool { return c.stats().waiters == 1 })
+		eventually(t, "one waits", func() bool { return c.Stats().Waiters == 1 })
 		cancel()
 		waits.Wait()
-		a.release()
+		a.Release()
 		quiet(t, c)
 	})
 	t.Run("while another builds, and while building", func(t *testing.T) {
@@ -398,14 +400,14 @@ func TestCancelLeaksNothing(t *testing.T) {
 		building, begin := make(chan struct{}), make(chan struct{})
 		var builder, waiter sync.WaitGroup
 		get := func() {
-			l, err := c.acquire(ctx, wanted{digest: "a", pool: pool}, func(slab []float32) (any, error) {
+			l, err := c.Acquire(ctx, Request{Digest: "a", Pool: pool}, func(slab []float32) (any, error) {
 				close(building)
 				<-begin
 				return mark(1)(slab)
 			})
 			switch {
 			case err == nil: // the builder may well have its weights
-				l.release()
+				l.Release()
 			case !errors.Is(err, context.Canceled):
 				t.Error(err)
 			}
@@ -413,26 +415,32 @@ func TestCancelLeaksNothing(t *testing.T) {
 		builder.Go(get)
 		<-building
 		waiter.Go(get)
-		eventually(t, "the other waits", func() bool { return c.stats().hits == 1 })
+		eventually(t, "the other waits", func() bool { return c.Stats().Hits == 1 })
 		cancel()
 		waiter.Wait() // does not wait for the build
 		close(begin)
 		builder.Wait()
 		quiet(t, c)
-		take(t, c, pool, "b", mark(2)).release()
+		take(t, c, pool, "b", mark(2)).Release()
 	})
 }
 
 func TestCloseUnmapsAll(t *testing.T) {
-	c := newWeightCache(8*page, 8, patience, lruPolicy{newIdleList()})
-	small, big := &slabPool{bytes: page}, &slabPool{bytes: 2 * page}
+	c := New(8*page, 8, patience, lruPolicy{newIdleList()})
+	small, big := NewPool(page), NewPool(2*page)
 	for i := range 3 {
-		take(t, c, small, fmt.Sprint("small ", i), mark(1)).release()
+		take(t, c, small, fmt.Sprint("small ", i), mark(1)).Release()
 	}
-	take(t, c, big, "big", mark(1)).release()
-	c.drop("big")
-	c.close()
-	if s := c.stats(); s.used != 0 || s.slabs != 0 {
+	take(t, c, big, "big", mark(1)).Release()
+	c.Drop("big")
+	c.Close()
+	if s := c.Stats(); s.Used != 0 || s.Slabs != 0 {
 		t.Errorf("after close: %+v", s)
+	}
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
 	}
 }
