@@ -14,7 +14,7 @@ import (
 // slab if it has one. Without, they are answered factored, or, where that can't
 // be, in a batch of their own after a rebuild.
 func (eng *Engine) answering(l *loaded) (slab *cache.Lease, alone bool) {
-	if slab := eng.cache.Lookup(l.variant.Digest); slab != nil {
+	if slab := eng.cache.Lookup(cache.Weights, l.variant.Digest); slab != nil {
 		return slab, false
 	}
 	return nil, !eng.answersFactored(l)
@@ -99,10 +99,10 @@ func (eng *Engine) weightsOf(g *group) (*nn.Weights, error) {
 	if hits := int64(len(g.rows)); g.slab.Rebuilt() {
 		g.h.rebuilds.Add(1)
 		g.h.hits.Add(hits - 1)
-		eng.cache.AddHits(hits - 1)
+		g.slab.AddHits(hits - 1)
 	} else {
 		g.h.hits.Add(hits)
-		eng.cache.AddHits(hits - 1)
+		g.slab.AddHits(hits - 1)
 	}
 	return g.slab.Value().(*nn.Weights), nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"eigenserve/models"
+	"eigenserve/runtime/cache"
 	"eigenserve/store"
 )
 
@@ -56,7 +57,7 @@ func (eng *Engine) info(h *handle) VariantInfo {
 // resident tells where a variant is.
 func (eng *Engine) resident(h *handle) string {
 	switch {
-	case eng.cache.Contains(h.entry.Digest):
+	case eng.cache.Contains(cache.Weights, h.entry.Digest):
 		return "slab"
 	case h.loaded.Load() != nil:
 		return "coefficients"

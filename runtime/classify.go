@@ -53,7 +53,7 @@ func (eng *Engine) classify(ctx context.Context, name string, image []byte, o Cl
 
 // lease makes a variant's weights resident and holds them.
 func (eng *Engine) lease(ctx context.Context, h *handle, l *loaded) (*cache.Lease, error) {
-	lease, err := eng.cache.Acquire(ctx, l.slabRequest(), func(slab []float32) (any, error) {
+	lease, err := eng.cache.Acquire(ctx, l.weightsRequest(), func(slab []float32) (any, error) {
 		began := time.Now()
 		w, err := l.family.rebuild(l.variant, slab)
 		l.family.costs.rebuild.observe(time.Since(began))

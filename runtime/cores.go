@@ -13,16 +13,16 @@ import (
 // reading of its variant's code. The weight cache keeps them, too, outside Go's
 // heap, and weighs them against slabs: by what a byte saves.
 
-// cores are decoded coefficients as the weight cache is asked for them.
-func (l *loaded) cores(numbers int) cache.Request {
-	return cache.Request{Digest: l.variant.Digest, Pool: l.family.slabs.Single(4 * int64(numbers)), Cores: true, Saves: l.family.costs.decode.mean}
+// decodedRequest returns what the variant's decoded coefficients, so many 32-bit numbers,
+// take and save.
+func (l *loaded) decodedRequest(numbers int) cache.Request {
+	return cache.Request{Kind: cache.Decoded, Key: l.variant.Digest, Pool: l.family.slabs, Size: 4 * int64(numbers), Saves: l.family.costs.decode.mean}
 }
 
 // decode gives a group's weights with nothing rebuilt: from the cache, or
 // decoded now, and kept if they are worth the memory.
 func (eng *Engine) decode(g *group) (*nn.Weights, error) {
-	key := cache.DecodedKey(g.l.variant.Digest)
-	if g.cores = eng.cache.Lookup(key); g.cores != nil {
+	if g.cores = eng.cache.Lookup(cache.Decoded, g.l.variant.Digest); g.cores != nil {
 		return g.cores.Value().(*nn.Weights), nil
 	}
 	f := g.l.family
@@ -33,11 +33,10 @@ func (eng *Engine) decode(g *group) (*nn.Weights, error) {
 	}
 	g.decoded = time.Since(began)
 	f.costs.decode.observe(g.decoded)
-	if r := eng.cache.Reserve(g.l.cores(ownLen(w))); r != nil {
-		eng.cache.Fill([]*cache.Entry{r}, func(slabs [][]float32) ([]any, []error) {
+	if r, ok := eng.cache.Reserve(g.l.decodedRequest(ownLen(w))); ok {
+		eng.cache.Fill([]cache.Reservation{r}, func(slabs [][]float32) ([]any, []error) {
 			return []any{settle(w, slabs[0])}, []error{nil}
 		})
-		eng.cache.Release(r)
 		eng.dropGone(g.h)
 	}
 	return w, nil

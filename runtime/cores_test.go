@@ -19,7 +19,7 @@ func TestDecodedCoefficientsAreKept(t *testing.T) {
 	ask := func(wantCores int, wantHits int64) map[string]float64 {
 		t.Helper()
 		_, scores := classify(t, eng, "m1", image)
-		if s := eng.cache.Stats(); s.Cores != wantCores || s.CoreHits != wantHits || s.Slabs != 0 || s.Hits != 0 || s.Misses != 0 {
+		if s := eng.cache.Stats(); s.Decoded.Entries != wantCores || s.Decoded.Hits != wantHits || s.Weights != (cache.KindStats{}) {
 			t.Errorf("not %d decoded, found %d times: %+v", wantCores, wantHits, s)
 		}
 		return scores
@@ -39,7 +39,7 @@ func TestDecodedCoefficientsAreKept(t *testing.T) {
 	must(err)
 	classify(t, eng, "m3", image)
 	eng.rebuildNow([]promotion{{h: h, l: l}})
-	if s := eng.cache.Stats(); s.Slabs != 1 || eng.cache.Contains(cache.DecodedKey(l.variant.Digest)) {
+	if s := eng.cache.Stats(); s.Weights.Entries != 1 || eng.cache.Contains(cache.Decoded, l.variant.Digest) {
 		t.Errorf("with a slab the decoded ones are still there: %+v", s)
 	}
 	quiet(t, eng.cache)
@@ -58,7 +58,7 @@ func TestLateAnswersOfARemovedVariantLeaveNothing(t *testing.T) {
 	_, _, err = eng.compute(context.Background(), h, l, []input{decoding(l.pixels, picture(1, 8, 8))})
 	must(err)
 	eng.rebuildNow([]promotion{{h: h, l: l}})
-	if s := eng.cache.Stats(); s.Misses != 1 || s.Slabs+s.Cores > 0 {
+	if s := eng.cache.Stats(); s.Weights.Misses != 1 || s.Weights.Entries+s.Decoded.Entries > 0 {
 		t.Errorf("of one slab that was rebuilt and what was decoded is left: %+v", s)
 	}
 	quiet(t, eng.cache)

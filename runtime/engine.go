@@ -128,13 +128,13 @@ func Open(s *store.Store, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	policy, err := o.CachePolicy.New()
+	weights, err := cache.New(cache.Options{Limit: o.WeightCache, MaxWaiters: o.Queue, MaxWait: o.Patience, Policy: o.CachePolicy})
 	if err != nil {
 		return nil, err
 	}
 	eng := &Engine{options: o, precision: precision, store: s,
 		idleRSS: residentSetSize(), idleManaged: managedMemory(),
-		cache:     cache.New(o.WeightCache, o.Queue, o.Patience, policy),
+		cache:     weights,
 		preparing: make(chan struct{}, goruntime.GOMAXPROCS(0)), images: newImageMemory(), promotions: promotions{known: map[*handle]bool{}},
 		families: map[string]*shelf{}, variants: map[string][]*handle{}, aliases: map[string]store.Alias{}, unloaded: map[string]bool{}, unread: map[string]bool{}}
 	eng.scheduler = newScheduler(o, &eng.inside)

@@ -45,15 +45,15 @@ type loaded struct {
 	coefficients, private, head int64
 }
 
-// slabRequest is what the variant's weights take and save. A request for a variant that
-// can't be answered without them would wait for a rebuild.
-func (l *loaded) slabRequest() cache.Request {
+// weightsRequest returns what the variant's rebuilt weights take and save. They save a
+// variant that can't be answered without them the time of a rebuild.
+func (l *loaded) weightsRequest() cache.Request {
 	c := &l.family.costs
 	saves := func() time.Duration { return c.saving(1, 0) }
 	if !l.factorable() {
 		saves = c.rebuild.mean
 	}
-	return cache.Request{Digest: l.variant.Digest, Pool: l.family.slabs, Extra: l.head, Saves: saves}
+	return cache.Request{Kind: cache.Weights, Key: l.variant.Digest, Pool: l.family.slabs, HeapBytes: l.head, Saves: saves}
 }
 
 // open gives the handle that a reference stands for, to look at, with what

@@ -11,9 +11,9 @@ import (
 // Ledger accounts for every byte, as of now.
 func (eng *Engine) Ledger() Ledger {
 	c := eng.cache.Stats()
-	l := Ledger{SlabsUsed: c.Slabs, Slabs: c.Used, CacheLimit: eng.cache.Limit(),
+	l := Ledger{SlabsUsed: c.Weights.Entries, Slabs: c.Used, CacheLimit: eng.cache.Limit(),
 		RSS: residentSetSize(), IdleRSS: eng.idleRSS}
-	slab, heap := int64(0), c.Extra // of the above, what lies on Go's heap
+	slab, heap := int64(0), c.HeapBytes // of the above, what lies on Go's heap
 	families := eng.opened()
 	for _, f := range families {
 		l.Basis += f.bytes()
@@ -80,7 +80,7 @@ func (eng *Engine) Counters() Counters {
 	c := eng.cache.Stats()
 	waiting, b := eng.scheduler.counters()
 	return Counters{BatchCounters: b, Requests: eng.requests.Load(), Failures: eng.failures.Load(),
-		Hits: c.Hits, Misses: c.Misses, Rebuilds: c.Rebuilds, Evictions: c.Evictions, Factored: eng.factored.Load(),
+		Hits: c.Weights.Hits, Misses: c.Weights.Misses, Rebuilds: c.Weights.Fills, Evictions: c.Weights.Evictions, Factored: eng.factored.Load(),
 		Waiting: waiting + int64(c.Waiters)}
 }
 

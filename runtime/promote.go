@@ -34,7 +34,6 @@ type promotions struct {
 type promotion struct {
 	h *handle
 	l *loaded
-	r *cache.Entry // its place in the cache, from reserve on
 }
 
 // rebuiltTogether is how many variants are rebuilt in one go at most: each needs
@@ -101,30 +100,30 @@ func (p *promotions) take() (now []promotion) {
 // answered without.
 func (eng *Engine) rebuildNow(due []promotion) {
 	var reserved []promotion
-	var entries []*cache.Entry
+	var entries []cache.Reservation
 	for _, x := range due {
 		price := x.l.family.costs.rebuild.mean()
-		if x.r = eng.cache.Reserve(x.l.slabRequest()); x.r == nil {
+		r, ok := eng.cache.Reserve(x.l.weightsRequest())
+		if !ok {
 			x.h.rent.Store(int64(price / 2)) // asks again when it has paid as much once more
 			continue
 		}
 		x.h.rent.Store(0)
-		reserved, entries = append(reserved, x), append(entries, x.r)
+		reserved, entries = append(reserved, x), append(entries, r)
 	}
 	if len(reserved) == 0 {
 		return
 	}
 	f := reserved[0].l.family
 	began := time.Now()
-	eng.cache.Fill(entries, func(slabs [][]float32) ([]any, []error) { return f.rebuildAll(reserved, slabs) })
+	errs := eng.cache.Fill(entries, func(slabs [][]float32) ([]any, []error) { return f.rebuildAll(reserved, slabs) })
 	each := time.Since(began) / time.Duration(len(reserved))
-	for _, x := range reserved {
-		if x.r.Err() == nil {
+	for i, x := range reserved {
+		if errs[i] == nil {
 			f.costs.rebuild.observe(each)
 			x.h.rebuilds.Add(1)
-			eng.cache.DropDecoded(x.l.variant.Digest)
+			eng.cache.DropKind(cache.Decoded, x.l.variant.Digest)
 		}
-		eng.cache.Release(x.r)
 		eng.dropGone(x.h)
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"eigenserve/runtime/cache"
 	"eigenserve/store"
 	"eigenserve/store/checkpoint"
 )
@@ -134,7 +135,7 @@ func TestRefitUnderLoad(t *testing.T) {
 				if l.by[name+"@"+old[name]] == nil || l.by[name+"@"+now[name]] == nil || now[name] == old[name] {
 					t.Errorf("%s was not answered both by %.12s and by %.12s", name, old[name], now[name])
 				}
-				if eng.cache.Contains(old[name]) {
+				if eng.cache.Contains(cache.Weights, old[name]) {
 					t.Errorf("weights of the old %s are left", name)
 				}
 				delete(l.by, name+"@"+old[name])
@@ -147,7 +148,7 @@ func TestRefitUnderLoad(t *testing.T) {
 				t.Error("a pin was lost")
 			}
 			must(eng.SetPinned(context.Background(), "m2", false))
-			eventually(t, "rebuilds behind the requests end", func() bool { return eng.cache.Stats().Leased == 0 })
+			eventually(t, "rebuilds behind the requests end", func() bool { return eng.cache.Stats().Weights.Leased == 0 })
 			quiet(t, eng.cache)
 			eventually(t, "the old basis is freed", func() bool { goruntime.GC(); return basis.Value() == nil })
 		})
@@ -209,13 +210,13 @@ func TestLateAnswersKeepNoRetiredBasis(t *testing.T) {
 		}
 		eng.rebuildNow([]promotion{{h: late[0].h, l: late[0].l}})
 	}()
-	if s := eng.cache.Stats(); s.Slabs == 0 || s.Cores == 0 {
+	if s := eng.cache.Stats(); s.Weights.Entries == 0 || s.Decoded.Entries == 0 {
 		t.Fatalf("nothing came late: %+v", s)
 	}
 	if n := eng.retireBases(); n != 1 {
 		t.Errorf("%d bases retired", n)
 	}
-	if s := eng.cache.Stats(); s.Slabs+s.Cores > 0 || s.Used > 0 {
+	if s := eng.cache.Stats(); s.Weights.Entries+s.Decoded.Entries > 0 || s.Used > 0 {
 		t.Errorf("left of the retired basis: %+v", s)
 	}
 	eventually(t, "the old basis is freed", func() bool { goruntime.GC(); return basis.Value() == nil })

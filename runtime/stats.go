@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"eigenserve/runtime/cache"
 )
 
 // VersionStats is what one version of a name was asked since the engine opened.
@@ -126,7 +128,7 @@ func (eng *Engine) stats(h *handle) (s VersionStats) {
 	s.Name, s.Version = h.entry.Name, h.entry.Version
 	if l := h.loaded.Load(); l != nil {
 		s.Memory = l.coefficients + l.private
-		if eng.cache.Contains(h.entry.Digest) {
+		if eng.cache.Contains(cache.Weights, h.entry.Digest) {
 			s.Memory += l.bytes()
 		}
 	}

@@ -67,10 +67,10 @@ func TestServesManyFromFewSlabs(t *testing.T) {
 					t.Errorf("request %d: %s@%s answers %v, want %s@%s: %v", i, a.Variant, a.Digest, a.Scores, name, w.Digest, w.Scores)
 				}
 				s := eng.cache.Stats()
-				if s.Used > slabs*slab || s.Slabs > slabs {
-					t.Errorf("%d slabs of %d bytes, the budget is %d of %d", s.Slabs, s.Used, slabs, slabs*slab)
+				if s.Used > slabs*slab || s.Weights.Entries > slabs {
+					t.Errorf("%d slabs of %d bytes, the budget is %d of %d", s.Weights.Entries, s.Used, slabs, slabs*slab)
 				}
-				most.Store(max(most.Load(), int64(s.Slabs)))
+				most.Store(max(most.Load(), int64(s.Weights.Entries)))
 			}
 		})
 	}

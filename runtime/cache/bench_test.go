@@ -1,24 +1,25 @@
-package cache
+package cache_test
 
 import (
 	"context"
 	"testing"
-	"time"
+
+	"eigenserve/runtime/cache"
 )
 
 func BenchmarkLease(b *testing.B) {
-	c := New(4*page, 8, time.Second, lruPolicy{newIdleList()})
-	defer c.Close()
-	pool := NewPool(page)
-	build := func(slab []float32) (any, error) { return slab, nil }
-	b.Run("op=lease/hit", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			l, err := c.Acquire(context.Background(), Request{Digest: "a", Pool: pool}, build)
-			if err != nil {
-				b.Fatal(err)
+	for name, p := range map[string]cache.Policy{"op=lease/hit": cache.LRU, "op=lease/hit/policy=tinylfu": cache.TinyLFU} {
+		b.Run(name, func(b *testing.B) {
+			c, request := newCache(b, 4*page, p), weights("a", cache.NewPool(page))
+			fill := func(region []float32) (any, error) { return region, nil }
+			b.ReportAllocs()
+			for b.Loop() {
+				l, err := c.Acquire(context.Background(), request, fill)
+				if err != nil {
+					b.Fatal(err)
+				}
+				l.Release()
 			}
-			l.Release()
-		}
-	})
+		})
+	}
 }

@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	goruntime "runtime"
 	"sync"
 	"time"
 
@@ -10,251 +9,192 @@ import (
 	"eigenserve/runtime/mem"
 )
 
-// Cache holds rebuilt weights within a budget of bytes. Slabs of a pool
-// are all of one size, so taking and giving back neither fragments nor waits for
-// the collector. The bytes of a slab stay charged from the moment it is mapped
-// until it is unmapped, and it can only be given to another variant when its
-// last lease has dropped: the budget holds under any load.
-//
-// What is leased lies in held, what is not lies in idle, which says what is to
-// be evicted first.
-type Cache struct {
-	limit   int64
-	waiting int           // most requests that may wait for a slab
-	patient time.Duration // longest that one waits
+// Options of a cache.
+type Options struct {
+	Limit      int64         // the budget in bytes
+	MaxWaiters int           // how many calls of Acquire may wait for room at once
+	MaxWait    time.Duration // how long each of them waits at most
+	Policy     Policy        // what is evicted first; TinyLFU by default
+}
 
-	mu    sync.Mutex // guards all below
-	held  map[string]*Entry
-	idle  policy
-	used  int64 // bytes of all mapped slabs, and of what is charged beside them
-	extra int64 // of used, what is not slabs
-	free  map[*Pool][]*mem.Region
-	// freed is closed, and made anew, when a slab may have become free.
+// Cache is a set of entries within a budget of bytes. It may be used by any number of
+// goroutines.
+type Cache struct {
+	limit      int64
+	maxWaiters int
+	maxWait    time.Duration
+
+	mu sync.Mutex // guards the fields below, and those of entries and pools that say so
+	// entries holds what can be found: the entries that are being filled, leased or idle.
+	entries map[id]*entry
+	// dropped holds the entries that were dropped while leased: nobody finds them, and
+	// their memory is in use until their last lease ends.
+	dropped map[*entry]struct{}
+	idle    evictor // orders the entries that nobody leases
+	free    map[*Pool][]*mem.Region
+	used    int64 // bytes of all regions, in use or free, and heap
+	heap    int64 // HeapBytes of all entries
+	// freed is closed, and replaced, when room may have become free.
 	freed   chan struct{}
 	waiters int
-
-	hits, misses, rebuilds, evictions int64 // of slabs
-	coreHits                          int64
+	counts  [kinds]Counts
 }
 
-// Entry is one variant's weights in the cache, or on their way into it.
-type Entry struct {
-	Request
-	slab  *mem.Region
-	value any // what build made of the slab
-
-	ready chan struct{} // closed when build has ended
-	err   error         // of build; read after ready
-
-	// Guarded by Cache.mu:
-	part   segment // of the idle ones that it lies in, or will
-	leases int
-	dead   bool // dropped while leased: freed with its last lease
-}
-
-// Lease keeps a Entry in place until Release.
-type Lease struct {
-	c *Cache
-	r *Entry
-	// built tells that this lease's taker built the weights, wait how long it
-	// waited for somebody else to.
-	built bool
-}
-
-// Rebuilt tells whether this lease's taker built the weights.
-func (l *Lease) Rebuilt() bool { return l.built }
-
-// Value is what build made of the slab.
-func (l *Lease) Value() any { return l.r.value }
-
-// Release ends the lease. It must be called once.
-func (l *Lease) Release() { l.c.Release(l.r) }
-
-// Request says what a variant's weights take, and what they are worth.
-type Request struct {
-	Digest string
-	Pool   *Pool
-	Extra  int64 // bytes charged with the slab
-	Cores  bool  // decoded coefficients, not rebuilt weights
-	// Saves tells how much of a request's time they save if they are there, as of
-	// now; nil: as much as any other.
-	Saves func() time.Duration
-}
-
-// key is what they lie under in the cache.
-func (w *Request) key() string {
-	if w.Cores {
-		return DecodedKey(w.Digest)
-	}
-	return w.Digest
-}
-
-// DecodedKey is what decoded coefficients lie under.
-func DecodedKey(digest string) string { return "cores of " + digest }
-
-func (w *Request) bytes() int64 { return w.Pool.bytes + w.Extra }
-
-// worth is what one byte saves of one request's time. It is never 0, so that
-// without measurements the number of requests decides.
-func (w *Request) worth() float64 {
-	saves := time.Duration(1)
-	if w.Saves != nil {
-		saves = max(saves, w.Saves())
-	}
-	return float64(saves) / float64(max(w.bytes(), 1))
-}
-
-// New makes a cache.
-func New(limit int64, waiting int, patient time.Duration, p policy) *Cache {
-	return &Cache{limit: limit, waiting: waiting, patient: patient, idle: p,
-		held: map[string]*Entry{}, free: map[*Pool][]*mem.Region{}, freed: make(chan struct{})}
-}
-
-// Acquire leases the weights of a variant. On a miss it takes a slab and has
-// build fill it, once for all who ask meanwhile; they wait for it. build returns
-// what the lease's value is to be.
-func (c *Cache) Acquire(ctx context.Context, w Request, build func(slab []float32) (any, error)) (*Lease, error) {
-	r, builder, err := c.enter(ctx, w)
+// New returns an empty cache.
+func New(o Options) (*Cache, error) {
+	idle, err := o.Policy.evictor()
 	if err != nil {
 		return nil, err
 	}
-	if builder {
-		c.Fill([]*Entry{r}, func(slabs [][]float32) ([]any, []error) {
-			value, err := build(slabs[0])
+	return &Cache{limit: o.Limit, maxWaiters: o.MaxWaiters, maxWait: o.MaxWait, idle: idle,
+		entries: map[id]*entry{}, dropped: map[*entry]struct{}{},
+		free: map[*Pool][]*mem.Region{}, freed: make(chan struct{})}, nil
+}
+
+// Limit returns the budget in bytes.
+func (c *Cache) Limit() int64 { return c.limit }
+
+// Acquire leases an entry. If there is none, it makes one and has fill write its region
+// and return its value. Concurrent calls for the same entry wait for that one fill and
+// share its result. While every region is leased, Acquire waits for one.
+func (c *Cache) Acquire(ctx context.Context, r Request, fill func(region []float32) (any, error)) (*Lease, error) {
+	e, isNew, err := c.findOrAdd(ctx, &r)
+	if err != nil {
+		return nil, err
+	}
+	if isNew {
+		c.fill([]*entry{e}, func(regions [][]float32) ([]any, []error) {
+			value, err := fill(regions[0])
 			return []any{value}, []error{err}
 		})
 	}
 	select {
-	case <-r.ready:
+	case <-e.filled:
 	case <-ctx.Done():
-		c.Release(r)
+		c.release(e)
 		return nil, ctx.Err()
 	}
-	if r.err != nil {
-		c.Release(r)
-		return nil, r.err
+	if e.err != nil {
+		c.release(e)
+		return nil, e.err
 	}
-	return &Lease{c: c, r: r, built: builder}, nil
+	return &Lease{c: c, e: e, rebuilt: isNew}, nil
 }
 
-// Reserve leases a new entry, which is to be filled, for weights that are worth
-// it: that there is room for, or only such weights in the way as are worth less.
-// It waits for nothing, and gives nil if they are not, or are there already.
-func (c *Cache) Reserve(w Request) *Entry {
+// Lookup leases an entry that is in the cache and filled. Otherwise it returns nil. It
+// never waits.
+func (c *Cache) Lookup(kind Kind, key string) *Lease {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if w.bytes() > c.limit || c.held[w.key()] != nil || c.idle.contains(w.key()) {
+	e := c.entries[id{kind, key}]
+	if e == nil || !e.isFilled() {
 		return nil
 	}
-	slab, err := c.take(&w, false)
-	if err != nil || slab == nil {
-		return nil
-	}
-	return c.place(&w, slab, promoted)
+	c.hit(e)
+	return &Lease{c: c, e: e}
 }
 
-// place makes an entry of a slab, leased by the caller, who holds mu and fills
-// it.
-func (c *Cache) place(w *Request, slab *mem.Region, part segment) *Entry {
-	if !w.Cores {
-		c.misses++
-	}
-	r := &Entry{Request: *w, slab: slab, part: part, ready: make(chan struct{}), leases: 1}
-	c.held[w.key()] = r
-	return r
-}
-
-// Lookup leases the weights of digest if they are rebuilt, and waits for nothing.
-func (c *Cache) Lookup(digest string) *Lease {
+// Contains reports whether an entry is in the cache or being filled.
+func (c *Cache) Contains(kind Kind, key string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r := c.held[digest]; r != nil {
-		select {
-		case <-r.ready:
-		default:
-			return nil // being rebuilt
-		}
-	}
-	if r := c.find(digest); r != nil {
-		return &Lease{c: c, r: r}
-	}
-	return nil
+	return c.entries[id{kind, key}] != nil
 }
 
-// enter leases an entry, found or new; a new one has a slab and is to be built
-// by the caller. It waits while every slab is leased.
-func (c *Cache) enter(ctx context.Context, w Request) (r *Entry, builder bool, err error) {
-	if w.bytes() > c.limit {
-		return nil, false, fault.Errorf(fault.Busy, "the weight cache of %d bytes is smaller than one model's %d: raise --weight-cache", c.limit, w.bytes())
+// RecordAccess counts n requests for a key, for the policy. It doesn't matter whether the
+// key has an entry.
+func (c *Cache) RecordAccess(key string, n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for range n {
+		c.idle.recordAccess(key)
+	}
+}
+
+// Reserve adds an entry for Fill to fill, and evicts others for it as long as the policy
+// finds them worth less. It reports false if they are worth more, or if there is such an
+// entry already. It never waits. What it returns must be passed to Fill.
+func (c *Cache) Reserve(r Request) (Reservation, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r.bytes() > c.limit || c.entries[r.id()] != nil {
+		return Reservation{}, false
+	}
+	region, err := c.allocate(&r, false)
+	if err != nil || region == nil {
+		return Reservation{}, false
+	}
+	return Reservation{c.add(&r, region, probation)}, true
+}
+
+// Fill fills reserved entries together: fill writes their regions and returns a value and
+// an error for each. It returns the errors. Entries that failed are dropped.
+func (c *Cache) Fill(reserved []Reservation, fill func(regions [][]float32) ([]any, []error)) []error {
+	entries, errs := make([]*entry, len(reserved)), make([]error, len(reserved))
+	for i, r := range reserved {
+		entries[i] = r.e
+	}
+	c.fill(entries, fill)
+	for i, e := range entries {
+		errs[i] = e.err
+		c.release(e)
+	}
+	return errs
+}
+
+// findOrAdd leases an entry, and reports whether it is new and is to be filled by the
+// caller. It waits while every region is leased.
+func (c *Cache) findOrAdd(ctx context.Context, r *Request) (e *entry, isNew bool, err error) {
+	if r.bytes() > c.limit {
+		return nil, false, fault.Errorf(fault.Busy, "the weight cache of %d bytes is smaller than the %d bytes of one model: raise --weight-cache", c.limit, r.bytes())
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var patience <-chan time.Time
+	var timeout <-chan time.Time
 	for {
-		// Looked for again after each wait: another may have begun it.
-		if r := c.find(w.Digest); r != nil {
-			return r, false, nil
+		// Another call may have added the entry during the wait.
+		if e := c.entries[r.id()]; e != nil {
+			c.hit(e)
+			return e, false, nil
 		}
-		if slab, err := c.take(&w, true); err != nil {
+		if region, err := c.allocate(r, true); err != nil {
 			return nil, false, err
-		} else if slab != nil {
-			return c.place(&w, slab, fresh), true, nil
+		} else if region != nil {
+			return c.add(r, region, window), true, nil
 		}
-		if c.waiters >= c.waiting {
-			return nil, false, fault.Errorf(fault.Busy, "every slab of the weight cache is in use and %d requests wait already", c.waiters)
+		if c.waiters >= c.maxWaiters {
+			return nil, false, fault.Errorf(fault.Busy, "every slab of the weight cache is in use, and %d requests are waiting already", c.waiters)
 		}
-		if patience == nil {
-			t := time.NewTimer(c.patient)
+		if timeout == nil {
+			t := time.NewTimer(c.maxWait)
 			defer t.Stop()
-			patience = t.C
+			timeout = t.C
 		}
-		if err := c.wait(ctx, patience); err != nil {
+		if err := c.wait(ctx, timeout); err != nil {
 			return nil, false, err
 		}
 	}
 }
 
-// find leases the entry of digest, or gives nil. The caller holds mu.
-func (c *Cache) find(digest string) *Entry {
-	r := c.held[digest]
-	if r == nil {
-		if r = c.idle.leave(digest); r == nil {
-			return nil
-		}
-		r.part = r.part.again()
-		c.held[digest] = r
-	}
-	r.leases++
-	if r.Cores {
-		c.coreHits++
-	} else {
-		c.hits++
-	}
-	return r
+// add adds an entry with one lease, to be filled by the caller. It is called with mu held.
+func (c *Cache) add(r *Request, region *mem.Region, s segment) *entry {
+	c.counts[r.Kind].Misses++
+	e := &entry{Request: *r, region: region, segment: s, filled: make(chan struct{}), leases: 1}
+	c.entries[r.id()] = e
+	return e
 }
 
-// Limit is the budget in bytes.
-func (c *Cache) Limit() int64 { return c.limit }
-
-// RecordAccess counts requests for a variant, however they are to be answered.
-func (c *Cache) RecordAccess(digest string, requests int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for range requests {
-		c.idle.recordAccess(digest)
+// hit leases an entry that was found. It is called with mu held.
+func (c *Cache) hit(e *entry) {
+	if e.leases == 0 {
+		c.idle.hit(e)
 	}
+	e.leases++
+	c.counts[e.Kind].Hits++
 }
 
-// AddHits adds requests that one lease answered together.
-func (c *Cache) AddHits(hits int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.hits += hits
-}
-
-// wait gives up mu until a slab may be free. The caller holds mu, before and
-// after.
-func (c *Cache) wait(ctx context.Context, patience <-chan time.Time) error {
+// wait waits until room may be free. It is called with mu held, and unlocks it meanwhile.
+func (c *Cache) wait(ctx context.Context, timeout <-chan time.Time) error {
 	freed := c.freed
 	c.waiters++
 	c.mu.Unlock()
@@ -267,12 +207,12 @@ func (c *Cache) wait(ctx context.Context, patience <-chan time.Time) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-patience:
-		return fault.Errorf(fault.Busy, "every slab of the weight cache is in use; waited %v for one", c.patient)
+	case <-timeout:
+		return fault.Errorf(fault.Busy, "every slab of the weight cache is in use, and none became free within %v", c.maxWait)
 	}
 }
 
-// wake lets those who wait look again.
+// wake wakes all who wait. It is called with mu held.
 func (c *Cache) wake() {
 	if c.waiters > 0 {
 		close(c.freed)
@@ -280,150 +220,135 @@ func (c *Cache) wake() {
 	}
 }
 
-// Fill runs build for some new entries. Whatever happens to it, those who wait
-// are told.
-func (c *Cache) Fill(entries []*Entry, build func(slabs [][]float32) (values []any, errs []error)) {
-	slabs := make([][]float32, len(entries))
-	for i, r := range entries {
-		slabs[i] = r.slab.Floats()
+// fill runs a fill function for new entries. Whatever becomes of it, those who wait for
+// the entries are woken.
+func (c *Cache) fill(entries []*entry, fill func(regions [][]float32) (values []any, errs []error)) {
+	defer c.endFill(entries)
+	regions := make([][]float32, len(entries))
+	for i, e := range entries {
+		regions[i] = e.region.Floats()
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			stack := make([]byte, 4<<10)
-			stack = stack[:goruntime.Stack(stack, false)]
-			for _, r := range entries {
-				r.err = fault.Errorf(fault.Internal, "rebuild of %s: panic: %v\n%s", r.Digest, p, stack)
-			}
+	err := fault.Catch(func() error {
+		values, errs := fill(regions)
+		for i, e := range entries {
+			e.value, e.err = values[i], errs[i]
 		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		for _, r := range entries {
-			if !r.Cores {
-				c.rebuilds++
-			}
-			if r.err != nil {
-				c.disown(r)
-			}
-			close(r.ready)
-		}
-	}()
-	values, errs := build(slabs)
-	for i, r := range entries {
-		r.value, r.err = values[i], errs[i]
+		return nil
+	})
+	if err == nil {
+		return
+	}
+	for _, e := range entries {
+		e.err = fault.Errorf(fault.Internal, "fill of %s: %w", e.Key, err)
 	}
 }
 
-// Err is that of the build.
-func (r *Entry) Err() error { return r.err }
-
-// Release ends the lease of an entry that was reserved.
-func (c *Cache) Release(r *Entry) {
+// endFill drops the entries that failed and wakes those who wait for any.
+func (c *Cache) endFill(entries []*entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r.leases--; r.leases > 0 {
+	for _, e := range entries {
+		c.counts[e.Kind].Fills++
+		if e.err != nil {
+			c.detach(e)
+		}
+		close(e.filled)
+	}
+}
+
+// release ends one lease.
+func (c *Cache) release(e *entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e.leases--; e.leases > 0 {
 		return
 	}
-	if r.Pool.gone() {
-		c.disown(r)
-	}
-	if r.dead {
-		c.giveBack(r)
-	} else {
-		delete(c.held, r.key())
-		c.idle.rest(r)
+	switch {
+	case e.dropped:
+		delete(c.dropped, e)
+		c.reclaim(e)
+	case e.Pool.retired:
+		delete(c.entries, e.id())
+		c.reclaim(e)
+	default:
+		c.idle.add(e)
 	}
 	c.wake()
 }
 
-// Drop forgets a variant, its slab and its cores: at once, or with the last lease.
-// A later acquire of the same digest builds anew.
-func (c *Cache) Drop(digest string) {
+// Drop drops the entries of a key, of every kind: at once, or with the last lease. Later
+// calls don't find them.
+func (c *Cache) Drop(key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.dropKey(digest)
-	c.dropKey(DecodedKey(digest))
+	for kind := range kinds {
+		c.drop(id{kind, key})
+	}
 }
 
-// DropDecoded forgets what a slab is there in the place of.
-func (c *Cache) DropDecoded(digest string) {
+// DropKind is Drop for the entry of one kind.
+func (c *Cache) DropKind(kind Kind, key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.dropKey(DecodedKey(digest))
+	c.drop(id{kind, key})
 }
 
-func (c *Cache) dropKey(key string) {
-	if r := c.idle.leave(key); r != nil {
-		c.giveBack(r)
+// drop is called with mu held.
+func (c *Cache) drop(x id) {
+	switch e := c.entries[x]; {
+	case e == nil:
+	case e.leases > 0:
+		c.detach(e)
+	default:
+		c.remove(e)
 		c.wake()
-	} else if r := c.held[key]; r != nil {
-		c.disown(r)
 	}
 }
 
-// disown leaves an entry to those who lease it: nobody else finds it, and its
-// slab is free with the last lease. The caller holds mu.
-func (c *Cache) disown(r *Entry) {
-	r.dead = true
-	if c.held[r.key()] == r { // not if it was dropped before and is built anew
-		delete(c.held, r.key())
+// detach takes a leased entry out of entries, so that nobody finds it any more. Its last
+// lease frees it. It is called with mu held.
+func (c *Cache) detach(e *entry) {
+	if e.dropped {
+		return
 	}
+	delete(c.entries, e.id())
+	e.dropped = true
+	c.dropped[e] = struct{}{}
 }
 
-// Contains tells whether rebuilt weights of digest are in the cache.
-func (c *Cache) Contains(digest string) bool {
+// remove removes an idle entry and frees its region. It is called with mu held.
+func (c *Cache) remove(e *entry) {
+	c.idle.remove(e)
+	delete(c.entries, e.id())
+	c.reclaim(e)
+}
+
+// Retire ends a pool. It unmaps its free slabs and its idle entries, the leased ones with
+// their last lease, and keeps nothing that is filled for it from now on. Without it, what
+// a late request added would never be asked for again and keep the pool's owner alive.
+func (c *Cache) Retire(p *Pool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.held[digest] != nil || c.idle.contains(digest)
-}
-
-// Stats is a snapshot of the account.
-type Stats struct {
-	Used                              int64
-	Extra                             int64 // of Used, what is not slabs
-	Slabs, Leased                     int   // entries; those of them that are leased
-	Waiters                           int
-	Hits, Misses, Rebuilds, Evictions int64
-	Cores                             int // entries of decoded coefficients
-	CoreHits                          int64
-	Out                               int // entries of either kind that are leased
-}
-
-// Stats gives the account.
-func (c *Cache) Stats() Stats {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := Stats{Used: c.used, Extra: c.extra, Waiters: c.waiters,
-		Hits: c.hits, Misses: c.misses, Rebuilds: c.rebuilds, Evictions: c.evictions, CoreHits: c.coreHits}
-	count := func(r *Entry) int {
-		if r.Cores {
-			s.Cores++
-			return 0
+	p.retired = true
+	for _, e := range c.entries {
+		if e.Pool == p && e.leases == 0 {
+			c.remove(e)
 		}
-		return 1
 	}
-	s.Out = len(c.held)
-	for _, r := range c.held {
-		s.Leased += count(r)
-	}
-	s.Slabs = s.Leased
-	for r := range c.idle.all() {
-		s.Slabs += count(r)
-	}
-	return s
+	c.unmapFree(p)
+	c.wake()
 }
 
-// Close unmaps every slab. No lease may be out.
+// Close unmaps all memory. No entry may be leased.
 func (c *Cache) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for r := range c.idle.all() {
-		c.idle.leave(r.key())
-		c.giveBack(r)
-	}
-	for pool, free := range c.free {
-		for _, slab := range free {
-			c.unmap(slab)
+	for _, e := range c.entries {
+		if e.leases == 0 {
+			c.remove(e)
 		}
-		delete(c.free, pool)
+	}
+	for p := range c.free {
+		c.unmapFree(p)
 	}
 }

@@ -1,104 +1,83 @@
 package cache
 
 import (
-	"iter"
-
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"eigenserve/runtime/fault"
 )
 
-// Policy names what of the weight cache goes first.
+// Policy names the order in which entries are evicted.
 type Policy string
 
 const (
-	// LRU evicts what was not asked for the longest.
+	// LRU evicts the least recently used entry.
 	LRU Policy = "lru"
-	// TinyLFU evicts what is asked for less often than what comes in its
-	// place.
+	// TinyLFU evicts the entry that saves the least time per byte, by how often it was
+	// requested lately, and admits nothing that saves less than what it would replace.
 	TinyLFU Policy = "tinylfu"
 )
 
-// New makes the policy; "" is the default.
-func (p Policy) New() (policy, error) {
+// evictor returns a new evictor of the policy.
+func (p Policy) evictor() (evictor, error) {
 	switch p {
 	case LRU:
-		return lruPolicy{newIdleList()}, nil
+		return lru{newRecencyList()}, nil
 	case TinyLFU, "":
 		return newTinyLFU(), nil
 	}
 	return nil, fault.Errorf(fault.Invalid, "cache policy %q: use lru or tinylfu", string(p))
 }
 
-// policy holds the entries that nobody leases and says which goes first. The
-// cache's mutex guards it. Leased entries are not in it: they can't go.
-type policy interface {
-	// recordAccess counts a request for weights, whether they are there or not.
-	recordAccess(digest string)
-	// rest takes in an entry whose last lease has dropped.
-	rest(r *Entry)
-	// leave takes out the entry of a key and gives it, or nil.
-	leave(key string) *Entry
-	contains(key string) bool
-	// victim is the entry that goes first if w is to have its place: nil if there
-	// is none, or, unless forced, none that is worth less than w.
-	victim(w *Request, force bool) *Entry
-	len() int
-	all() iter.Seq[*Entry]
+// evictor holds the idle entries, those that nobody leases, and chooses which of them to
+// evict. The cache calls it with its mutex held.
+type evictor interface {
+	// recordAccess counts a request for a key, whether or not the key has an entry.
+	recordAccess(key string)
+	// add adds an entry whose last lease has ended.
+	add(e *entry)
+	// hit removes an entry that is leased again.
+	hit(e *entry)
+	// remove removes an entry that is evicted or dropped.
+	remove(e *entry)
+	// victim returns the entry to evict first to make room for r. It returns nil if there
+	// is none or, unless forced, if that entry is worth as much as r or more.
+	victim(r *Request, force bool) *entry
 }
 
-// idleList is a list of entries by when they came to rest. It counts entries;
-// its size is no limit.
-type idleList struct {
-	*simplelru.LRU[string, *Entry]
+// recencyList is a list of entries, ordered by when they were added.
+type recencyList struct {
+	*simplelru.LRU[*entry, struct{}]
 }
 
-func newIdleList() idleList {
-	l, err := simplelru.NewLRU[string, *Entry](int(^uint(0)>>1), nil)
+func newRecencyList() recencyList {
+	const unlimited = int(^uint(0) >> 1) // the cache counts bytes, not entries
+	l, err := simplelru.NewLRU[*entry, struct{}](unlimited, nil)
 	if err != nil {
 		panic(err) // only for a size below one
 	}
-	return idleList{l}
+	return recencyList{l}
 }
 
-func (l idleList) leave(key string) *Entry {
-	r, ok := l.Peek(key)
-	if !ok {
-		return nil
-	}
-	l.Remove(key)
-	return r
+func (l recencyList) add(e *entry)    { l.Add(e, struct{}{}) }
+func (l recencyList) remove(e *entry) { l.Remove(e) }
+
+// oldest returns the entry that was added first, or nil.
+func (l recencyList) oldest() *entry {
+	e, _, _ := l.GetOldest()
+	return e
 }
 
-// oldest is the entry that has rested the longest, or nil.
-func (l idleList) oldest() *Entry {
-	_, r, _ := l.GetOldest()
-	return r
-}
+// lru evicts the entry whose last lease ended the longest ago.
+type lru struct{ recencyList }
 
-// lruPolicy is plain least recently used.
-type lruPolicy struct{ idleList }
+func (p lru) recordAccess(string) {}
+func (p lru) hit(e *entry)        { p.remove(e) }
 
-func (p lruPolicy) recordAccess(string)      { /* order is all that counts */ }
-func (p lruPolicy) rest(r *Entry)            { p.Add(r.key(), r) }
-func (p lruPolicy) contains(key string) bool { return p.Contains(key) }
-func (p lruPolicy) len() int                 { return p.Len() }
-
-// victim lets nothing go for decoded coefficients: what is used last would else
-// always be worth a slab.
-func (p lruPolicy) victim(w *Request, _ bool) *Entry {
-	if w.Cores {
+// victim evicts nothing for decoded coefficients: under LRU what was used last is always
+// worth more, so they would evict weights all the time.
+func (p lru) victim(r *Request, _ bool) *entry {
+	if r.Kind == Decoded {
 		return nil
 	}
 	return p.oldest()
-}
-
-func (p lruPolicy) all() iter.Seq[*Entry] {
-	return func(yield func(*Entry) bool) {
-		for _, r := range p.Values() {
-			if !yield(r) {
-				return
-			}
-		}
-	}
 }

@@ -2,123 +2,115 @@ package cache
 
 import (
 	"fmt"
-	"slices"
 
 	"eigenserve/runtime/fault"
 	"eigenserve/runtime/mem"
 )
 
-// Pool is one family's kind of slab.
+// Pool owns entries that end together. Its Weights entries lie in slabs of one size, so
+// that recycling one neither fragments memory nor waits for the garbage collector. A pool
+// belongs to the cache that its requests are made to.
 type Pool struct {
-	bytes   int64
-	retired bool  // the family is gone: free slabs are unmapped. Guarded by Cache.mu
-	of      *Pool // the family's own, of a single slab for something else of it; or nil
-	single  bool  // of one entry alone, with which it goes
+	slabBytes int64
+	retired   bool // guarded by Cache.mu: no slabs are kept for it
 }
 
-// NewPool makes a pool of slabs of so many bytes.
-func NewPool(bytes int64) *Pool { return &Pool{bytes: bytes} }
+// NewPool returns a pool of slabs of the given size in bytes.
+func NewPool(slabBytes int64) *Pool { return &Pool{slabBytes: slabBytes} }
 
-// Single makes a pool of one slab, for something else of the same family.
-func (p *Pool) Single(bytes int64) *Pool { return &Pool{bytes: bytes, single: true, of: p} }
+// SlabBytes returns the size of a slab.
+func (p *Pool) SlabBytes() int64 { return p.slabBytes }
 
-// SlabBytes is the size of a slab.
-func (p *Pool) SlabBytes() int64 { return p.bytes }
-
-// Retire unmaps a pool's free slabs and all that lies idle of its family, and the
-// rest each with its last lease. Idle may still be what a request made that came
-// before its variant was replaced, and nobody else would ever ask for: it would
-// keep the family's memory.
-func (c *Cache) Retire(pool *Pool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	pool.retired = true
-	for _, r := range slices.Collect(c.idle.all()) {
-		if r.Pool.gone() {
-			c.idle.leave(r.key())
-			c.giveBack(r)
-		}
-	}
-	for _, slab := range c.free[pool] {
-		c.unmap(slab)
-	}
-	delete(c.free, pool)
-	c.wake()
-}
-
-// take finds a slab for what is Request: a free one, a new one, or that of the
-// idle entry which is to go first. It gives nil when all are leased, or what would
-// go is worth more and nothing forces it. The caller holds mu.
-func (c *Cache) take(w *Request, force bool) (*mem.Region, error) {
-	pool, extra := w.Pool, w.Extra
+// allocate charges a request and returns a region for it: a free slab, or a new one if
+// need be after unmapping free slabs and evicting idle entries. It returns nil if nothing
+// is left to evict, or, unless forced, if what is left is worth more. It is called with mu
+// held.
+func (c *Cache) allocate(r *Request, force bool) (*mem.Region, error) {
 	for {
-		if free := c.free[pool]; len(free) > 0 && c.used+extra <= c.limit {
-			slab := free[len(free)-1]
-			c.free[pool] = free[:len(free)-1]
-			c.charge(0, extra)
+		if slab := c.takeFree(r); slab != nil {
 			return slab, nil
 		}
-		if c.used+pool.bytes+extra <= c.limit {
-			slab, err := mem.NewRegion(int(pool.bytes))
-			if err != nil {
-				return nil, fault.Errorf(fault.Busy, "no memory for another slab: %w", err)
-			}
-			c.charge(pool.bytes, extra)
-			return slab, nil
+		if c.used+r.bytes() <= c.limit {
+			return c.mapRegion(r)
 		}
-		if c.unmapSpare(pool) {
+		if c.unmapSpare(r) {
 			continue
 		}
-		r := c.idle.victim(w, force)
-		if r == nil {
+		e := c.idle.victim(r, force)
+		if e == nil {
 			return nil, nil
 		}
-		c.idle.leave(r.key())
-		if !r.Cores {
-			c.evictions++
-		}
-		c.giveBack(r)
+		c.counts[e.Kind].Evictions++
+		c.remove(e)
 	}
 }
 
-func (c *Cache) charge(slab, extra int64) {
-	c.used += slab + extra
-	c.extra += extra
+// takeFree charges a request and returns a free slab of its pool, or nil.
+func (c *Cache) takeFree(r *Request) *mem.Region {
+	free := c.free[r.Pool]
+	if !r.usesSlab() || len(free) == 0 || c.used+r.HeapBytes > c.limit {
+		return nil
+	}
+	c.free[r.Pool] = free[:len(free)-1]
+	c.charge(0, r.HeapBytes)
+	return free[len(free)-1]
 }
 
-// unmapSpare unmaps a free slab that pool does not need, so that it can use the
-// bytes: one of another pool, or one of its own beside another.
-func (c *Cache) unmapSpare(pool *Pool) bool {
+// mapRegion charges a request and returns a new region.
+func (c *Cache) mapRegion(r *Request) (*mem.Region, error) {
+	region, err := mem.NewRegion(int(r.regionBytes()))
+	if err != nil {
+		return nil, fault.Errorf(fault.Busy, "no memory for another slab: %w", err)
+	}
+	c.charge(r.regionBytes(), r.HeapBytes)
+	return region, nil
+}
+
+func (c *Cache) charge(region, heap int64) {
+	c.used += region + heap
+	c.heap += heap
+}
+
+// reclaim frees the memory of an entry that is neither in entries nor leased. It is called
+// with mu held.
+func (c *Cache) reclaim(e *entry) {
+	c.charge(0, -e.HeapBytes)
+	if e.usesSlab() && !e.Pool.retired {
+		c.free[e.Pool] = append(c.free[e.Pool], e.region)
+	} else {
+		c.unmap(e.region)
+	}
+	e.region, e.value = nil, nil
+}
+
+// unmapSpare unmaps a free slab that a request can't use, to make room for it: one of
+// another pool, or one of several of its own. It reports whether there was one.
+func (c *Cache) unmapSpare(r *Request) bool {
 	for p, free := range c.free {
-		if len(free) == 0 || p == pool && len(free) == 1 {
-			continue
+		spare := len(free)
+		if r.usesSlab() && p == r.Pool {
+			spare--
 		}
-		c.unmap(free[len(free)-1])
-		c.free[p] = free[:len(free)-1]
-		return true
+		if spare > 0 {
+			c.unmap(free[len(free)-1])
+			c.free[p] = free[:len(free)-1]
+			return true
+		}
 	}
 	return false
 }
 
-func (c *Cache) unmap(slab *mem.Region) {
-	c.used -= int64(slab.Len())
-	if err := slab.Free(); err != nil {
-		panic(fmt.Sprintf("unmap a slab: %v", err)) // the address was ours
+// unmapFree unmaps the free slabs of a pool.
+func (c *Cache) unmapFree(p *Pool) {
+	for _, slab := range c.free[p] {
+		c.unmap(slab)
 	}
+	delete(c.free, p)
 }
 
-// giveBack makes an entry's slab free. The caller holds mu and has taken the
-// entry out of held and idle.
-func (c *Cache) giveBack(r *Entry) {
-	c.used -= r.Extra
-	c.extra -= r.Extra
-	if r.Pool.gone() || r.Pool.single {
-		c.unmap(r.slab)
-	} else {
-		c.free[r.Pool] = append(c.free[r.Pool], r.slab)
+func (c *Cache) unmap(region *mem.Region) {
+	c.charge(-int64(region.Len()), 0)
+	if err := region.Free(); err != nil {
+		panic(fmt.Sprintf("unmap a region: %v", err)) // only for an address that isn't ours
 	}
-	r.slab, r.value = nil, nil
 }
-
-// gone tells whether the pool's family is. The caller holds the cache's mu.
-func (p *Pool) gone() bool { return p.retired || p.of != nil && p.of.retired }

@@ -1,126 +1,102 @@
 package cache
 
-import "iter"
-
-// segment is where an entry that nobody leases lies, in the cache that TinyLFU
-// governs.
+// segment is a part of the cache under W-TinyLFU.
 type segment uint8
 
 const (
-	fresh     segment = iota // forced in by a request that could not do without
-	promoted                 // let in because it is worth more than what it evicted
-	protected                // asked for again since
+	window    segment = iota // forced in by a request that could not do without the entry
+	probation                // admitted for being worth more than what it evicted
+	protected                // hit while in probation
+	segments                 // the number of segments
 )
 
-// again is the segment of an entry that was asked for again.
-func (s segment) again() segment {
-	if s == promoted {
-		return protected
-	}
-	return s
-}
-
-// tinyLFU evicts by worth: how often weights were asked for lately, times what a
-// request saves by them, for each byte (W-TinyLFU: Einziger, Friedman and Manes
-// 2017). Frequencies are a sketch's, so that variants which have no weights here
-// have theirs, too. The victim is the oldest of the segment that is looked at
-// first, and what is to come in its place must be worth more.
+// tinyLFU evicts by worth: how often a key was requested lately, times what the entry
+// saves a request per byte (W-TinyLFU: Einziger, Friedman and Manes 2017). A sketch counts
+// the requests, so keys without an entry have a frequency too. The victim is the oldest
+// entry of the segment that is searched first, and what replaces it must be worth more.
 //
-// Weights that a request can't do without come in anyway. They wait in a window
-// of their own for what comes next; what is worth less then, the oldest there or
-// the oldest of the others, goes. So requests for what is rare take turns at one
-// slab.
+// Entries that a request can't do without are forced in. They enter the window and stay
+// there until the next such entry comes. Then the oldest of the window or the oldest of
+// the main segments is evicted, whichever is worth less. So rarely requested entries
+// replace one another and not the frequent ones.
 type tinyLFU struct {
-	parts  [protected + 1]idleList
-	sketch *frequencySketch
+	segments  [segments]recencyList
+	frequency *frequencySketch
 }
 
 const (
-	// windowShare is how much of all entries the window has, beside one.
+	// windowShare is the window's share of all entries; it always holds one more.
 	windowShare = 0.01
-	// protectedShare is how much of those outside the window is kept from those
-	// that were asked for only once since they came.
+	// protectedShare is the protected segment's share of the entries outside the window.
 	protectedShare = 0.8
 )
 
 func newTinyLFU() *tinyLFU {
-	return &tinyLFU{parts: [...]idleList{newIdleList(), newIdleList(), newIdleList()}, sketch: newFrequencySketch()}
-}
-
-func (p *tinyLFU) recordAccess(digest string) { p.sketch.add(digest, p.len()) }
-
-func (p *tinyLFU) rest(r *Entry) {
-	p.parts[r.part].Add(r.key(), r)
-	for p.parts[fresh].Len() > 1+int(windowShare*float64(p.len())) {
-		p.move(p.parts[fresh].oldest(), promoted)
+	p := &tinyLFU{frequency: newFrequencySketch()}
+	for i := range p.segments {
+		p.segments[i] = newRecencyList()
 	}
-	kept := p.parts[protected].Len()
-	if main := kept + p.parts[promoted].Len(); float64(kept) > protectedShare*float64(main) {
-		p.move(p.parts[protected].oldest(), promoted)
-	}
+	return p
 }
 
-// move takes an entry to the young end of another segment.
-func (p *tinyLFU) move(r *Entry, to segment) {
-	p.parts[r.part].Remove(r.key())
-	r.part = to
-	p.parts[to].Add(r.key(), r)
-}
+func (p *tinyLFU) recordAccess(key string) { p.frequency.add(key, p.len()) }
 
-func (p *tinyLFU) leave(key string) *Entry {
-	for _, l := range p.parts {
-		if r := l.leave(key); r != nil {
-			return r
-		}
-	}
-	return nil
-}
-
-func (p *tinyLFU) contains(key string) bool {
-	for _, l := range p.parts {
-		if l.Contains(key) {
-			return true
-		}
-	}
-	return false
-}
-
+// len returns the number of idle entries.
 func (p *tinyLFU) len() (n int) {
-	for _, l := range p.parts {
+	for _, l := range p.segments {
 		n += l.Len()
 	}
 	return n
 }
 
-func (p *tinyLFU) all() iter.Seq[*Entry] {
-	return func(yield func(*Entry) bool) {
-		for _, l := range p.parts {
-			for _, r := range l.Values() {
-				if !yield(r) {
-					return
-				}
-			}
-		}
+// add moves the oldest entries of the window and the protected segment to probation if
+// these have outgrown their shares.
+func (p *tinyLFU) add(e *entry) {
+	p.segments[e.segment].add(e)
+	for p.segments[window].Len() > 1+int(windowShare*float64(p.len())) {
+		p.move(p.segments[window].oldest(), probation)
+	}
+	kept := p.segments[protected].Len()
+	if main := kept + p.segments[probation].Len(); float64(kept) > protectedShare*float64(main) {
+		p.move(p.segments[protected].oldest(), probation)
 	}
 }
 
-func (p *tinyLFU) victim(w *Request, force bool) *Entry {
-	window, main := p.parts[fresh].oldest(), p.parts[promoted].oldest()
-	if main == nil {
-		main = p.parts[protected].oldest()
+// move makes an entry the youngest of another segment.
+func (p *tinyLFU) move(e *entry, to segment) {
+	p.remove(e)
+	e.segment = to
+	p.segments[to].add(e)
+}
+
+func (p *tinyLFU) hit(e *entry) {
+	p.remove(e)
+	if e.segment == probation {
+		e.segment = protected
 	}
-	least := window
-	if window == nil || main != nil && p.worth(&main.Request) < p.worth(&window.Request) {
+}
+
+func (p *tinyLFU) remove(e *entry) { p.segments[e.segment].remove(e) }
+
+// victim also moves the oldest entry of the window to probation, if it is worth more than
+// an entry of the main segments that is evicted by force.
+func (p *tinyLFU) victim(r *Request, force bool) *entry {
+	newcomer, main := p.segments[window].oldest(), p.segments[probation].oldest()
+	if main == nil {
+		main = p.segments[protected].oldest()
+	}
+	least := newcomer
+	if newcomer == nil || main != nil && p.worth(&main.Request) < p.worth(&newcomer.Request) {
 		least = main
 	}
-	if least == nil || !force && p.worth(w) <= p.worth(&least.Request) {
+	if least == nil || !force && p.worth(r) <= p.worth(&least.Request) {
 		return nil
 	}
-	if force && least == main && window != nil {
-		// What has waited in the window is worth more than that: it stays.
-		p.move(window, promoted)
+	if force && least == main && newcomer != nil {
+		p.move(newcomer, probation)
 	}
 	return least
 }
 
-func (p *tinyLFU) worth(w *Request) float64 { return float64(p.sketch.count(w.Digest)) * w.worth() }
+// worth returns how much time per byte an entry saves the requests that come for it.
+func (p *tinyLFU) worth(r *Request) float64 { return float64(p.frequency.estimate(r.Key)) * r.worth() }
