@@ -22,9 +22,10 @@ type trace struct {
 	skewed   bool // some variants are more popular than others for long
 }
 
-// traceLen returns the number of requests of a synthetic trace.
+// traceLen returns the number of requests of a synthetic trace. The traces are replayed by
+// one goroutine, and slowly under the race detector.
 func traceLen() int {
-	if testing.Short() {
+	if testing.Short() || raceEnabled {
 		return 20_000
 	}
 	return 100_000
