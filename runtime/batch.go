@@ -2,11 +2,12 @@ package runtime
 
 import (
 	"context"
-	goruntime "runtime"
 	"slices"
 	"time"
 
 	"eigenserve/models/nn"
+	"eigenserve/runtime/cache"
+	"eigenserve/runtime/fault"
 	"eigenserve/runtime/sched"
 )
 
@@ -15,10 +16,10 @@ type group struct {
 	h      *handle
 	l      *loaded
 	inputs []*input
-	slab   *lease // nil: they are answered factored
+	slab   *cache.Lease // nil: they are answered factored
 	// If they are answered factored: the variant's decoded coefficients in the cache, or
 	// how long decoding them took.
-	cores   *lease
+	cores   *cache.Lease
 	decoded time.Duration
 }
 
@@ -27,14 +28,11 @@ type group struct {
 // rebuild.
 func (eng *Engine) readyWeights(r *sched.Request) (slab sched.Lease, alone bool) {
 	l := requestOf(r).l
-	if slab := eng.cache.ready(l.variant.Digest); slab != nil {
+	if slab := eng.cache.Lookup(cache.Weights, l.variant.Digest); slab != nil {
 		return slab, false
 	}
 	return nil, !eng.answersFactored(l)
 }
-
-// Release implements sched.Lease.
-func (l *lease) Release() { l.release() }
 
 // answersFactored reports whether a variant can answer without rebuilt weights.
 func (eng *Engine) answersFactored(l *loaded) bool {
@@ -50,7 +48,7 @@ func groupsOf(b *sched.Batch) []*group {
 		for j, in := range g.Inputs {
 			groups[i].inputs[j] = &requestOf(in.Request).inputs[in.Index]
 		}
-		groups[i].slab, _ = g.Lease.(*lease)
+		groups[i].slab, _ = g.Lease.(*cache.Lease)
 	}
 	return groups
 }
@@ -60,16 +58,15 @@ func (eng *Engine) answerBatch(b *sched.Batch) {
 	groups := groupsOf(b)
 	defer func() {
 		if p := recover(); p != nil {
-			stack := make([]byte, 8<<10)
-			err := Errorf(Internal, "a forward pass: panic: %v\n%s", p, stack[:goruntime.Stack(stack, false)])
+			err := Errorf(Internal, "a forward pass: %w", fault.Recovered(p))
 			for _, g := range groups {
 				eng.failGroup(g, err)
 			}
 		}
 		for _, g := range groups {
-			for _, l := range []*lease{g.slab, g.cores} {
+			for _, l := range []*cache.Lease{g.slab, g.cores} {
 				if l != nil {
-					l.release()
+					l.Release()
 				}
 			}
 		}
@@ -103,7 +100,7 @@ func (g *group) answeredBy() string {
 	switch {
 	case g.slab == nil:
 		return WeightsFactored
-	case g.slab.rebuilt:
+	case g.slab.Rebuilt():
 		return WeightsRebuilt
 	}
 	return WeightsSlab
@@ -124,15 +121,15 @@ func (eng *Engine) weightsOf(g *group) (*nn.Weights, error) {
 		}
 		g.slab = lease
 	}
-	if hits := int64(len(g.inputs)); g.slab.rebuilt {
+	if hits := int64(len(g.inputs)); g.slab.Rebuilt() {
 		g.h.rebuilds.Add(1)
 		g.h.hits.Add(hits - 1)
-		eng.cache.counted(hits - 1)
+		g.slab.AddHits(hits - 1)
 	} else {
 		g.h.hits.Add(hits)
-		eng.cache.counted(hits - 1)
+		g.slab.AddHits(hits - 1)
 	}
-	return g.slab.value().(*nn.Weights), nil
+	return g.slab.Value().(*nn.Weights), nil
 }
 
 // forward runs the inputs of groups, which all are of batch b, through their weights, and

@@ -7,6 +7,7 @@ import (
 	"sort"
 	"time"
 
+	"eigenserve/runtime/cache"
 	"eigenserve/runtime/family"
 	"eigenserve/store"
 )
@@ -64,7 +65,7 @@ func (eng *Engine) info(h *handle) VariantInfo {
 // resident tells where a variant is.
 func (eng *Engine) resident(h *handle) string {
 	switch {
-	case eng.cache.resides(h.entry.Digest):
+	case eng.cache.Contains(cache.Weights, h.entry.Digest):
 		return "slab"
 	case h.loaded.Load() != nil:
 		return "coefficients"
@@ -224,7 +225,7 @@ func (eng *Engine) familyInfo(f *servedFamily, p store.Family) FamilyInfo {
 	resident, _ := f.bytes()
 	return FamilyInfo{Name: p.Name, Basis: p.Basis, Bytes: p.Bytes, Resident: resident, Rank: f.Basis.Largest(),
 		RMS: f.Basis.RMS, Fitted: len(f.Basis.Sources), Variants: variants,
-		Parameters: f.Parameters(), DenseBytes: f.DenseBytes(), SlabBytes: f.slabs.bytes, Input: inputOf(f.Model)}
+		Parameters: f.Parameters(), DenseBytes: f.DenseBytes(), SlabBytes: f.slabs.SlabBytes(), Input: inputOf(f.Model)}
 }
 
 func energy90(s store.Spectrum) int {

@@ -8,6 +8,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"eigenserve/runtime/cache"
 )
 
 // Classify answers one image file (PNG, JPEG, GIF, WebP) by one variant.
@@ -50,8 +52,8 @@ func (eng *Engine) classify(ctx context.Context, name string, image []byte, o Cl
 }
 
 // lease makes a variant's weights resident and holds them.
-func (eng *Engine) lease(ctx context.Context, h *handle, l *loaded) (*lease, error) {
-	lease, err := eng.cache.acquire(ctx, l.wanted(), func(slab []float32) (any, error) {
+func (eng *Engine) lease(ctx context.Context, h *handle, l *loaded) (*cache.Lease, error) {
+	lease, err := eng.cache.Acquire(ctx, l.weightsRequest(), func(slab []float32) (any, error) {
 		began := time.Now()
 		w, err := l.family.rebuild(l.variant.Variant, slab)
 		l.family.costs.rebuild.Observe(time.Since(began))
@@ -68,7 +70,7 @@ func (eng *Engine) lease(ctx context.Context, h *handle, l *loaded) (*lease, err
 // it goes with its last lease.
 func (eng *Engine) dropGone(h *handle) {
 	if h.gone.Load() && eng.store.Uses(h.entry.Digest) == 0 {
-		eng.cache.drop(h.entry.Digest)
+		eng.cache.Drop(h.entry.Digest)
 	}
 }
 

@@ -184,7 +184,7 @@ func TestConcurrentRequestsRebuildOnce(t *testing.T) {
 	eng := tinyEngine(t, Options{Parallel: 16})
 	file := picture(1, 8, 8)
 	_, want := classify(t, eng, "m3", file)
-	eng.cache.drop(eng.store.Variants()[3].Digest)
+	eng.cache.Drop(eng.store.Variants()[3].Digest)
 	var all sync.WaitGroup
 	for range 16 {
 		all.Go(func() {

@@ -12,7 +12,7 @@ func TestCloseWaitsForRequests(t *testing.T) {
 	eng := tinyEngine(t, Options{Parallel: 1})
 	image := picture(1, 8, 8)
 	_, want := classify(t, eng, "m1", image)
-	eng.cache.drop(eng.store.Variants()[1].Digest) // so that it must rebuild, from the basis
+	eng.cache.Drop(eng.store.Variants()[1].Digest) // so that it must rebuild, from the basis
 	release := holdSlot(eng)                       // the one slot is busy
 	var request, closing sync.WaitGroup
 	request.Go(func() {
@@ -31,13 +31,13 @@ func TestCloseWaitsForRequests(t *testing.T) {
 		_, err := eng.Variant("m1")
 		return codeOf(err) == Closed
 	})
-	if eng.cache.stats().used == 0 {
+	if eng.cache.Stats().Used == 0 {
 		t.Error("the slabs were unmapped before the request had ended")
 	}
 	release()
 	request.Wait()
 	closing.Wait()
-	if eng.cache.stats().used != 0 {
+	if eng.cache.Stats().Used != 0 {
 		t.Error("slabs are still mapped")
 	}
 }

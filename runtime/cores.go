@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"eigenserve/models/nn"
+	"eigenserve/runtime/cache"
 	"eigenserve/runtime/family"
 )
 
@@ -11,17 +12,17 @@ import (
 // reading of its variant's code. The weight cache keeps them, too, outside Go's
 // heap, and weighs them against slabs: by what a byte saves.
 
-// cores are decoded coefficients as the weight cache is asked for them.
-func (l *loaded) cores(numbers int) wanted {
-	return wanted{digest: l.variant.Digest, pool: &slabPool{bytes: 4 * int64(numbers), single: true, of: l.family.slabs}, cores: true, saves: l.family.costs.decode.Mean}
+// decodedRequest returns what the variant's decoded coefficients, so many 32-bit numbers,
+// take and save.
+func (l *loaded) decodedRequest(numbers int) cache.Request {
+	return cache.Request{Kind: cache.Decoded, Key: l.variant.Digest, Pool: l.family.slabs, Size: 4 * int64(numbers), Saves: l.family.costs.decode.Mean}
 }
 
 // decode gives a group's weights with nothing rebuilt: from the cache, or
 // decoded now, and kept if they are worth the memory.
 func (eng *Engine) decode(g *group) (*nn.Weights, error) {
-	key := coresKey(g.l.variant.Digest)
-	if g.cores = eng.cache.ready(key); g.cores != nil {
-		return g.cores.value().(*nn.Weights), nil
+	if g.cores = eng.cache.Lookup(cache.Decoded, g.l.variant.Digest); g.cores != nil {
+		return g.cores.Value().(*nn.Weights), nil
 	}
 	f := g.l.family
 	began := time.Now()
@@ -31,11 +32,10 @@ func (eng *Engine) decode(g *group) (*nn.Weights, error) {
 	}
 	g.decoded = time.Since(began)
 	f.costs.decode.Observe(g.decoded)
-	if r := eng.cache.reserve(g.l.cores(family.FactoredLen(w))); r != nil {
-		eng.cache.fill([]*resident{r}, func(slabs [][]float32) ([]any, []error) {
+	if r, ok := eng.cache.Reserve(g.l.decodedRequest(family.FactoredLen(w))); ok {
+		eng.cache.Fill([]cache.Reservation{r}, func(slabs [][]float32) ([]any, []error) {
 			return []any{family.CopyFactored(slabs[0], w)}, []error{nil}
 		})
-		eng.cache.release(r)
 		eng.dropGone(g.h)
 	}
 	return w, nil

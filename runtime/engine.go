@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"eigenserve/models/nn"
+	"eigenserve/runtime/cache"
 	"eigenserve/runtime/family"
 	"eigenserve/runtime/learn/gate"
 	"eigenserve/runtime/sched"
@@ -86,7 +87,7 @@ type Engine struct {
 	options   Options
 	precision nn.Precision
 	store     *store.Store
-	cache     *weightCache
+	cache     *cache.Cache
 	// residentSetSize and managedMemory when the engine opened.
 	idleRSS, idleManaged int64
 	scheduler            *sched.Scheduler
@@ -130,13 +131,13 @@ func Open(s *store.Store, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	policy, err := o.CachePolicy.new()
+	weights, err := cache.New(cache.Options{Limit: o.WeightCache, MaxWaiters: o.Queue, MaxWait: o.Patience, Policy: o.CachePolicy})
 	if err != nil {
 		return nil, err
 	}
 	eng := &Engine{options: o, precision: precision, store: s,
 		idleRSS: residentSetSize(), idleManaged: managedMemory(),
-		cache:     newWeightCache(o.WeightCache, o.Queue, o.Patience, policy),
+		cache:     weights,
 		preparing: make(chan struct{}, goruntime.GOMAXPROCS(0)), images: newImageMemory(), promotions: promotions{known: map[*handle]bool{}},
 		families: map[string]*shelf{}, variants: map[string][]*handle{}, aliases: map[string]store.Alias{}, unloaded: map[string]bool{}, unread: map[string]bool{}}
 	eng.scheduler = eng.newScheduler()
@@ -293,7 +294,7 @@ func (eng *Engine) Close() error {
 	for _, h := range eng.handles() {
 		h.unpin()
 	}
-	eng.cache.close()
+	eng.cache.Close()
 	eng.images.close()
 	var failed []error
 	for _, f := range eng.opened() {

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"eigenserve/runtime/cache"
 	"eigenserve/runtime/family"
 	"eigenserve/store"
 )
@@ -19,7 +20,7 @@ type handle struct {
 
 	mu     sync.Mutex // held while the variant is read, so that it is read once
 	loaded atomic.Pointer[loaded]
-	pinned atomic.Pointer[lease]
+	pinned atomic.Pointer[cache.Lease]
 	tally  atomic.Pointer[tally]
 	// gone is set once no name leads to the handle any more, before its weights
 	// are dropped from the cache.
@@ -39,15 +40,15 @@ type loaded struct {
 	variant *family.Variant
 }
 
-// wanted is what the variant's weights take and save. A request for a variant that
-// can't be answered without them would wait for a rebuild.
-func (l *loaded) wanted() wanted {
+// weightsRequest returns what the variant's rebuilt weights take and save. They save a
+// variant that can't be answered without them the time of a rebuild.
+func (l *loaded) weightsRequest() cache.Request {
 	c := &l.family.costs
 	saves := func() time.Duration { return c.saving(1, 0) }
 	if !l.family.Factorable(l.variant.Variant) {
 		saves = c.rebuild.Mean
 	}
-	return wanted{digest: l.variant.Digest, pool: l.family.slabs, extra: l.variant.HeadBytes, saves: saves}
+	return cache.Request{Kind: cache.Weights, Key: l.variant.Digest, Pool: l.family.slabs, HeapBytes: l.variant.HeadBytes, Saves: saves}
 }
 
 // open gives the handle that a reference stands for, to look at, with what
@@ -109,13 +110,13 @@ func (eng *Engine) load(h *handle) (*loaded, error) {
 // unpin lets the weights go, if they were pinned.
 func (h *handle) unpin() {
 	if l := h.pinned.Swap(nil); l != nil {
-		l.release()
+		l.Release()
 	}
 }
 
 // inheritPin takes over another handle's pin of the same weights.
 func (h *handle) inheritPin(from *handle) {
 	if l := from.pinned.Swap(nil); l != nil && !h.pinned.CompareAndSwap(nil, l) {
-		l.release()
+		l.Release()
 	}
 }

@@ -10,20 +10,20 @@ import (
 
 // Ledger accounts for every byte, as of now.
 func (eng *Engine) Ledger() Ledger {
-	c := eng.cache.stats()
-	l := Ledger{SlabsUsed: c.slabs, Slabs: c.used, CacheLimit: eng.cache.limit,
+	c := eng.cache.Stats()
+	l := Ledger{SlabsUsed: c.Weights.Entries, Slabs: c.Used, CacheLimit: eng.cache.Limit(),
 		RSS: residentSetSize(), IdleRSS: eng.idleRSS}
-	slab, heap := int64(0), c.extra // of the above, what lies on Go's heap
+	slab, heap := int64(0), c.HeapBytes // of the above, what lies on Go's heap
 	families := eng.opened()
 	for _, f := range families {
 		all, onHeap := f.bytes()
 		l.Basis += all
 		heap += onHeap
 		l.Activations += int64(f.Passes.Bytes())
-		slab = max(slab, f.slabs.bytes)
+		slab = max(slab, f.slabs.SlabBytes())
 	}
 	if slab > 0 {
-		l.SlabsTotal = int(eng.cache.limit / slab)
+		l.SlabsTotal = int(eng.cache.Limit() / slab)
 	}
 	for _, h := range eng.handles() {
 		l.Catalogue += h.size()
@@ -62,11 +62,11 @@ func (h *handle) size() int64 {
 
 // Counters count what happened since the engine opened.
 func (eng *Engine) Counters() Counters {
-	c := eng.cache.stats()
+	c := eng.cache.Stats()
 	b := eng.scheduler.Counters()
 	return Counters{BatchCounters: b, Requests: eng.requests.Load(), Failures: eng.failures.Load(),
-		Hits: c.hits, Misses: c.misses, Rebuilds: c.rebuilds, Evictions: c.evictions, Factored: eng.factored.Load(),
-		Waiting: b.Pending + int64(c.waiters)}
+		Hits: c.Weights.Hits, Misses: c.Weights.Misses, Rebuilds: c.Weights.Fills, Evictions: c.Weights.Evictions, Factored: eng.factored.Load(),
+		Waiting: b.Pending + int64(c.Waiters)}
 }
 
 // residentSetSize is the process's, as the operating system measures it; 0

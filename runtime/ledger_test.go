@@ -13,7 +13,7 @@ func TestLedger(t *testing.T) {
 	}
 	check := func(when string, l Ledger) {
 		t.Helper()
-		if l.Total != sum(l) || l.Slabs != eng.cache.stats().used || l.CacheLimit != 3*tinySlab || l.Slabs > l.CacheLimit {
+		if l.Total != sum(l) || l.Slabs != eng.cache.Stats().Used || l.CacheLimit != 3*tinySlab || l.Slabs > l.CacheLimit {
 			t.Errorf("%s: %+v", when, l)
 		}
 	}

@@ -107,7 +107,7 @@ func (m *Meter) forward(images []float32, groups ...nn.Group) error {
 // after its weights left the cache.
 func (m *Meter) Classify(ctx context.Context, image []byte, cold bool) (Answer, error) {
 	if cold {
-		m.eng.cache.drop(m.variants[0].Digest)
+		m.eng.cache.Drop(m.variants[0].Digest)
 	}
 	return m.eng.Classify(ctx, m.variants[0].Name, image, ClassifyOptions{})
 }
@@ -116,7 +116,7 @@ func (m *Meter) Classify(ctx context.Context, image []byte, cold bool) (Answer, 
 // bytes that are read of the means and written to the slabs, and the operations
 // of the products, for the right directions that each variant uses.
 func (m *Meter) Cost(n int) (bytes, operations int64, err error) {
-	bytes = m.family.slabs.bytes * int64(n)
+	bytes = m.family.slabs.SlabBytes() * int64(n)
 	for k := range m.family.Layers() {
 		bytes += 2 * int64(len(m.family.Layers()[k].Mean))
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"eigenserve/models/nn"
+	"eigenserve/runtime/cache"
 	"eigenserve/store"
 )
 
@@ -33,7 +34,6 @@ type promotions struct {
 type promotion struct {
 	h *handle
 	l *loaded
-	r *resident // its place in the cache, from reserve on
 }
 
 // rebuiltTogether is how many variants are rebuilt in one go at most: each needs
@@ -100,30 +100,30 @@ func (p *promotions) take() (now []promotion) {
 // answered without.
 func (eng *Engine) rebuildNow(due []promotion) {
 	var reserved []promotion
-	var entries []*resident
+	var entries []cache.Reservation
 	for _, x := range due {
 		price := x.l.family.costs.rebuild.Mean()
-		if x.r = eng.cache.reserve(x.l.wanted()); x.r == nil {
+		r, ok := eng.cache.Reserve(x.l.weightsRequest())
+		if !ok {
 			x.h.rent.Store(int64(price / 2)) // asks again when it has paid as much once more
 			continue
 		}
 		x.h.rent.Store(0)
-		reserved, entries = append(reserved, x), append(entries, x.r)
+		reserved, entries = append(reserved, x), append(entries, r)
 	}
 	if len(reserved) == 0 {
 		return
 	}
 	f := reserved[0].l.family
 	began := time.Now()
-	eng.cache.fill(entries, func(slabs [][]float32) ([]any, []error) { return f.rebuildAll(reserved, slabs) })
+	errs := eng.cache.Fill(entries, func(slabs [][]float32) ([]any, []error) { return f.rebuildAll(reserved, slabs) })
 	each := time.Since(began) / time.Duration(len(reserved))
-	for _, x := range reserved {
-		if x.r.err == nil {
+	for i, x := range reserved {
+		if errs[i] == nil {
 			f.costs.rebuild.Observe(each)
 			x.h.rebuilds.Add(1)
-			eng.cache.dropCores(x.l.variant.Digest)
+			eng.cache.DropKind(cache.Decoded, x.l.variant.Digest)
 		}
-		eng.cache.release(x.r)
 		eng.dropGone(x.h)
 	}
 }

@@ -222,7 +222,7 @@ func (eng *Engine) retireBases() (retired int) {
 		}
 		delete(eng.families, digest)
 		if f := s.family.Load(); f != nil {
-			eng.cache.retire(f.slabs)
+			eng.cache.Retire(f.slabs)
 			retired++
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"eigenserve/runtime/cache"
 	"eigenserve/runtime/learn"
 	"eigenserve/runtime/learn/gate"
 	"eigenserve/store"
@@ -124,7 +125,7 @@ func TestRefitUnderLoad(t *testing.T) {
 				if l.by[name+"@"+old[name]] == nil || l.by[name+"@"+now[name]] == nil || now[name] == old[name] {
 					t.Errorf("%s was not answered both by %.12s and by %.12s", name, old[name], now[name])
 				}
-				if eng.cache.resides(old[name]) {
+				if eng.cache.Contains(cache.Weights, old[name]) {
 					t.Errorf("weights of the old %s are left", name)
 				}
 				delete(l.by, name+"@"+old[name])
@@ -137,13 +138,8 @@ func TestRefitUnderLoad(t *testing.T) {
 				t.Error("a pin was lost")
 			}
 			must(eng.SetPinned(context.Background(), "m2", false))
-			eventually(t, "rebuilds behind the requests end", func() bool { return eng.cache.stats().leased == 0 })
+			eventually(t, "rebuilds behind the requests end", func() bool { return eng.cache.Stats().Weights.Leased == 0 })
 			quiet(t, eng.cache)
-			for pool := range eng.cache.free {
-				if pool.retired {
-					t.Error("a slab of the old basis is left")
-				}
-			}
 			eventually(t, "the old basis is freed", func() bool { goruntime.GC(); return basis.Value() == nil })
 		})
 	}
@@ -204,13 +200,13 @@ func TestLateAnswersKeepNoRetiredBasis(t *testing.T) {
 		}
 		eng.rebuildNow([]promotion{{h: late[0].h, l: late[0].l}})
 	}()
-	if s := eng.cache.stats(); s.slabs == 0 || s.cores == 0 {
+	if s := eng.cache.Stats(); s.Weights.Entries == 0 || s.Decoded.Entries == 0 {
 		t.Fatalf("nothing came late: %+v", s)
 	}
 	if n := eng.retireBases(); n != 1 {
 		t.Errorf("%d bases retired", n)
 	}
-	if s := eng.cache.stats(); s.slabs+s.cores > 0 || s.used > 0 {
+	if s := eng.cache.Stats(); s.Weights.Entries+s.Decoded.Entries > 0 || s.Used > 0 {
 		t.Errorf("left of the retired basis: %+v", s)
 	}
 	eventually(t, "the old basis is freed", func() bool { goruntime.GC(); return basis.Value() == nil })

@@ -164,7 +164,7 @@ func TestRequestUnderWayOutlivesItsVariant(t *testing.T) {
 			t.Errorf("%q scores %g, want %g", label, logits[0][i], want[h.entry.Digest][label])
 		}
 	}
-	held.release()
+	held.Release()
 	quiet(t, eng.cache)
 }
 

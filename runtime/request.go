@@ -89,7 +89,7 @@ func (eng *Engine) compute(ctx context.Context, h *handle, l *loaded, inputs ...
 		return nil, Timing{}, err
 	}
 	var total Timing
-	eng.cache.asked(l.variant.Digest, len(inputs))
+	eng.cache.RecordAccess(l.variant.Digest, len(inputs))
 	for from := 0; from < len(inputs); from += maxPrepared {
 		to := min(from+maxPrepared, len(inputs))
 		took, err := eng.answer(ctx, r, inputs, from, to)

@@ -3,6 +3,7 @@ package runtime
 import (
 	"eigenserve/models"
 	"eigenserve/models/nn"
+	"eigenserve/runtime/cache"
 	"eigenserve/runtime/family"
 	"eigenserve/runtime/learn/gate"
 	"eigenserve/runtime/sched"
@@ -13,7 +14,7 @@ import (
 // answering costs, and the gate of checkpoints that are added.
 type servedFamily struct {
 	*family.Family
-	slabs *slabPool
+	slabs *cache.Pool
 	class sched.Class
 	costs costs
 	gate  *gate.Gate
@@ -26,7 +27,7 @@ func openServed(s *store.Store, digest string, precision nn.Precision, dense Den
 	if err != nil {
 		return nil, err
 	}
-	return &servedFamily{Family: f, slabs: &slabPool{bytes: f.SlabBytes()}, gate: gate.New(f, s), dense: dense}, nil
+	return &servedFamily{Family: f, slabs: cache.NewPool(f.SlabBytes()), gate: gate.New(f, s), dense: dense}, nil
 }
 
 // load copies what answering needs of a variant.

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"eigenserve/runtime/cache"
 	"eigenserve/runtime/family"
 )
 
@@ -128,7 +129,7 @@ func (eng *Engine) stats(h *handle) (s VersionStats) {
 	s.Name, s.Version = h.entry.Name, h.entry.Version
 	if l := h.loaded.Load(); l != nil {
 		s.Memory = l.variant.CoefficientBytes + l.variant.PrivateBytes
-		if eng.cache.resides(h.entry.Digest) {
+		if eng.cache.Contains(cache.Weights, h.entry.Digest) {
 			s.Memory += l.bytes()
 		}
 	}
@@ -189,7 +190,7 @@ func (eng *Engine) Unload(ref string) error {
 	}
 	for digest, n := range own {
 		if eng.store.Uses(digest) == n {
-			eng.cache.drop(digest)
+			eng.cache.Drop(digest)
 		}
 	}
 	return nil

@@ -247,7 +247,7 @@ func (eng *Engine) retire(h *handle, kept bool) {
 		others--
 	}
 	if others == 0 {
-		eng.cache.drop(h.entry.Digest)
+		eng.cache.Drop(h.entry.Digest)
 	}
 }
 

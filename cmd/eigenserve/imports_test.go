@@ -17,7 +17,9 @@ import (
 // needs a row here and a thought.
 var mayImport = map[string][]string{
 	"runtime/fault":               {},
+	"runtime/cache":               {"runtime/fault", "runtime/mem"},
 	"runtime/kernel":              {},
+	"runtime/mem":                 {},
 	"runtime/sched":               {"runtime/fault"},
 	"store":                       {"store/tensorfile"},
 	"store/tensorfile":            {},
@@ -37,7 +39,7 @@ var mayImport = map[string][]string{
 	"runtime/learn/eval":          {"models/...", "store/...", "runtime/fault", "runtime/family", "runtime/learn/gate"},
 	"runtime/internal/testfamily": {"models/...", "store/...", "runtime/fault"},
 	"runtime/internal/teststore":  {"store/...", "runtime/internal/testfamily", "runtime/learn", "runtime/learn/gate"},
-	"runtime":                     {"models/...", "store/...", "runtime/fault", "runtime/family", "runtime/kernel", "runtime/learn/gate", "runtime/sched"},
+	"runtime":                     {"models/...", "store/...", "runtime/cache", "runtime/fault", "runtime/family", "runtime/kernel", "runtime/learn/gate", "runtime/sched"},
 	"server":                      {"runtime", "server/web", "server/inference"},
 	"server/web":                  {},
 	"server/inference":            {},
@@ -48,7 +50,7 @@ var mayImport = map[string][]string{
 var fences = map[string][]string{
 	"github.com/gofiber/":             {"server"},
 	"github.com/valyala/fasthttp":     {"server"},
-	"github.com/hashicorp/golang-lru": {"runtime"},
+	"github.com/hashicorp/golang-lru": {"runtime/cache"},
 	"github.com/nlpodyssey/":          {"store/..."},
 	"google.golang.org/":              {"server", "server/inference"},
 	"github.com/spf13/":               {"cmd/..."},
@@ -56,7 +58,7 @@ var fences = map[string][]string{
 	"go.opentelemetry.io/":            {"server", "cmd/..."},
 	"go.yaml.in/":                     {"server", "cmd/..."},
 	"gonum.org/":                      {"store/subspace", "runtime/kernel"},
-	"github.com/edsrzf/mmap-go":       {"store/tensorfile", "runtime", "runtime/family"},
+	"github.com/edsrzf/mmap-go":       {"store/tensorfile", "runtime/mem"},
 	"github.com/gofrs/flock":          {"store"},
 }
 

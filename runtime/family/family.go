@@ -17,6 +17,7 @@ import (
 	"eigenserve/models/nn"
 	"eigenserve/runtime/fault"
 	"eigenserve/runtime/kernel"
+	"eigenserve/runtime/mem"
 	"eigenserve/store"
 	"eigenserve/store/subspace"
 	"eigenserve/store/tensorfile"
@@ -36,7 +37,7 @@ type Family struct {
 
 	open   func() (*store.Basis, error)
 	layers []kernel.Layer
-	memory *region        // of layers
+	memory *mem.Region    // of layers
 	head   *subspace.Head // nil if heads are stored as they came
 	shared int64          // parameters without heads
 }
@@ -92,7 +93,7 @@ func newFamily(b *store.Basis, precision nn.Precision) (*Family, error) {
 	}
 	// Passes may still read a family that the engine has let go of. The memory is freed
 	// when the last of them has ended: every user of f.layers keeps f alive.
-	goruntime.AddCleanup(f, func(r *region) { r.free() }, f.memory)
+	goruntime.AddCleanup(f, func(r *mem.Region) { r.Free() }, f.memory)
 	return f, nil
 }
 
@@ -134,7 +135,7 @@ func (f *Family) Head() *subspace.Head { return f.head }
 func (f *Family) Layers() []kernel.Layer { return f.layers }
 
 // Bytes returns the memory that the basis takes: its packed layers and HeapBytes.
-func (f *Family) Bytes() int64 { return f.memory.bytes() + f.HeapBytes() }
+func (f *Family) Bytes() int64 { return int64(f.memory.Len()) + f.HeapBytes() }
 
 // HeapBytes returns the part of Bytes that lies on the Go heap: scales, vectors and
 // spectra.
@@ -185,7 +186,7 @@ func (f *Family) Fitted(digest string) bool {
 }
 
 // Close frees the memory of the layers. Nothing may use the family any more.
-func (f *Family) Close() error { return f.memory.free() }
+func (f *Family) Close() error { return f.memory.Free() }
 
 // pack copies the mean and the directions of every layer into one region, in the
 // order that the kernels read.
@@ -195,10 +196,10 @@ func (f *Family) pack(b *store.Basis) (err error) {
 		l := kernelLayer(&b.Layers[i])
 		total += kernel.PackedLen(l.M, l.N) + kernel.PackedLen(l.M, l.P) + b.Layers[i].Width()*l.Q
 	}
-	if f.memory, err = newRegion(2 * total); err != nil {
+	if f.memory, err = mem.NewRegion(2 * total); err != nil {
 		return err
 	}
-	rest := f.memory.halves()
+	rest := f.memory.Halves()
 	cut := func(n int) []uint16 {
 		piece := rest[:n:n]
 		rest = rest[n:]
@@ -210,7 +211,7 @@ func (f *Family) pack(b *store.Basis) (err error) {
 		l.Mean, l.Left, l.Right = cut(kernel.PackedLen(l.M, l.N)), cut(kernel.PackedLen(l.M, l.P)), cut(from.Width()*l.Q)
 		l.MeanBias = from.Bias
 		if err := packLayer(&l, from); err != nil {
-			return errors.Join(fmt.Errorf("layer %q: %w", from.Name, err), f.memory.free())
+			return errors.Join(fmt.Errorf("layer %q: %w", from.Name, err), f.memory.Free())
 		}
 		f.layers = append(f.layers, l)
 	}
