@@ -103,7 +103,7 @@ func TestFitsKeepVersions(t *testing.T) {
 func TestFitOfWhatIsRefused(t *testing.T) {
 	own := makeCheckpoints(t, t.TempDir(), 2, 1)
 	status, out, errs := program(t, append([]string{"fit", "--store", filepath.Join(t.TempDir(), "store"), "--family", "f", "--metric", "none", "--max-bytes", "10"}, own...)...)
-	if status != 1 || !strings.HasPrefix(out, "Family f: a basis of") || !strings.Contains(errs, "2 of 2 checkpoints were refused; the basis alone is stored") {
+	if status != 1 || !strings.HasPrefix(out, "Family f: a basis of") || !strings.Contains(errs, "2 of 2 checkpoints were refused; only the basis is stored") {
 		t.Errorf("status %d\n%s\n%s", status, out, errs)
 	}
 }
