@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"strings"
 
+	"eigenserve/models/image"
 	"eigenserve/models/nn"
-	"eigenserve/models/pixel"
 	"eigenserve/models/vit"
 )
 

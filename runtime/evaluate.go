@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"eigenserve/models/pixel"
+	"eigenserve/models/image"
 	"eigenserve/store"
 	"eigenserve/store/checkpoint"
 	"eigenserve/store/subspace"

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"eigenserve/models/pixel"
+	"eigenserve/models/image"
 	"eigenserve/store/checkpoint"
 )
 

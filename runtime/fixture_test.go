@@ -19,8 +19,8 @@ import (
 	"gorgonia.org/tensor"
 
 	"eigenserve/models"
+	"eigenserve/models/image"
 	"eigenserve/models/nn"
-	"eigenserve/models/pixel"
 	"eigenserve/store"
 	"eigenserve/store/checkpoint"
 	"eigenserve/store/subspace"

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"eigenserve/models/pixel"
+	"eigenserve/models/image"
 	"eigenserve/store"
 	"eigenserve/store/checkpoint"
 )

@@ -6,7 +6,7 @@ import (
 	"sync"
 
 	"eigenserve/models"
-	"eigenserve/models/pixel"
+	"eigenserve/models/image"
 )
 
 // How many images a checkpoint and its trials answer.

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"eigenserve/models"
-	"eigenserve/models/pixel"
+	"eigenserve/models/image"
 	"eigenserve/store"
 	"eigenserve/store/tensorfile"
 )

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
-	"eigenserve/models/pixel"
+	"eigenserve/models/image"
 )
 
 // Half a million bytes of a file can become half a billion of pixels.

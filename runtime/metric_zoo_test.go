@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"eigenserve/models/pixel"
+	"eigenserve/models/image"
 	"eigenserve/store/checkpoint"
 	"eigenserve/store/subspace"
 	"eigenserve/store/tensorfile"

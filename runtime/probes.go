@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 
 	"eigenserve/models"
-	"eigenserve/models/pixel"
+	"eigenserve/models/image"
 	"eigenserve/store"
 )
 

@@ -6,7 +6,7 @@ import (
 
 	gorgonia "gorgonia.org/tensor"
 
-	"eigenserve/models/pixel"
+	"eigenserve/models/image"
 	"eigenserve/runtime"
 	"eigenserve/store"
 	"eigenserve/store/checkpoint"

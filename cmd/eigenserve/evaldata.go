@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"eigenserve/models/pixel"
+	"eigenserve/models/image"
 	"eigenserve/runtime"
 	"eigenserve/store/tensorfile"
 )

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"eigenserve/models/pixel"
+	"eigenserve/models/image"
 	"eigenserve/store/tensorfile"
 )
 

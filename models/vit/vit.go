@@ -6,8 +6,8 @@ package vit
 import (
 	"fmt"
 
+	"eigenserve/models/image"
 	"eigenserve/models/nn"
-	"eigenserve/models/pixel"
 )
 
 // Model is one architecture's layers, shaped as its checkpoint. It is immutable
