@@ -21,7 +21,7 @@ type Model interface {
 	// Labels are the names of the checkpoint's logits, in their order.
 	Labels() []string
 	// Pixels says how an image file becomes the input of Forward.
-	Pixels() pixel.Spec
+	Pixels() image.Spec
 	// Tokens is the number of rows that one image makes.
 	Tokens() int
 	// Architecture names everything that the answers depend on but weights and

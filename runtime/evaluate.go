@@ -18,7 +18,7 @@ type Images struct {
 	Labels []int
 	Names  []string
 	// Image gives the i-th one, decoded as spec has it.
-	Image func(spec pixel.Spec, i int) (*pixel.Image, error)
+	Image func(spec image.Spec, i int) (*image.Image, error)
 }
 
 // labels resolves the images' labels to indexes into a checkpoint's.

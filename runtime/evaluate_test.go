@@ -28,7 +28,7 @@ func labelledImages(t *testing.T, eng *Engine, c *checkpoint.Checkpoint, n int) 
 		files = append(files, file)
 		labels = append(labels, largest(denseLogits(t, m, tensors, len(m.Labels()), file)))
 	}
-	return Images{Labels: labels, Image: func(spec pixel.Spec, i int) (*pixel.Image, error) { return spec.Decode(files[i]) }}
+	return Images{Labels: labels, Image: func(spec image.Spec, i int) (*image.Image, error) { return spec.Decode(files[i]) }}
 }
 
 func TestEvaluate(t *testing.T) {

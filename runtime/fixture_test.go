@@ -5,7 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"image"
+	stdimage "image"
 	"image/color"
 	"image/png"
 	"math/rand/v2"
@@ -201,7 +201,7 @@ func tinyEngine(t testing.TB, o Options) *Engine {
 // picture is a PNG of random colours.
 func picture(seed uint64, height, width int) []byte {
 	r := rand.New(rand.NewPCG(3, seed))
-	img := image.NewNRGBA(image.Rect(0, 0, width, height))
+	img := stdimage.NewNRGBA(stdimage.Rect(0, 0, width, height))
 	for y := range height {
 		for x := range width {
 			img.Set(x, y, color.NRGBA{uint8(r.Uint32()), uint8(r.Uint32()), uint8(r.Uint32()), 255})
@@ -290,7 +290,7 @@ func denseLogits(t testing.TB, m models.Model, tensors map[string][]float32, lab
 }
 
 // prepare makes an image file into one input (channels, height, width).
-func prepare(spec pixel.Spec, image []byte) ([]float32, error) {
+func prepare(spec image.Spec, image []byte) ([]float32, error) {
 	pixels := make([]float32, spec.Channels*spec.Height*spec.Width)
 	_, fill, err := decoding(spec, image)()
 	if err == nil {

@@ -180,7 +180,7 @@ func TestExactKeepsEveryBit(t *testing.T) {
 func TestProbesAreKept(t *testing.T) {
 	s := emptyStore(t)
 	asked := 0
-	probes := &Probes{Count: 7, Image: func(spec pixel.Spec, i int) (*pixel.Image, error) {
+	probes := &Probes{Count: 7, Image: func(spec image.Spec, i int) (*image.Image, error) {
 		asked++
 		return spec.FromRGB(bytes.Repeat([]byte{byte(30 * i), 90, 200}, 9*11), 9, 11)
 	}}

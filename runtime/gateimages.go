@@ -44,7 +44,7 @@ func (g *gateImages) meanFeatures(read func() ([]float32, error)) (x []float32, 
 }
 
 // gateImages prepares the images as a variant reads them.
-func newGateImages(probes *Probes, m models.Model, spec pixel.Spec) (*gateImages, error) {
+func newGateImages(probes *Probes, m models.Model, spec image.Spec) (*gateImages, error) {
 	n := max(leastGateImages, min(mostGateImages, gateRows/m.Tokens()))
 	if probes == nil {
 		probes = builtInProbes(n)
@@ -83,7 +83,7 @@ func newGateImages(probes *Probes, m models.Model, spec pixel.Spec) (*gateImages
 }
 
 // fillSome prepares n of the probes, evenly picked.
-func fillSome(p *Probes, spec pixel.Spec, n int) ([]float32, error) {
+func fillSome(p *Probes, spec image.Spec, n int) ([]float32, error) {
 	if p.Count < 1 {
 		return nil, Errorf(Invalid, "there are no probe images")
 	}
@@ -103,7 +103,7 @@ func fillSome(p *Probes, spec pixel.Spec, n int) ([]float32, error) {
 
 // cut writes one part of a and the rest of b to dst, divided across or down
 // between a quarter and three quarters of the way, half of the time mirrored.
-func cut(dst, a, b []float32, spec pixel.Spec, r *rand.Rand) {
+func cut(dst, a, b []float32, spec image.Spec, r *rand.Rand) {
 	h, w := spec.Height, spec.Width
 	down, mirror := r.IntN(2) == 0, r.IntN(2) == 0
 	at := 0.25 + 0.5*r.Float64()

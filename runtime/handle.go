@@ -39,7 +39,7 @@ func newHandle(e store.Entry) *handle { return &handle{entry: e} }
 type loaded struct {
 	family  *family
 	variant *store.Variant
-	pixels  pixel.Spec
+	pixels  image.Spec
 	// What the variant takes in bytes, and what its packed head will.
 	coefficients, private, head int64
 }
@@ -168,13 +168,13 @@ func ownTensors(m map[string]tensorfile.Tensor) map[string]tensorfile.Tensor {
 
 // pixels says how an image becomes a variant's input: as the family's, or as
 // the variant's own preprocessor_config.json has it.
-func (f *family) pixels(v *store.Variant) (pixel.Spec, error) {
+func (f *family) pixels(v *store.Variant) (image.Spec, error) {
 	if len(v.Preprocessor) == 0 {
 		return f.model.Pixels(), nil
 	}
 	m, err := models.Open(f.basis.Config, v.Preprocessor)
 	if err != nil {
-		return pixel.Spec{}, fmt.Errorf("%w: preprocessor: %v", store.ErrFormat, err)
+		return image.Spec{}, fmt.Errorf("%w: preprocessor: %v", store.ErrFormat, err)
 	}
 	return m.Pixels(), nil
 }

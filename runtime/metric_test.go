@@ -132,7 +132,7 @@ func TestFitWithMetrics(t *testing.T) {
 		checkpoints = append(checkpoints, c.open(t, name))
 	}
 	asked := 0
-	own := &Probes{Count: 5, Image: func(s pixel.Spec, i int) (*pixel.Image, error) {
+	own := &Probes{Count: 5, Image: func(s image.Spec, i int) (*image.Image, error) {
 		asked++
 		return s.FromRGB(make([]byte, 4*6*3), 4, 6)
 	}}
@@ -147,7 +147,7 @@ func TestFitWithMetrics(t *testing.T) {
 		"the user's probes": {FitOptions{Probes: own}, "full", 5},
 		"an unknown metric": {FitOptions{Metric: "best"}, `!"best"`, 0},
 		"no probes":         {FitOptions{Probes: &Probes{}}, "!no probe images", 0},
-		"probes that are broken": {FitOptions{Probes: &Probes{Count: 1, Image: func(pixel.Spec, int) (*pixel.Image, error) {
+		"probes that are broken": {FitOptions{Probes: &Probes{Count: 1, Image: func(image.Spec, int) (*image.Image, error) {
 			return nil, errProbe
 		}}}, "!no such image", 0},
 	} {

@@ -79,7 +79,7 @@ func evalImages(t *testing.T, path string) Images {
 	out := Images{Labels: make([]int, labels.Len())}
 	must(labels.Ints(out.Labels))
 	h, w := images.Shape[1], images.Shape[2]
-	out.Image = func(spec pixel.Spec, i int) (*pixel.Image, error) {
+	out.Image = func(spec image.Spec, i int) (*image.Image, error) {
 		return spec.FromRGB(images.Data[i*h*w*3:(i+1)*h*w*3], h, w)
 	}
 	return out

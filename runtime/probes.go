@@ -13,7 +13,7 @@ import (
 type Probes struct {
 	Count int
 	// Image gives the i-th one, decoded as spec has it.
-	Image func(spec pixel.Spec, i int) (*pixel.Image, error)
+	Image func(spec image.Spec, i int) (*image.Image, error)
 }
 
 // fill prepares at most so many of the probes, evenly picked, as a model reads
@@ -27,7 +27,7 @@ func (p *Probes) fill(m models.Model, most int) ([]float32, error) {
 
 // keep gives the probes as a store keeps them, at the model's size: evenly picked
 // where they are more than store.MostProbes or take more than store.MostProbeBytes.
-func (p *Probes) keep(spec pixel.Spec) (*store.Probes, error) {
+func (p *Probes) keep(spec image.Spec) (*store.Probes, error) {
 	if p.Count < 1 {
 		return nil, Errorf(Invalid, "there are no probe images")
 	}
@@ -50,8 +50,8 @@ func (p *Probes) keep(spec pixel.Spec) (*store.Probes, error) {
 // keptProbes are probes out of a store.
 func keptProbes(p *store.Probes) *Probes {
 	size := p.Height * p.Width * p.Channels
-	return &Probes{Count: p.Count, Image: func(_ pixel.Spec, i int) (*pixel.Image, error) {
-		return &pixel.Image{Pix: p.Pix[i*size : (i+1)*size], Height: p.Height, Width: p.Width, Channels: p.Channels}, nil
+	return &Probes{Count: p.Count, Image: func(_ image.Spec, i int) (*image.Image, error) {
+		return &image.Image{Pix: p.Pix[i*size : (i+1)*size], Height: p.Height, Width: p.Width, Channels: p.Channels}, nil
 	}}
 }
 
@@ -73,7 +73,7 @@ func probesOf(s *store.Store, name string) func() (*Probes, error) {
 // in turn noise, smooth patches of colour, two colours with sharp borders, and
 // these with noise on top. They are the same every time.
 func builtInProbes(n int) *Probes {
-	return &Probes{Count: n, Image: func(spec pixel.Spec, i int) (*pixel.Image, error) {
+	return &Probes{Count: n, Image: func(spec image.Spec, i int) (*image.Image, error) {
 		h, w := spec.Height, spec.Width
 		return spec.FromRGB(builtInProbe(rand.New(rand.NewPCG(2, uint64(i))), i%4, h, w), h, w)
 	}}

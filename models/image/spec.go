@@ -1,4 +1,4 @@
-package pixel
+package image
 
 import (
 	"encoding/json"
@@ -47,7 +47,7 @@ const (
 func ParseSpec(preprocessor []byte, channels, height, width int) (Spec, error) {
 	s, err := parseSpec(preprocessor, channels, height, width)
 	if err != nil {
-		return Spec{}, fmt.Errorf("pixel: %w: %w", ErrSpec, err)
+		return Spec{}, fmt.Errorf("%w: %w", ErrSpec, err)
 	}
 	return s, nil
 }

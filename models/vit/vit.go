@@ -14,7 +14,7 @@ import (
 // and serves any number of passes at once.
 type Model struct {
 	options Options
-	pixels  pixel.Spec
+	pixels  image.Spec
 	plan    *nn.Plan
 
 	patches    nn.Patches
@@ -45,7 +45,7 @@ func New(config, preprocessor []byte) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	pixels, err := pixel.ParseSpec(preprocessor, o.Channels, o.Image.Height, o.Image.Width)
+	pixels, err := image.ParseSpec(preprocessor, o.Channels, o.Image.Height, o.Image.Width)
 	if err != nil {
 		return nil, fmt.Errorf("vit: read preprocessing: %w", err)
 	}
@@ -148,7 +148,7 @@ func (m *Model) Plan() *nn.Plan { return m.plan }
 func (m *Model) Labels() []string { return m.options.Labels }
 
 // Pixels says how an image becomes the input of Forward.
-func (m *Model) Pixels() pixel.Spec { return m.pixels }
+func (m *Model) Pixels() image.Spec { return m.pixels }
 
 // Tokens is the number of rows that one image makes.
 func (m *Model) Tokens() int { return m.patches.Tokens() }
