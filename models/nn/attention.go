@@ -38,7 +38,7 @@ func (a Attention) First(p *Pass, qkv Rows) Rows {
 
 // run answers so many of each image's rows, its first ones; all if 0.
 func (a Attention) run(p *Pass, qkv Rows, queries int) Rows {
-	s := kernel.AttentionShape{Images: p.images, Tokens: qkv.Count / p.images, Heads: a.Heads, Dim: a.Dim, Queries: queries}
+	s := kernel.AttentionShape{Sequences: p.images, Rows: qkv.Count / p.images, Heads: a.Heads, Dim: a.Dim, Queries: queries}
 	count := qkv.Count
 	if queries > 0 {
 		count = p.images * queries
