@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"eigenserve/models"
 	"eigenserve/models/nn"
 )
 
@@ -114,7 +115,7 @@ func (eng *Engine) forward(b *batch, weights []*nn.Weights) {
 	var rows []*row
 	warm := 0
 	for i, g := range b.groups {
-		groups[i] = nn.Group{Images: len(g.rows), Weights: weights[i]}
+		groups[i] = nn.Group{Spans: f.spans(g.rows), Weights: weights[i]}
 		rows = append(rows, g.rows...)
 		if g.slab != nil {
 			warm += len(g.rows)
@@ -172,23 +173,28 @@ func (eng *Engine) failGroup(g *group, err error) {
 func (f *family) logits(groups []nn.Group, rows []*row) ([][]float32, error) {
 	p := f.passes.Begin(groups...)
 	defer f.passes.End(p)
-	images := rows[0].pixels
-	if len(rows) > 1 {
-		images = p.Floats(len(rows) * len(images))
-		at := images
-		for _, x := range rows {
-			at = at[copy(at, x.pixels):]
-		}
+	inputs := make([]models.Input, len(rows))
+	for i, x := range rows {
+		inputs[i].Pixels = x.pixels
 	}
-	logits, err := f.model.Forward(p, images)
+	outputs, err := f.model.Forward(p, inputs)
 	if err != nil {
 		return nil, err
 	}
-	out := make([][]float32, len(logits))
+	out := make([][]float32, len(outputs))
 	for i := range out {
-		out[i] = slices.Clone(logits[i])
+		out[i] = slices.Clone(outputs[i].Logits)
 	}
 	return out, nil
+}
+
+// spans returns the spans of a pass over rows, each of which is a whole input.
+func (f *family) spans(rows []*row) []nn.Span {
+	spans := make([]nn.Span, len(rows))
+	for i, x := range rows {
+		spans[i].Rows = f.model.Rows(models.Input{Pixels: x.pixels})
+	}
+	return spans
 }
 
 func finite(v []float32) bool {

@@ -229,6 +229,6 @@ func energy90(s store.Spectrum) int {
 }
 
 func inputOf(m models.Model) Input {
-	s := m.Pixels()
+	s := m.Input().Image
 	return Input{Channels: s.Channels, Height: s.Height, Width: s.Width}
 }

@@ -173,8 +173,7 @@ func pixelsOf(f *family, v *store.Variant, images Images, n int) ([]float32, err
 	if err != nil {
 		return nil, err
 	}
-	in := inputOf(f.model)
-	size := in.Channels * in.Height * in.Width
+	size := spec.Len()
 	out := make([]float32, n*size)
 	for i := range n {
 		img, err := images.Image(spec, i)

@@ -147,7 +147,7 @@ func learn(ctx context.Context, name string, checkpoints []*checkpoint.Checkpoin
 	}
 	var kept *store.Probes
 	if o.Probes != nil {
-		if kept, err = o.Probes.keep(first.Pixels()); err != nil {
+		if kept, err = o.Probes.keep(first.Input().Image); err != nil {
 			return nil, err
 		}
 		o.Probes = keptProbes(kept) // what later adds will see

@@ -276,22 +276,23 @@ func denseLogits(t testing.TB, m models.Model, tensors map[string][]float32, lab
 	}); err != nil {
 		t.Fatal(err)
 	}
-	pixels, err := prepare(m.Pixels(), file)
+	pixels, err := prepare(m.Input().Image, file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var p nn.Pass
-	p.Begin(nn.Group{Images: 1, Weights: &w})
-	logits, err := m.Forward(&p, pixels)
+	inputs := []models.Input{{Pixels: pixels}}
+	p.Begin(nn.Group{Spans: models.Spans(m, inputs), Weights: &w})
+	outputs, err := m.Forward(&p, inputs)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return append([]float32(nil), logits[0]...)
+	return append([]float32(nil), outputs[0].Logits...)
 }
 
 // prepare makes an image file into one input (channels, height, width).
 func prepare(spec image.Spec, image []byte) ([]float32, error) {
-	pixels := make([]float32, spec.Channels*spec.Height*spec.Width)
+	pixels := make([]float32, spec.Len())
 	_, fill, err := decoding(spec, image)()
 	if err == nil {
 		err = fill(pixels)
@@ -301,7 +302,8 @@ func prepare(spec image.Spec, image []byte) ([]float32, error) {
 
 // forward runs one image through a variant, alone.
 func (f *family) forward(w *nn.Weights, pixels []float32) ([]float32, error) {
-	logits, err := f.logits([]nn.Group{{Images: 1, Weights: w}}, []*row{{pixels: pixels}})
+	rows := []*row{{pixels: pixels}}
+	logits, err := f.logits([]nn.Group{{Spans: f.spans(rows), Weights: w}}, rows)
 	if err != nil {
 		return nil, err
 	}

@@ -45,12 +45,12 @@ func (g *gateImages) meanFeatures(read func() ([]float32, error)) (x []float32, 
 
 // gateImages prepares the images as a variant reads them.
 func newGateImages(probes *Probes, m models.Model, spec image.Spec) (*gateImages, error) {
-	n := max(leastGateImages, min(mostGateImages, gateRows/m.Tokens()))
+	n := max(leastGateImages, min(mostGateImages, gateRows/m.Rows(models.Input{})))
 	if probes == nil {
 		probes = builtInProbes(n)
 	}
 	drawn := builtInProbes(n)
-	size := spec.Channels * spec.Height * spec.Width
+	size := spec.Len()
 	given, err := fillSome(probes, spec, min(probes.Count, n))
 	if err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func fillSome(p *Probes, spec image.Spec, n int) ([]float32, error) {
 	if p.Count < 1 {
 		return nil, Errorf(Invalid, "there are no probe images")
 	}
-	size := spec.Channels * spec.Height * spec.Width
+	size := spec.Len()
 	out := make([]float32, n*size)
 	for i := range n {
 		img, err := p.Image(spec, i*p.Count/n)

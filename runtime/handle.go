@@ -170,13 +170,13 @@ func ownTensors(m map[string]tensorfile.Tensor) map[string]tensorfile.Tensor {
 // the variant's own preprocessor_config.json has it.
 func (f *family) pixels(v *store.Variant) (image.Spec, error) {
 	if len(v.Preprocessor) == 0 {
-		return f.model.Pixels(), nil
+		return f.model.Input().Image, nil
 	}
 	m, err := models.Open(f.basis.Config, v.Preprocessor)
 	if err != nil {
 		return image.Spec{}, fmt.Errorf("%w: preprocessor: %v", store.ErrFormat, err)
 	}
-	return m.Pixels(), nil
+	return m.Input().Image, nil
 }
 
 // unpin lets the weights go, if they were pinned.

@@ -35,25 +35,25 @@ func oneHead(p *nn.Plan) error {
 // is the identity: nn.Plan.Features. At most so many passes run at once.
 func features(m models.Model, pool *nn.Pool, w *nn.Weights, input []float32, workers int) ([]float32, error) {
 	const batch = 16
-	h, in := m.Plan().Heads()[0], inputOf(m)
-	size, width := in.Channels*in.Height*in.Width, headWidth(h)
-	n := len(input) / size
+	images, width := models.Images(m, input), headWidth(m.Plan().Heads()[0])
+	n := len(images)
 	out := make([]float32, n*width)
 	var group errgroup.Group
 	group.SetLimit(max(1, workers))
 	for at := 0; at < n; at += batch {
 		count := min(batch, n-at)
 		group.Go(func() error {
-			p := pool.Begin(nn.Group{Images: count, Weights: w})
+			batch := images[at : at+count]
+			p := pool.Begin(nn.Group{Spans: models.Spans(m, batch), Weights: w})
 			defer pool.End(p)
-			rows, err := m.Forward(p, input[at*size:(at+count)*size])
+			rows, err := m.Forward(p, batch)
 			if err != nil {
 				return err
 			}
 			for i, row := range rows {
 				to := out[(at+i)*width:][:width]
 				to[width-1] = 1
-				copy(to, row)
+				copy(to, row.Logits)
 			}
 			return nil
 		})
@@ -166,7 +166,7 @@ func fitHeads(ctx context.Context, m models.Model, sources []source, probes *Pro
 	if err := oneHead(plan); err != nil {
 		return nil
 	}
-	images, err := newGateImages(probes, m, m.Pixels())
+	images, err := newGateImages(probes, m, m.Input().Image)
 	if err != nil {
 		return err
 	}

@@ -106,7 +106,7 @@ func (in Inputs) rows(l *loaded) (int, error) {
 	want := [3]int{l.pixels.Channels, l.pixels.Height, l.pixels.Width}
 	rows := len(in.Images)
 	if in.Pixels != nil {
-		size := want[0] * want[1] * want[2]
+		size := l.pixels.Len()
 		switch {
 		case in.Images != nil:
 			return 0, Errorf(Invalid, "send images or pixel values, not both")

@@ -221,7 +221,7 @@ func (f *family) gateImages(m models.Model, s source) (*gateImages, error) {
 		if err != nil {
 			return nil, storeError(err)
 		}
-		return newGateImages(p, m, m.Pixels())
+		return newGateImages(p, m, m.Input().Image)
 	}
 	if !sameJSON(s.Preprocessor, f.basis.Preprocessor) {
 		return probes(m)

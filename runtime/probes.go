@@ -22,7 +22,7 @@ func (p *Probes) fill(m models.Model, most int) ([]float32, error) {
 	if p == nil {
 		p = builtInProbes(most)
 	}
-	return fillSome(p, m.Pixels(), min(most, p.Count))
+	return fillSome(p, m.Input().Image, min(most, p.Count))
 }
 
 // keep gives the probes as a store keeps them, at the model's size: evenly picked
@@ -31,7 +31,7 @@ func (p *Probes) keep(spec image.Spec) (*store.Probes, error) {
 	if p.Count < 1 {
 		return nil, Errorf(Invalid, "there are no probe images")
 	}
-	size := spec.Height * spec.Width * spec.Channels
+	size := spec.Len()
 	n := max(1, min(p.Count, store.MostProbes, store.MostProbeBytes/size))
 	out := &store.Probes{Count: n, Height: spec.Height, Width: spec.Width, Channels: spec.Channels, Pix: make([]byte, 0, n*size)}
 	for i := range n {

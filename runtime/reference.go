@@ -5,6 +5,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"eigenserve/models"
 	"eigenserve/models/nn"
 	"eigenserve/store/subspace"
 )
@@ -48,8 +49,7 @@ func (eng *Engine) Reference(name string, images [][]byte) ([][]float32, error) 
 	if err := f.bindHeads(&w, l.variant); err != nil {
 		return nil, damaged(h, err)
 	}
-	in := inputOf(f.model)
-	pixels, out := make([]float32, in.Channels*in.Height*in.Width), make([][]float32, len(images))
+	pixels, out := make([]float32, l.pixels.Len()), make([][]float32, len(images))
 	for i, image := range images {
 		_, fill, err := decoding(l.pixels, image)()
 		if err == nil {
@@ -58,10 +58,11 @@ func (eng *Engine) Reference(name string, images [][]byte) ([][]float32, error) 
 		if err != nil {
 			return nil, err
 		}
-		p := f.passes.Begin(nn.Group{Images: 1, Weights: &w})
-		logits, err := f.model.Forward(p, pixels)
+		inputs := []models.Input{{Pixels: pixels}}
+		p := f.passes.Begin(nn.Group{Spans: models.Spans(f.model, inputs), Weights: &w})
+		outputs, err := f.model.Forward(p, inputs)
 		if err == nil {
-			out[i] = append([]float32(nil), logits[0]...)
+			out[i] = append([]float32(nil), outputs[0].Logits...)
 		}
 		f.passes.End(p)
 		if err != nil {

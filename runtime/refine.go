@@ -143,14 +143,15 @@ func (r *refiner) slope(l *subspace.Latents, t int, gradient [][]float32) error 
 		batch = append(batch, r.images[at*size:][:size]...)
 		want = append(want, r.features[at*r.width:][:r.width]...)
 	}
-	tape := r.pass.Record(refineImages, r.weights)
-	features, err := r.model.Forward(&r.pass, batch)
+	inputs := models.Images(r.model, batch)
+	tape := r.pass.Record(nn.Group{Spans: models.Spans(r.model, inputs), Weights: r.weights})
+	features, err := r.model.Forward(&r.pass, inputs)
 	if err != nil {
 		return err
 	}
 	slopes := make([][]float32, refineImages)
 	for i, x := range features {
-		slopes[i] = r.lossGradient(x, want[i*r.width:][:r.width])
+		slopes[i] = r.lossGradient(x.Logits, want[i*r.width:][:r.width])
 	}
 	tape.Backward(slopes)
 	for i := range tape.Layers {

@@ -8,6 +8,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"eigenserve/models"
 	"eigenserve/models/nn"
 	"eigenserve/store"
 	"eigenserve/store/subspace"
@@ -61,12 +62,12 @@ func newRefinement(t *testing.T) *refinement {
 
 func (r *refinement) features(w *nn.Weights, input []float32) (out []float32) {
 	r.family.plan.Features(w)
-	in := inputOf(r.family.model)
-	r.pass.Begin(nn.Group{Images: len(input) / (in.Channels * in.Height * in.Width), Weights: w})
-	features, err := r.family.model.Forward(&r.pass, input)
+	images := models.Images(r.family.model, input)
+	r.pass.Begin(nn.Group{Spans: models.Spans(r.family.model, images), Weights: w})
+	features, err := r.family.model.Forward(&r.pass, images)
 	must(err)
 	for _, x := range features {
-		out = append(out, x...)
+		out = append(out, x.Logits...)
 	}
 	return out
 }

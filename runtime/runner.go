@@ -5,6 +5,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"eigenserve/models"
 	"eigenserve/models/nn"
 	"eigenserve/store"
 	"eigenserve/store/subspace"
@@ -96,20 +97,21 @@ func (r *runner) answer(w *nn.Weights) ([]int, error) {
 	out := make([]int, 0, r.images)
 	for at := 0; at < r.images; at += batch {
 		n := min(batch, r.images-at)
-		if err := r.batch(w, r.input[at*size:(at+n)*size], n, &out); err != nil {
+		if err := r.batch(w, r.input[at*size:(at+n)*size], &out); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
 }
 
-// batch appends the best label of each of n images.
-func (r *runner) batch(w *nn.Weights, images []float32, n int, out *[]int) error {
-	p := r.f.passes.Begin(nn.Group{Images: n, Weights: w})
+// batch appends the best label of each image.
+func (r *runner) batch(w *nn.Weights, images []float32, out *[]int) error {
+	inputs := models.Images(r.f.model, images)
+	p := r.f.passes.Begin(nn.Group{Spans: models.Spans(r.f.model, inputs), Weights: w})
 	defer r.f.passes.End(p)
-	logits, err := r.f.model.Forward(p, images)
-	for _, l := range logits {
-		*out = append(*out, largest(l))
+	outputs, err := r.f.model.Forward(p, inputs)
+	for _, o := range outputs {
+		*out = append(*out, largest(o.Logits))
 	}
 	return err
 }

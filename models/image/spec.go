@@ -29,6 +29,9 @@ type Spec struct {
 	levels     []float32 // (Channels, 256): what each grey level becomes
 }
 
+// Len returns the number of values of one image as the model reads it.
+func (s Spec) Len() int { return s.Channels * s.Height * s.Width }
+
 // resizing says how the size after resizing follows from the image's.
 type resizing uint8
 

@@ -6,15 +6,15 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// eachMost bounds what each runs at once, and with it the scratch that calls of a
-// measurement take.
-const eachMost = 16
+// maxParallel bounds the calls that parallel runs at once, and with them the scratch
+// that they hold.
+const maxParallel = 16
 
-// each calls f for 0 to n-1, several at once, and returns when all have returned.
-// What the calls write must not overlap.
-func each(n int, f func(i int)) {
+// parallel calls f for 0 to n-1, several at once, and returns when all calls have
+// returned. They must not write to the same memory.
+func parallel(n int, f func(i int)) {
 	var group errgroup.Group
-	group.SetLimit(min(eachMost, goruntime.GOMAXPROCS(0)))
+	group.SetLimit(min(maxParallel, goruntime.GOMAXPROCS(0)))
 	for i := range n {
 		group.Go(func() error { f(i); return nil })
 	}
