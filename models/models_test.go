@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"eigenserve/models"
+	"eigenserve/models/input"
+	"eigenserve/models/nn"
 	"eigenserve/models/vit"
 )
 
@@ -21,26 +23,27 @@ func TestOpenChoosesByModelType(t *testing.T) {
 	if got, want := m.Labels(), []string{"cat", "dog", "eel"}; !slices.Equal(got, want) {
 		t.Errorf("labels %q, want %q", got, want)
 	}
-	if m.Tokens() != 197 {
-		t.Errorf("%d tokens, want 197", m.Tokens())
+	if got := m.Rows(models.Input{}); got != 197 {
+		t.Errorf("%d rows, want 197", got)
 	}
-	if s := m.Pixels(); s.Channels != 3 || s.Height != 224 || s.Width != 224 {
-		t.Errorf("images are %d×%d×%d, want 3×224×224", s.Channels, s.Height, s.Width)
+	s := m.Input()
+	if s.Kind != input.Image || s.Image.Channels != 3 || s.Image.Height != 224 || s.Image.Width != 224 || s.Image.Len() != 3*224*224 {
+		t.Errorf("reads %+v, want an image of 3×224×224", s)
 	}
 }
 
-func TestOpenRefuses(t *testing.T) {
+func TestOpenRejects(t *testing.T) {
 	for name, c := range map[string]struct {
 		config, preprocessor string
 		is                   error
 		says                 string
 	}{
-		"an unknown architecture":     {`{"model_type":"bert"}`, `{}`, models.ErrArchitecture, `"bert" (known: vit)`},
-		"no model type":               {`{}`, `{}`, models.ErrArchitecture, `"" (known: vit)`},
-		"not JSON":                    {`vit`, `{}`, nil, "config.json"},
-		"what its package refuses":    {`{"model_type":"vit","hidden_size":0}`, `{}`, vit.ErrConfig, "hidden_size 0"},
-		"preprocessing it can't read": {`{"model_type":"vit"}`, `[`, nil, "preprocessing"},
-		"channels no image has":       {`{"model_type":"vit","num_channels":4}`, `{}`, nil, "4 channels"},
+		"an unknown architecture":       {`{"model_type":"bert"}`, `{}`, models.ErrArchitecture, `"bert" (known: vit)`},
+		"no model type":                 {`{}`, `{}`, models.ErrArchitecture, `"" (known: vit)`},
+		"not JSON":                      {`vit`, `{}`, nil, "config.json"},
+		"what the architecture rejects": {`{"model_type":"vit","hidden_size":0}`, `{}`, vit.ErrConfig, "hidden_size 0"},
+		"invalid preprocessing":         {`{"model_type":"vit"}`, `[`, nil, "preprocessor_config.json"},
+		"channels that no image has":    {`{"model_type":"vit","num_channels":4}`, `{}`, nil, "4 channels"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, err := models.Open([]byte(c.config), []byte(c.preprocessor))
@@ -51,5 +54,21 @@ func TestOpenRefuses(t *testing.T) {
 				t.Errorf("error %q does not say %q", err, c.says)
 			}
 		})
+	}
+}
+
+func TestImagesAndSpans(t *testing.T) {
+	m, err := models.Open([]byte(`{"model_type":"vit","image_size":4,"patch_size":2}`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pixels := make([]float32, 2*3*4*4)
+	pixels[3*4*4] = 1
+	images := models.Images(m, pixels)
+	if len(images) != 2 || len(images[1].Pixels) != 3*4*4 || images[1].Pixels[0] != 1 {
+		t.Errorf("images %v", images)
+	}
+	if got, want := models.Spans(m, images), nn.Spans(2, 5); !slices.Equal(got, want) {
+		t.Errorf("spans %v, want %v", got, want)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"eigenserve/models"
 	"eigenserve/models/nn"
 	"eigenserve/runtime/cache"
 	"eigenserve/runtime/fault"
@@ -180,7 +181,7 @@ func (eng *Engine) forward(b *sched.Batch, groups []*group, weights []*nn.Weight
 func nnGroups(groups []*group, weights []*nn.Weights) []nn.Group {
 	out := make([]nn.Group, len(groups))
 	for i, g := range groups {
-		out[i] = nn.Group{Images: len(g.inputs), Weights: weights[i]}
+		out[i] = nn.Group{Spans: spansOf(g.l.family, g.inputs), Weights: weights[i]}
 	}
 	return out
 }
@@ -205,23 +206,28 @@ func (eng *Engine) failGroup(g *group, err error) {
 func forwardPass(f *servedFamily, groups []nn.Group, inputs []*input) ([][]float32, error) {
 	p := f.Passes.Begin(groups...)
 	defer f.Passes.End(p)
-	images := inputs[0].pixels
-	if len(inputs) > 1 {
-		images = p.Floats(len(inputs) * len(images))
-		at := images
-		for _, in := range inputs {
-			at = at[copy(at, in.pixels):]
-		}
+	read := make([]models.Input, len(inputs))
+	for i, in := range inputs {
+		read[i].Pixels = in.pixels
 	}
-	logits, err := f.Model.Forward(p, images)
+	outputs, err := f.Model.Forward(p, read)
 	if err != nil {
 		return nil, err
 	}
-	out := make([][]float32, len(logits))
+	out := make([][]float32, len(outputs))
 	for i := range out {
-		out[i] = slices.Clone(logits[i])
+		out[i] = slices.Clone(outputs[i].Logits)
 	}
 	return out, nil
+}
+
+// spansOf returns the spans of a pass over all rows of the inputs.
+func spansOf(f *servedFamily, inputs []*input) []nn.Span {
+	spans := make([]nn.Span, len(inputs))
+	for i, in := range inputs {
+		spans[i].Rows = f.Model.Rows(models.Input{Pixels: in.pixels})
+	}
+	return spans
 }
 
 // finite reports whether all numbers of v are finite.

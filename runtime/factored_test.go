@@ -3,9 +3,11 @@ package runtime
 import (
 	"context"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
+	"eigenserve/models"
 	"eigenserve/models/nn"
 )
 
@@ -30,6 +32,7 @@ func TestFactoredAnswersAsRebuilt(t *testing.T) {
 		must(err)
 		factored, err := l.family.Factor(l.variant.Variant)
 		must(err)
+		spans := spansOf(l.family, []*input{{pixels: image}})
 		a, err := l.family.forward(rebuilt, image)
 		must(err)
 		b, err := l.family.forward(factored, image)
@@ -37,22 +40,19 @@ func TestFactoredAnswersAsRebuilt(t *testing.T) {
 		if d := furthest(a, b); d > 1e-3 {
 			t.Errorf("%s: factored logits are off by %g", e.Name, d)
 		}
-		groups, want = append(groups, nn.Group{Images: 1, Weights: factored}), append(want, b)
+		groups, want = append(groups, nn.Group{Spans: spans, Weights: factored}), append(want, b)
 		if len(groups)%5 == 0 { // one in between that has its slab
-			groups, want = append(groups, nn.Group{Images: 1, Weights: rebuilt}), append(want, a)
+			groups, want = append(groups, nn.Group{Spans: spans, Weights: rebuilt}), append(want, a)
 		}
 	}
 	_, l, err := eng.open(variants[0].Name)
 	must(err)
-	images := make([]float32, 0, len(groups)*len(image))
-	for range groups {
-		images = append(images, image...)
-	}
+	images := slices.Repeat([]models.Input{{Pixels: image}}, len(groups))
 	p := l.family.Passes.Begin(groups...)
 	got, err := l.family.Model.Forward(p, images)
 	must(err)
 	for i := range got {
-		if d := furthest(got[i], want[i]); d > 1e-5 {
+		if d := furthest(got[i].Logits, want[i]); d > 1e-5 {
 			t.Errorf("group %d of %d: in the batch its logits are off by %g", i, len(groups), d)
 		}
 	}

@@ -7,8 +7,8 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"eigenserve/models/image"
 	"eigenserve/models/nn"
-	"eigenserve/models/pixel"
 	"eigenserve/runtime/family"
 	"eigenserve/runtime/internal/testfamily"
 	"eigenserve/runtime/internal/teststore"
@@ -122,8 +122,8 @@ func plainHead(b *store.Basis, v *store.Variant) {
 }
 
 // prepare makes an image file into one input (channels, height, width).
-func prepare(spec pixel.Spec, image []byte) ([]float32, error) {
-	pixels := make([]float32, spec.Channels*spec.Height*spec.Width)
+func prepare(spec image.Spec, image []byte) ([]float32, error) {
+	pixels := make([]float32, spec.Len())
 	_, fill, err := decoding(spec, image)()
 	if err == nil {
 		err = fill(pixels)
@@ -133,7 +133,8 @@ func prepare(spec pixel.Spec, image []byte) ([]float32, error) {
 
 // forward runs one image through a variant, alone.
 func (f *servedFamily) forward(w *nn.Weights, pixels []float32) ([]float32, error) {
-	logits, err := forwardPass(f, []nn.Group{{Images: 1, Weights: w}}, []*input{{pixels: pixels}})
+	inputs := []*input{{pixels: pixels}}
+	logits, err := forwardPass(f, []nn.Group{{Spans: spansOf(f, inputs), Weights: w}}, inputs)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
-	"eigenserve/models/pixel"
+	"eigenserve/models/image"
 )
 
 // Half a million bytes of a file can become half a billion of pixels.
@@ -37,7 +37,7 @@ func newImageMemory() *imageMemory {
 func (d *imageMemory) close() { d.free.Stop() }
 
 // decoding makes an image file into one input.
-func decoding(spec pixel.Spec, image []byte) inputOpener {
+func decoding(spec image.Spec, image []byte) inputOpener {
 	return func() (int64, inputDecoder, error) {
 		encoded, err := spec.Open(image)
 		if err != nil {
@@ -70,7 +70,7 @@ func (d *imageMemory) release(n int64) {
 
 func imageError(err error) error {
 	code := Unsupported
-	if errors.Is(err, pixel.ErrTooLarge) {
+	if errors.Is(err, image.ErrTooLarge) {
 		code = TooLarge
 	}
 	return &Error{Code: code, Text: err.Error(), Err: err}

@@ -18,7 +18,7 @@ func TestInferAnswersAsClassifyDoes(t *testing.T) {
 		for seed := range uint64(3) {
 			file := picture(seed, 9, 11)
 			in.Images = append(in.Images, file)
-			pixels, err := prepare(tinyModel().Pixels(), file)
+			pixels, err := prepare(tinyModel().Input().Image, file)
 			must(err)
 			prepared.Pixels = append(prepared.Pixels, pixels...)
 		}

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 
+	"eigenserve/models"
 	"eigenserve/models/nn"
 	"eigenserve/store"
 )
@@ -63,7 +64,7 @@ func (m *Meter) Rebuild(n int) error {
 // Forward answers n images of the right size with the first variant's rebuilt
 // weights; what is in them makes no difference to the time.
 func (m *Meter) Forward(images []float32, n int) error {
-	return m.forward(images, nn.Group{Images: n, Weights: m.weights[0]})
+	return m.forward(images, nn.Group{Spans: m.spans(n), Weights: m.weights[0]})
 }
 
 // Factored decodes the first n variants and answers one image by each, in one
@@ -75,7 +76,7 @@ func (m *Meter) Factored(images []float32, n int) error {
 		if err != nil {
 			return err
 		}
-		groups[i] = nn.Group{Images: 1, Weights: w}
+		groups[i] = nn.Group{Spans: m.spans(1), Weights: w}
 	}
 	return m.forward(images, groups...)
 }
@@ -89,7 +90,7 @@ func (m *Meter) RebuildEach(images []float32, n int) error {
 		if err != nil {
 			return err
 		}
-		if err := m.forward(images[i*size:(i+1)*size], nn.Group{Images: 1, Weights: w}); err != nil {
+		if err := m.forward(images[i*size:(i+1)*size], nn.Group{Spans: m.spans(1), Weights: w}); err != nil {
 			return err
 		}
 	}
@@ -99,9 +100,12 @@ func (m *Meter) RebuildEach(images []float32, n int) error {
 func (m *Meter) forward(images []float32, groups ...nn.Group) error {
 	p := m.family.Passes.Begin(groups...)
 	defer m.family.Passes.End(p)
-	_, err := m.family.Model.Forward(p, images)
+	_, err := m.family.Model.Forward(p, models.Images(m.family.Model, images))
 	return err
 }
+
+// spans returns the spans of n images.
+func (m *Meter) spans(n int) []nn.Span { return nn.Spans(n, m.family.Model.Rows(models.Input{})) }
 
 // Classify asks the engine for the first variant as a request does; with cold,
 // after its weights left the cache.

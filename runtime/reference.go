@@ -3,6 +3,7 @@ package runtime
 import (
 	"slices"
 
+	"eigenserve/models"
 	"eigenserve/models/nn"
 )
 
@@ -47,20 +48,20 @@ func (eng *Engine) Reference(name string, images [][]byte) ([][]float32, error) 
 
 // reference answers one image with weights.
 func (l *loaded) reference(w *nn.Weights, image []byte) ([]float32, error) {
-	in := inputOf(l.family.Model)
-	pixels := make([]float32, in.Channels*in.Height*in.Width)
-	_, fill, err := decoding(l.variant.Pixels, image)()
+	pixels := make([]float32, l.variant.Input.Image.Len())
+	_, decode, err := decoding(l.variant.Input.Image, image)()
 	if err == nil {
-		err = fill(pixels)
+		err = decode(pixels)
 	}
 	if err != nil {
 		return nil, err
 	}
-	p := l.family.Passes.Begin(nn.Group{Images: 1, Weights: w})
+	inputs := []models.Input{{Pixels: pixels}}
+	p := l.family.Passes.Begin(nn.Group{Spans: models.Spans(l.family.Model, inputs), Weights: w})
 	defer l.family.Passes.End(p)
-	logits, err := l.family.Model.Forward(p, pixels)
+	outputs, err := l.family.Model.Forward(p, inputs)
 	if err != nil {
 		return nil, err
 	}
-	return slices.Clone(logits[0]), nil
+	return slices.Clone(outputs[0].Logits), nil
 }

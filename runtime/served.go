@@ -86,6 +86,6 @@ func (f *servedFamily) close() error {
 
 // inputOf returns the size of the images that a model reads.
 func inputOf(m models.Model) Input {
-	s := m.Pixels()
+	s := m.Input().Image
 	return Input{Channels: s.Channels, Height: s.Height, Width: s.Width}
 }

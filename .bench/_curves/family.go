@@ -232,8 +232,8 @@ func (f *family) agreement(c *checkpointAt, tensors map[string][]float32) (float
 	if err := logits.Float32(want); err != nil {
 		return 0, err
 	}
-	spec, n := f.model.Pixels(), images.Shape[0]
-	size := 3 * spec.Height * spec.Width
+	spec, n := f.model.Input().Image, images.Shape[0]
+	size := spec.Len()
 	input := make([]float32, n*size)
 	for i := range n {
 		img, err := spec.FromRGB(images.Data[i*size:(i+1)*size], images.Shape[1], images.Shape[2])
@@ -268,14 +268,15 @@ func (f *family) agreement(c *checkpointAt, tensors map[string][]float32) (float
 		return 0, err
 	}
 	var pass nn.Pass
-	pass.Begin(nn.Group{Images: n, Weights: &w})
-	got, err := f.model.Forward(&pass, input)
+	inputs := models.Images(f.model, input)
+	pass.Begin(nn.Group{Spans: models.Spans(f.model, inputs), Weights: &w})
+	got, err := f.model.Forward(&pass, inputs)
 	if err != nil {
 		return 0, err
 	}
 	same, labels := 0, len(want)/n
 	for i, x := range got {
-		if largest(x) == largest(want[i*labels:(i+1)*labels]) {
+		if largest(x.Logits) == largest(want[i*labels:(i+1)*labels]) {
 			same++
 		}
 	}

@@ -6,7 +6,7 @@ import (
 
 	gorgonia "gorgonia.org/tensor"
 
-	"eigenserve/models/pixel"
+	"eigenserve/models/image"
 	"eigenserve/runtime/learn"
 	"eigenserve/runtime/learn/gate"
 	"eigenserve/store"
@@ -33,7 +33,7 @@ func learned(ctx context.Context, o options, members []*checkpointAt, metric str
 			return nil, fmt.Errorf("%s: no images U8 [n,height,width,3]", o.probes)
 		}
 		h, w := images.Shape[1], images.Shape[2]
-		options.Probes = &gate.Probes{Count: images.Shape[0], Image: func(spec pixel.Spec, i int) (*pixel.Image, error) {
+		options.Probes = &gate.Probes{Count: images.Shape[0], Image: func(spec image.Spec, i int) (*image.Image, error) {
 			return spec.FromRGB(images.Data[i*h*w*3:(i+1)*h*w*3], h, w)
 		}}
 	}

@@ -168,7 +168,7 @@ func (l *madeLineage) checkpoint(dir string, i int) (int64, error) {
 
 // preprocessor is preprocessor_config.json of the model's own size.
 func (l *madeLineage) preprocessor() string {
-	in := l.model.Pixels()
+	in := l.model.Input().Image
 	return fmt.Sprintf(`{"image_processor_type":"ViTImageProcessor","do_resize":true,"size":{"height":%d,"width":%d},"resample":2,`+
 		`"do_rescale":true,"rescale_factor":0.00392156862745098,"do_normalize":true,"image_mean":[0.5,0.5,0.5],"image_std":[0.5,0.5,0.5]}`, in.Height, in.Width)
 }

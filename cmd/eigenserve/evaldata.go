@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"eigenserve/models/pixel"
+	"eigenserve/models/image"
 	"eigenserve/runtime/learn/eval"
 	"eigenserve/store/tensorfile"
 )
@@ -54,7 +54,7 @@ func fileImages(path string) (eval.Images, error) {
 }
 
 // imageAt gives the i-th of some images, decoded as spec has it.
-type imageAt = func(spec pixel.Spec, i int) (*pixel.Image, error)
+type imageAt = func(spec image.Spec, i int) (*image.Image, error)
 
 // isRGB tells whether a tensor is U8 [n,height,width,3].
 func isRGB(t tensorfile.Tensor) bool { return t.DType == "U8" && len(t.Shape) == 4 && t.Shape[3] == 3 }
@@ -63,14 +63,14 @@ func isRGB(t tensorfile.Tensor) bool { return t.DType == "U8" && len(t.Shape) ==
 func rgbImages(t tensorfile.Tensor) imageAt {
 	h, w := t.Shape[1], t.Shape[2]
 	pixels := append([]byte(nil), t.Data...)
-	return func(spec pixel.Spec, i int) (*pixel.Image, error) {
+	return func(spec image.Spec, i int) (*image.Image, error) {
 		return spec.FromRGB(pixels[i*h*w*3:(i+1)*h*w*3], h, w)
 	}
 }
 
 // fileAt decodes image files.
 func fileAt(paths []string) imageAt {
-	return func(spec pixel.Spec, i int) (*pixel.Image, error) {
+	return func(spec image.Spec, i int) (*image.Image, error) {
 		raw, err := os.ReadFile(paths[i])
 		if err != nil {
 			return nil, err

@@ -1,14 +1,14 @@
 package main
 
 import (
-	"image"
+	stdimage "image"
 	"image/png"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"eigenserve/models/pixel"
+	"eigenserve/models/image"
 	"eigenserve/store/tensorfile"
 )
 
@@ -43,12 +43,12 @@ func TestOpenProbes(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		if err := png.Encode(f, image.NewRGBA(image.Rect(0, 0, 5, 4))); err != nil {
+		if err := png.Encode(f, stdimage.NewRGBA(stdimage.Rect(0, 0, 5, 4))); err != nil {
 			t.Fatal(err)
 		}
 	}
 
-	spec, err := pixel.ParseSpec(nil, 3, 4, 5)
+	spec, err := image.ParseSpec(nil, 3, 4, 5)
 	if err != nil {
 		t.Fatal(err)
 	}

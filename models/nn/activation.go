@@ -10,15 +10,15 @@ import (
 	"eigenserve/runtime/kernel"
 )
 
-// Activation is the function that a Linear ends in.
+// Activation is the function that a Linear applies to its output.
 type Activation = kernel.Activation
 
-// ErrActivation marks a name of an activation that there is no kernel for.
+// ErrActivation is the error for an activation that has no kernel.
 var ErrActivation = errors.New("unknown activation")
 
-// activations are the functions by their Hugging Face names.
+// activations are the kernels by the names that Hugging Face configs use.
 var activations = map[string]Activation{
-	"gelu":              kernel.GELU, // the exact one, by the error function
+	"gelu":              kernel.GELU, // exact, with the error function
 	"gelu_new":          kernel.GELUTanh,
 	"gelu_pytorch_tanh": kernel.GELUTanh,
 	"quick_gelu":        kernel.QuickGELU,
@@ -27,13 +27,13 @@ var activations = map[string]Activation{
 	"swish":             kernel.SiLU,
 }
 
-// ParseActivation finds an activation by its name in a Hugging Face config, or
-// gives ErrActivation with the names that there are.
+// ParseActivation returns the activation that a Hugging Face config names. It returns
+// an error that wraps ErrActivation and lists the known names if there is none.
 func ParseActivation(name string) (Activation, error) {
 	a, ok := activations[name]
 	if !ok {
 		known := strings.Join(slices.Sorted(maps.Keys(activations)), ", ")
-		return 0, fmt.Errorf("nn: %w %q (known: %s)", ErrActivation, name, known)
+		return 0, fmt.Errorf("%w %q (known: %s)", ErrActivation, name, known)
 	}
 	return a, nil
 }

@@ -1,25 +1,25 @@
 package nn
 
-// arena hands out float32s and takes them back in the reverse order. It grows by
-// adding blocks, which leaves what it has handed out where it is, and becomes
-// one block again at the next reset.
+// arena hands out float32s and takes them back in reverse order. It grows by adding
+// blocks, so what it has handed out never moves; the next reset merges the blocks
+// into one.
 type arena struct {
 	blocks [][]float32
 	top    Mark
-	peak   int  // the most float32s that were out at once
-	hold   bool // Free takes nothing back
+	peak   int  // the most float32s that were handed out at once
+	retain bool // Free does nothing
 }
 
-// Mark is a moment in a pass: Free gives back what was taken since.
+// Mark is a moment in a pass. Free takes back what was handed out since.
 type Mark struct {
-	block, used int // the block in use and how much of it is
-	out         int // float32s out in all
+	block, used int // the current block and the part of it that is handed out
+	total       int // float32s handed out in all blocks
 }
 
-// minBlock keeps a growing arena from taking many small blocks.
+// minBlock keeps a growing arena from adding many small blocks.
 const minBlock = 1 << 14
 
-// Floats returns n float32s of undefined content, on a 64-byte line of the
+// Floats returns n float32s with undefined content, aligned to 64 bytes within the
 // arena.
 func (a *arena) Floats(n int) []float32 {
 	for a.top.block < len(a.blocks) && aligned(n) > len(a.blocks[a.top.block])-a.top.used {
@@ -30,22 +30,22 @@ func (a *arena) Floats(n int) []float32 {
 	}
 	from := a.top.used
 	a.top.used += aligned(n)
-	a.top.out += aligned(n)
-	a.peak = max(a.peak, a.top.out)
+	a.top.total += aligned(n)
+	a.peak = max(a.peak, a.top.total)
 	return a.blocks[a.top.block][from : from+n : from+n]
 }
 
-// Mark returns the present moment for Free.
+// Mark returns the current moment, to pass to Free.
 func (a *arena) Mark() Mark { return a.top }
 
-// Free takes back all that was handed out since the mark.
+// Free takes back everything handed out since the mark.
 func (a *arena) Free(m Mark) {
-	if !a.hold {
+	if !a.retain {
 		a.top = m
 	}
 }
 
-// Bytes is the memory that the arena holds, in use or not.
+// Bytes returns the memory that the arena holds, in use or not.
 func (a *arena) Bytes() int {
 	n := 0
 	for _, b := range a.blocks {

@@ -1,55 +1,94 @@
 package nn
 
-import "eigenserve/runtime/kernel"
+import (
+	"fmt"
 
-// Attention is softmax(q·kᵀ/√dim)·v over the tokens of each image, head by head.
-// It has no weights of its own; its products are in the precision of the pass.
+	"eigenserve/runtime/kernel"
+)
+
+// Attention is softmax(q·kᵀ/√dim)·v among the rows of each span, head by head. It has
+// no weights of its own, and multiplies in what the pass computes in.
+//
+// It reads keys and values of the pass alone, and so panics on a span that does not
+// start at position 0. Continuing an input takes the keys and values of its earlier
+// rows: they will come with the span, as pages that run hands to the kernel in front
+// of the span's own rows.
 type Attention struct {
 	Heads, Dim int
 }
 
-// Of is the layer that makes the queries, keys and values, with answers as the
-// attention reads them: heads narrower than a step of BF16 products are attended
-// to in float32.
-func (a Attention) Of(qkv Linear) Linear {
-	qkv.wide = a.Dim < kernel.Panel
-	return qkv
+// QKV returns the layer that makes the queries, keys and values, with its output in
+// what the attention computes in: heads narrower than a step of BF16 products are
+// computed in float32.
+func (a Attention) QKV(l Linear) Linear {
+	l.float32Output = a.Dim < kernel.Panel
+	return l
 }
 
-// Forward maps qkv (rows, 3*heads*dim), each row its query, key and value side
-// by side, to new rows (rows, heads*dim).
+// Forward maps qkv (rows, 3*heads*dim), in each row its query, key and value one after
+// the other, to new rows (rows, heads*dim).
 func (a Attention) Forward(p *Pass, qkv Rows) Rows {
-	out := a.run(p, qkv, 0)
+	out := a.run(p, qkv, false)
 	if p.tape != nil {
 		p.tape.attention(a, out.F32, qkv.F32)
 	}
 	return out
 }
 
-// First is Forward of which only each image's first row is wanted: (images,
-// heads*dim).
+// First is Forward for the first row of each span alone: it returns (spans, heads*dim).
 func (a Attention) First(p *Pass, qkv Rows) Rows {
 	if p.tape != nil {
 		width := a.Heads * a.Dim
 		return Float32s(p.First(a.Forward(p, qkv).F32, width), width)
 	}
-	return a.run(p, qkv, 1)
+	return a.run(p, qkv, true)
 }
 
-// run answers so many of each image's rows, its first ones; all if 0.
-func (a Attention) run(p *Pass, qkv Rows, queries int) Rows {
-	s := kernel.AttentionShape{Images: p.images, Tokens: qkv.Count / p.images, Heads: a.Heads, Dim: a.Dim, Queries: queries}
-	count := qkv.Count
-	if queries > 0 {
-		count = p.images * queries
+// run computes all rows, or the first of each span. Consecutive spans of equal length
+// are one call of the kernel, across groups.
+func (a Attention) run(p *Pass, qkv Rows, first bool) Rows {
+	if qkv.Count != p.rows {
+		panic(fmt.Sprintf("nn: attention over %d rows in a pass of %d", qkv.Count, p.rows))
 	}
-	out := p.rows(count, a.Heads*a.Dim, qkv.BF16 == nil)
+	count, queries := p.rows, 0
+	if first {
+		count, queries = len(p.spans), 1
+	}
+	out := p.newRows(count, a.Heads*a.Dim, qkv.BF16 == nil)
+	y := out.Matrix
+	for spans := p.spans; len(spans) > 0; {
+		s := kernel.AttentionShape{Sequences: equalSpans(spans), Rows: spans[0].Rows, Heads: a.Heads, Dim: a.Dim, Queries: queries}
+		a.attend(p, y, qkv.Matrix.From(spans[0].first), s)
+		if first {
+			y = y.From(s.Sequences)
+		} else {
+			y = y.From(s.Sequences * s.Rows)
+		}
+		spans = spans[s.Sequences:]
+	}
+	return out
+}
+
+// attend calls the kernel.
+func (a Attention) attend(p *Pass, y, qkv kernel.Matrix, s kernel.AttentionShape) {
 	defer p.Free(p.Mark())
 	scratch := p.Floats(kernel.AttentionScratch(s))
 	if qkv.BF16 != nil {
-		kernel.AttentionBF16(out.Matrix, qkv.Matrix, s, scratch)
+		kernel.AttentionBF16(y, qkv, s, scratch)
 	} else {
-		kernel.Attention(out.Matrix, qkv.Matrix, s, scratch)
+		kernel.Attention(y, qkv, s, scratch)
 	}
-	return out
+}
+
+// equalSpans returns how many spans, from the first on, are as long as the first.
+func equalSpans(spans []span) int {
+	for i, s := range spans {
+		if s.Start != 0 {
+			panic(fmt.Sprintf("nn: attention of a span from position %d: keys and values of earlier passes are not kept", s.Start))
+		}
+		if s.Rows != spans[0].Rows {
+			return i
+		}
+	}
+	return len(spans)
 }

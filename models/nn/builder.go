@@ -5,16 +5,16 @@ import (
 	"fmt"
 )
 
-// ErrPlan marks a declaration that no checkpoint could fulfil.
+// ErrPlan is the error for a declaration that no checkpoint can satisfy.
 var ErrPlan = errors.New("invalid plan")
 
-// maxSlabLen bounds a slab at 64 GiB of float32s, far above any model served
-// from one machine's memory and far below where sizes overflow.
+// maxSlabLen limits a slab to 64 GiB of float32s, far above any model that one machine
+// serves and far below where sizes overflow.
 const maxSlabLen = 1 << 34
 
-// Builder collects an architecture's plan. Each call declares weights by their
-// canonical names in a checkpoint and returns the layer that runs on them;
-// mistakes are collected and returned by Plan.
+// Builder collects an architecture's plan. Each method declares weights by their names
+// in a checkpoint and returns the layer that runs on them. Plan returns the errors of
+// all declarations.
 type Builder struct {
 	plan Plan
 	seen map[string]bool
@@ -25,10 +25,10 @@ type Builder struct {
 // NewBuilder returns an empty Builder.
 func NewBuilder() *Builder { return &Builder{seen: map[string]bool{}} }
 
-// Plan returns what was declared, or everything that was wrong with it.
+// Plan returns what was declared, or all that is wrong with it as one error.
 func (b *Builder) Plan() (*Plan, error) {
 	if b.len > maxSlabLen {
-		b.errs = append(b.errs, fmt.Errorf("nn: %w: more than %d weights", ErrPlan, maxSlabLen))
+		b.errs = append(b.errs, fmt.Errorf("%w: more than %d weights", ErrPlan, maxSlabLen))
 	}
 	if err := errors.Join(b.errs...); err != nil {
 		return nil, err
@@ -36,14 +36,14 @@ func (b *Builder) Plan() (*Plan, error) {
 	return &b.plan, nil
 }
 
-// Linear declares one linear layer. The shape is the weight's, [out, in] or a
-// convolution's [out, channels, height, width] that is run on flat patches.
+// Linear declares one linear layer. shape is that of its weight: [out, in], or [out,
+// channels, height, width] for a convolution that runs on flattened patches.
 func (b *Builder) Linear(name string, bias bool, shape ...int) Linear {
 	return b.Stacked(name, []string{name}, bias, shape...)
 }
 
-// Stacked declares parts of one shape that read the same input as one layer,
-// whose output holds theirs side by side.
+// Stacked declares one layer made of parts of the same shape that read the same input.
+// Its output holds the outputs of the parts side by side.
 func (b *Builder) Stacked(name string, parts []string, bias bool, shape ...int) Linear {
 	for _, part := range parts {
 		b.claim(part+weightSuffix, len(shape) >= 2, shape)
@@ -59,14 +59,14 @@ func (b *Builder) Stacked(name string, parts []string, bias bool, shape ...int) 
 	return Linear{layer: len(b.plan.Layers) - 1, in: l.Cols(), out: l.Rows()}
 }
 
-// Parameter declares a small tensor that is used as it is.
+// Parameter declares a small tensor that is used as it is, such as positions.
 func (b *Builder) Parameter(name string, shape ...int) Parameter {
 	b.claim(name, len(shape) > 0, shape)
 	b.plan.Vectors = append(b.plan.Vectors, Vector{Name: name, Shape: shape})
 	return Parameter{vector: len(b.plan.Vectors) - 1}
 }
 
-// LayerNorm declares a layer norm over width values.
+// LayerNorm declares a layer norm of rows of width values.
 func (b *Builder) LayerNorm(name string, width int, eps float32) LayerNorm {
 	return LayerNorm{
 		weight: b.Parameter(name+weightSuffix, width),
@@ -76,8 +76,8 @@ func (b *Builder) LayerNorm(name string, width int, eps float32) LayerNorm {
 	}
 }
 
-// Head declares a linear layer over in values that belongs to each variant
-// alone, with as many outputs as the variant has labels.
+// Head declares a linear layer of in inputs that each variant has for itself, with an
+// output for each of the variant's labels.
 func (b *Builder) Head(name string, bias bool, in int) Head {
 	h := head{weight: b.private(name+weightSuffix, in), bias: -1}
 	if bias {
@@ -87,14 +87,14 @@ func (b *Builder) Head(name string, bias bool, in int) Head {
 	return Head{index: len(b.plan.heads) - 1, in: in}
 }
 
-// private declares a tensor of one row for each label.
+// private declares a tensor with one row for each label.
 func (b *Builder) private(name string, row ...int) int {
 	b.claim(name, true, row)
 	b.plan.Private = append(b.plan.Private, Private{Name: name, Shape: append([]int{-1}, row...)})
 	return len(b.plan.Private) - 1
 }
 
-// claim notes what is wrong with a tensor's name, rank or shape.
+// claim records what is wrong with a tensor's name, rank or shape.
 func (b *Builder) claim(name string, rankFits bool, shape []int) {
 	fits := rankFits
 	n := 1
@@ -108,9 +108,9 @@ func (b *Builder) claim(name string, rankFits bool, shape []int) {
 	b.len += n
 	switch {
 	case b.seen[name]:
-		b.errs = append(b.errs, fmt.Errorf("nn: declare %q: %w: declared twice", name, ErrPlan))
+		b.errs = append(b.errs, fmt.Errorf("declare %q: %w: declared twice", name, ErrPlan))
 	case !fits:
-		b.errs = append(b.errs, fmt.Errorf("nn: declare %q: %w: shape %v", name, ErrPlan, shape))
+		b.errs = append(b.errs, fmt.Errorf("declare %q: %w: shape %v", name, ErrPlan, shape))
 	}
 	b.seen[name] = true
 }

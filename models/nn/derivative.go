@@ -6,7 +6,7 @@ import (
 	"eigenserve/runtime/kernel"
 )
 
-// derivative is that of an activation.
+// derivative returns the derivative of an activation at x.
 func derivative(a Activation, x float64) float64 {
 	switch a {
 	case kernel.GELU: // of x·Φ(x)
@@ -27,7 +27,7 @@ func derivative(a Activation, x float64) float64 {
 	return 1
 }
 
-// sigmoidal is the derivative of x·sigmoid(x·(a + b·x²)).
+// sigmoidal returns the derivative of x·sigmoid(x·(a + b·x²)).
 func sigmoidal(x, a, b float64) float64 {
 	s := 1 / (1 + math.Exp(-x*(a+b*x*x)))
 	return s + x*s*(1-s)*(a+3*b*x*x)

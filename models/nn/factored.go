@@ -2,29 +2,26 @@ package nn
 
 import "eigenserve/runtime/kernel"
 
-// Factored are a variant's shared layers with nothing rebuilt: the family's
-// basis and the variant's own cores. A pass may mix variants of one basis; their
-// rows then meet the basis together.
+// Factored are the shared layers of a variant with nothing rebuilt: the family's basis
+// and the variant's cores. Consecutive groups of one basis are multiplied by it
+// together.
 type Factored struct {
 	Basis     []kernel.Layer // by index in Plan.Layers; shared by the family
-	Cores     []kernel.Core  // likewise; the variant's own
+	Cores     []kernel.Core  // by index in Plan.Layers; the variant's own
 	Precision Precision      // of the products
 }
 
-// factored runs the layer for a run of groups that share a basis: x (rows, in)
-// to y (rows, out), perImage rows for each image.
-func (l Linear) factored(p *Pass, groups []Group, perImage int, y, x Rows, residual []float32) {
+// factored runs the layer for consecutive groups that share a basis, on their rows of
+// an activation of count: from x (rows, in) to y (rows, out).
+func (l Linear) factored(p *Pass, groups []group, count, rows int, y, x Rows, residual []float32) {
 	defer p.Free(p.Mark())
 	p.runs = p.runs[:0]
-	total := 0
 	for _, g := range groups {
-		rows := g.Images * perImage
-		total += rows
-		p.runs = append(p.runs, kernel.Rows{Rows: rows, Core: &g.Weights.Factored.Cores[l.layer]})
+		p.runs = append(p.runs, kernel.Rows{Rows: p.rowsOf(g, count), Core: &g.weights.Factored.Cores[l.layer]})
 	}
-	f := groups[0].Weights.Factored
+	f := groups[0].weights.Factored
 	basis := &f.Basis[l.layer]
-	scratch := p.Floats(kernel.FactoredScratch(basis, total))
+	scratch := p.Floats(kernel.FactoredScratch(basis, rows))
 	e := kernel.Epilogue{Activation: l.activation, Residual: residual}
 	if f.Precision == BFloat16 {
 		kernel.FactoredBF16(y.Matrix, x.Matrix, p.runs, basis, e, scratch)
@@ -33,12 +30,12 @@ func (l Linear) factored(p *Pass, groups []Group, perImage int, y, x Rows, resid
 	kernel.Factored(y.F32, y.Stride, x.F32, x.Stride, p.runs, basis, e, scratch)
 }
 
-// together counts the groups at the head of a list that one factored product
-// can serve: those on the first one's basis, in its precision.
-func together(groups []Group) int {
-	first := groups[0].Weights.Factored
+// sharingBasis returns how many groups, from the first on, one factored product can
+// compute: those on the basis of the first and in its precision.
+func sharingBasis(groups []group) int {
+	first := groups[0].weights.Factored
 	for i, g := range groups[1:] {
-		f := g.Weights.Factored
+		f := g.weights.Factored
 		if f == nil || f.Precision != first.Precision || &f.Basis[0] != &first.Basis[0] {
 			return i + 1
 		}

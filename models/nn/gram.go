@@ -2,54 +2,57 @@ package nn
 
 import "eigenserve/runtime/kernel"
 
-// half is the upper half of a symmetric (n,n), row by row, each from its diagonal
-// on.
-type half struct {
-	n int
-	v []float32
+// upper is the upper triangle of a symmetric (n, n), row by row, each row from its
+// diagonal on.
+type upper struct {
+	n      int
+	values []float32
 }
 
-func newHalf(n int) half { return half{n, make([]float32, halfLen(n))} }
+func newUpper(n int) upper { return upper{n, make([]float32, upperLen(n))} }
 
-func halfLen(n int) int { return n * (n + 1) / 2 }
+// upperLen returns the number of values of an upper triangle.
+func upperLen(n int) int { return n * (n + 1) / 2 }
 
-// over divides by a count, in memory of its own.
-func (h half) over(count int) []float32 {
-	out := make([]float32, len(h.v))
-	for i, x := range h.v {
+// mean returns a copy divided by a count.
+func (u upper) mean(count int) []float32 {
+	out := make([]float32, len(u.values))
+	for i, x := range u.values {
 		out[i] = x / float32(max(count, 1))
 	}
 	return out
 }
 
-// gram sums up products of matrices with themselves; what it holds is scratch.
-type gram struct{ turned, panels, product []float32 }
+// gram adds up products of matrices with themselves. It holds scratch alone.
+type gram struct{ transposed, panels, product []float32 }
 
-// gramRows of a product are computed at once; a multiple of a panel.
+// gramRows is the number of rows of a product computed at once, a multiple of a panel.
 const gramRows = 8 * kernel.Panel
 
-// add adds the upper half of xᵀx of an x (rows,n).
-func (g *gram) add(sum half, x []float32, rows int) {
+// add adds the upper triangle of xᵀx, with x (rows, n), to sum.
+func (g *gram) add(sum upper, x []float32, rows int) {
 	if rows == 0 {
 		return
 	}
 	n := sum.n
-	g.turned, g.panels = sized(g.turned, n*rows), sized(g.panels, kernel.PackedLen(n, rows))
+	g.transposed, g.panels = sized(g.transposed, n*rows), sized(g.panels, kernel.PackedLen(n, rows))
 	g.product = sized(g.product, gramRows*n)
-	transpose(g.turned, x, rows, n)
-	kernel.Pack(g.panels, g.turned, rows, n, rows)
-	rest := sum.v
+	transpose(g.transposed, x, rows, n)
+	kernel.Pack(g.panels, g.transposed, rows, n, rows)
+	rest := sum.values
 	for from := 0; from < n; from += gramRows {
-		count, wide := min(gramRows, n-from), n-from
-		kernel.MatMul(g.product, wide, g.turned[from*rows:], rows, count,
-			kernel.Weights{N: wide, K: rows, Panels: g.panels[from*rows:]}, kernel.Epilogue{})
+		count, width := min(gramRows, n-from), n-from
+		kernel.MatMul(g.product, width, g.transposed[from*rows:], rows, count,
+			kernel.Weights{N: width, K: rows, Panels: g.panels[from*rows:]}, kernel.Epilogue{})
 		for r := range count {
-			kernel.Add(rest[:wide-r], g.product[r*wide+r:(r+1)*wide])
-			rest = rest[wide-r:]
+			kernel.Add(rest[:width-r], g.product[r*width+r:(r+1)*width])
+			rest = rest[width-r:]
 		}
 	}
 }
 
+// sized returns v with length n, reallocated if it is too short. Its content is
+// undefined.
 func sized(v []float32, n int) []float32 {
 	if cap(v) < n {
 		return make([]float32, n)
@@ -57,8 +60,8 @@ func sized(v []float32, n int) []float32 {
 	return v[:n]
 }
 
-// transpose writes the transpose of x (rows,n) to dst, in squares, so that
-// neither side's cache lines are left half used.
+// transpose writes the transpose of x (rows, n) to dst in square blocks, so that all
+// of a cache line is used on both sides.
 func transpose(dst, x []float32, rows, n int) {
 	const square = 16
 	for r0 := 0; r0 < rows; r0 += square {

@@ -6,39 +6,40 @@ import (
 	"sync"
 )
 
-// Moments sum up recorded passes into what a metric of the weights is made of:
-// how much a small change of each weight would change what the models answer.
-// Sums of symmetric matrices are held as upper halves in float32: of a ViT-B they
-// take 650 MB, and the error of adding some hundreds is far below what the choice
-// of images makes.
+// Moments are sums over recorded passes from which a metric of the weights is made:
+// how much a small change of each weight would change the answers of the models.
+//
+// Sums of symmetric matrices are upper triangles in float32. Those of a ViT-B take 650
+// MB, and the error of adding some hundreds of passes is far below the effect of the
+// choice of inputs.
 type Moments struct {
-	from, to int // of Plan.Layers
+	from, to int // layers of the plan
 	plan     *Plan
-	inputs   []half      // by index in Plan.Layers from from on
-	outputs  []half      // likewise
+	inputs   []upper     // by index in Plan.Layers, less from
+	outputs  []upper     // likewise
+	rows     []int       // likewise
 	vectors  [][]float64 // by index in Plan.Vectors
-	rows     []int       // by layer
-	images   int
-	scratch  sync.Pool // of *summing
+	spans    int
+	scratch  sync.Pool // of *layerRows
 }
 
-// summing is what one layer's rows are gathered and multiplied in.
-type summing struct {
+// layerRows are the rows of a layer that count, with the scratch of their products.
+type layerRows struct {
 	x, g []float32
 	gram gram
 }
 
-// NewMoments returns the sums of nothing, of all layers of a plan.
+// NewMoments returns empty sums for all layers of a plan.
 func NewMoments(p *Plan) *Moments { return NewMomentsOf(p, 0, len(p.Layers)) }
 
-// NewMomentsOf is NewMoments of the layers from from to before to alone: the sums
-// of all may take more memory than there is. Of vectors it has all.
+// NewMomentsOf is NewMoments for the layers from from up to, not including, to, as
+// the sums of all layers may not fit into memory. It has the sums of all vectors.
 func NewMomentsOf(p *Plan, from, to int) *Moments {
 	m := &Moments{from: from, to: to, plan: p, rows: make([]int, to-from)}
-	m.scratch.New = func() any { return new(summing) }
+	m.scratch.New = func() any { return new(layerRows) }
 	for _, l := range p.Layers[from:to] {
-		m.inputs = append(m.inputs, newHalf(width(l)))
-		m.outputs = append(m.outputs, newHalf(l.Rows()))
+		m.inputs = append(m.inputs, newUpper(width(l)))
+		m.outputs = append(m.outputs, newUpper(l.Rows()))
 	}
 	for _, v := range p.Vectors {
 		m.vectors = append(m.vectors, make([]float64, v.Len()))
@@ -46,10 +47,10 @@ func NewMomentsOf(p *Plan, from, to int) *Moments {
 	return m
 }
 
-// MomentsBytes is what the moments of a layer take.
-func MomentsBytes(l Layer) int64 { return 4 * int64(halfLen(width(l))+halfLen(l.Rows())) }
+// MomentsBytes returns the memory that the sums of a layer take.
+func MomentsBytes(l Layer) int64 { return 4 * int64(upperLen(width(l))+upperLen(l.Rows())) }
 
-// width is the number of a layer's inputs, the bias's constant 1 among them.
+// width returns the number of a layer's inputs, counting the bias's constant 1.
 func width(l Layer) int {
 	if l.Bias {
 		return l.Cols() + 1
@@ -57,21 +58,21 @@ func width(l Layer) int {
 	return l.Cols()
 }
 
-// Add takes in a recorded pass that Backward has run through.
+// Add adds a recorded pass after its Backward.
 func (m *Moments) Add(t *Tape) {
-	each(m.to-m.from, func(i int) { m.add(i, t.Layers[m.from+i]) })
+	parallel(m.to-m.from, func(i int) { m.add(i, t.Layers[m.from+i]) })
 	for i, gradients := range t.Vectors {
 		sum := m.vectors[i]
 		for k, g := range gradients {
 			sum[k%len(sum)] += float64(g) * float64(g)
 		}
 	}
-	m.images += t.images
+	m.spans += len(t.batch.spans)
 }
 
-// add takes in the i-th layer's own part.
+// add adds the part of the i-th layer.
 func (m *Moments) add(i int, t Taped) {
-	s := m.scratch.Get().(*summing)
+	s := m.scratch.Get().(*layerRows)
 	defer m.scratch.Put(s)
 	l := m.plan.Layers[m.from+i]
 	s.gather(l, t)
@@ -81,14 +82,14 @@ func (m *Moments) add(i int, t Taped) {
 	s.gram.add(m.outputs[i], s.g, rows)
 }
 
-// gather copies the rows that an answer depends on, with the bias's 1 behind
-// each input. The others, those of tokens that are overwritten or never read,
-// say nothing of what a change of the weights would do.
-func (s *summing) gather(l Layer, t Taped) {
+// gather copies the rows that the loss depends on, with the bias's 1 behind each
+// input. Other rows, which a pass overwrites or never reads again, say nothing about
+// what a change of the weights does.
+func (s *layerRows) gather(l Layer, t Taped) {
 	s.x, s.g = s.x[:0], s.g[:0]
 	for x, g := t.Input, t.Gradient; len(g) > 0; x, g = x[l.Cols():], g[l.Rows():] {
 		row := g[:l.Rows()]
-		if zero(row) {
+		if isZero(row) {
 			continue
 		}
 		s.g = append(s.g, row...)
@@ -99,7 +100,7 @@ func (s *summing) gather(l Layer, t Taped) {
 	}
 }
 
-func zero(v []float32) bool {
+func isZero(v []float32) bool {
 	for _, x := range v {
 		if x != 0 {
 			return false
@@ -108,47 +109,47 @@ func zero(v []float32) bool {
 	return true
 }
 
-// Input is the upper half, row by row, of the mean of [x;1][x;1]ᵀ over the rows
-// that an answer depends on, of the plan's i-th layer: (inputs+1, inputs+1), or
-// without the 1 where the layer has no bias.
-func (m *Moments) Input(i int) []float32 { return m.inputs[i-m.from].over(m.rows[i-m.from]) }
+// Input returns, for the plan's i-th layer, the mean of [x;1][x;1]ᵀ over the rows that
+// a loss depends on: the upper triangle, row by row, of (inputs+1, inputs+1), or
+// without the 1 if the layer has no bias.
+func (m *Moments) Input(i int) []float32 { return m.inputs[i-m.from].mean(m.rows[i-m.from]) }
 
-// Output is likewise Σ ggᵀ over one image's rows, averaged over images, with g
-// the gradient at the layer's output: (outputs, outputs).
-func (m *Moments) Output(i int) []float32 { return m.outputs[i-m.from].over(m.images) }
+// Output returns, in the same form, Σ ggᵀ over the rows of a span, averaged over
+// spans, with g the gradient at the layer's output: (outputs, outputs).
+func (m *Moments) Output(i int) []float32 { return m.outputs[i-m.from].mean(m.spans) }
 
-// Vectors are, by index in Plan.Vectors, the mean over images of the squares of
-// each image's own gradient.
+// Vectors returns, by index in Plan.Vectors, the mean over spans of the squares of
+// each span's own gradient.
 func (m *Moments) Vectors() [][]float64 {
 	out := make([][]float64, len(m.vectors))
 	for i, sum := range m.vectors {
 		out[i] = slices.Clone(sum)
 		for k := range sum {
-			out[i][k] /= float64(max(m.images, 1))
+			out[i][k] /= float64(max(m.spans, 1))
 		}
 	}
 	return out
 }
 
-// Counts is what Moments have counted, and summed up beside matrices: with the
-// sums of the layers it is all that they hold.
+// Counts are all that Moments hold besides the sums of the layers. Fits that are
+// resumed read them from files, by these JSON names.
 type Counts struct {
-	Images  int         `json:"images"`
+	Spans   int         `json:"images"`
 	Rows    []int       `json:"rows"`    // by layer
 	Vectors [][]float64 `json:"vectors"` // sums, by index in Plan.Vectors
 }
 
-// Counts are those up to now, in memory that the next Add changes.
-func (m *Moments) Counts() Counts { return Counts{m.images, m.rows, m.vectors} }
+// Counts returns the current counts, in memory that the next Add changes.
+func (m *Moments) Counts() Counts { return Counts{m.spans, m.rows, m.vectors} }
 
-// Sums are the upper halves of the i-th layer's sums, in memory that the next Add
-// changes, and that may be written to for Restore.
+// Sums returns the upper triangles of the i-th layer's sums, in memory that the next
+// Add changes. A caller may write to them before it calls Restore.
 func (m *Moments) Sums(i int) (input, output []float32) {
-	return m.inputs[i-m.from].v, m.outputs[i-m.from].v
+	return m.inputs[i-m.from].values, m.outputs[i-m.from].values
 }
 
-// Restore takes counts that go with sums which have been written; false, and
-// nothing is taken, if they are of other layers.
+// Restore sets the counts that belong to sums written before. It reports false, and
+// sets nothing, if they are counts of other layers.
 func (m *Moments) Restore(c Counts) bool {
 	if len(c.Rows) != len(m.rows) || len(c.Vectors) != len(m.vectors) {
 		return false
@@ -158,14 +159,14 @@ func (m *Moments) Restore(c Counts) bool {
 			return false
 		}
 	}
-	m.images, m.rows, m.vectors = c.Images, c.Rows, c.Vectors
+	m.spans, m.rows, m.vectors = c.Spans, c.Rows, c.Vectors
 	return true
 }
 
-// CentredLoss fills g with the gradient of a random loss, Σ logits·(e − mean(e))
-// with e standard normal. Averaged over many, squares of its gradients are those
-// of the logits up to a constant common to all of them, which no answer depends
-// on. A single logit is not compared with others, and so not centred.
+// CentredLoss fills g with the gradient of a random loss, Σ logits·(e − mean(e)) with
+// e standard normal. Averaged over many, the squares of its gradients are those of the
+// logits up to a constant common to all logits, which no answer depends on. A single
+// logit is not compared with others and therefore not centred.
 func CentredLoss(g []float32, r *rand.Rand) {
 	mean := float32(0)
 	for i := range g {

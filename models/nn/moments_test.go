@@ -28,12 +28,12 @@ func TestRestoreOfOthers(t *testing.T) {
 		if m.Restore(c) {
 			t.Errorf("%s: taken", what)
 		}
-		if got := m.Counts(); got.Images != 0 || len(got.Rows) != 2 || len(got.Vectors) != 1 || len(got.Vectors[0]) != 4 {
+		if got := m.Counts(); got.Spans != 0 || len(got.Rows) != 2 || len(got.Vectors) != 1 || len(got.Vectors[0]) != 4 {
 			t.Errorf("%s: left %+v", what, got)
 		}
 	}
 	m := nn.NewMoments(p)
-	if !m.Restore(nn.Counts{Images: 5, Rows: []int{1, 2}, Vectors: vectors}) || m.Counts().Images != 5 {
+	if !m.Restore(nn.Counts{Spans: 5, Rows: []int{1, 2}, Vectors: vectors}) || m.Counts().Spans != 5 {
 		t.Error("its own counts are not taken")
 	}
 }

@@ -55,16 +55,6 @@ func TestPassStopsGrowing(t *testing.T) {
 	}
 }
 
-func TestFirstGathersEachImagesFirstRow(t *testing.T) {
-	var p nn.Pass
-	w := new(nn.Weights)
-	p.Begin(nn.Group{Images: 1, Weights: w}, nn.Group{Images: 2, Weights: w})
-	x := []float32{1, 2, 0, 0, 0, 0, 3, 4, 0, 0, 0, 0, 5, 6, 0, 0, 0, 0} // 3 images of 3 rows of 2
-	if got := p.First(x, 2); !slices.Equal(got, []float32{1, 2, 3, 4, 5, 6}) {
-		t.Errorf("got %v", got)
-	}
-}
-
 func TestPoolAccountsForEveryPass(t *testing.T) {
 	var pool nn.Pool
 	const each = 4 << 15

@@ -1,20 +1,23 @@
-// Package nn holds what the architectures under models share: the Plan in which
-// an architecture declares its weights, the slab that one variant's weights lie
-// in, and the layers that a forward pass is written with.
+// Package nn holds what the architectures under models share: the Plan in which an
+// architecture declares its weights, the slab in which one variant's weights lie, and
+// the layers of which a forward pass is made.
 //
-// A layer here (Linear, LayerNorm, Parameter, Head) holds the index of its
-// weights in the plan, never the weights themselves. The weights come with the
-// Pass, group of images by group of images, so that one model serves every
-// variant of its family and one batch may mix variants. How a layer is
-// executed is decided in this package alone; an architecture cannot tell.
+// A layer (Linear, LayerNorm, Parameter, Head) holds the index of its weights in the
+// plan, never the weights themselves. The weights come with the Pass, one set for each
+// group of rows, so that one model serves every variant of its family and one batch
+// may mix variants. This package alone decides how a layer runs, from a slab or
+// factored; an architecture cannot tell.
 //
-// The package reads no files and keeps no variants: its weights are slices that
-// the caller owns, filled by Plan.Load or by a rebuild.
+// A pass is over rows. Each input adds a span of them, of any length: the patches of
+// an image, the tokens of a text.
+//
+// The package reads no files and keeps no variants: the caller owns the memory of the
+// weights, and fills it with Plan.Load or by rebuilding.
 package nn
 
-// Plan lists the weights of an architecture, in the order of its forward pass.
-// A position in one of the lists is what every other place means by "layer i"
-// or "vector i": the basis, a variant's coefficients and Weights follow it.
+// Plan lists the weights of an architecture in the order of its forward pass. "Layer
+// i" and "vector i" mean an index in these lists everywhere: the basis, a variant's
+// coefficients and Weights have the same order.
 type Plan struct {
 	Layers  []Layer
 	Vectors []Vector
@@ -24,34 +27,34 @@ type Plan struct {
 	precision Precision
 }
 
-// Layer is one shared linear layer, (outputs, inputs) once stacked and
-// flattened. Its parts are separate tensors of a checkpoint, stacked by rows
-// in the order given: query, key and value of an attention become one layer.
+// Layer is one shared linear layer, (outputs, inputs) once stacked and flattened. Its
+// parts are separate tensors of a checkpoint, stacked by rows in the given order:
+// query, key and value of an attention are one layer.
 type Layer struct {
-	Name  string   // the layer's own name; with one part, that part's
-	Parts []string // tensors are Parts[i]+".weight" and Parts[i]+".bias"
-	Shape []int    // of one part's weight as in the checkpoint: [out, in] or [out, channels, height, width]
+	Name  string   // with one part, the name of the part
+	Parts []string // the tensors are Parts[i]+".weight" and Parts[i]+".bias"
+	Shape []int    // of one part's weight in the checkpoint: [out, in] or [out, channels, height, width]
 	Bias  bool
 }
 
-// Rows is the number of outputs of all parts together.
+// Rows returns the number of outputs of all parts together.
 func (l Layer) Rows() int { return len(l.Parts) * l.Shape[0] }
 
-// Cols is the number of inputs: what one output's weights flatten to.
+// Cols returns the number of inputs.
 func (l Layer) Cols() int { return size(l.Shape[1:]) }
 
-// Vector is one small tensor shared by the family: a norm's weight or bias, the
-// class token, the position embeddings.
+// Vector is one small tensor shared by the family: a norm's weight or bias, the class
+// token, the position embeddings.
 type Vector struct {
 	Name  string
 	Shape []int
 }
 
-// Len is the number of values.
+// Len returns the number of values.
 func (v Vector) Len() int { return size(v.Shape) }
 
-// Private is one tensor that every variant keeps for itself, as it came: those
-// of a head, whose number of labels (Shape[0] is -1) is the variant's own.
+// Private is one tensor of a head, which every variant keeps for itself as it came.
+// Shape[0], the number of labels, is -1: each variant has its own.
 type Private struct {
 	Name  string
 	Shape []int
@@ -60,16 +63,16 @@ type Private struct {
 // head is a linear layer made of private tensors.
 type head struct {
 	weight int // index in Plan.Private
-	bias   int // likewise, -1 without a bias
+	bias   int // index in Plan.Private, or -1
 }
 
-// HeadTensors names what one head is made of, in the order of Weights.Heads.
+// HeadTensors names the private tensors of one head.
 type HeadTensors struct {
-	Weight, Bias string // Bias is "" without one
+	Weight, Bias string // Bias is "" if the head has none
 	Inputs       int
 }
 
-// Heads lists the heads by their private tensors.
+// Heads lists the heads in the order of Weights.Heads.
 func (p *Plan) Heads() []HeadTensors {
 	var out []HeadTensors
 	for _, h := range p.heads {
@@ -82,15 +85,15 @@ func (p *Plan) Heads() []HeadTensors {
 	return out
 }
 
-// Spec is the name and the shape of one tensor that a checkpoint must hold.
-// Shape[0] is -1 where a variant chooses it (labels).
+// Spec is the name and shape of one tensor that a checkpoint must have. Shape[0] is -1
+// if it is the number of labels.
 type Spec struct {
 	Name  string
 	Shape []int
 }
 
-// Specs lists every tensor of a checkpoint of this architecture under its
-// canonical name: parts of layers, vectors, private tensors.
+// Specs lists every tensor of a checkpoint of this architecture: parts of layers,
+// vectors, private tensors.
 func (p *Plan) Specs() []Spec {
 	var specs []Spec
 	for _, l := range p.Layers {
@@ -110,8 +113,8 @@ func (p *Plan) Specs() []Spec {
 	return specs
 }
 
-// SlabLen is the number of float32s in one variant's slab: packed layers with
-// their biases, then vectors, every piece starting on a 64-byte line of it.
+// SlabLen returns the number of float32s of one variant's slab: packed layers with
+// their biases, then vectors, each aligned to 64 bytes within the slab.
 func (p *Plan) SlabLen() int {
 	n := 0
 	for _, l := range p.Layers {
@@ -126,7 +129,7 @@ func (p *Plan) SlabLen() int {
 	return n
 }
 
-// Tensors are named as PyTorch names those of a module.
+// Names of tensors end as PyTorch ends those of a module.
 const (
 	weightSuffix = ".weight"
 	biasSuffix   = ".bias"
@@ -137,7 +140,7 @@ const line = 16
 
 func aligned(n int) int { return (n + line - 1) &^ (line - 1) }
 
-// size is the product of a shape, 1 for a scalar.
+// size returns the number of values of a shape, 1 for a scalar.
 func size(shape []int) int {
 	n := 1
 	for _, d := range shape {

@@ -2,18 +2,18 @@ package nn
 
 import "sync"
 
-// Pool keeps passes between uses. Unlike a sync.Pool it forgets none, so that
-// Bytes accounts for all the activations there is memory for: as many passes as
-// ever ran at once. The zero value is empty and ready.
+// Pool keeps passes for reuse. Unlike a sync.Pool it drops none, so that Bytes counts
+// all memory of activations: as many passes as ever ran at once. The zero value is an
+// empty pool.
 type Pool struct {
-	mu    sync.Mutex // guards idle and bytes
+	mu    sync.Mutex // guards idle, bytes
 	idle  []*Pass
 	bytes int
 }
 
-// Begin takes a pass, makes one if none is idle, and starts it over the groups.
+// Begin starts an idle pass, or a new one if none is idle, over groups.
 func (pool *Pool) Begin(groups ...Group) *Pass {
-	p := pool.take()
+	p := pool.get()
 	p.Begin(groups...)
 	return p
 }
@@ -23,19 +23,20 @@ func (pool *Pool) End(p *Pass) {
 	p.End()
 	pool.mu.Lock()
 	defer pool.mu.Unlock()
-	pool.bytes += p.Bytes() - p.charged
-	p.charged = p.Bytes()
+	pool.bytes += p.Bytes() - p.accounted
+	p.accounted = p.Bytes()
 	pool.idle = append(pool.idle, p)
 }
 
-// Bytes is the memory of every pass as of its last End.
+// Bytes returns the memory of all passes, each as of its last End.
 func (pool *Pool) Bytes() int {
 	pool.mu.Lock()
 	defer pool.mu.Unlock()
 	return pool.bytes
 }
 
-func (pool *Pool) take() *Pass {
+// get returns an idle pass, or a new one.
+func (pool *Pool) get() *Pass {
 	pool.mu.Lock()
 	defer pool.mu.Unlock()
 	last := len(pool.idle) - 1

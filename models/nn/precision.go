@@ -6,31 +6,31 @@ import (
 	"eigenserve/runtime/kernel"
 )
 
-// Precision is what the weights of the shared layers are kept in and multiplied
-// as. Biases, vectors, heads and what a residual adds up to are float32 in any.
+// Precision is the type in which the weights of shared layers are stored and
+// multiplied. Biases, vectors, heads and residual sums are always float32.
 type Precision uint8
 
 const (
 	Float32  Precision = iota
-	BFloat16           // weights, a layer's inputs and attention's factors in BF16, sums in float32
+	BFloat16           // weights, inputs of layers and factors of attention in BF16, sums in float32
 )
 
 var precisions = [...]string{Float32: "f32", BFloat16: "bf16"}
 
-// String is the name of the precision on a command line.
+// String returns the name of the precision on a command line.
 func (p Precision) String() string { return precisions[p] }
 
-// In is the plan with its slabs in a precision. What it declares is the same.
+// In returns a plan with the same declarations and slabs in the given precision.
 func (p *Plan) In(precision Precision) *Plan {
 	other := *p
 	other.precision = precision
 	return &other
 }
 
-// Precision is what the plan's slabs are in.
+// Precision returns the precision of the plan's slabs.
 func (p *Plan) Precision() Precision { return p.precision }
 
-// precision is what the shared layers are multiplied in.
+// precision returns the type in which the shared layers are multiplied.
 func (w *Weights) precision() Precision {
 	switch {
 	case w.Factored != nil:
@@ -41,7 +41,7 @@ func (w *Weights) precision() Precision {
 	return Float32
 }
 
-// packedLen is the number of float32s of a slab that a packed layer takes.
+// packedLen returns the number of float32s of a slab that a packed layer takes.
 func (p *Plan) packedLen(l Layer) int {
 	if p.precision == BFloat16 {
 		return kernel.PackedLenBF16(l.Rows(), l.Cols()) / 2
@@ -49,16 +49,16 @@ func (p *Plan) packedLen(l Layer) int {
 	return kernel.PackedLen(l.Rows(), l.Cols())
 }
 
-// set takes a layer's piece of a slab.
-func (d *Dense) set(precision Precision, n, k int, piece []float32) {
+// bind makes d a layer of n outputs and k inputs whose packed weights are in memory.
+func (d *Dense) bind(precision Precision, n, k int, memory []float32) {
 	if precision == BFloat16 {
-		d.BF16 = kernel.WeightsBF16{N: n, K: k, Panels: halves(piece)}
+		d.BF16 = kernel.WeightsBF16{N: n, K: k, Panels: asHalves(memory)}
 		return
 	}
-	d.F32 = kernel.Weights{N: n, K: k, Panels: piece}
+	d.F32 = kernel.Weights{N: n, K: k, Panels: memory}
 }
 
-// Pack writes weights (outputs, inputs) in the layer's order.
+// Pack writes weights (outputs, inputs) into the layer's packed order.
 func (d *Dense) Pack(weights []float32) {
 	if d.BF16.Panels != nil {
 		kernel.PackBF16(d.BF16.Panels, weights, d.BF16.K, d.BF16.N, d.BF16.K)
@@ -67,7 +67,7 @@ func (d *Dense) Pack(weights []float32) {
 	kernel.Pack(d.F32.Panels, weights, d.F32.K, d.F32.N, d.F32.K)
 }
 
-// Unpack reads the weights back as (outputs, inputs).
+// Unpack reads the layer's weights into weights (outputs, inputs).
 func (d *Dense) Unpack(weights []float32) {
 	if d.BF16.Panels != nil {
 		kernel.UnpackBF16(weights, d.BF16.K, d.BF16)
@@ -76,8 +76,8 @@ func (d *Dense) Unpack(weights []float32) {
 	kernel.Unpack(weights, d.F32.K, d.F32.Panels, d.F32.N, d.F32.K)
 }
 
-// Rebuild fills the layer from a basis and a variant's core. scratch is as long
-// as kernel.RebuildScratch says.
+// Rebuild fills the layer from a basis and a variant's core. scratch has at least
+// kernel.RebuildScratch elements.
 func (d *Dense) Rebuild(l *kernel.Layer, c *kernel.Core, scratch []float32) {
 	if d.BF16.Panels != nil {
 		kernel.RebuildBF16(d.BF16.Panels, d.Bias, l, c, scratch)
@@ -86,8 +86,9 @@ func (d *Dense) Rebuild(l *kernel.Layer, c *kernel.Core, scratch []float32) {
 	kernel.Rebuild(d.F32.Panels, d.Bias, l, c, scratch)
 }
 
-// RebuildSeveral fills the same layer of several variants, all in one precision,
-// reading the basis once. scratch is as long as kernel.RebuildSeveralScratch says.
+// RebuildSeveral fills the same layer of several variants and reads the basis once.
+// All must have the same precision. scratch has at least
+// kernel.RebuildSeveralScratch elements.
 func RebuildSeveral(to []*Dense, l *kernel.Layer, cores []*kernel.Core, scratch []float32) {
 	if to[0].BF16.Panels != nil {
 		targets := make([]kernel.TargetBF16, len(to))
@@ -104,7 +105,7 @@ func RebuildSeveral(to []*Dense, l *kernel.Layer, cores []*kernel.Core, scratch 
 	kernel.RebuildSeveral(targets, l, scratch)
 }
 
-// multiply is the layer's product with its epilogue.
+// multiply computes the layer's product and its epilogue, to which it adds the bias.
 func (d *Dense) multiply(y, x kernel.Matrix, rows int, e kernel.Epilogue) {
 	e.Bias = d.Bias
 	if d.BF16.Panels != nil {
@@ -114,11 +115,11 @@ func (d *Dense) multiply(y, x kernel.Matrix, rows int, e kernel.Epilogue) {
 	kernel.MatMul(y.F32, y.Stride, x.F32, x.Stride, rows, d.F32, e)
 }
 
-// halves views a piece of a slab as 16-bit numbers. A slab is one array, so that
-// any mix of both lies in it; a float32's alignment is enough for a uint16.
-func halves(piece []float32) []uint16 {
-	if len(piece) == 0 {
+// asHalves returns the same memory as 16-bit numbers, twice as many. A slab is one
+// array of float32s that may hold layers of either precision.
+func asHalves(memory []float32) []uint16 {
+	if len(memory) == 0 {
 		return nil
 	}
-	return unsafe.Slice((*uint16)(unsafe.Pointer(&piece[0])), 2*len(piece))
+	return unsafe.Slice((*uint16)(unsafe.Pointer(&memory[0])), 2*len(memory))
 }

@@ -6,68 +6,70 @@ import (
 	"eigenserve/runtime/kernel"
 )
 
-// Tape keeps what a recorded pass computed, so that Backward can run through it
-// the other way round and tell how a loss depends on every shared layer and
-// vector. An architecture need not know: its Forward, run on a recorded pass,
-// is all that it has to say.
+// Tape records a forward pass so that Backward can run it in reverse, and return how a
+// loss depends on every shared layer and vector. An architecture does nothing for it:
+// its Forward, run on a recorded pass, is enough.
 //
-// A tape holds every activation of its pass, and Backward takes about twice the
-// pass's time: it is for measuring, not for serving. A layer may run once in a
+// A tape keeps every activation of its pass, and Backward takes about twice the time
+// of the pass: it is for measuring, not for serving. Each layer may run once in a
 // recorded pass.
 type Tape struct {
-	// Layers are by index in Plan.Layers; a layer that has not run is zero.
+	// Layers are by index in Plan.Layers. A layer that has not run is zero.
 	Layers []Taped
-	// Vectors are by index in Plan.Vectors: (images, length), what each image's
-	// own loss adds to the gradient.
+	// Vectors are by index in Plan.Vectors: (spans, length), the gradient of each
+	// span's own loss.
 	Vectors [][]float32
 
+	batch     batch
 	weights   *Weights
-	images    int
-	steps     []func()               // Backward runs the last first
-	gradients map[*float32][]float32 // of activations, by where they start
-	answers   [][]float32            // gradients at the heads' answers
+	steps     []func()               // of Backward, the last first
+	gradients map[*float32][]float32 // of activations, by the address of their first element
+	logits    [][]float32            // gradients of the loss with respect to the logits
 }
 
-// Taped is one layer of a pass.
+// Taped is one layer of a recorded pass.
 type Taped struct {
 	Input    []float32 // (rows, inputs)
-	Gradient []float32 // (rows, outputs), at the output before its activation; set by Backward
+	Gradient []float32 // (rows, outputs), of the output before its activation; set by Backward
 }
 
-// Record begins a pass over images of one variant whose weights lie in a slab,
-// and keeps what Backward needs of it.
-func (p *Pass) Record(images int, w *Weights) *Tape {
-	p.Begin(Group{Images: images, Weights: w})
-	p.hold, p.narrow = true, false
-	p.tape = &Tape{
+// Record begins a pass over one group, whose weights are in a slab, and records what
+// Backward needs.
+func (p *Pass) Record(g Group) *Tape {
+	p.Begin(g)
+	p.retain, p.bf16 = true, false
+	w := g.Weights
+	t := &Tape{
 		Layers:    make([]Taped, len(w.Layers)),
 		Vectors:   make([][]float32, len(w.Vectors)),
 		weights:   w,
-		images:    images,
 		gradients: map[*float32][]float32{},
 	}
+	t.batch.set([]Group{g})
 	for i, v := range w.Vectors {
-		p.tape.Vectors[i] = make([]float32, images*len(v))
+		t.Vectors[i] = make([]float32, len(g.Spans)*len(v))
 	}
-	return p.tape
+	p.tape = t
+	return t
 }
 
-// Backward takes the gradients of a loss with respect to what the pass answered,
-// one slice for each image, back to every layer and vector. It runs once.
-func (t *Tape) Backward(answers [][]float32) {
-	t.answers = answers
+// Backward propagates the gradients of a loss with respect to the logits, one slice
+// for each span, back to every layer and vector. It must be called once.
+func (t *Tape) Backward(logits [][]float32) {
+	t.logits = logits
 	for _, step := range slices.Backward(t.steps) {
 		step()
 	}
 	t.steps = nil
 }
 
-func (t *Tape) then(step func()) { t.steps = append(t.steps, step) }
+// onBackward adds a step, which Backward runs before all that were added earlier.
+func (t *Tape) onBackward(step func()) { t.steps = append(t.steps, step) }
 
-// of is the gradient of an activation as far as it has been summed up. In a
-// recorded pass no two activations share memory, and one that was changed in
-// place has one gradient, which every step back leaves as of before its change.
-func (t *Tape) of(x []float32) []float32 {
+// gradient returns the gradient of an activation, summed over the steps so far. In a
+// recorded pass no two activations share memory. One that is changed in place has one
+// gradient, which each step leaves as that of the activation before its change.
+func (t *Tape) gradient(x []float32) []float32 {
 	g, ok := t.gradients[&x[0]]
 	if !ok {
 		g = make([]float32, len(x))
@@ -76,16 +78,22 @@ func (t *Tape) of(x []float32) []float32 {
 	return g
 }
 
-// linear records y (rows, out) = activation(Wx + b), or what was added to y.
+// vector returns a span's part of the gradient of the i-th vector.
+func (t *Tape) vector(i, span int) []float32 {
+	n := len(t.weights.Vectors[i])
+	return t.Vectors[i][span*n:][:n]
+}
+
+// linear records y (rows, out) = activation(Wx + b), or the addition of that to y.
 func (t *Tape) linear(l Linear, y, x []float32) {
 	w, taped, rows := &t.weights.Layers[l.layer], &t.Layers[l.layer], len(x)/l.in
 	taped.Input = slices.Clone(x)
-	t.then(func() {
-		g := slices.Clone(t.of(y))
+	t.onBackward(func() {
+		g := slices.Clone(t.gradient(y))
 		if l.activation != kernel.Identity {
 			before := make([]float32, len(g))
 			w.multiply(kernel.Float32s(before, l.out), kernel.Float32s(taped.Input, l.in), rows, kernel.Epilogue{})
-			each(rows, func(r int) {
+			parallel(rows, func(r int) {
 				g, before := g[r*l.out:][:l.out], before[r*l.out:][:l.out]
 				for i, x := range before {
 					g[i] *= float32(derivative(l.activation, float64(x)))
@@ -93,11 +101,11 @@ func (t *Tape) linear(l Linear, y, x []float32) {
 			})
 		}
 		taped.Gradient = g
-		w.back(t.of(x), g, rows)
+		w.back(t.gradient(x), g, rows)
 	})
 }
 
-// back adds g·W, (rows, in), to the gradient of a layer's input.
+// back adds g·W, (rows, in), to dx, the gradient of the layer's input.
 func (d *Dense) back(dx, g []float32, rows int) {
 	n, k := d.Outputs(), d.Inputs()
 	weights := make([]float32, n*k)
@@ -105,34 +113,37 @@ func (d *Dense) back(dx, g []float32, rows int) {
 	kernel.Gemm(false, false, rows, k, n, g, n, weights, k, dx, k, true)
 }
 
-// head records the answers from the start-th on.
+// head records the logits from index start on, one slice for each span.
 func (t *Tape) head(h Head, x []float32, start int) {
-	t.then(func() {
-		g := slices.Concat(t.answers[start : start+t.images]...) // (images, labels)
-		t.weights.Heads[h.index].back(t.of(x), g, t.images)
+	t.onBackward(func() {
+		spans := len(t.batch.spans)
+		g := slices.Concat(t.logits[start : start+spans]...) // (spans, labels)
+		t.weights.Heads[h.index].back(t.gradient(x), g, spans)
 	})
 }
 
-// first records the rows that Pass.First gathered.
-func (t *Tape) first(first, x []float32) {
-	t.then(func() {
-		g, dx, width := t.of(first), t.of(x), len(first)/t.images
-		for i := range t.images {
-			kernel.Add(dx[i*len(x)/t.images:][:width], g[i*width:][:width])
+// gather records the rows y (spans, width) that Pass.gather copied from x.
+func (t *Tape) gather(y, x []float32, choose func(span) int) {
+	t.onBackward(func() {
+		g, dx, width := t.gradient(y), t.gradient(x), len(x)/t.batch.rows
+		for i, s := range t.batch.spans {
+			kernel.Add(dx[(s.first+choose(s))*width:][:width], g[i*width:][:width])
 		}
 	})
 }
 
-// parameter records a vector that was added to the head of every image's rows,
-// or put in their place.
-func (t *Tape) parameter(v Parameter, x []float32, put bool) {
-	t.then(func() {
-		g, dv := t.of(x), t.Vectors[v.vector]
-		n := len(dv) / t.images
-		for i := range t.images {
-			rows := g[i*len(x)/t.images:][:n]
-			kernel.Add(dv[i*n:][:n], rows)
-			if put {
+// parameter records a parameter that was added to the rows of x, or that overwrote
+// them.
+func (t *Tape) parameter(v Parameter, x []float32, overwrote bool) {
+	t.onBackward(func() {
+		g, width := t.gradient(x), len(x)/t.batch.rows
+		for i, s := range t.batch.spans {
+			dv := t.vector(v.vector, i)
+			dv = dv[min(s.Start*width, len(dv)):]
+			dv = dv[:min(s.Rows*width, len(dv))]
+			rows := g[s.first*width:][:len(dv)]
+			kernel.Add(dv, rows)
+			if overwrote {
 				clear(rows)
 			}
 		}

@@ -5,22 +5,28 @@ import (
 	"slices"
 )
 
-// norm records a layer norm from x to y, both (rows, width).
+// norm records a layer norm from x to y, both (count, width).
 func (t *Tape) norm(l LayerNorm, y, x []float32) {
 	before := slices.Clone(x)
-	t.then(func() {
-		g, dx, gamma := t.of(y), t.of(x), t.weights.Vectors[l.weight.vector]
-		dgamma, dbeta := t.Vectors[l.weight.vector], t.Vectors[l.bias.vector]
-		perImage := len(x) / t.images
-		for r := 0; r < len(x); r += l.width {
-			image, to := r/perImage*l.width, r+l.width
-			l.back(dx[r:to], before[r:to], g[r:to], gamma, dgamma[image:], dbeta[image:])
+	t.onBackward(func() {
+		g, dx, gamma := t.gradient(y), t.gradient(x), t.weights.Vectors[l.weight.vector]
+		perRow, from := t.batch.perRow(len(x)/l.width), 0
+		for i, s := range t.batch.spans {
+			n := l.width
+			if perRow {
+				n *= s.Rows
+			}
+			dgamma, dbeta := t.vector(l.weight.vector, i), t.vector(l.bias.vector, i)
+			for end := from + n; from < end; from += l.width {
+				to := from + l.width
+				l.back(dx[from:to], before[from:to], g[from:to], gamma, dgamma, dbeta)
+			}
 		}
 	})
 }
 
-// back adds one row's share to the gradients of x, gamma and beta. With x̂ the
-// scaled row and d = g⊙gamma, dx = (d − mean(d) − x̂·mean(d⊙x̂))/σ.
+// back adds one row's part to the gradients of x, gamma and beta. With x̂ the scaled
+// row and d = g⊙gamma, dx = (d − mean(d) − x̂·mean(d⊙x̂))/σ.
 func (l LayerNorm) back(dx, x, g, gamma, dgamma, dbeta []float32) {
 	n := float64(l.width)
 	mean, squares := 0.0, 0.0

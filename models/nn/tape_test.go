@@ -10,77 +10,29 @@ import (
 	"eigenserve/models/nn"
 )
 
-// small is a model of each kind of layer, for derivatives by differences: a
-// vector is added to the first row and put in the place of it, the activation is
-// the one tried.
-type small struct {
-	plan        *nn.Plan
-	start, rows nn.Parameter
-	in, mix     nn.Linear
-	attention   nn.Attention
-	norm        nn.LayerNorm
-	out         nn.Head
+// tapeLengths are the lengths of the spans that are recorded.
+var tapeLengths = []int{3, 2, 5}
+
+// recordToy runs a pass over spans of some lengths and back for a random loss, which
+// it returns with the tape.
+func recordToy(m *toy, w *nn.Weights, seed uint64, lengths ...int) (x []float32, loss [][]float32, tape *nn.Tape) {
+	r := rand.New(rand.NewPCG(seed, 1))
+	for range lengths {
+		g := make([]float32, toyLabels)
+		nn.CentredLoss(g, r)
+		loss = append(loss, g)
+	}
+	x = inputs(seed, lengths...)
+	var p nn.Pass
+	tape = p.Record(nn.Group{Spans: spans(lengths...), Weights: w})
+	m.forward(&p, x)
+	tape.Backward(loss)
+	return x, loss, tape
 }
 
-const smallWidth, smallTokens, smallImages, smallLabels = 4, 3, 2, 3
-
-func newSmall(t *testing.T, a nn.Activation) *small {
-	b := nn.NewBuilder()
-	m := &small{
-		in:        b.Linear("in", true, 3*smallWidth, 5),
-		start:     b.Parameter("start", 3*smallWidth),
-		rows:      b.Parameter("rows", smallTokens, 3*smallWidth),
-		attention: nn.Attention{Heads: 2, Dim: smallWidth / 2},
-		mix:       b.Linear("mix", true, smallWidth, smallWidth).Then(a),
-		norm:      b.LayerNorm("norm", smallWidth, 1e-5),
-		out:       b.Head("out", true, smallWidth),
-	}
-	var err error
-	if m.plan, err = b.Plan(); err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
-func (m *small) forward(p *nn.Pass, x []float32) [][]float32 {
-	h := m.in.ForwardFloat32(p, nn.Float32s(x, 5))
-	m.start.Put(p, h)
-	m.rows.Add(p, h)
-	y := m.attention.Forward(p, nn.Float32s(h, 3*smallWidth)).F32
-	m.mix.ForwardAdd(p, y, m.norm.Forward(p, y))
-	return m.out.Forward(p, p.First(y, smallWidth))
-}
-
-// weights are random ones in a slab, with the slab.
-func (m *small) weights(t *testing.T, r *rand.Rand) (*nn.Weights, []float32) {
-	random := func(_ string, dst []float32) error {
-		for i := range dst {
-			dst[i] = float32(r.NormFloat64())
-		}
-		return nil
-	}
-	slab := make([]float32, m.plan.SlabLen())
-	if err := m.plan.Load(slab, random); err != nil {
-		t.Fatal(err)
-	}
-	w := m.plan.Bind(slab)
-	err := m.plan.BindPrivate(&w, func(name string) ([]float32, []int, error) {
-		shape := []int{smallLabels, smallWidth}
-		if name == "out.bias" {
-			shape = shape[:1]
-		}
-		v := make([]float32, smallLabels*smallWidth)[:map[int]int{1: smallLabels, 2: smallLabels * smallWidth}[len(shape)]]
-		return v, shape, random(name, v)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &w, slab
-}
-
-// TestGradientsEqualDifferences moves every weight a little both ways. With a
-// step of 2⁻⁷ and answers of about 1, rounding in float32 leaves some 1e-5 and
-// the third derivative some 1e-4 of the slope.
+// TestGradientsEqualDifferences moves every bias and vector a little both ways. With a
+// step of 2⁻⁷ and logits of about 1, rounding in float32 makes an error of about 1e-5,
+// and the third derivative one of about 1e-4 of the slope.
 func TestGradientsEqualDifferences(t *testing.T) {
 	const step, tolerance = 1.0 / 128, 4e-3
 	for _, name := range []string{"", "gelu", "gelu_new", "quick_gelu", "relu", "silu"} {
@@ -89,23 +41,12 @@ func TestGradientsEqualDifferences(t *testing.T) {
 			if name != "" {
 				a, _ = nn.ParseActivation(name)
 			}
-			m, r := newSmall(t, a), rand.New(rand.NewPCG(1, 2))
-			w, _ := m.weights(t, r)
-			x, loss := make([]float32, smallImages*smallTokens*5), make([][]float32, smallImages)
-			for i := range x {
-				x[i] = float32(r.NormFloat64())
-			}
-			for i := range loss {
-				loss[i] = make([]float32, smallLabels)
-				nn.CentredLoss(loss[i], r)
-			}
+			m := newToy(t, 2, 2, 5, a)
+			w := m.weights(t, nn.Float32, 1)
+			x, loss, tape := recordToy(m, w, 1, tapeLengths...)
 			var p nn.Pass
-			tape := p.Record(smallImages, w)
-			m.forward(&p, x)
-			tape.Backward(loss)
-
 			value := func() float64 {
-				p.Begin(nn.Group{Images: smallImages, Weights: w})
+				p.Begin(nn.Group{Spans: spans(tapeLengths...), Weights: w})
 				sum := 0.0
 				for i, logits := range m.forward(&p, x) {
 					for j, v := range logits {
@@ -138,49 +79,92 @@ func TestGradientsEqualDifferences(t *testing.T) {
 			}
 			for i, v := range w.Vectors {
 				for k := range v {
-					check(fmt.Sprintf("vector %d, value %d", i, k), &v[k], float64(tape.Vectors[i][k])+float64(tape.Vectors[i][len(v)+k]))
+					sum := 0.0
+					for s := range tapeLengths {
+						sum += float64(tape.Vectors[i][s*len(v)+k])
+					}
+					check(fmt.Sprintf("vector %d, value %d", i, k), &v[k], sum)
 				}
 			}
 		})
 	}
 }
 
+// TestTapeOfSpansEqualsSeparateTapes compares a recorded pass of spans of unequal
+// lengths with one recorded pass for each span.
+func TestTapeOfSpansEqualsSeparateTapes(t *testing.T) {
+	m := newToy(t, 2, 9, 30, 0)
+	w := m.weights(t, nn.Float32, 1)
+	lengths := []int{4, 30, 1, 4, 6}
+	x, loss, all := recordToy(m, w, 2, lengths...)
+	sums, separate := nn.NewMoments(m.plan), nn.NewMoments(m.plan)
+	sums.Add(all)
+	row := 0
+	for s, n := range lengths {
+		var p nn.Pass
+		one := p.Record(nn.Group{Spans: spans(n), Weights: w})
+		m.forward(&p, x[row*toyInputs:][:n*toyInputs])
+		one.Backward(loss[s : s+1])
+		separate.Add(one)
+		for i, l := range m.plan.Layers {
+			from, n := row, n
+			if len(all.Layers[i].Gradient) == len(lengths)*l.Rows() { // join, which reads gathered rows
+				from, n = s, 1
+			}
+			if d := furthest(all.Layers[i].Gradient[from*l.Rows():][:n*l.Rows()], one.Layers[i].Gradient); d > closeTo {
+				t.Errorf("span %d: gradient of layer %q differs by %g", s, l.Name, d)
+			}
+			if d := furthest(all.Layers[i].Input[from*l.Cols():][:n*l.Cols()], one.Layers[i].Input); d > closeTo {
+				t.Errorf("span %d: input of layer %q differs by %g", s, l.Name, d)
+			}
+		}
+		for i, v := range m.plan.Vectors {
+			if d := furthest(all.Vectors[i][s*v.Len():][:v.Len()], one.Vectors[i]); d > closeTo {
+				t.Errorf("span %d: gradient of vector %q differs by %g", s, v.Name, d)
+			}
+		}
+		row += n
+	}
+	for i, l := range m.plan.Layers {
+		if d := max(furthest(sums.Input(i), separate.Input(i)), furthest(sums.Output(i), separate.Output(i))); d > closeTo {
+			t.Errorf("moments of layer %q differ by %g", l.Name, d)
+		}
+	}
+	for i, v := range sums.Vectors() {
+		for k := range v {
+			if d := math.Abs(v[k] - separate.Vectors()[i][k]); d > closeTo {
+				t.Errorf("moments of vector %q differ by %g", m.plan.Vectors[i].Name, d)
+				break
+			}
+		}
+	}
+}
+
 func TestMoments(t *testing.T) {
-	m, r := newSmall(t, 0), rand.New(rand.NewPCG(3, 4))
-	w, _ := m.weights(t, r)
+	m := newToy(t, 2, 2, 5, 0)
+	w := m.weights(t, nn.Float32, 3)
 	moments := nn.NewMoments(m.plan)
 	var inputs, outputs, squares float64
 	rows, images := 0, 0
-	for range 2 {
-		x, loss := make([]float32, smallImages*smallTokens*5), make([][]float32, smallImages)
-		for i := range x {
-			x[i] = float32(r.NormFloat64())
-		}
-		for i := range loss {
-			loss[i] = make([]float32, smallLabels)
-			nn.CentredLoss(loss[i], r)
-		}
-		var p nn.Pass
-		tape := p.Record(smallImages, w)
-		m.forward(&p, x)
-		tape.Backward(loss)
+	for seed := range uint64(2) {
+		_, _, tape := recordToy(m, w, seed, tapeLengths...)
 		moments.Add(tape)
-
-		taped := tape.Layers[0]
-		for r := range smallImages * smallTokens {
-			g := taped.Gradient[r*3*smallWidth:]
-			if overwritten := r%smallTokens == 0; overwritten != (g[5] == 0) {
-				t.Errorf("row %d has gradient %g", r, g[5])
-			} else if overwritten {
-				continue
+		taped, row := tape.Layers[0], 0
+		for s, n := range tapeLengths {
+			for r := row; r < row+n; r++ {
+				g := taped.Gradient[r*m.width:][:m.width]
+				if overwritten := r == row; overwritten != (g[1] == 0) {
+					t.Errorf("row %d has gradient %g", r, g[1])
+				} else if overwritten { // by start
+					continue
+				}
+				rows++
+				inputs += float64(taped.Input[r*toyInputs+1]) * float64(taped.Input[r*toyInputs+2])
+				outputs += float64(g[2]) * float64(g[3])
 			}
-			rows++
-			inputs += float64(taped.Input[r*5+1]) * float64(taped.Input[r*5+2])
-			outputs += float64(g[3]) * float64(g[4])
-		}
-		for i := range smallImages {
+			row += n
 			images++
-			v := float64(tape.Vectors[1][i*len(w.Vectors[1])+2])
+			v := float64(tape.Vectors[1][s*len(w.Vectors[1])+2])
 			squares += v * v
 		}
 	}
@@ -188,11 +172,13 @@ func TestMoments(t *testing.T) {
 	for what, c := range map[string][2]float64{
 		"inputs 1 and 2":        {upper(moments.Input(0), 6, 1, 2), inputs / float64(rows)},
 		"the constant":          {upper(moments.Input(0), 6, 5, 5), 1},
-		"outputs 3 and 4":       {upper(moments.Output(0), 12, 3, 4), outputs / float64(images)},
+		"outputs 2 and 3":       {upper(moments.Output(0), 4, 2, 3), outputs / float64(images)},
 		"the vector's square":   {moments.Vectors()[1][2], squares / float64(images)},
-		"a layer's own inputs":  {float64(len(moments.Input(1))), 5 * 6 / 2},
-		"a layer's own outputs": {float64(len(moments.Output(1))), 4 * 5 / 2},
-		"its bytes":             {float64(nn.MomentsBytes(m.plan.Layers[1])), 4 * (15 + 10)},
+		"the size of inputs":    {float64(len(moments.Input(1))), 5 * 6 / 2},
+		"the size of outputs":   {float64(len(moments.Output(1))), 12 * 13 / 2},
+		"the bytes of a layer":  {float64(nn.MomentsBytes(m.plan.Layers[1])), 4 * (15 + 78)},
+		"the counted spans":     {float64(moments.Counts().Spans), float64(images)},
+		"the counted last rows": {float64(moments.Counts().Rows[0]), float64(rows)},
 	} {
 		if math.Abs(c[0]-c[1]) > 1e-5*max(1, math.Abs(c[1])) {
 			t.Errorf("%s: %g, want %g", what, c[0], c[1])
@@ -200,30 +186,19 @@ func TestMoments(t *testing.T) {
 	}
 }
 
-// The moments of some layers alone are what those of all say of them, also where
-// a layer is wider than what is multiplied at once.
+// Moments of some layers equal those of all layers, also for a layer wider than the
+// rows of a product that are computed at once.
 func TestMomentsOfSomeLayers(t *testing.T) {
-	m, r := newSmall(t, 0), rand.New(rand.NewPCG(5, 6))
-	w, _ := m.weights(t, r)
-	x, loss := make([]float32, smallImages*smallTokens*5), make([][]float32, smallImages)
-	for i := range x {
-		x[i] = float32(r.NormFloat64())
-	}
-	for i := range loss {
-		loss[i] = make([]float32, smallLabels)
-		nn.CentredLoss(loss[i], r)
-	}
-	var p nn.Pass
-	tape := p.Record(smallImages, w)
-	m.forward(&p, x)
-	tape.Backward(loss)
+	m := newToy(t, 2, 150, 5, 0)
+	w := m.weights(t, nn.Float32, 5)
+	_, _, tape := recordToy(m, w, 6, tapeLengths...)
 	all := nn.NewMoments(m.plan)
 	all.Add(tape)
 	for i := range m.plan.Layers {
 		one := nn.NewMomentsOf(m.plan, i, i+1)
 		one.Add(tape)
 		if !slices.Equal(one.Input(i), all.Input(i)) || !slices.Equal(one.Output(i), all.Output(i)) {
-			t.Errorf("layer %d: other moments", i)
+			t.Errorf("layer %d has other moments", i)
 		}
 	}
 }
@@ -236,7 +211,7 @@ func TestCentredLoss(t *testing.T) {
 	for i := range a {
 		sum += float64(a[i])
 		if a[i] != b[i] {
-			t.Error("one seed gives two losses")
+			t.Error("one seed makes two losses")
 		}
 	}
 	if math.Abs(sum) > 1e-6 {

@@ -19,7 +19,7 @@ const (
 	vitB16Config = `{}`
 )
 
-// withLabels gives a config n labels.
+// withLabels returns config with n labels.
 func withLabels(config string, n int) string {
 	var labels []string
 	for i := range n {
@@ -32,9 +32,8 @@ func withLabels(config string, n int) string {
 	return strings.Replace(config, "{", entry, 1)
 }
 
-// apart is how far the same answers may lie from each other, where tiles of
-// another height add the same products up in another order: some roundings of
-// logits of about one, through all layers.
+// apart is how far logits of about one may differ that are sums of the same products
+// in another order: kernels multiply in tiles of as many rows as there are.
 const apart = 5e-6
 
 func TestBatchEqualsSingle(t *testing.T) {
@@ -42,42 +41,41 @@ func TestBatchEqualsSingle(t *testing.T) {
 		m := open(t, config)
 		w := randomWeights(t, m, "")
 		const n = 5
-		images := randomImages(t, config, n)
-		batch := forward(t, m, images, nn.Group{Images: n, Weights: w})
-		size := len(images) / n
+		images := randomImages(m, n)
+		batch := forward(t, m, images, group(m, n, w))
 		for i := range n {
-			single := forward(t, m, images[i*size:(i+1)*size], nn.Group{Images: 1, Weights: w})
+			single := forward(t, m, images[i:i+1], group(m, 1, w))
 			if d := distance(t, batch[i:i+1], single); d > apart {
-				t.Errorf("image %d of a batch differs by %.2g from alone", i, d)
+				t.Errorf("image %d differs by %.2g in a batch", i, d)
 			}
 		}
 	}
 }
 
-// In BF16 activations lie in other memory, with other strides and padding: answers
-// are those of float32 but for the rounding, where heads and layers are whole steps
-// of 32 wide and where they are not, alone and in a batch with a variant in float32.
+// TestBF16AnswersAsFloat32 compares logits but for rounding, with layers and heads that
+// are multiples of 32 and that are not, alone and in a batch with a variant in float32.
+// Activations in BF16 have other strides and padding.
 func TestBF16AnswersAsFloat32(t *testing.T) {
 	for name, config := range map[string]string{
-		"whole steps":    `{"hidden_size":128,"num_hidden_layers":3,"num_attention_heads":4,"intermediate_size":256,"image_size":32,"patch_size":8}`,
-		"no whole steps": `{"hidden_size":120,"num_hidden_layers":3,"num_attention_heads":3,"intermediate_size":210,"image_size":32,"patch_size":8}`,
-		"narrow heads":   zooConfig,
+		"multiples of 32": `{"hidden_size":128,"num_hidden_layers":3,"num_attention_heads":4,"intermediate_size":256,"image_size":32,"patch_size":8}`,
+		"other sizes":     `{"hidden_size":120,"num_hidden_layers":3,"num_attention_heads":3,"intermediate_size":210,"image_size":32,"patch_size":8}`,
+		"narrow heads":    zooConfig,
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := open(t, config)
 			const n = 3
-			images := randomImages(t, config, n)
-			wide, half := randomWeights(t, m, ""), randomWeightsIn(t, m, "", nn.BFloat16)
-			want := forward(t, m, images, nn.Group{Images: n, Weights: wide})
-			if d := distance(t, forward(t, m, images, nn.Group{Images: n, Weights: half}), want); d > 0.05 {
+			images := randomImages(m, n)
+			full, half := randomWeights(t, m, ""), randomWeightsIn(t, m, "", nn.BFloat16)
+			want := forward(t, m, images, group(m, n, full))
+			if d := distance(t, forward(t, m, images, group(m, n, half)), want); d > 0.05 {
 				t.Errorf("off by %.2g", d)
 			}
-			mixed := forward(t, m, images, nn.Group{Images: 1, Weights: half}, nn.Group{Images: 2, Weights: wide})
+			mixed := forward(t, m, images, group(m, 1, half), group(m, 2, full))
 			if d := distance(t, mixed[1:], want[1:]); d > apart {
-				t.Errorf("beside BF16, float32 is off by %.2g", d)
+				t.Errorf("in a batch with BF16, float32 is off by %.2g", d)
 			}
 			if d := distance(t, mixed[:1], want[:1]); d > 0.05 {
-				t.Errorf("beside float32, BF16 is off by %.2g", d)
+				t.Errorf("in a batch with float32, BF16 is off by %.2g", d)
 			}
 		})
 	}
@@ -90,22 +88,22 @@ func TestMixedGroupsEqualSeparatePasses(t *testing.T) {
 	var m *vit.Model
 	for i, n := range labels {
 		m = open(t, withLabels(smallConfig, n))
-		groups = append(groups, nn.Group{Images: counts[i], Weights: randomWeights(t, m, fmt.Sprint(i))})
+		groups = append(groups, group(m, counts[i], randomWeights(t, m, fmt.Sprint(i))))
 	}
-	images := randomImages(t, smallConfig, 6)
-	size := len(images) / 6
+	images := randomImages(m, 6)
 	mixed := forward(t, m, images, groups...)
 	for i, g := range groups {
-		separate := forward(t, m, images[:g.Images*size], g)
-		if d := distance(t, mixed[:g.Images], separate); d > apart {
-			t.Errorf("group %d differs by %.2g from a pass of its own", i, d)
+		n := len(g.Spans)
+		separate := forward(t, m, images[:n], g)
+		if d := distance(t, mixed[:n], separate); d > apart {
+			t.Errorf("group %d differs by %.2g from a separate pass", i, d)
 		}
 		for _, logits := range separate {
 			if len(logits) != labels[i] {
 				t.Errorf("group %d: %d logits, want %d", i, len(logits), labels[i])
 			}
 		}
-		images, mixed = images[g.Images*size:], mixed[g.Images:]
+		images, mixed = images[n:], mixed[n:]
 	}
 }
 
@@ -115,10 +113,10 @@ func TestWarmPassAllocatesNothing(t *testing.T) {
 	}
 	m := open(t, zooConfig)
 	groups := []nn.Group{
-		{Images: 1, Weights: randomWeights(t, m, "")},
-		{Images: 2, Weights: randomWeights(t, m, "b")},
+		group(m, 1, randomWeights(t, m, "")),
+		group(m, 2, randomWeights(t, m, "b")),
 	}
-	images := randomImages(t, zooConfig, 3)
+	images := randomImages(m, 3)
 	var pool nn.Pool
 	pass := func() {
 		p := pool.Begin(groups...)
@@ -128,30 +126,34 @@ func TestWarmPassAllocatesNothing(t *testing.T) {
 		pool.End(p)
 	}
 	pass() // learns the size
-	pass() // makes room in one piece
+	pass() // merges the blocks of memory
 	if n := testing.AllocsPerRun(10, pass); n != 0 {
 		t.Errorf("a warm pass allocates %v times", n)
 	}
 }
 
-func TestForwardRefusesImagesThatDoNotFit(t *testing.T) {
+func TestForwardRejects(t *testing.T) {
 	m := open(t, smallConfig)
 	w := randomWeights(t, m, "")
-	images := randomImages(t, smallConfig, 2)
+	images := randomImages(m, 2)
+	short := []nn.Input{images[0], {Pixels: images[1].Pixels[1:]}}
 	for name, c := range map[string]struct {
 		groups []nn.Group
-		images []float32
+		images []nn.Input
 	}{
-		"fewer images than the groups": {[]nn.Group{{Images: 3, Weights: w}}, images},
-		"more images than the groups":  {[]nn.Group{{Images: 1, Weights: w}}, images},
-		"part of an image":             {[]nn.Group{{Images: 2, Weights: w}}, images[1:]},
+		"fewer images than the groups": {[]nn.Group{group(m, 3, w)}, images},
+		"more images than the groups":  {[]nn.Group{group(m, 1, w)}, images},
+		"part of an image":             {[]nn.Group{group(m, 2, w)}, short},
+		"tokens":                       {[]nn.Group{group(m, 1, w)}, []nn.Input{{Tokens: []int32{1}}}},
 		"no groups":                    {nil, nil},
+		"other rows than an image has": {[]nn.Group{{Spans: nn.Spans(2, 5), Weights: w}}, images},
+		"a part of an image's rows":    {[]nn.Group{{Spans: []nn.Span{{Rows: 7}, {Rows: 6, Start: 1}}, Weights: w}}, images},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var p nn.Pass
 			p.Begin(c.groups...)
-			if _, err := m.Forward(&p, c.images); !errors.Is(err, vit.ErrImages) {
-				t.Errorf("error %v, want ErrImages", err)
+			if _, err := m.Forward(&p, c.images); !errors.Is(err, vit.ErrInput) {
+				t.Errorf("error %v, want ErrInput", err)
 			}
 		})
 	}
@@ -166,21 +168,22 @@ func BenchmarkForward(b *testing.B) {
 			w := randomWeightsIn(b, m, "", precision)
 			for _, batch := range []int{1, 8} {
 				b.Run(fmt.Sprintf("op=forward/model=%s/dtype=%s/batch=%d", c.model, precision, batch), func(b *testing.B) {
-					benchmarkForward(b, m, w, randomImages(b, c.config, batch), batch)
+					benchmarkForward(b, m, w, randomImages(m, batch))
 				})
 			}
 		}
 	}
 }
 
-func benchmarkForward(b *testing.B, m *vit.Model, w *nn.Weights, images []float32, batch int) {
+func benchmarkForward(b *testing.B, m *vit.Model, w *nn.Weights, images []nn.Input) {
 	b.ReportAllocs()
 	var p nn.Pass
+	g := group(m, len(images), w)
 	for b.Loop() {
-		p.Begin(nn.Group{Images: batch, Weights: w})
+		p.Begin(g)
 		if _, err := m.Forward(&p, images); err != nil {
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(float64(batch*b.N)/b.Elapsed().Seconds(), "images/s")
+	b.ReportMetric(float64(len(images)*b.N)/b.Elapsed().Seconds(), "images/s")
 }

@@ -4,11 +4,9 @@ import (
 	"encoding/json"
 	"os"
 	"testing"
-
-	"eigenserve/models/nn"
 )
 
-// goldenTolerance is below what tells the two forms of GELU apart (2e-4).
+// goldenTolerance is below the difference that the two forms of GELU make (2e-4).
 const goldenTolerance = 1e-5
 
 func TestLogitsEqualTransformers(t *testing.T) {
@@ -27,8 +25,8 @@ func TestLogitsEqualTransformers(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
 			m := open(t, string(c.Config))
-			images := randomImages(t, string(c.Config), len(c.Logits))
-			got := forward(t, m, images, nn.Group{Images: len(c.Logits), Weights: randomWeights(t, m, "")})
+			images := randomImages(m, len(c.Logits))
+			got := forward(t, m, images, group(m, len(c.Logits), randomWeights(t, m, "")))
 			if d := distance(t, got, c.Logits); d > goldenTolerance {
 				t.Errorf("logits are off by %.2g, tolerance %g", d, goldenTolerance)
 			}

@@ -4,14 +4,15 @@ import (
 	"encoding/json"
 	"math"
 	"os"
+	"slices"
 	"testing"
 
 	"eigenserve/models/nn"
 	"eigenserve/models/vit"
 )
 
-// gradientTolerance is relative to a tensor's largest gradient: the sums of
-// some hundred float32 products, several layers deep.
+// gradientTolerance is relative to a tensor's largest gradient, which is a sum of some
+// hundred float32 products through several layers.
 const gradientTolerance = 2e-5
 
 func TestGradientsEqualPyTorch(t *testing.T) {
@@ -34,37 +35,31 @@ func TestGradientsEqualPyTorch(t *testing.T) {
 			loss := make([]float32, images*len(m.Labels()))
 			noise("loss", loss)
 			w := randomWeights(t, m, "")
-			tape := recorded(t, m, w, randomImages(t, string(c.Config), images), loss)
-			compare(t, m.Plan(), tape, images, c.All, "")
-			first := recorded(t, m, w, randomImages(t, string(c.Config), images)[:imageLen(t, string(c.Config))], loss[:len(m.Labels())])
-			compare(t, m.Plan(), first, 1, c.First, "alone: ")
+			tape := recorded(t, m, w, randomImages(m, images), loss)
+			compare(t, m.Plan(), tape, c.All, "")
+			first := recorded(t, m, w, randomImages(m, images)[:1], loss[:len(m.Labels())])
+			compare(t, m.Plan(), first, c.First, "alone: ")
 			for i, v := range first.Vectors {
-				near(t, "the first of several: "+m.Plan().Vectors[i].Name, wide(tape.Vectors[i][:len(v)]), wide(v))
+				near(t, "the first of several: "+m.Plan().Vectors[i].Name, float64s(tape.Vectors[i][:len(v)]), float64s(v))
 			}
 		})
 	}
 }
 
-// recorded runs a pass and back for a loss of Σ logits·weights.
-func recorded(t *testing.T, m *vit.Model, w *nn.Weights, images, weights []float32) *nn.Tape {
+// recorded runs a pass and back for the loss Σ logits·weights.
+func recorded(t *testing.T, m *vit.Model, w *nn.Weights, images []nn.Input, weights []float32) *nn.Tape {
 	t.Helper()
 	var p nn.Pass
-	classes := len(m.Labels())
-	n := len(weights) / classes
-	tape := p.Record(n, w)
+	tape := p.Record(group(m, len(images), w))
 	if _, err := m.Forward(&p, images); err != nil {
 		t.Fatal(err)
 	}
-	var answers [][]float32
-	for i := range n {
-		answers = append(answers, weights[i*classes:(i+1)*classes])
-	}
-	tape.Backward(answers)
+	tape.Backward(slices.Collect(slices.Chunk(weights, len(m.Labels()))))
 	return tape
 }
 
-// compare holds a tape's gradients of every tensor in want.
-func compare(t *testing.T, plan *nn.Plan, tape *nn.Tape, images int, want map[string][]float64, title string) {
+// compare compares a tape's gradients of every tensor in want.
+func compare(t *testing.T, plan *nn.Plan, tape *nn.Tape, want map[string][]float64, title string) {
 	t.Helper()
 	got := map[string][]float64{}
 	for i, l := range plan.Layers {
@@ -86,7 +81,7 @@ func compare(t *testing.T, plan *nn.Plan, tape *nn.Tape, images int, want map[st
 	}
 }
 
-// weightGradients are Σ gxᵀ and Σ g over a layer's rows.
+// weightGradients returns Σ gxᵀ and Σ g over a layer's rows.
 func weightGradients(l nn.Layer, t nn.Taped) (weight, bias []float64) {
 	n, k := l.Rows(), l.Cols()
 	weight, bias = make([]float64, n*k), make([]float64, n)
@@ -107,7 +102,7 @@ func near(t *testing.T, name string, got, want []float64) {
 		t.Errorf("%s: %d gradients, want %d", name, len(got), len(want))
 		return
 	}
-	most, off := 0.01, 0.0 // a key's bias changes nothing: its gradient is what rounding leaves
+	most, off := 0.01, 0.0 // a key's bias has no effect: its gradient is what rounding leaves
 	for i := range want {
 		most, off = max(most, math.Abs(want[i])), max(off, math.Abs(got[i]-want[i]))
 	}
@@ -116,7 +111,7 @@ func near(t *testing.T, name string, got, want []float64) {
 	}
 }
 
-func wide(v []float32) []float64 {
+func float64s(v []float32) []float64 {
 	out := make([]float64, len(v))
 	for i, x := range v {
 		out[i] = float64(x)
@@ -124,36 +119,36 @@ func wide(v []float32) []float64 {
 	return out
 }
 
-// A recorded pass answers as any other, but for the order of sums in products of
-// other heights, and leaves nothing behind in the pass.
+// A recorded pass computes what any other does, but for the order of sums, and changes
+// nothing for the next pass.
 func TestRecordedPassAnswersTheSame(t *testing.T) {
 	m := open(t, smallConfig)
 	w := randomWeights(t, m, "")
-	images := randomImages(t, smallConfig, 2)
-	want := forward(t, m, images, nn.Group{Images: 2, Weights: w})
+	images := randomImages(m, 2)
+	want := forward(t, m, images, group(m, 2, w))
 	var p nn.Pass
-	for _, begin := range []func(){func() { p.Record(2, w) }, func() { p.Begin(nn.Group{Images: 2, Weights: w}) }} {
+	for _, begin := range []func(){func() { p.Record(group(m, 2, w)) }, func() { p.Begin(group(m, 2, w)) }} {
 		begin()
 		got, err := m.Forward(&p, images)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := distance(t, got, want); d > apart {
+		if d := distance(t, logits(got), want); d > apart {
 			t.Errorf("off by %g", d)
 		}
 	}
 }
 
-// BenchmarkMoments records one image, goes back through it and adds it up.
+// BenchmarkMoments records a pass of one image, runs it back and adds its moments.
 func BenchmarkMoments(b *testing.B) {
 	for _, c := range []struct{ model, config string }{{"zoo", zooConfig}, {"vit-b16", vitB16Config}} {
 		b.Run("op=moments/model="+c.model, func(b *testing.B) {
 			m := open(b, c.config)
-			w, images := randomWeights(b, m, ""), randomImages(b, c.config, 1)
+			w, images := randomWeights(b, m, ""), randomImages(m, 1)
 			moments := nn.NewMoments(m.Plan())
 			var p nn.Pass
 			for b.Loop() {
-				tape := p.Record(1, w)
+				tape := p.Record(group(m, 1, w))
 				if _, err := m.Forward(&p, images); err != nil {
 					b.Fatal(err)
 				}

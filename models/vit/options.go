@@ -9,13 +9,14 @@ import (
 	"eigenserve/models/nn"
 )
 
-// Errors of what a caller or a checkpoint hands in.
 var (
+	// ErrConfig is the error for a config.json that does not describe a ViT.
 	ErrConfig = errors.New("invalid config.json")
-	ErrImages = errors.New("images do not fit the pass")
+	// ErrInput is the error for inputs that do not fit the model or the pass.
+	ErrInput = errors.New("invalid input")
 )
 
-// Options are what config.json says of the model.
+// Options are the settings of config.json.
 type Options struct {
 	Channels     int
 	Image, Patch Size
@@ -28,11 +29,11 @@ type Options struct {
 	QKVBias      bool
 	Labels       []string
 
-	activation string // its name, for architecture
+	activation string // the name of Activation
 }
 
-// Size is that of an image or a patch in pixels. In JSON it is one number for a
-// square, or [height, width].
+// Size is the size of an image or a patch in pixels. In JSON it is [height, width], or
+// one number for a square.
 type Size struct{ Height, Width int }
 
 // UnmarshalJSON reads either form.
@@ -50,7 +51,7 @@ func (s *Size) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// config mirrors the fields of config.json that this model reads.
+// config has the fields of config.json that the model reads.
 type config struct {
 	HiddenSize       int               `json:"hidden_size"`
 	NumHiddenLayers  int               `json:"num_hidden_layers"`
@@ -65,8 +66,8 @@ type config struct {
 	ID2Label         map[string]string `json:"id2label"`
 }
 
-// ParseOptions reads a config.json. Absent fields have the defaults of
-// transformers' ViTConfig, which are ViT-B/16's. All that is wrong comes as one
+// ParseOptions reads a config.json. Missing fields have the defaults of transformers'
+// ViTConfig, which are those of ViT-B/16. It returns everything that is wrong as one
 // error that wraps ErrConfig.
 func ParseOptions(data []byte) (Options, error) {
 	c := config{
@@ -75,12 +76,12 @@ func ParseOptions(data []byte) (Options, error) {
 		ImageSize: Size{224, 224}, PatchSize: Size{16, 16}, NumChannels: 3, QKVBias: true,
 	}
 	if err := json.Unmarshal(data, &c); err != nil {
-		return Options{}, fmt.Errorf("vit: %w: %w", ErrConfig, err)
+		return Options{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	activation, actErr := nn.ParseActivation(c.HiddenAct)
 	labels, labelErr := c.labels()
 	if err := errors.Join(c.check(), actErr, labelErr); err != nil {
-		return Options{}, fmt.Errorf("vit: %w: %w", ErrConfig, err)
+		return Options{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	return Options{
 		Channels: c.NumChannels, Image: c.ImageSize, Patch: c.PatchSize,
@@ -90,18 +91,18 @@ func ParseOptions(data []byte) (Options, error) {
 	}, nil
 }
 
-// The largest sizes accepted: several times those of the largest published
-// models, so that a hostile configuration cannot ask for absurd memory.
+// The largest sizes accepted are several times those of the largest published models,
+// so that a hostile configuration cannot ask for absurd amounts of memory.
 const (
 	maxHidden   = 1 << 14
 	maxLayers   = 1 << 9
 	maxMLP      = 1 << 16
 	maxSide     = 1 << 13
 	maxChannels = 1 << 8
-	maxTokens   = 1 << 14
+	maxRows     = 1 << 14
 )
 
-// check says which fields are out of range or do not go together.
+// check returns all fields that are out of range or contradict each other.
 func (c *config) check() error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -136,17 +137,17 @@ func (c *config) check() error {
 		wrong("image_size %v is not a multiple of patch_size %v", c.ImageSize, c.PatchSize)
 	}
 	patches := c.ImageSize.Height / c.PatchSize.Height * (c.ImageSize.Width / c.PatchSize.Width)
-	if patches >= maxTokens {
-		wrong("image_size %v in patches of %v makes %d tokens, above %d", c.ImageSize, c.PatchSize, patches+1, maxTokens)
+	if patches >= maxRows {
+		wrong("image_size %v and patch_size %v make %d tokens, more than %d", c.ImageSize, c.PatchSize, patches+1, maxRows)
 	}
 	return errors.Join(errs...)
 }
 
-// String is height×width.
+// String returns the size as height×width.
 func (s Size) String() string { return fmt.Sprintf("%d×%d", s.Height, s.Width) }
 
-// labels orders id2label by id. Without it there are two, as transformers has
-// it.
+// labels returns the labels of id2label in the order of their ids. Without id2label
+// there are two labels, as in transformers.
 func (c *config) labels() ([]string, error) {
 	if len(c.ID2Label) == 0 {
 		return []string{"LABEL_0", "LABEL_1"}, nil
@@ -155,14 +156,14 @@ func (c *config) labels() ([]string, error) {
 	for i := range labels {
 		label, ok := c.ID2Label[strconv.Itoa(i)]
 		if !ok {
-			return nil, fmt.Errorf("id2label has %d labels and none of them is number %d", len(labels), i)
+			return nil, fmt.Errorf("id2label has %d labels but none with id %d", len(labels), i)
 		}
 		labels[i] = label
 	}
 	return labels, nil
 }
 
-// architecture tells apart what shapes alone do not, heads and eps among them.
+// architecture also names settings that no shape shows, such as heads and eps.
 func (o Options) architecture() string {
 	return fmt.Sprintf("vit hidden=%d layers=%d heads=%d mlp=%d act=%s eps=%g image=%v patch=%v channels=%d qkv_bias=%t",
 		o.Hidden, o.Layers, o.Heads, o.MLP, o.activation, o.Eps, o.Image, o.Patch, o.Channels, o.QKVBias)

@@ -14,15 +14,15 @@ func TestParseOptions(t *testing.T) {
 		config string
 		holds  func(vit.Options) bool
 	}{
-		"absent fields are ViT-B/16's": {`{}`, func(o vit.Options) bool {
+		"missing fields are those of ViT-B/16": {`{}`, func(o vit.Options) bool {
 			return o.Hidden == 768 && o.Layers == 12 && o.Heads == 12 && o.MLP == 3072 && o.Channels == 3 &&
 				o.Image == vit.Size{Height: 224, Width: 224} && o.Patch == vit.Size{Height: 16, Width: 16} &&
 				o.Eps == 1e-12 && o.QKVBias
 		}},
-		"absent labels are two": {`{}`, func(o vit.Options) bool {
+		"missing labels are two": {`{}`, func(o vit.Options) bool {
 			return slices.Equal(o.Labels, []string{"LABEL_0", "LABEL_1"})
 		}},
-		"labels by number, not by text": {
+		"labels are ordered by number, not by text": {
 			`{"id2label":{"10":"k","2":"c","0":"a","1":"b","3":"d","4":"e","5":"f","6":"g","7":"h","8":"i","9":"j"}}`,
 			func(o vit.Options) bool { return strings.Join(o.Labels, "") == "abcdefghijk" }},
 		"height comes first": {`{"image_size":[64,32],"patch_size":[8,16]}`, func(o vit.Options) bool {
@@ -42,31 +42,31 @@ func TestParseOptions(t *testing.T) {
 	}
 }
 
-func TestParseOptionsRefuses(t *testing.T) {
+func TestParseOptionsRejects(t *testing.T) {
 	for name, c := range map[string]struct{ config, says string }{
-		"not JSON":                  {`{`, "unexpected end"},
-		"a list":                    {`[]`, "array"},
-		"a fraction":                {`{"hidden_size":64.5}`, "hidden_size"},
-		"a string for a number":     {`{"hidden_size":"64"}`, "hidden_size"},
-		"zero layers":               {`{"num_hidden_layers":0}`, "num_hidden_layers 0"},
-		"negative heads":            {`{"num_attention_heads":-4}`, "num_attention_heads -4"},
-		"huge hidden size":          {`{"hidden_size":1152921504606846976}`, "hidden_size"},
-		"beyond an integer":         {`{"intermediate_size":1e30}`, "intermediate_size"},
-		"all that is wrong at once": {`{"num_channels":0,"num_hidden_layers":0}`, "num_channels"},
-		"heads do not divide":       {`{"num_attention_heads":7}`, "multiple of num_attention_heads 7"},
-		"patch does not divide":     {`{"patch_size":15}`, "15×15"},
-		"patch above image":         {`{"image_size":8}`, "8×8"},
-		"three sides":               {`{"image_size":[1,2,3]}`, "neither a number nor"},
-		"size as text":              {`{"image_size":"224"}`, "neither a number nor"},
-		"a side of zero":            {`{"image_size":[0,16]}`, "image_size height 0"},
-		"too many tokens":           {`{"image_size":4096,"patch_size":1}`, "tokens"},
-		"eps zero":                  {`{"layer_norm_eps":0}`, "layer_norm_eps"},
-		"eps negative":              {`{"layer_norm_eps":-1e-6}`, "layer_norm_eps"},
-		"unknown activation":        {`{"hidden_act":"mish"}`, `"mish"`},
-		"a gap in the labels":       {`{"id2label":{"0":"a","2":"c"}}`, "number 1"},
-		"labels from one":           {`{"id2label":{"1":"a","2":"b"}}`, "number 0"},
-		"a label that is no number": {`{"id2label":{"0":"a","x":"b"}}`, "number 1"},
-		"a label that is no text":   {`{"id2label":{"0":5}}`, "id2label"},
+		"not JSON":                     {`{`, "unexpected end"},
+		"a list":                       {`[]`, "array"},
+		"a fraction":                   {`{"hidden_size":64.5}`, "hidden_size"},
+		"a string for a number":        {`{"hidden_size":"64"}`, "hidden_size"},
+		"zero layers":                  {`{"num_hidden_layers":0}`, "num_hidden_layers 0"},
+		"negative heads":               {`{"num_attention_heads":-4}`, "num_attention_heads -4"},
+		"huge hidden size":             {`{"hidden_size":1152921504606846976}`, "hidden_size"},
+		"larger than an integer":       {`{"intermediate_size":1e30}`, "intermediate_size"},
+		"all errors at once":           {`{"num_channels":0,"num_hidden_layers":0}`, "num_channels"},
+		"heads do not divide":          {`{"num_attention_heads":7}`, "multiple of num_attention_heads 7"},
+		"patch does not divide":        {`{"patch_size":15}`, "15×15"},
+		"patch above image":            {`{"image_size":8}`, "8×8"},
+		"three sides":                  {`{"image_size":[1,2,3]}`, "neither a number nor"},
+		"size as text":                 {`{"image_size":"224"}`, "neither a number nor"},
+		"a side of zero":               {`{"image_size":[0,16]}`, "image_size height 0"},
+		"too many tokens":              {`{"image_size":4096,"patch_size":1}`, "tokens"},
+		"eps zero":                     {`{"layer_norm_eps":0}`, "layer_norm_eps"},
+		"eps negative":                 {`{"layer_norm_eps":-1e-6}`, "layer_norm_eps"},
+		"unknown activation":           {`{"hidden_act":"mish"}`, `"mish"`},
+		"a gap in the labels":          {`{"id2label":{"0":"a","2":"c"}}`, "id 1"},
+		"labels from one":              {`{"id2label":{"1":"a","2":"b"}}`, "id 0"},
+		"an id that is not a number":   {`{"id2label":{"0":"a","x":"b"}}`, "id 1"},
+		"a label that is not a string": {`{"id2label":{"0":5}}`, "id2label"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := vit.ParseOptions([]byte(c.config))
@@ -80,7 +80,7 @@ func TestParseOptionsRefuses(t *testing.T) {
 	}
 }
 
-func TestArchitectureTellsModelsApart(t *testing.T) {
+func TestArchitectureDistinguishesModels(t *testing.T) {
 	base := open(t, zooConfig).Architecture()
 	if got := open(t, withLabels(zooConfig, 7)).Architecture(); got != base {
 		t.Errorf("labels change the architecture: %q, %q", base, got)
@@ -94,6 +94,6 @@ func TestArchitectureTellsModelsApart(t *testing.T) {
 	}
 	heads := strings.Replace(zooConfig, `"num_attention_heads":4`, `"num_attention_heads":8`, 1)
 	if got := open(t, heads).Architecture(); got == base {
-		t.Error("heads, which no shape shows, do not change the architecture")
+		t.Error("heads do not change the architecture")
 	}
 }

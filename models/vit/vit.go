@@ -1,26 +1,27 @@
-// Package vit is the Vision Transformer with a classifier, as Hugging Face's
-// ViTForImageClassification has it: same configuration, same tensor names, same
-// answers. It declares and runs the model; it holds no weights.
+// Package vit is the Vision Transformer with a classifier, as in Hugging Face's
+// ViTForImageClassification: the same configuration, tensor names and answers. It
+// declares and runs the model; it holds no weights.
 package vit
 
 import (
 	"fmt"
 
+	"eigenserve/models/image"
+	"eigenserve/models/input"
 	"eigenserve/models/nn"
-	"eigenserve/models/pixel"
 )
 
-// Model is one architecture's layers, shaped as its checkpoint. It is immutable
-// and serves any number of passes at once.
+// Model is the layers of one configuration, in the order of its checkpoint. It is
+// immutable and serves any number of passes at once.
 type Model struct {
 	options Options
-	pixels  pixel.Spec
+	image   image.Spec
 	plan    *nn.Plan
 
 	patches    nn.Patches
 	projection nn.Linear
 	classToken nn.Parameter // (1, 1, hidden)
-	positions  nn.Parameter // (1, tokens, hidden)
+	positions  nn.Parameter // (1, rows, hidden)
 	layers     []layer
 	norm       nn.LayerNorm
 	classifier nn.Head
@@ -33,34 +34,33 @@ type layer struct {
 	attention    nn.Attention
 	attended     nn.Linear // attention.output.dense
 	normAfter    nn.LayerNorm
-	intermediate nn.Linear // ends in the activation
+	intermediate nn.Linear // with the activation
 	output       nn.Linear
 }
 
-// New reads the model from a checkpoint's config.json and
-// preprocessor_config.json; the latter may be nil for the defaults. What is
-// wrong with the configuration comes as one error that wraps ErrConfig.
+// New reads the model from a checkpoint's config.json and preprocessor_config.json,
+// which may be nil for the defaults. Errors in config.json wrap ErrConfig.
 func New(config, preprocessor []byte) (*Model, error) {
 	o, err := ParseOptions(config)
 	if err != nil {
 		return nil, err
 	}
-	pixels, err := pixel.ParseSpec(preprocessor, o.Channels, o.Image.Height, o.Image.Width)
+	spec, err := image.ParseSpec(preprocessor, o.Channels, o.Image.Height, o.Image.Width)
 	if err != nil {
-		return nil, fmt.Errorf("vit: read preprocessing: %w", err)
+		return nil, fmt.Errorf("read preprocessor_config.json: %w", err)
 	}
-	m := &Model{options: o, pixels: pixels}
+	m := &Model{options: o, image: spec}
 	b := nn.NewBuilder()
 
 	m.patches = nn.Patches{
 		Channels: o.Channels, Height: o.Image.Height, Width: o.Image.Width,
 		PatchHeight: o.Patch.Height, PatchWidth: o.Patch.Width,
-		Lead: 1, // the class token's row
+		Lead: 1, // the class token
 	}
 	m.projection = b.Linear("vit.embeddings.patch_embeddings.projection", true,
 		o.Hidden, o.Channels, o.Patch.Height, o.Patch.Width)
 	m.classToken = b.Parameter("vit.embeddings.cls_token", 1, 1, o.Hidden)
-	m.positions = b.Parameter("vit.embeddings.position_embeddings", 1, m.patches.Tokens(), o.Hidden)
+	m.positions = b.Parameter("vit.embeddings.position_embeddings", 1, m.patches.Rows(), o.Hidden)
 	for i := range o.Layers {
 		m.layers = append(m.layers, newLayer(b, fmt.Sprintf("vit.encoder.layer.%d.", i), o))
 	}
@@ -68,7 +68,7 @@ func New(config, preprocessor []byte) (*Model, error) {
 	m.classifier = b.Head("classifier", true, o.Hidden)
 
 	if m.plan, err = b.Plan(); err != nil {
-		return nil, fmt.Errorf("vit: %w", err)
+		return nil, err
 	}
 	return m, nil
 }
@@ -79,24 +79,22 @@ func newLayer(b *nn.Builder, prefix string, o Options) layer {
 	attention := nn.Attention{Heads: o.Heads, Dim: o.Hidden / o.Heads}
 	return layer{
 		normBefore:   b.LayerNorm(prefix+"layernorm_before", o.Hidden, o.Eps),
-		qkv:          attention.Of(b.Stacked(name+"qkv", parts, o.QKVBias, o.Hidden, o.Hidden)),
+		qkv:          attention.QKV(b.Stacked(name+"qkv", parts, o.QKVBias, o.Hidden, o.Hidden)),
 		attention:    attention,
 		attended:     b.Linear(prefix+"attention.output.dense", true, o.Hidden, o.Hidden),
 		normAfter:    b.LayerNorm(prefix+"layernorm_after", o.Hidden, o.Eps),
-		intermediate: b.Linear(prefix+"intermediate.dense", true, o.MLP, o.Hidden).Then(o.Activation),
+		intermediate: b.Linear(prefix+"intermediate.dense", true, o.MLP, o.Hidden).WithActivation(o.Activation),
 		output:       b.Linear(prefix+"output.dense", true, o.Hidden, o.MLP),
 	}
 }
 
-// Forward answers the pass's images (images, channels, height, width) with one
-// slice of logits each, in the order of the variant's labels. They lie in the
-// pass.
-func (m *Model) Forward(p *nn.Pass, images []float32) ([][]float32, error) {
-	if want := p.Images() * m.patches.ImageLen(); want == 0 || len(images) != want {
-		return nil, fmt.Errorf("vit: forward: %w: %d values for %d images of %d",
-			ErrImages, len(images), p.Images(), m.patches.ImageLen())
+// Forward returns the logits of each image, in the order of its variant's labels. They
+// lie in the pass.
+func (m *Model) Forward(p *nn.Pass, images []nn.Input) ([]nn.Output, error) {
+	if err := m.check(p, images); err != nil {
+		return nil, err
 	}
-	x := m.projection.ForwardFloat32(p, m.patches.Forward(p, images)) // (images*tokens, hidden)
+	x := m.projection.ForwardFloat32(p, m.patches.Forward(p, images)) // (rows, hidden)
 	m.classToken.Put(p, x)
 	m.positions.Add(p, x)
 	for i := range m.layers {
@@ -104,14 +102,36 @@ func (m *Model) Forward(p *nn.Pass, images []float32) ([][]float32, error) {
 		if i < len(m.layers)-1 {
 			l.attend(p, x)
 		} else {
-			x = l.attendFirst(p, x, m.options.Hidden) // (images, hidden): the class token alone is read from here on
+			x = l.attendFirst(p, x, m.options.Hidden) // (images, hidden): from here on only the class token is read
 		}
 		l.transform(p, x)
 	}
-	return m.classifier.Forward(p, m.norm.ForwardFloat32(p, x)), nil
+	logits := m.classifier.Forward(p, m.norm.ForwardFloat32(p, x))
+	outputs := p.Outputs()
+	for i := range outputs {
+		outputs[i].Logits = logits[i]
+	}
+	return outputs, nil
 }
 
-// attend adds the attention's answer to x (rows, hidden).
+// check reports an error unless the pass has a span of a whole image for each image.
+func (m *Model) check(p *nn.Pass, images []nn.Input) error {
+	if len(images) == 0 || len(images) != p.Inputs() {
+		return fmt.Errorf("%w: %d images for a pass of %d", ErrInput, len(images), p.Inputs())
+	}
+	for i, in := range images {
+		if len(in.Pixels) != m.image.Len() {
+			return fmt.Errorf("%w: image %d has %d values, want %d", ErrInput, i, len(in.Pixels), m.image.Len())
+		}
+		if s := p.Span(i); s != (nn.Span{Rows: m.patches.Rows()}) {
+			return fmt.Errorf("%w: %d rows from position %d for image %d, want all %d",
+				ErrInput, s.Rows, s.Start, i, m.patches.Rows())
+		}
+	}
+	return nil
+}
+
+// attend adds the output of the attention to x (rows, hidden).
 func (l *layer) attend(p *nn.Pass, x []float32) {
 	defer p.Free(p.Mark())
 	h := l.normBefore.Forward(p, x) // (rows, hidden)
@@ -120,8 +140,8 @@ func (l *layer) attend(p *nn.Pass, x []float32) {
 	l.attended.ForwardAdd(p, x, h)
 }
 
-// attendFirst is attend for each image's first row alone, (images, hidden), which
-// it returns.
+// attendFirst is attend for the first row of each image alone. It returns new rows
+// (images, hidden).
 func (l *layer) attendFirst(p *nn.Pass, x []float32, hidden int) []float32 {
 	first := p.First(x, hidden)
 	defer p.Free(p.Mark())
@@ -132,7 +152,8 @@ func (l *layer) attendFirst(p *nn.Pass, x []float32, hidden int) []float32 {
 	return first
 }
 
-// transform adds the feed-forward part's answer to x (rows, hidden).
+// transform adds the output of the feed-forward part to x, (rows, hidden) or (images,
+// hidden).
 func (l *layer) transform(p *nn.Pass, x []float32) {
 	defer p.Free(p.Mark())
 	h := l.normAfter.Forward(p, x)   // (rows, hidden)
@@ -140,19 +161,18 @@ func (l *layer) transform(p *nn.Pass, x []float32) {
 	l.output.ForwardAdd(p, x, h)
 }
 
-// Plan lists the weights. It is shared: not to be changed.
+// Plan lists the weights. It must not be changed.
 func (m *Model) Plan() *nn.Plan { return m.plan }
 
-// Labels are the names of the logits of the configuration's checkpoint, in
-// their order.
+// Architecture names everything in the configuration that answers depend on besides
+// the labels. Checkpoints with the same one can share a basis.
+func (m *Model) Architecture() string { return m.options.architecture() }
+
+// Labels returns the names of the checkpoint's logits, in their order.
 func (m *Model) Labels() []string { return m.options.Labels }
 
-// Pixels says how an image becomes the input of Forward.
-func (m *Model) Pixels() pixel.Spec { return m.pixels }
+// Input describes how an image file becomes the pixels of an input.
+func (m *Model) Input() input.Spec { return input.Images(m.image) }
 
-// Tokens is the number of rows that one image makes.
-func (m *Model) Tokens() int { return m.patches.Tokens() }
-
-// Architecture names all of the configuration that an answer depends on, labels
-// aside: checkpoints with the same one can share a basis.
-func (m *Model) Architecture() string { return m.options.architecture() }
+// Rows returns the number of rows of an image: its patches and the class token.
+func (m *Model) Rows(nn.Input) int { return m.patches.Rows() }

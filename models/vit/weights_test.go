@@ -3,6 +3,7 @@ package vit_test
 import (
 	"hash/crc32"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,7 +11,7 @@ import (
 	"eigenserve/models/vit"
 )
 
-// noise is testdata/_gen/golden.py's: values in [-1, 1) that a name determines.
+// noise fills dst with values in [-1, 1) that a name determines, as golden.py does.
 func noise(name string, dst []float32) {
 	seed := uint64(crc32.ChecksumIEEE([]byte(name))) << 32
 	for i := range dst {
@@ -22,7 +23,7 @@ func noise(name string, dst []float32) {
 	}
 }
 
-// fill is golden.py's: a tensor's values, by its name and shape.
+// fill fills dst with a tensor's values by its name and shape, as golden.py does.
 func fill(name string, shape []int, dst []float32) {
 	noise(name, dst)
 	scale, offset := float32(1), float32(0)
@@ -43,7 +44,7 @@ func fill(name string, shape []int, dst []float32) {
 	}
 }
 
-// open reads a model from a config alone.
+// open opens a model from a config.
 func open(tb testing.TB, config string) *vit.Model {
 	tb.Helper()
 	m, err := vit.New([]byte(config), nil)
@@ -53,14 +54,14 @@ func open(tb testing.TB, config string) *vit.Model {
 	return m
 }
 
-// randomWeights are those that golden.py fills in. The salt goes before each
-// name: with "" they are the goldens', with another the next variant's.
+// randomWeights returns the weights of fill, with salt put before each name: with ""
+// those of golden.py, otherwise those of another variant.
 func randomWeights(tb testing.TB, m *vit.Model, salt string) *nn.Weights {
 	tb.Helper()
 	return randomWeightsIn(tb, m, salt, nn.Float32)
 }
 
-// randomWeightsIn is randomWeights in a precision.
+// randomWeightsIn is randomWeights in a given precision.
 func randomWeightsIn(tb testing.TB, m *vit.Model, salt string, precision nn.Precision) *nn.Weights {
 	tb.Helper()
 	plan := m.Plan().In(precision)
@@ -93,40 +94,51 @@ func randomWeightsIn(tb testing.TB, m *vit.Model, salt string, precision nn.Prec
 	return &w
 }
 
-// imageLen is the number of values of one image of the model.
-func imageLen(tb testing.TB, config string) int {
-	tb.Helper()
-	o, err := vit.ParseOptions([]byte(config))
-	if err != nil {
-		tb.Fatal(err)
+// randomImages returns n images of noise.
+func randomImages(m *vit.Model, n int) []nn.Input {
+	pixels := make([]float32, n*m.Input().Image.Len())
+	noise("images", pixels)
+	return images(m, pixels)
+}
+
+// images returns the images in pixels (n, channels, height, width).
+func images(m *vit.Model, pixels []float32) (inputs []nn.Input) {
+	for image := range slices.Chunk(pixels, m.Input().Image.Len()) {
+		inputs = append(inputs, nn.Input{Pixels: image})
 	}
-	return o.Channels * o.Image.Height * o.Image.Width
+	return inputs
 }
 
-// randomImages are n images of noise.
-func randomImages(tb testing.TB, config string, n int) []float32 {
-	images := make([]float32, n*imageLen(tb, config))
-	noise("images", images)
-	return images
+// group returns a group of n images.
+func group(m *vit.Model, n int, w *nn.Weights) nn.Group {
+	return nn.Group{Spans: nn.Spans(n, m.Rows(nn.Input{})), Weights: w}
 }
 
-// forward runs one pass of its own.
-func forward(tb testing.TB, m *vit.Model, images []float32, groups ...nn.Group) [][]float32 {
+// forward returns the logits of one pass.
+func forward(tb testing.TB, m *vit.Model, images []nn.Input, groups ...nn.Group) [][]float32 {
 	tb.Helper()
 	var p nn.Pass
 	p.Begin(groups...)
-	logits, err := m.Forward(&p, images)
+	outputs, err := m.Forward(&p, images)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return logits
+	return logits(outputs)
 }
 
-// distance is the largest absolute difference, NaN's being infinite.
+// logits returns the logits of outputs.
+func logits(outputs []nn.Output) (rows [][]float32) {
+	for _, o := range outputs {
+		rows = append(rows, o.Logits)
+	}
+	return rows
+}
+
+// distance returns the largest absolute difference, infinite for NaN.
 func distance(tb testing.TB, got, want [][]float32) float64 {
 	tb.Helper()
 	if len(got) != len(want) {
-		tb.Fatalf("answers for %d images, want %d", len(got), len(want))
+		tb.Fatalf("logits of %d images, want %d", len(got), len(want))
 	}
 	worst := 0.0
 	for i := range want {

@@ -12,7 +12,7 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// zoo holds checkpoints trained in PyTorch, each with its own answers.
+// zoo is a folder of checkpoints trained in PyTorch, each with the answers of PyTorch.
 const zoo = "../../../shared/zoo"
 
 // zooTolerance is the largest absolute difference from PyTorch's logits.
@@ -31,17 +31,17 @@ func TestZooAnswersAsPyTorchDoes(t *testing.T) {
 	}
 }
 
-// TestZooInBF16AnswersAsInFloat32 counts how often the best label is the same.
+// TestZooInBF16AnswersAsInFloat32 counts how often both have the same best label.
 func TestZooInBF16AnswersAsInFloat32(t *testing.T) {
 	same, all := 0, 0
 	for _, dir := range zooFolders(t) {
 		eval := openTensors(t, filepath.Join(dir, "eval.safetensors"))
-		images := zooImages(t, eval)
 		m, exact := openZoo(t, dir, nn.Float32)
 		_, rounded := openZoo(t, dir, nn.BFloat16)
-		n := len(images) / (3 * 32 * 32)
-		want := forward(t, m, images, nn.Group{Images: n, Weights: exact})
-		for i, row := range forward(t, m, images, nn.Group{Images: n, Weights: rounded}) {
+		images := zooImages(t, m, eval)
+		n := len(images)
+		want := forward(t, m, images, group(m, n, exact))
+		for i, row := range forward(t, m, images, group(m, n, rounded)) {
 			all++
 			if best(row) == best(want[i]) {
 				same++
@@ -54,7 +54,7 @@ func TestZooInBF16AnswersAsInFloat32(t *testing.T) {
 	}
 }
 
-// zooFolders finds the checkpoints, two of each kind in short mode.
+// zooFolders returns the checkpoints, in short mode two of each kind.
 func zooFolders(t *testing.T) []string {
 	var folders []string
 	for _, pattern := range []string{"models/*", "unseen/*", "hard/*/*", "foreign/*"} {
@@ -68,12 +68,12 @@ func zooFolders(t *testing.T) []string {
 		folders = append(folders, found...)
 	}
 	if len(folders) == 0 {
-		t.Skip("no zoo of checkpoints at " + zoo)
+		t.Skip("no checkpoints in " + zoo)
 	}
 	return folders
 }
 
-// checkZoo holds one checkpoint's logits and accuracy against its eval file.
+// checkZoo compares a checkpoint's logits and accuracy with its eval file.
 func checkZoo(t *testing.T, dir string) {
 	m, w := openZoo(t, dir, nn.Float32)
 	eval := openTensors(t, filepath.Join(dir, "eval.safetensors"))
@@ -86,17 +86,17 @@ func checkZoo(t *testing.T, dir string) {
 	for i := range reference {
 		reference[i] = want[i*classes : (i+1)*classes]
 	}
-	got := forward(t, m, zooImages(t, eval), nn.Group{Images: n, Weights: w})
+	got := forward(t, m, zooImages(t, m, eval), group(m, n, w))
 	if d := distance(t, got, reference); d > zooTolerance {
 		t.Errorf("logits are off by %.2g, tolerance %g", d, zooTolerance)
 	}
 	labels, _ := eval.Tensor("labels")
 	if a, b := correct(got, labels.Data), correct(reference, labels.Data); a != b {
-		t.Errorf("%d of %d right, PyTorch has %d", a, n, b)
+		t.Errorf("%d of %d labels are right, with PyTorch %d", a, n, b)
 	}
 }
 
-// openZoo reads a checkpoint's model and weights.
+// openZoo opens a checkpoint's model and weights.
 func openZoo(t *testing.T, dir string, precision nn.Precision) (*vit.Model, *nn.Weights) {
 	config, err := os.ReadFile(filepath.Join(dir, "config.json"))
 	if err != nil {
@@ -142,23 +142,23 @@ func float32s(f *tensorfile.File, name string) ([]float32, []int, error) {
 	return values, tensor.Shape, tensor.Float32(values)
 }
 
-// zooImages scales an eval file's images, U8 (n, height, width, channels), to
-// −1…1 and puts the channels first.
-func zooImages(t *testing.T, eval *tensorfile.File) []float32 {
+// zooImages returns an eval file's images, U8 (n, height, width, channels), scaled to
+// −1…1 and with the channels first.
+func zooImages(t *testing.T, m *vit.Model, eval *tensorfile.File) []nn.Input {
 	tensor, ok := eval.Tensor("images")
 	if !ok {
 		t.Fatal("no images")
 	}
 	pixels, channels := tensor.Shape[1]*tensor.Shape[2], tensor.Shape[3]
-	images := make([]float32, len(tensor.Data))
+	values := make([]float32, len(tensor.Data))
 	for i, v := range tensor.Data {
 		image, at, channel := i/(pixels*channels), i/channels%pixels, i%channels
-		images[(image*channels+channel)*pixels+at] = float32(v)/127.5 - 1
+		values[(image*channels+channel)*pixels+at] = float32(v)/127.5 - 1
 	}
-	return images
+	return images(m, values)
 }
 
-// correct counts the rows of logits that are largest at their label, an I32.
+// correct counts the rows of logits that are largest at their label. labels are I32.
 func correct(logits [][]float32, labels []byte) int {
 	n := 0
 	for i, row := range logits {

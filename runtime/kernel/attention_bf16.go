@@ -1,94 +1,93 @@
 package kernel
 
-// answerBF16 is answer with BF16 products. Tokens and dim are filled up to whole
-// steps with zeros, as in WeightsBF16.
-func (h *attentionHead) answerBF16(scratch []float32) {
-	keys, scratch := cut(scratch, h.wide*h.deep/2)
-	values, scratch := cut(scratch, h.wide*h.deep/2)
-	scores, scratch := cut(scratch, queryRows*h.wide)
-	sums, rounded := cut(scratch, queryRows*h.deep)
+// computeBF16 writes the head's out in BF16. Rows and dim are padded with zeros to
+// whole panels, as in WeightsBF16.
+func (h *attentionHead) computeBF16(scratch []float32) {
+	keys, scratch := cut(scratch, h.paddedRows*h.paddedDim/2)
+	values, scratch := cut(scratch, h.paddedRows*h.paddedDim/2)
+	scores, scratch := cut(scratch, queryBlock*h.paddedRows)
+	sums, rounded := cut(scratch, queryBlock*h.paddedDim)
 	h.packKeysBF16(keys, asHalves(rounded))
 	h.packValuesBF16(asHalves(values), asHalves(scores))
 	x := asHalves(rounded)
-	for t := 0; t < h.queries; t += queryRows {
-		rows, out := min(queryRows, h.queries-t), h.out.From(t)
-		q := h.wholeSteps(h.q.From(t), rows, x)
-		wholePanelsBF16(scores, h.wide, q.BF16, q.Stride, rows, asHalves(keys), h.deep)
-		Softmax(scores, rows, h.tokens, h.wide, h.scale)
-		for r := range rows {
-			clear(scores[r*h.wide+h.tokens : (r+1)*h.wide])
+	for r := 0; r < h.queries; r += queryBlock {
+		block, out := min(queryBlock, h.queries-r), h.out.From(r)
+		q := h.padded(h.q.From(r), block, x)
+		multiplyPanelsBF16(scores, h.paddedRows, q.BF16, q.Stride, block, asHalves(keys), h.paddedDim)
+		Softmax(scores, block, h.rows, h.paddedRows, h.scale)
+		for i := range block {
+			clear(scores[i*h.paddedRows+h.rows : (i+1)*h.paddedRows])
 		}
-		roundBF16(x[:rows*h.wide], scores[:rows*h.wide])
-		wholePanelsBF16(sums, h.deep, x, h.wide, rows, asHalves(values), h.wide)
-		for r := range rows {
-			roundBF16(out.BF16[r*out.Stride:][:h.dim], sums[r*h.deep:][:h.dim])
+		roundBF16(x[:block*h.paddedRows], scores[:block*h.paddedRows])
+		multiplyPanelsBF16(sums, h.paddedDim, x, h.paddedRows, block, asHalves(values), h.paddedRows)
+		for i := range block {
+			roundBF16(out.BF16[i*out.Stride:][:h.dim], sums[i*h.paddedDim:][:h.dim])
 		}
 	}
 }
 
-// wholeSteps gives rows of q or k, (rows, deep): where they lie, or filled up with
-// zeros in the room.
-func (h *attentionHead) wholeSteps(x Matrix, rows int, room []uint16) Matrix {
-	if h.dim == h.deep {
+// padded returns rows of q or k as (rows, paddedDim): x itself if a head fills whole
+// panels, otherwise a copy in scratch with zeros behind each row.
+func (h *attentionHead) padded(x Matrix, rows int, scratch []uint16) Matrix {
+	if h.dim == h.paddedDim {
 		return x
 	}
 	for r := range rows {
-		to := room[r*h.deep:][:h.deep]
+		to := scratch[r*h.paddedDim:][:h.paddedDim]
 		clear(to[copy(to, x.BF16[r*x.Stride:][:h.dim]):])
 	}
-	return Matrix{BF16: room, Stride: h.deep}
+	return Matrix{BF16: scratch, Stride: h.paddedDim}
 }
 
-// packKeysBF16 lays the keys into panels. A pair of a key's elements is moved
-// like one float32; room has space for a panel's keys.
-func (h *attentionHead) packKeysBF16(keys []float32, room []uint16) {
-	for t := 0; t < h.tokens; t += Panel {
-		rows := min(Panel, h.tokens-t)
-		h.prefetch(t)
-		k := h.wholeSteps(h.k.From(t), rows, room)
-		packPanel(keys[t*h.deep/2:], asFloats(k.BF16), k.Stride/2, rows, h.deep/2)
+// packKeysBF16 packs the keys into panels. A pair of a key's elements is moved as
+// one float32. scratch has room for the keys of one panel.
+func (h *attentionHead) packKeysBF16(keys []float32, scratch []uint16) {
+	for r := 0; r < h.rows; r += Panel {
+		rows := min(Panel, h.rows-r)
+		h.prefetch(r)
+		k := h.padded(h.k.From(r), rows, scratch)
+		packPanel(keys[r*h.paddedDim/2:], asFloats(k.BF16), k.Stride/2, rows, h.paddedDim/2)
 	}
 }
 
-// prefetch asks, when a panel's keys from token t on are packed, for their queries
-// and values and for the next panel's keys: in each token's row they are a few
-// cache lines, which the processor does not foresee.
-func (h *attentionHead) prefetch(t int) {
-	ask := func(m Matrix, t, end int) {
-		for ; t < min(end, h.tokens); t++ {
-			prefetch(m.BF16[t*m.Stride:][:h.dim])
+// prefetch is called before the keys from row r on are packed into a panel. It
+// prefetches the queries and values of the same rows and the keys of the next panel:
+// a few cache lines in each row, an access pattern that hardware does not predict.
+func (h *attentionHead) prefetch(r int) {
+	lines := func(m Matrix, r, end int) {
+		for ; r < min(end, h.rows); r++ {
+			prefetch(m.BF16[r*m.Stride:][:h.dim])
 		}
 	}
-	ask(h.v, t, t+Panel)
-	ask(h.q, t, min(t+Panel, h.queries))
-	ask(h.k, t+Panel, t+2*Panel)
+	lines(h.v, r, r+Panel)
+	lines(h.q, r, min(r+Panel, h.queries))
+	lines(h.k, r+Panel, r+2*Panel)
 }
 
-// packValuesBF16 lays the values into panels, whose pairs are of two tokens. Those
-// that are not whole pairs of whole panels are copied together in the room first,
-// which has space for a panel.
-func (h *attentionHead) packValuesBF16(values, room []uint16) {
+// packValuesBF16 packs the values into panels, where the values of two rows form a
+// pair. Whole panels of whole pairs are packed straight from v; the rest is first
+// copied to scratch, which has room for one panel, and padded with zeros.
+func (h *attentionHead) packValuesBF16(values, scratch []uint16) {
 	for d := 0; d < h.dim; d += Panel {
-		panel, v, width := values[d*h.wide:][:h.wide*Panel], h.v.columns(d), min(Panel, h.dim-d)
+		panel, v, width := values[d*h.paddedRows:][:h.paddedRows*Panel], h.v.columns(d), min(Panel, h.dim-d)
 		whole := 0
 		if width == Panel {
-			whole = h.tokens &^ 1
+			whole = h.rows &^ 1
 			pairBF16(panel[:whole*Panel], v.BF16, v.Stride)
 		}
-		rest := room[:(h.wide-whole)*Panel]
+		rest := scratch[:(h.paddedRows-whole)*Panel]
 		clear(rest)
-		for t := whole; t < h.tokens; t++ {
-			copy(rest[(t-whole)*Panel:], v.BF16[t*v.Stride:][:width])
+		for r := whole; r < h.rows; r++ {
+			copy(rest[(r-whole)*Panel:], v.BF16[r*v.Stride:][:width])
 		}
 		pairBF16(panel[whole*Panel:], rest, Panel)
 	}
 }
 
-// wholePanelsBF16 multiplies x (rows, k) by every panel (k/2, 32, 2), into c whose
-// rows have room for whole panels.
-func wholePanelsBF16(c []float32, ldc int, x []uint16, ldx, rows int, panels []uint16, k int) {
-	tall := tileRowsBF16()
-	tiles := (rows + tall - 1) / tall
+// multiplyPanelsBF16 multiplies x (rows, k) by every panel (k/2, 32, 2). The rows of
+// c have room for whole panels.
+func multiplyPanelsBF16(c []float32, ldc int, x []uint16, ldx, rows int, panels []uint16, k int) {
+	tiles := (rows + tileRowsBF16() - 1) / tileRowsBF16()
 	for n0 := 0; n0*k < len(panels); n0 += Panel {
 		for t := range tiles {
 			r0, r1 := t*rows/tiles, (t+1)*rows/tiles

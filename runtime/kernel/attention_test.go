@@ -5,20 +5,21 @@ import (
 	"testing"
 )
 
-func attention64(qkv []float32, tokens, heads, dim int) []float64 {
+// attention64 is the definition, in float64, for one sequence.
+func attention64(qkv []float32, rows, heads, dim int) []float64 {
 	ld := 3 * heads * dim
-	out := make([]float64, tokens*heads*dim)
-	scores := make([]float32, tokens)
+	out := make([]float64, rows*heads*dim)
+	scores := make([]float32, rows)
 	for h := range heads {
-		for q := range tokens {
-			for k := range tokens {
+		for q := range rows {
+			for k := range rows {
 				var s float64
 				for d := range dim {
 					s += float64(qkv[q*ld+h*dim+d]) * float64(qkv[k*ld+(heads+h)*dim+d])
 				}
 				scores[k] = float32(s)
 			}
-			for k, p := range softmax64(scores, 1, tokens, tokens, 1/math.Sqrt(float64(dim))) {
+			for k, p := range softmax64(scores, 1, rows, rows, 1/math.Sqrt(float64(dim))) {
 				for d := range dim {
 					out[(q*heads+h)*dim+d] += p * float64(qkv[k*ld+(2*heads+h)*dim+d])
 				}
@@ -29,36 +30,36 @@ func attention64(qkv []float32, tokens, heads, dim int) []float64 {
 }
 
 var attentionShapes = []AttentionShape{
-	{Images: 1, Tokens: 1, Heads: 1, Dim: 1}, {Images: 1, Tokens: 17, Heads: 4, Dim: 16},
-	{Images: 3, Tokens: 5, Heads: 2, Dim: 64}, {Images: 2, Tokens: 50, Heads: 3, Dim: 40},
-	{Images: 1, Tokens: 33, Heads: 2, Dim: 32}, {Images: 1, Tokens: 197, Heads: 4, Dim: 64},
-	{Images: 3, Tokens: 101, Heads: 3, Dim: 33}, {Images: 2, Tokens: 64, Heads: 5, Dim: 7},
+	{Sequences: 1, Rows: 1, Heads: 1, Dim: 1}, {Sequences: 1, Rows: 17, Heads: 4, Dim: 16},
+	{Sequences: 3, Rows: 5, Heads: 2, Dim: 64}, {Sequences: 2, Rows: 50, Heads: 3, Dim: 40},
+	{Sequences: 1, Rows: 33, Heads: 2, Dim: 32}, {Sequences: 1, Rows: 197, Heads: 4, Dim: 64},
+	{Sequences: 3, Rows: 101, Heads: 3, Dim: 33}, {Sequences: 2, Rows: 64, Heads: 5, Dim: 7},
 }
 
-// of is random input of a shape.
-func (s AttentionShape) of() []float32 { return random(1, s.Images*s.Tokens*3*s.width()) }
+// randomQKV returns random input of the shape.
+func (s AttentionShape) randomQKV() []float32 { return random(1, s.Sequences*s.Rows*3*s.width()) }
 
-func (s AttentionShape) String() string { return sizes(s.Images, s.Tokens, s.Heads, s.Dim) }
+func (s AttentionShape) String() string { return sizes(s.Sequences, s.Rows, s.Heads, s.Dim) }
 
-// attentionOf runs attention in one precision, on scratch that is all NaN. What
-// BF16 attention is not for is answered in float32.
+// attentionOf runs attention in one precision with scratch full of NaN. Heads that
+// BF16 attention does not support run in float32.
 func attentionOf(bf16 bool, s AttentionShape, qkv []float32) []float32 {
-	out := make([]float32, s.Images*s.queries()*s.width())
+	out := make([]float32, s.Sequences*s.queries()*s.width())
 	scratch := dirty(AttentionScratch(s))
 	if !bf16 || !AttendsBF16(s.Dim) {
 		Attention(Float32s(out, s.width()), Float32s(qkv, 3*s.width()), s, scratch)
 		return out
 	}
-	narrow := bf16Rows(make([]float32, len(out)), s.width())
-	AttentionBF16(narrow, bf16Rows(qkv, 3*s.width()), s, scratch)
-	return wideRows(narrow, s.Images*s.queries(), s.width())
+	half := bf16Rows(make([]float32, len(out)), s.width())
+	AttentionBF16(half, bf16Rows(qkv, 3*s.width()), s, scratch)
+	return wideRows(half, s.Sequences*s.queries(), s.width())
 }
 
-// attentions64 is attention64 of several images.
+// attentions64 is attention64 for several sequences.
 func attentions64(s AttentionShape, qkv []float32) []float64 {
 	var out []float64
-	for each := len(qkv) / s.Images; len(qkv) > 0; qkv = qkv[each:] {
-		out = append(out, attention64(qkv[:each], s.Tokens, s.Heads, s.Dim)[:s.queries()*s.width()]...)
+	for size := len(qkv) / s.Sequences; len(qkv) > 0; qkv = qkv[size:] {
+		out = append(out, attention64(qkv[:size], s.Rows, s.Heads, s.Dim)[:s.queries()*s.width()]...)
 	}
 	return out
 }
@@ -66,19 +67,19 @@ func attentions64(s AttentionShape, qkv []float32) []float64 {
 func TestAttention(t *testing.T) {
 	everyISA(t, func(t *testing.T) {
 		for _, s := range attentionShapes {
-			qkv := s.of()
+			qkv := s.randomQKV()
 			near(t, "attention"+s.String(), attentionOf(false, s, qkv), attentions64(s, qkv), 2e-6)
 		}
 	})
 }
 
-// Rounding q and k moves a score, and so the logarithm of a weight, by some
-// hundredths at most here; rounding a weight, a value or an answer moves it by
-// 2^-9 of itself.
+// Rounding q and k changes a score, and so the logarithm of a weight, by a few
+// hundredths at most here. Rounding a weight, a value or an output changes it by a
+// relative 2⁻⁹.
 func TestAttentionBF16(t *testing.T) {
 	everyISA(t, func(t *testing.T) {
 		for _, s := range attentionShapes {
-			qkv := s.of()
+			qkv := s.randomQKV()
 			got := attentionOf(true, s, qkv)
 			near(t, "attention"+s.String(), got, attentions64(s, qkv), 2e-2)
 			if AttendsBF16(s.Dim) {
@@ -88,19 +89,20 @@ func TestAttentionBF16(t *testing.T) {
 	})
 }
 
-// The answers to some tokens are those that they get beside the others.
-func TestAttentionToSomeTokens(t *testing.T) {
+// Computing only the first queries of a sequence gives them the same output as
+// computing all.
+func TestAttentionQueries(t *testing.T) {
 	everyISA(t, func(t *testing.T) {
 		for _, s := range attentionShapes {
-			for _, queries := range []int{1, 3, s.Tokens} {
+			for _, queries := range []int{1, 3, s.Rows} {
 				for _, bf16 := range []bool{false, true} {
 					some := s
-					some.Queries = min(queries, s.Tokens)
-					all, want := attentionOf(bf16, s, s.of()), []float64{}
-					for image := range s.Images {
-						want = append(want, float64s(all[image*s.Tokens*s.width():][:some.Queries*s.width()])...)
+					some.Queries = min(queries, s.Rows)
+					all, want := attentionOf(bf16, s, s.randomQKV()), []float64{}
+					for sequence := range s.Sequences {
+						want = append(want, float64s(all[sequence*s.Rows*s.width():][:some.Queries*s.width()])...)
 					}
-					near(t, "some of"+s.String(), attentionOf(bf16, some, s.of()), want, 1e-6)
+					near(t, "first queries"+s.String(), attentionOf(bf16, some, s.randomQKV()), want, 1e-6)
 				}
 			}
 		}
@@ -109,11 +111,11 @@ func TestAttentionToSomeTokens(t *testing.T) {
 
 func TestAttentionKeepsNaN(t *testing.T) {
 	everyISA(t, func(t *testing.T) {
-		s := AttentionShape{Images: 2, Tokens: 37, Heads: 2, Dim: 40}
+		s := AttentionShape{Sequences: 2, Rows: 37, Heads: 2, Dim: 40}
 		for part, name := range []string{"query", "key", "value"} {
 			for _, bf16 := range []bool{false, true} {
-				qkv := s.of()
-				qkv[(s.Tokens+5)*3*s.width()+part*s.width()+7] = nan // the second image's
+				qkv := s.randomQKV()
+				qkv[(s.Rows+5)*3*s.width()+part*s.width()+7] = nan // in the second sequence
 				near(t, "NaN "+name, attentionOf(bf16, s, qkv), attentions64(s, qkv), 2e-2)
 			}
 		}
@@ -121,8 +123,8 @@ func TestAttentionKeepsNaN(t *testing.T) {
 }
 
 func TestAttentionAllocatesNothing(t *testing.T) {
-	s := AttentionShape{Images: 3, Tokens: 197, Heads: 4, Dim: 64}
-	qkv, out := s.of(), make([]float32, s.Images*s.Tokens*s.width())
+	s := AttentionShape{Sequences: 3, Rows: 197, Heads: 4, Dim: 64}
+	qkv, out := s.randomQKV(), make([]float32, s.Sequences*s.Rows*s.width())
 	x, y := bf16Rows(qkv, 3*s.width()), bf16Rows(out, s.width())
 	scratch := make([]float32, AttentionScratch(s))
 	for _, run := range []func(){

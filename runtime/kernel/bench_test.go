@@ -59,18 +59,18 @@ func BenchmarkPeak(b *testing.B) {
 
 func BenchmarkAttention(b *testing.B) {
 	for _, s := range []AttentionShape{
-		{Images: 1, Tokens: 197, Heads: 12, Dim: 64}, {Images: 8, Tokens: 197, Heads: 12, Dim: 64},
-		{Images: 8, Tokens: 197, Heads: 12, Dim: 64, Queries: 1},
-		{Images: 1, Tokens: 577, Heads: 12, Dim: 64}, {Images: 1, Tokens: 17, Heads: 4, Dim: 16},
+		{Sequences: 1, Rows: 197, Heads: 12, Dim: 64}, {Sequences: 8, Rows: 197, Heads: 12, Dim: 64},
+		{Sequences: 8, Rows: 197, Heads: 12, Dim: 64, Queries: 1},
+		{Sequences: 1, Rows: 577, Heads: 12, Dim: 64}, {Sequences: 1, Rows: 17, Heads: 4, Dim: 16},
 	} {
-		qkv, out := s.of(), make([]float32, s.Images*s.Tokens*s.width())
+		qkv, out := s.randomQKV(), make([]float32, s.Sequences*s.Rows*s.width())
 		x, y := bf16Rows(qkv, 3*s.width()), bf16Rows(out, s.width())
 		scratch := make([]float32, AttentionScratch(s))
 		for name, run := range map[string]func(){
 			"attention":     func() { Attention(Float32s(out, s.width()), Float32s(qkv, 3*s.width()), s, scratch) },
 			"attentionbf16": func() { AttentionBF16(y, x, s, scratch) },
 		} {
-			shape := fmt.Sprintf("op=%s/images=%d/tokens=%d/queries=%d/heads=%d/dim=%d", name, s.Images, s.Tokens, s.queries(), s.Heads, s.Dim)
+			shape := fmt.Sprintf("op=%s/sequences=%d/rows=%d/queries=%d/heads=%d/dim=%d", name, s.Sequences, s.Rows, s.queries(), s.Heads, s.Dim)
 			eachISA(b, shape, func(b *testing.B) {
 				if name == "attentionbf16" && !AttendsBF16(s.Dim) {
 					b.Skip("not of such heads")
@@ -78,7 +78,7 @@ func BenchmarkAttention(b *testing.B) {
 				for b.Loop() {
 					run()
 				}
-				gflops(b, 4*float64(s.Images*s.queries())*float64(s.Tokens)*float64(s.width()))
+				gflops(b, 4*float64(s.Sequences*s.queries())*float64(s.Rows)*float64(s.width()))
 			})
 		}
 	}

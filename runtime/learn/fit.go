@@ -111,7 +111,7 @@ func packProbes(m models.Model, o *Options) (*store.Probes, error) {
 	if o.Probes == nil {
 		return nil, nil
 	}
-	packed, err := o.Probes.Pack(m.Pixels())
+	packed, err := o.Probes.Pack(m.Input().Image)
 	if err != nil {
 		return nil, err
 	}

@@ -95,7 +95,7 @@ func (m metricOptions) tapeImages() int {
 	for _, l := range m.model.Plan().Layers {
 		row += l.Cols() + 2*l.Rows()
 	}
-	return max(1, min(maxTapeImages, int(m.tapeFloats())/(row*m.model.Tokens())))
+	return max(1, min(maxTapeImages, int(m.tapeFloats())/(row*m.model.Rows(models.Input{}))))
 }
 
 // group measures the layers in [from, to), unless that has been done.
@@ -163,17 +163,16 @@ func (r *recorder) member(ctx context.Context, i int, s family.Source, random *r
 	if err := plan.BindPrivate(w, s.ReadPrivate); err != nil {
 		return err
 	}
-	spec := r.model.Pixels()
-	size := spec.Channels * spec.Height * spec.Width
-	images := len(r.input) / size
-	each := min(images, max(minImages, metricRows/r.model.Tokens()))
+	inputs := models.Images(r.model, r.input)
+	images := len(inputs)
+	each := min(images, max(minImages, metricRows/r.model.Rows(models.Input{})))
 	for from, to := i*each, (i+1)*each; from < to; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		at := from % images
 		n := min(r.batch, to-from, images-at)
-		if err := r.record(w, r.input[at*size:(at+n)*size], n, random); err != nil {
+		if err := r.record(w, inputs[at:at+n], random); err != nil {
 			return err
 		}
 		from += n
@@ -181,16 +180,16 @@ func (r *recorder) member(ctx context.Context, i int, s family.Source, random *r
 	return nil
 }
 
-// record runs n images forward and back.
-func (r *recorder) record(w *nn.Weights, images []float32, n int, random *rand.Rand) error {
-	tape := r.pass.Record(n, w)
-	logits, err := r.model.Forward(&r.pass, images)
+// record runs images forward and back.
+func (r *recorder) record(w *nn.Weights, images []models.Input, random *rand.Rand) error {
+	tape := r.pass.Record(nn.Group{Spans: models.Spans(r.model, images), Weights: w})
+	outputs, err := r.model.Forward(&r.pass, images)
 	if err != nil {
 		return err
 	}
-	loss := make([][]float32, n)
+	loss := make([][]float32, len(outputs))
 	for i := range loss {
-		loss[i] = make([]float32, len(logits[i]))
+		loss[i] = make([]float32, len(outputs[i].Logits))
 		nn.CentredLoss(loss[i], random)
 	}
 	tape.Backward(loss)

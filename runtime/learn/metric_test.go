@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"eigenserve/models/pixel"
+	"eigenserve/models/image"
 	"eigenserve/runtime/family"
 	"eigenserve/runtime/internal/testfamily"
 	"eigenserve/runtime/learn"
@@ -135,7 +135,7 @@ func TestFitWithMetrics(t *testing.T) {
 		checkpoints = append(checkpoints, c.Open(t, name))
 	}
 	asked := 0
-	own := &gate.Probes{Count: 5, Image: func(s pixel.Spec, i int) (*pixel.Image, error) {
+	own := &gate.Probes{Count: 5, Image: func(s image.Spec, i int) (*image.Image, error) {
 		asked++
 		return s.FromRGB(make([]byte, 4*6*3), 4, 6)
 	}}
@@ -150,7 +150,7 @@ func TestFitWithMetrics(t *testing.T) {
 		"the user's probes": {learn.Options{Probes: own}, "full", 5},
 		"an unknown metric": {learn.Options{Metric: "best"}, `!"best"`, 0},
 		"no probes":         {learn.Options{Probes: &gate.Probes{}}, "!no probe images", 0},
-		"probes that are broken": {learn.Options{Probes: &gate.Probes{Count: 1, Image: func(pixel.Spec, int) (*pixel.Image, error) {
+		"probes that are broken": {learn.Options{Probes: &gate.Probes{Count: 1, Image: func(image.Spec, int) (*image.Image, error) {
 			return nil, errProbe
 		}}}, "!no such image", 0},
 	} {

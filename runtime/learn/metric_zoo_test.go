@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"eigenserve/models/pixel"
+	"eigenserve/models/image"
 	"eigenserve/runtime/internal/testfamily"
 	"eigenserve/runtime/learn"
 	"eigenserve/runtime/learn/eval"
@@ -83,7 +83,7 @@ func evalImages(t *testing.T, path string) eval.Images {
 	out := eval.Images{Labels: make([]int, labels.Len())}
 	testfamily.Must(labels.Ints(out.Labels))
 	h, w := images.Shape[1], images.Shape[2]
-	out.Image = func(spec pixel.Spec, i int) (*pixel.Image, error) {
+	out.Image = func(spec image.Spec, i int) (*image.Image, error) {
 		return spec.FromRGB(images.Data[i*h*w*3:(i+1)*h*w*3], h, w)
 	}
 	return out

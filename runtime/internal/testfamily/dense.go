@@ -30,16 +30,17 @@ func DenseLogits(t testing.TB, m models.Model, tensors map[string][]float32, lab
 		}
 		return tensors[name], []int{labels}, nil
 	}))
-	spec := m.Pixels()
+	spec := m.Input().Image
 	img, err := spec.Decode(file)
 	Must(err)
 	pixels := make([]float32, spec.Channels*spec.Height*spec.Width)
 	Must(spec.Fill(pixels, img))
+	inputs := []models.Input{{Pixels: pixels}}
 	var p nn.Pass
-	p.Begin(nn.Group{Images: 1, Weights: &w})
-	logits, err := m.Forward(&p, pixels)
+	p.Begin(nn.Group{Spans: models.Spans(m, inputs), Weights: &w})
+	outputs, err := m.Forward(&p, inputs)
 	Must(err)
-	return slices.Clone(logits[0])
+	return slices.Clone(outputs[0].Logits)
 }
 
 // ZooFolders lists the checkpoints of a group of the shared zoo, at the given path. The

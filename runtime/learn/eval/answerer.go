@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"eigenserve/models"
 	"eigenserve/models/nn"
 	"eigenserve/runtime/family"
 	"eigenserve/runtime/learn/gate"
@@ -13,7 +14,6 @@ type answerer struct {
 	family *family.Family
 	source family.Source
 	input  []float32 // (images, channels, height, width)
-	images int
 	slab   []float32
 }
 
@@ -41,11 +41,10 @@ func (a *answerer) rebuilt(v *store.Variant) ([]int, error) {
 
 func (a *answerer) answer(w *nn.Weights) ([]int, error) {
 	const batch = 16
-	size := len(a.input) / a.images
-	out := make([]int, 0, a.images)
-	for at := 0; at < a.images; at += batch {
-		n := min(batch, a.images-at)
-		labels, err := a.batch(w, a.input[at*size:(at+n)*size], n)
+	images := models.Images(a.family.Model, a.input)
+	out := make([]int, 0, len(images))
+	for at := 0; at < len(images); at += batch {
+		labels, err := a.batch(w, images[at:min(at+batch, len(images))])
 		if err != nil {
 			return nil, err
 		}
@@ -54,13 +53,13 @@ func (a *answerer) answer(w *nn.Weights) ([]int, error) {
 	return out, nil
 }
 
-// batch returns the best label of each of n images.
-func (a *answerer) batch(w *nn.Weights, images []float32, n int) (labels []int, err error) {
-	p := a.family.Passes.Begin(nn.Group{Images: n, Weights: w})
+// batch returns the best label of each image.
+func (a *answerer) batch(w *nn.Weights, images []models.Input) (labels []int, err error) {
+	p := a.family.Passes.Begin(nn.Group{Spans: models.Spans(a.family.Model, images), Weights: w})
 	defer a.family.Passes.End(p)
-	logits, err := a.family.Model.Forward(p, images)
-	for _, l := range logits {
-		labels = append(labels, gate.Argmax(l))
+	outputs, err := a.family.Model.Forward(p, images)
+	for _, o := range outputs {
+		labels = append(labels, gate.Argmax(o.Logits))
 	}
 	return labels, err
 }

@@ -3,7 +3,7 @@ package eval_test
 import (
 	"testing"
 
-	"eigenserve/models/pixel"
+	"eigenserve/models/image"
 	"eigenserve/runtime/family"
 	"eigenserve/runtime/fault"
 	"eigenserve/runtime/internal/testfamily"
@@ -34,7 +34,7 @@ func labelledImages(t *testing.T, c *checkpoint.Checkpoint, n int) eval.Images {
 		files = append(files, file)
 		labels = append(labels, gate.Argmax(testfamily.DenseLogits(t, m, tensors, len(m.Labels()), file)))
 	}
-	return eval.Images{Labels: labels, Image: func(spec pixel.Spec, i int) (*pixel.Image, error) { return spec.Decode(files[i]) }}
+	return eval.Images{Labels: labels, Image: func(spec image.Spec, i int) (*image.Image, error) { return spec.Decode(files[i]) }}
 }
 
 // newEvaluator opens the family of a store.

@@ -4,14 +4,14 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"eigenserve/models/pixel"
+	"eigenserve/models/image"
 )
 
 // builtInProbes returns n images of the model's own size, for users who have none. In
 // turn they are noise, smooth patches of two colours, two colours with sharp borders,
 // and these with noise on top. They are the same every time.
 func builtInProbes(n int) *Probes {
-	return &Probes{Count: n, Image: func(spec pixel.Spec, i int) (*pixel.Image, error) {
+	return &Probes{Count: n, Image: func(spec image.Spec, i int) (*image.Image, error) {
 		h, w := spec.Height, spec.Width
 		return spec.FromRGB(drawProbe(rand.New(rand.NewPCG(2, uint64(i))), i%4, h, w), h, w)
 	}}

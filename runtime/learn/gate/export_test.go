@@ -44,7 +44,7 @@ func CheckLineage(g *Gate, c *checkpoint.Checkpoint) error {
 
 // ProbeImages fills n built-in probes.
 func (g *Gate) ProbeImages(n int) ([]float32, error) {
-	return builtInProbes(n).pick(g.family.Model.Pixels(), n)
+	return builtInProbes(n).pick(g.family.Model.Input().Image, n)
 }
 
 // AcquireProjector exports acquire.

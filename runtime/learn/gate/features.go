@@ -13,25 +13,23 @@ import (
 // identity that nn.Plan.Features sets. At most the given number of passes run at once.
 func Features(m models.Model, pool *nn.Pool, w *nn.Weights, input []float32, workers int) ([]float32, error) {
 	const batch = 16
-	spec := m.Pixels()
-	size, width := spec.Channels*spec.Height*spec.Width, family.HeadWidth(m.Plan().Heads()[0])
-	n := len(input) / size
-	out := make([]float32, n*width)
+	images, width := models.Images(m, input), family.HeadWidth(m.Plan().Heads()[0])
+	out := make([]float32, len(images)*width)
 	var group errgroup.Group
 	group.SetLimit(max(1, workers))
-	for at := 0; at < n; at += batch {
-		count := min(batch, n-at)
+	for at := 0; at < len(images); at += batch {
+		some := images[at:min(at+batch, len(images))]
 		group.Go(func() error {
-			p := pool.Begin(nn.Group{Images: count, Weights: w})
+			p := pool.Begin(nn.Group{Spans: models.Spans(m, some), Weights: w})
 			defer pool.End(p)
-			rows, err := m.Forward(p, input[at*size:(at+count)*size])
+			outputs, err := m.Forward(p, some)
 			if err != nil {
 				return err
 			}
-			for i, row := range rows {
+			for i, o := range outputs {
 				to := out[(at+i)*width:][:width]
 				to[width-1] = 1
-				copy(to, row)
+				copy(to, o.Logits)
 			}
 			return nil
 		})

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"eigenserve/models/image"
 	"eigenserve/models/nn"
-	"eigenserve/models/pixel"
 	"eigenserve/runtime/family"
 	"eigenserve/runtime/fault"
 	"eigenserve/runtime/internal/testfamily"
@@ -221,7 +221,7 @@ func TestExactKeepsEveryBit(t *testing.T) {
 func TestProbesAreKept(t *testing.T) {
 	s := testfamily.EmptyStore(t)
 	calls := 0
-	probes := &gate.Probes{Count: 7, Image: func(spec pixel.Spec, i int) (*pixel.Image, error) {
+	probes := &gate.Probes{Count: 7, Image: func(spec image.Spec, i int) (*image.Image, error) {
 		calls++
 		return spec.FromRGB(bytes.Repeat([]byte{byte(30 * i), 90, 200}, 9*11), 9, 11)
 	}}

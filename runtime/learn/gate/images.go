@@ -5,7 +5,7 @@ import (
 	"sync"
 
 	"eigenserve/models"
-	"eigenserve/models/pixel"
+	"eigenserve/models/image"
 )
 
 // How many images a checkpoint and its trials answer.
@@ -47,7 +47,7 @@ func (g *Images) meanFeatures(compute func() ([]float32, error)) (x []float32, e
 // NewImages prepares images of the probes, nil for built-in ones, as a model reads
 // them.
 func NewImages(probes *Probes, m models.Model) (*Images, error) {
-	n, spec := max(minImages, min(maxImages, maxRows/m.Tokens())), m.Pixels()
+	n, spec := max(minImages, min(maxImages, maxRows/m.Rows(models.Input{}))), m.Input().Image
 	builtIn := builtInProbes(n)
 	if probes == nil {
 		probes = builtIn
@@ -60,7 +60,7 @@ func NewImages(probes *Probes, m models.Model) (*Images, error) {
 	if err != nil {
 		return nil, err
 	}
-	size := spec.Channels * spec.Height * spec.Width
+	size := spec.Len()
 	r, known := rand.New(rand.NewPCG(3, 3)), len(given)/size
 	var fit, judge []float32
 	for i, used := 0, 0; i < n; i++ {
@@ -87,7 +87,7 @@ func NewImages(probes *Probes, m models.Model) (*Images, error) {
 // compose fills dst with one side of a and the other of b. The border runs across or
 // down, between a quarter and three quarters of the way; half of the images are
 // mirrored.
-func compose(dst, a, b []float32, spec pixel.Spec, r *rand.Rand) {
+func compose(dst, a, b []float32, spec image.Spec, r *rand.Rand) {
 	h, w := spec.Height, spec.Width
 	down, mirror := r.IntN(2) == 0, r.IntN(2) == 0
 	at := 0.25 + 0.5*r.Float64()

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"eigenserve/models"
-	"eigenserve/models/pixel"
+	"eigenserve/models/image"
 	"eigenserve/runtime/fault"
 	"eigenserve/store"
 )
@@ -13,7 +13,7 @@ import (
 type Probes struct {
 	Count int
 	// Image returns the i-th image, decoded as spec says.
-	Image func(spec pixel.Spec, i int) (*pixel.Image, error)
+	Image func(spec image.Spec, i int) (*image.Image, error)
 }
 
 // Fill prepares at most the given number of probes, evenly picked, as a model reads
@@ -22,15 +22,15 @@ func (p *Probes) Fill(m models.Model, most int) ([]float32, error) {
 	if p == nil {
 		p = builtInProbes(most)
 	}
-	return p.pick(m.Pixels(), min(most, p.Count))
+	return p.pick(m.Input().Image, min(most, p.Count))
 }
 
 // pick prepares n of the probes, evenly picked.
-func (p *Probes) pick(spec pixel.Spec, n int) ([]float32, error) {
+func (p *Probes) pick(spec image.Spec, n int) ([]float32, error) {
 	if p.Count < 1 {
 		return nil, errNoProbes
 	}
-	size := spec.Channels * spec.Height * spec.Width
+	size := spec.Len()
 	out := make([]float32, n*size)
 	for i := range n {
 		img, err := p.Image(spec, i*p.Count/n)
@@ -48,11 +48,11 @@ var errNoProbes = fault.Errorf(fault.Invalid, "there are no probe images")
 
 // Pack returns the probes as a store keeps them, at the model's size. At most
 // store.MostProbes in store.MostProbeBytes are kept, evenly picked.
-func (p *Probes) Pack(spec pixel.Spec) (*store.Probes, error) {
+func (p *Probes) Pack(spec image.Spec) (*store.Probes, error) {
 	if p.Count < 1 {
 		return nil, errNoProbes
 	}
-	size := spec.Height * spec.Width * spec.Channels
+	size := spec.Len()
 	n := max(1, min(p.Count, store.MostProbes, store.MostProbeBytes/size))
 	out := &store.Probes{Count: n, Height: spec.Height, Width: spec.Width, Channels: spec.Channels, Pix: make([]byte, 0, n*size)}
 	for i := range n {
@@ -71,8 +71,8 @@ func (p *Probes) Pack(spec pixel.Spec) (*store.Probes, error) {
 // Unpack returns probes that a store has kept.
 func Unpack(p *store.Probes) *Probes {
 	size := p.Height * p.Width * p.Channels
-	return &Probes{Count: p.Count, Image: func(_ pixel.Spec, i int) (*pixel.Image, error) {
-		return &pixel.Image{Pix: p.Pix[i*size : (i+1)*size], Height: p.Height, Width: p.Width, Channels: p.Channels}, nil
+	return &Probes{Count: p.Count, Image: func(_ image.Spec, i int) (*image.Image, error) {
+		return &image.Image{Pix: p.Pix[i*size : (i+1)*size], Height: p.Height, Width: p.Width, Channels: p.Channels}, nil
 	}}
 }
 

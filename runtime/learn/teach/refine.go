@@ -150,14 +150,15 @@ func (r *Refiner) gradient(l *subspace.Latents, t int, gradient [][]float32) err
 		batch = append(batch, r.Images[at*size:][:size]...)
 		want = append(want, r.Features[at*r.width:][:r.width]...)
 	}
-	tape := r.pass.Record(images, r.weights)
-	features, err := r.model.Forward(&r.pass, batch)
+	inputs := models.Images(r.model, batch)
+	tape := r.pass.Record(nn.Group{Spans: models.Spans(r.model, inputs), Weights: r.weights})
+	features, err := r.model.Forward(&r.pass, inputs)
 	if err != nil {
 		return err
 	}
 	loss := make([][]float32, images)
 	for i, x := range features {
-		loss[i] = r.lossGradient(x, want[i*r.width:][:r.width])
+		loss[i] = r.lossGradient(x.Logits, want[i*r.width:][:r.width])
 	}
 	tape.Backward(loss)
 	for i := range tape.Layers {

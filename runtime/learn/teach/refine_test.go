@@ -8,6 +8,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"eigenserve/models"
 	"eigenserve/models/nn"
 	"eigenserve/runtime/family"
 	"eigenserve/runtime/internal/testfamily"
@@ -72,12 +73,12 @@ func newRefinement(t *testing.T) *refinement {
 
 func (r *refinement) features(w *nn.Weights, input []float32) (out []float32) {
 	r.family.Plan.Features(w)
-	in := r.family.Model.Pixels()
-	r.pass.Begin(nn.Group{Images: len(input) / (in.Channels * in.Height * in.Width), Weights: w})
-	features, err := r.family.Model.Forward(&r.pass, input)
+	images := models.Images(r.family.Model, input)
+	r.pass.Begin(nn.Group{Spans: models.Spans(r.family.Model, images), Weights: w})
+	features, err := r.family.Model.Forward(&r.pass, images)
 	testfamily.Must(err)
 	for _, x := range features {
-		out = append(out, x...)
+		out = append(out, x.Logits...)
 	}
 	return out
 }

@@ -1,11 +1,11 @@
-package pixel
+package image
 
 import (
 	"bytes"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
-	"image"
+	stdimage "image"
 	"image/gif"
 	"image/jpeg"
 	"io"
@@ -27,7 +27,7 @@ func encoded(tb testing.TB, format string, width, height int) []byte {
 	tb.Helper()
 	var b bytes.Buffer
 	var err error
-	switch m := image.NewGray(image.Rect(0, 0, width, height)); format {
+	switch m := stdimage.NewGray(stdimage.Rect(0, 0, width, height)); format {
 	case "jpeg":
 		err = jpeg.Encode(&b, m, nil)
 	case "gif":
@@ -102,7 +102,7 @@ func TestLimitIsCheckedBeforeDecoding(t *testing.T) {
 }
 
 func TestDecoderPanicIsAnError(t *testing.T) {
-	f := format{name: "odd", config: func(io.Reader) (image.Config, error) { panic("index out of range") }}
+	f := format{name: "odd", config: func(io.Reader) (stdimage.Config, error) { panic("index out of range") }}
 	if _, err := f.header([]byte("x")); !errors.Is(err, ErrFormat) {
 		t.Errorf("error %v", err)
 	}

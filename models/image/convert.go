@@ -1,46 +1,46 @@
-package pixel
+package image
 
 import (
 	"fmt"
-	"image"
+	stdimage "image"
 	"image/color"
 	"slices"
 )
 
 // toRGB converts what a decoder returned to interleaved RGB of the header's size, as Pillow's
 // convert("RGB") does, which drops alpha and never composites.
-func toRGB(decoded image.Image, header image.Config, format string) ([]byte, error) {
+func toRGB(decoded stdimage.Image, header stdimage.Config, format string) ([]byte, error) {
 	size := decoded.Bounds().Size()
 	switch m := decoded.(type) {
-	case *image.YCbCr:
+	case *stdimage.YCbCr:
 		return planarRGB(m, format == "webp"), nil
-	case *image.NYCbCrA:
+	case *stdimage.NYCbCrA:
 		return planarRGB(&m.YCbCr, true), nil
-	case *image.Paletted:
+	case *stdimage.Paletted:
 		return palettedRGB(m, header)
-	case *image.Gray:
+	case *stdimage.Gray:
 		return packedRGB(m.Pix, m.Stride, size, 1, greyRGB), nil
-	case *image.Gray16:
+	case *stdimage.Gray16:
 		return packedRGB(m.Pix, m.Stride, size, 2, grey16RGB), nil
-	case *image.RGBA: // from a decoder, always opaque, so that nothing is premultiplied
+	case *stdimage.RGBA: // from a decoder, always opaque, so that nothing is premultiplied
 		return packedRGB(m.Pix, m.Stride, size, 4, firstThree), nil
-	case *image.NRGBA:
+	case *stdimage.NRGBA:
 		return packedRGB(m.Pix, m.Stride, size, 4, firstThree), nil
-	case *image.RGBA64:
+	case *stdimage.RGBA64:
 		return packedRGB(m.Pix, m.Stride, size, 8, highBytes), nil
-	case *image.NRGBA64:
+	case *stdimage.NRGBA64:
 		if header.ColorModel == color.Gray16Model { // grey whose transparency is one of its levels
 			return packedRGB(m.Pix, m.Stride, size, 8, grey16RGB), nil
 		}
 		return packedRGB(m.Pix, m.Stride, size, 8, highBytes), nil
-	case *image.CMYK:
+	case *stdimage.CMYK:
 		return packedRGB(m.Pix, m.Stride, size, 4, inkRGB), nil
 	}
 	return nil, fmt.Errorf("pixels are %T", decoded)
 }
 
 // packedRGB converts interleaved pixels, one of width bytes at a time.
-func packedRGB(pix []byte, stride int, size image.Point, width int, convert func(dst, src []byte)) []byte {
+func packedRGB(pix []byte, stride int, size stdimage.Point, width int, convert func(dst, src []byte)) []byte {
 	rgb := make([]byte, 3*size.X*size.Y)
 	for y := range size.Y {
 		dst, src := rgb[y*size.X*3:], pix[y*stride:]
@@ -76,7 +76,7 @@ func inkRGB(dst, src []byte) {
 
 // palettedRGB looks up a palette. A GIF's first frame may cover a part of the screen only: the rest
 // is the transparent colour's index, or index 0.
-func palettedRGB(m *image.Paletted, header image.Config) ([]byte, error) {
+func palettedRGB(m *stdimage.Paletted, header stdimage.Config) ([]byte, error) {
 	palette, clear := opaquePalette(m.Palette, header.ColorModel)
 	if len(palette) == 0 {
 		return nil, fmt.Errorf("no palette")
@@ -85,7 +85,7 @@ func palettedRGB(m *image.Paletted, header image.Config) ([]byte, error) {
 	for i := 0; i < len(rgb) && !covers(m.Rect, header); i += 3 {
 		copy(rgb[i:], palette[clear][:])
 	}
-	area := m.Rect.Intersect(image.Rect(0, 0, header.Width, header.Height))
+	area := m.Rect.Intersect(stdimage.Rect(0, 0, header.Width, header.Height))
 	for y := area.Min.Y; y < area.Max.Y; y++ {
 		dst, src := rgb[3*(y*header.Width+area.Min.X):], m.Pix[m.PixOffset(area.Min.X, y):]
 		for x, index := range src[:area.Dx()] {
@@ -98,8 +98,8 @@ func palettedRGB(m *image.Paletted, header image.Config) ([]byte, error) {
 	return rgb, nil
 }
 
-func covers(r image.Rectangle, header image.Config) bool {
-	return image.Rect(0, 0, header.Width, header.Height).In(r)
+func covers(r stdimage.Rectangle, header stdimage.Config) bool {
+	return stdimage.Rect(0, 0, header.Width, header.Height).In(r)
 }
 
 // opaquePalette is the palette without alpha, and the index of its first transparent colour, or 0.

@@ -4,7 +4,7 @@
 // same resize to the last bit, the same chroma interpolation, the same order of roundings. It is not
 // an imaging library: it draws nothing, writes no files, and applies no colour profiles, because the
 // reference does not.
-package pixel
+package image
 
 import (
 	"errors"
@@ -34,7 +34,7 @@ type Image struct {
 // It fails with ErrShape where pix is not h·w·3 long.
 func (s Spec) FromRGB(pix []byte, h, w int) (*Image, error) {
 	if h <= 0 || w <= 0 || len(pix)%3 != 0 || len(pix)/3/h != w || len(pix)/3%h != 0 {
-		return nil, fmt.Errorf("pixel: %d bytes for %d×%d RGB: %w", len(pix), h, w, ErrShape)
+		return nil, fmt.Errorf("%d bytes for %d×%d RGB: %w", len(pix), h, w, ErrShape)
 	}
 	if s.Channels == 1 {
 		pix = luma(make([]byte, len(pix)/3), pix)

@@ -1,4 +1,4 @@
-package pixel
+package image
 
 import (
 	"encoding/json"
@@ -29,6 +29,9 @@ type Spec struct {
 	levels     []float32 // (Channels, 256): what each grey level becomes
 }
 
+// Len returns the number of values of one image as the model reads it.
+func (s Spec) Len() int { return s.Channels * s.Height * s.Width }
+
 // resizing says how the size after resizing follows from the image's.
 type resizing uint8
 
@@ -47,7 +50,7 @@ const (
 func ParseSpec(preprocessor []byte, channels, height, width int) (Spec, error) {
 	s, err := parseSpec(preprocessor, channels, height, width)
 	if err != nil {
-		return Spec{}, fmt.Errorf("pixel: %w: %w", ErrSpec, err)
+		return Spec{}, fmt.Errorf("%w: %w", ErrSpec, err)
 	}
 	return s, nil
 }

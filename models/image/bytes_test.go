@@ -1,8 +1,8 @@
-package pixel
+package image
 
 import (
 	"bytes"
-	"image"
+	stdimage "image"
 	"image/color/palette"
 	"image/jpeg"
 	"image/png"
@@ -13,13 +13,13 @@ import (
 // conversion do and what turns it, nor much more.
 func TestEncodedBytes(t *testing.T) {
 	const side = 100
-	r := image.Rect(0, 0, side, side)
+	r := stdimage.Rect(0, 0, side, side)
 	for name, c := range map[string]struct {
-		image image.Image
+		image stdimage.Image
 		pixel int64 // bytes of one, decoded
 	}{
-		"grey": {image.NewGray(r), 1}, "grey of 16 bits": {image.NewGray16(r), 2}, "a palette": {image.NewPaletted(r, palette.Plan9), 1},
-		"colours": {image.NewNRGBA(r), 4}, "colours of 16 bits": {image.NewNRGBA64(r), 8},
+		"grey": {stdimage.NewGray(r), 1}, "grey of 16 bits": {stdimage.NewGray16(r), 2}, "a palette": {stdimage.NewPaletted(r, palette.Plan9), 1},
+		"colours": {stdimage.NewNRGBA(r), 4}, "colours of 16 bits": {stdimage.NewNRGBA64(r), 8},
 	} {
 		var file bytes.Buffer
 		if err := png.Encode(&file, c.image); err != nil {
@@ -34,7 +34,7 @@ func TestEncodedBytes(t *testing.T) {
 		}
 	}
 	var file bytes.Buffer
-	if err := jpeg.Encode(&file, image.NewRGBA(r), nil); err != nil {
+	if err := jpeg.Encode(&file, stdimage.NewRGBA(r), nil); err != nil {
 		t.Fatal(err)
 	}
 	if e, err := (Spec{Channels: 3}).Open(file.Bytes()); err != nil || e.Bytes() != 10*side*side {

@@ -1,10 +1,10 @@
-package pixel
+package image
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
-	"image"
+	stdimage "image"
 	"image/color"
 	"image/gif"
 	"image/jpeg"
@@ -18,8 +18,8 @@ import (
 type format struct {
 	name   string
 	magic  string // how the file begins; '?' stands for any byte
-	config func(io.Reader) (image.Config, error)
-	decode func(io.Reader) (image.Image, error)
+	config func(io.Reader) (stdimage.Config, error)
+	decode func(io.Reader) (stdimage.Image, error)
 }
 
 var formats = []format{
@@ -50,7 +50,7 @@ func (s Spec) Decode(data []byte) (*Image, error) {
 type Encoded struct {
 	spec   Spec
 	format format
-	header image.Config
+	header stdimage.Config
 	data   []byte
 }
 
@@ -58,14 +58,14 @@ type Encoded struct {
 func (s Spec) Open(data []byte) (*Encoded, error) {
 	f, ok := sniff(data)
 	if !ok {
-		return nil, fmt.Errorf("pixel: %w", ErrFormat)
+		return nil, fmt.Errorf("%w", ErrFormat)
 	}
 	header, err := f.header(data)
 	if err != nil {
 		return nil, err
 	}
 	if limit := s.maxPixels(); header.Height > limit/header.Width {
-		return nil, fmt.Errorf("pixel: %s of %d×%d, at most %d pixels are taken: %w", f.name, header.Width, header.Height, limit, ErrTooLarge)
+		return nil, fmt.Errorf("%s of %d×%d, at most %d pixels are taken: %w", f.name, header.Width, header.Height, limit, ErrTooLarge)
 	}
 	return &Encoded{s, f, header, data}, nil
 }
@@ -146,7 +146,7 @@ func begins(data []byte, magic string) bool {
 }
 
 // header reads the image's size, which is positive.
-func (f format) header(data []byte) (image.Config, error) {
+func (f format) header(data []byte) (stdimage.Config, error) {
 	c, err := guard(data, f.config)
 	if err == nil && (c.Width < 1 || c.Height < 1) {
 		err = fmt.Errorf("size %d×%d", c.Width, c.Height)
@@ -158,7 +158,7 @@ func (f format) header(data []byte) (image.Config, error) {
 }
 
 func (f format) fail(err error) error {
-	return fmt.Errorf("pixel: decode %s: %w: %w", f.name, ErrFormat, err)
+	return fmt.Errorf("decode %s: %w: %w", f.name, ErrFormat, err)
 }
 
 // guard runs one of the decoders, which are others' code fed with anybody's bytes: a panic there

@@ -1,4 +1,4 @@
-package pixel
+package image
 
 import "fmt"
 
@@ -7,7 +7,7 @@ import "fmt"
 // crops what it resized, which would do so to the kept image too.
 func (s Spec) Reduce(img *Image) (*Image, error) {
 	if img.Channels != s.Channels || img.Height < 1 || img.Width < 1 || len(img.Pix) != img.Height*img.Width*img.Channels {
-		return nil, fmt.Errorf("pixel: %d bytes as %d×%d×%d for a model of %d channels: %w",
+		return nil, fmt.Errorf("%d bytes as %d×%d×%d for a model of %d channels: %w",
 			len(img.Pix), img.Height, img.Width, img.Channels, s.Channels, ErrShape)
 	}
 	rows, cols, err := s.axes(img.Height, img.Width)

@@ -1,4 +1,4 @@
-package pixel
+package image
 
 import "fmt"
 
@@ -11,10 +11,10 @@ import "fmt"
 // keeping the aspect ratio of a very long image would make more than MaxPixels.
 func (s Spec) Fill(dst []float32, img *Image) error {
 	if len(dst) != s.Channels*s.Height*s.Width {
-		return fmt.Errorf("pixel: %d numbers for %d×%d×%d: %w", len(dst), s.Channels, s.Height, s.Width, ErrShape)
+		return fmt.Errorf("%d numbers for %d×%d×%d: %w", len(dst), s.Channels, s.Height, s.Width, ErrShape)
 	}
 	if img.Channels != s.Channels || img.Height < 1 || img.Width < 1 || len(img.Pix) != img.Height*img.Width*img.Channels {
-		return fmt.Errorf("pixel: %d bytes as %d×%d×%d for a model of %d channels: %w",
+		return fmt.Errorf("%d bytes as %d×%d×%d for a model of %d channels: %w",
 			len(img.Pix), img.Height, img.Width, img.Channels, s.Channels, ErrShape)
 	}
 	rows, cols, err := s.axes(img.Height, img.Width)
@@ -31,14 +31,14 @@ func (s Spec) Fill(dst []float32, img *Image) error {
 func (s Spec) axes(height, width int) (rows, cols axis, err error) {
 	h, w := s.resized(height, width)
 	if limit := s.maxPixels(); s.resize == resizeShortest && h > limit/w {
-		return rows, cols, fmt.Errorf("pixel: %d×%d becomes %d×%d, at most %d pixels are taken: %w", height, width, h, w, limit, ErrTooLarge)
+		return rows, cols, fmt.Errorf("%d×%d becomes %d×%d, at most %d pixels are taken: %w", height, width, h, w, limit, ErrTooLarge)
 	}
 	rows, cols = axis{in: height, out: h, kept: h}, axis{in: width, out: w, kept: w}
 	if s.centerCrop {
 		return rows.cropped(s.Height), cols.cropped(s.Width), nil
 	}
 	if h != s.Height || w != s.Width {
-		return rows, cols, fmt.Errorf("pixel: %d×%d, the model reads %d×%d and its settings do not resize: %w", h, w, s.Height, s.Width, ErrShape)
+		return rows, cols, fmt.Errorf("%d×%d, the model reads %d×%d and its settings do not resize: %w", h, w, s.Height, s.Width, ErrShape)
 	}
 	return rows, cols, nil
 }

@@ -1,12 +1,12 @@
-package pixel
+package image
 
-import "image"
+import stdimage "image"
 
 // planarRGB converts luma and chroma planes. JPEG and WebP store colour at half the resolution and
 // their own libraries interpolate it, JPEG's and WebP's each with its own rounding; Go's image
 // package repeats it instead, and reads WebP's video range as the full one, which is why its
 // conversion is not used here.
-func planarRGB(m *image.YCbCr, video bool) []byte {
+func planarRGB(m *stdimage.YCbCr, video bool) []byte {
 	width, height := m.Rect.Dx(), m.Rect.Dy()
 	rgb := make([]byte, 3*width*height)
 	c := newChroma(m, video)
@@ -30,7 +30,7 @@ type chroma struct {
 	sums                  []int32
 }
 
-func newChroma(m *image.YCbCr, video bool) *chroma {
+func newChroma(m *stdimage.YCbCr, video bool) *chroma {
 	c := &chroma{stride: m.CStride, video: video}
 	c.across, c.down = subsampling(m.SubsampleRatio)
 	c.width = (m.Rect.Dx() + c.across - 1) / c.across
@@ -40,17 +40,17 @@ func newChroma(m *image.YCbCr, video bool) *chroma {
 	return c
 }
 
-func subsampling(r image.YCbCrSubsampleRatio) (across, down int) {
+func subsampling(r stdimage.YCbCrSubsampleRatio) (across, down int) {
 	switch r {
-	case image.YCbCrSubsampleRatio422:
+	case stdimage.YCbCrSubsampleRatio422:
 		return 2, 1
-	case image.YCbCrSubsampleRatio420:
+	case stdimage.YCbCrSubsampleRatio420:
 		return 2, 2
-	case image.YCbCrSubsampleRatio440:
+	case stdimage.YCbCrSubsampleRatio440:
 		return 1, 2
-	case image.YCbCrSubsampleRatio411:
+	case stdimage.YCbCrSubsampleRatio411:
 		return 4, 1
-	case image.YCbCrSubsampleRatio410:
+	case stdimage.YCbCrSubsampleRatio410:
 		return 4, 2
 	}
 	return 1, 1
