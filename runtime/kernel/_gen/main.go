@@ -28,8 +28,8 @@ func main() {
 func files() map[string][]byte {
 	all := map[string][]byte{}
 	for op, write := range map[string]func(*asm){
-		"tile": tile, "finish": finish, "layernorm": layerNorm, "softmax": softmax,
-		"half": half, "sparse": sparse, "add": add, "pairs": pairs, "turn": turn, "measure": measure,
+		"tile": tile, "epilogue": finish, "layernorm": layerNorm, "softmax": softmax,
+		"float16": half, "sparse": sparse, "add": add, "pairs": pairs, "transpose": turn, "peak": measure,
 	} {
 		for _, v := range []isa{avx2, avx512} {
 			a := &asm{isa: v}
