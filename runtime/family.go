@@ -152,15 +152,15 @@ func (f *family) pack(basis *store.Basis) (err error) {
 // kernelLayer gives the sizes of a layer in the kernels' words.
 func kernelLayer(b *store.BasisLayer) kernel.Layer {
 	p, q := b.Directions()
-	l := kernel.Layer{M: b.Rows(), N: b.Cols(), P: p, Q: q, Bias: b.Layer.Bias, MeanType: kernel.BF16}
+	l := kernel.Layer{M: b.Rows(), N: b.Cols(), P: p, Q: q, Bias: b.Layer.Bias, MeanFormat: kernel.BF16}
 	if b.Mean.DType == "F16" {
-		l.MeanType = kernel.F16
+		l.MeanFormat = kernel.F16
 	}
 	return l
 }
 
 func packLayer(l *kernel.Layer, b *store.BasisLayer) error {
-	if err := packHalves(l.Mean, b.Mean, l.M, l.N, l.MeanType); err != nil {
+	if err := packHalves(l.Mean, b.Mean, l.M, l.N, l.MeanFormat); err != nil {
 		return err
 	}
 	if err := packHalves(l.Left, b.Left, l.M, l.P, kernel.BF16); err != nil {
@@ -177,19 +177,19 @@ func packLayer(l *kernel.Layer, b *store.BasisLayer) error {
 			turned[r*l.Q+k] = right[k*width+r]
 		}
 	}
-	kernel.ToHalf(l.Right, turned, kernel.BF16)
+	kernel.ToFloat16(l.Right, turned, kernel.BF16)
 	return nil
 }
 
 // packHalves packs a 16-bit (n,k) tensor into panels of the same type, which
 // changes no value.
-func packHalves(dst []uint16, t tensorfile.Tensor, n, k int, h kernel.Half) error {
+func packHalves(dst []uint16, t tensorfile.Tensor, n, k int, h kernel.Format) error {
 	w, panels := make([]float32, t.Len()), make([]float32, len(dst))
 	if err := t.Float32(w); err != nil {
 		return err
 	}
 	kernel.Pack(panels, w, k, n, k)
-	kernel.ToHalf(dst, panels, h)
+	kernel.ToFloat16(dst, panels, h)
 	return nil
 }
 

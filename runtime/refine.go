@@ -174,7 +174,7 @@ func (r *refiner) load(l *subspace.Latents) {
 	for i := range w.Layers {
 		l.Sparse(i, &r.sparse)
 		layer, core := &f.layers[i], coreOf(&r.sparse, l.Step())
-		w.Layers[i].Rebuild(layer, &core, r.rebuild.floats(kernel.RebuildScratch(layer)))
+		w.Layers[i].Rebuild(layer, &core, r.rebuild.floats(kernel.RebuildScratch(layer, 1)))
 	}
 	for i, dst := range w.Vectors {
 		b := &f.basis.Vectors[i]

@@ -20,7 +20,7 @@ func (l Linear) factored(p *Pass, groups []Group, perImage int, y, x Rows, resid
 	for _, g := range groups {
 		rows := g.Images * perImage
 		total += rows
-		p.runs = append(p.runs, kernel.Rows{Rows: rows, Core: &g.Weights.Factored.Cores[l.layer]})
+		p.runs = append(p.runs, kernel.Group{Rows: rows, Core: &g.Weights.Factored.Cores[l.layer]})
 	}
 	f := groups[0].Weights.Factored
 	basis := &f.Basis[l.layer]

@@ -22,9 +22,9 @@ type Pass struct {
 	images  int
 	narrow  bool // activations that only products read are BF16
 	answers [][]float32
-	runs    []kernel.Rows // of one factored layer
-	tape    *Tape         // of a recorded pass, else nil
-	charged int           // bytes, by the Pool that it belongs to
+	runs    []kernel.Group // of one factored layer
+	tape    *Tape          // of a recorded pass, else nil
+	charged int            // bytes, by the Pool that it belongs to
 }
 
 // Begin starts a pass over the groups, which are copied, and takes back all the

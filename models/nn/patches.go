@@ -27,7 +27,7 @@ func (c Patches) Forward(p *Pass, images []float32) Rows {
 		image := images[i*c.ImageLen() : (i+1)*c.ImageLen()]
 		y := rows[i*c.Tokens()*cols : (i+1)*c.Tokens()*cols]
 		clear(y[:c.Lead*cols])
-		kernel.Patches(y[c.Lead*cols:], image, c.Channels, c.Height, c.Width, c.PatchHeight, c.PatchWidth)
+		kernel.Im2Col(y[c.Lead*cols:], image, c.Channels, c.Height, c.Width, c.PatchHeight, c.PatchWidth)
 	}
 	return Float32s(rows, cols)
 }

@@ -4,9 +4,9 @@ package kernel
 
 import "syscall"
 
-// permitTiles asks Linux for AMX's tile state, which a process has to do once
-// before it uses it.
-func permitTiles() bool {
+// requestAMX asks Linux for permission to use AMX's tile state, which a process must do
+// once, and reports whether it was granted.
+func requestAMX() bool {
 	const (
 		requestPermission = 0x1023 // ARCH_REQ_XCOMP_PERM
 		tileData          = 18     // XFEATURE_XTILEDATA

@@ -2,5 +2,5 @@
 
 package kernel
 
-// permitTiles is false: how another system grants AMX is not known here.
-func permitTiles() bool { return false }
+// requestAMX reports false: AMX is used on Linux only.
+func requestAMX() bool { return false }

@@ -1,11 +1,9 @@
 package kernel
 
-import (
-	"testing"
-)
+import "testing"
 
-// peakRates are the operations a second of processor time that registers alone
-// allow: float32, BF16 (or float32 again where there are no BF16 products).
+// peakRates returns the operations per second of processor time in registers only, for
+// float32 and for BF16 (float32's again if there are no BF16 products).
 func peakRates() (f32, bf16 float64) {
 	rate := func(work func(rounds int) float64) float64 {
 		best := 0.0
@@ -27,8 +25,8 @@ func peakRates() (f32, bf16 float64) {
 	return f32, bf16
 }
 
-// perCPU runs work and reports its operations a second of processor time, and
-// the share of the peak.
+// perCPU runs work and reports its operations per second of processor time, and their
+// ratio to the peak.
 func perCPU(b *testing.B, ops, peak float64, work func()) {
 	work()
 	start := cpuTime()

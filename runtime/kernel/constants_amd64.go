@@ -4,7 +4,7 @@ package kernel
 
 import "math"
 
-// Byte offsets into vectors, which assembly knows by these names.
+// Byte offsets into constants. The assembly uses these names.
 const (
 	cExpLow = 32 * iota
 	cExpLowest
@@ -24,34 +24,34 @@ const (
 	cMinusHalf
 	cMinusInf
 	cMagnitude
-	cSquareMost
+	cSquareMax
 	cGELUTanhA
 	cGELUTanhB
 	cQuickGELUA
-	cGELUMost
+	cGELUMax
 	cGELUScale
 	cQuiet
 	cLowestBit
 	cBelowHalf
 	cUpperHalf
-	cGELU // and its other twelve coefficients
+	cGELU // 13 coefficients
 	cEnd  = cGELU + 32*len(geluCoefficients)
 )
 
-// vectors holds the constants of the assembly, each repeated over 32 bytes:
-// AVX2 reads them whole, AVX-512 broadcasts the first.
-var vectors [cEnd / 4]uint32
+// constants holds the constants of the assembly, each repeated over 32 bytes: AVX2
+// reads all of them, AVX-512 broadcasts the first.
+var constants [cEnd / 4]uint32
 
-// window is read at an offset to make the mask of a row's tail.
+// tailMasks is read at an offset to get the mask of a row's tail.
 //
 //lint:ignore U1000 the assembly reads it
-var window = [16]int32{-1, -1, -1, -1, -1, -1, -1, -1}
+var tailMasks = [16]int32{-1, -1, -1, -1, -1, -1, -1, -1}
 
-// pairOrder makes pairs of what lies in the lower and the upper half of a
-// register: it permutes 32 words.
+// pairOrder is a permutation of 32 words that interleaves the lower and the upper half
+// of a register.
 var pairOrder [32]uint16
 
-func fillVectors() {
+func fillConstants() {
 	for i := range uint16(16) {
 		pairOrder[2*i], pairOrder[2*i+1] = i, 16+i
 	}
@@ -62,8 +62,8 @@ func fillVectors() {
 		cExpLow: expLow, cExpLowest: -105, cExpHigh: expHigh, cLog2e: log2e, cLn2High: ln2High, cLn2Low: ln2Low,
 		cExp0: exp0, cExp1: exp1, cExp2: exp2, cExp3: exp3, cExp4: exp4, cExp5: exp5,
 		cOne: 1, cMinusOne: -1, cMinusHalf: -0.5, cMinusInf: float32(math.Inf(-1)),
-		cSquareMost: squareMost, cGELUTanhA: geluTanhA, cGELUTanhB: geluTanhB, cQuickGELUA: quickGELUA,
-		cGELUMost: geluMost, cGELUScale: geluScale,
+		cSquareMax: squareMax, cGELUTanhA: geluTanhA, cGELUTanhB: geluTanhB, cQuickGELUA: quickGELUA,
+		cGELUMax: geluMax, cGELUScale: geluScale,
 	} {
 		table[at] = math.Float32bits(v)
 	}
@@ -72,7 +72,7 @@ func fillVectors() {
 	}
 	for at, v := range table {
 		for i := range 8 {
-			vectors[at/4+i] = v
+			constants[at/4+i] = v
 		}
 	}
 }

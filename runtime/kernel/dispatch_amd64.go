@@ -6,10 +6,10 @@ import "golang.org/x/sys/cpu"
 
 //go:generate go run ./_gen .
 
-// detect returns the instruction sets that processor and operating system both
-// have (cpu asks XGETBV for the latter).
+// detect returns the levels that both the processor and the operating system support
+// (package cpu checks the latter with XGETBV).
 func detect() []level {
-	fillVectors()
+	fillConstants()
 	found := []level{generic}
 	x := &cpu.X86
 	if !x.HasAVX2 || !x.HasFMA || !hasF16C() {
@@ -20,7 +20,7 @@ func detect() []level {
 		found = append(found, avx512)
 		if x.HasAVX512BF16 {
 			found = append(found, avx512bf16)
-			if x.HasAMXTile && x.HasAMXBF16 && permitTiles() {
+			if x.HasAMXTile && x.HasAMXBF16 && requestAMX() {
 				found = append(found, amx)
 			}
 		}
@@ -28,6 +28,7 @@ func detect() []level {
 	return found
 }
 
+// tileRows returns the maximum number of rows in a tile of the micro-kernel.
 func tileRows() int {
 	switch {
 	case isa >= avx512:
@@ -39,8 +40,8 @@ func tileRows() int {
 	}
 }
 
-// tile computes c (rows, 32) = [c +] x (rows, k) · panel (k, 32), rows at most
-// tileRows.
+// tile is the micro-kernel: c (rows, 32) = [c +] x (rows, k) · panel (k, 32), with at
+// most tileRows rows.
 func tile(c []float32, ldc int, x []float32, ldx int, panel []float32, rows, k int, load bool) {
 	if k == 0 {
 		tileGeneric(c, ldc, x, ldx, panel, rows, k, load)
@@ -56,9 +57,9 @@ func tile(c []float32, ldc int, x []float32, ldx int, panel []float32, rows, k i
 	}
 }
 
-// turn transposes the first rows and inputs of w (rows, k) into a panel, and
-// returns how many of each: what is no whole step of the processor's is left.
-func turn(panel, w []float32, ldw, rows, k int) (int, int) {
+// transposeBlocks transposes the first rows and inputs of w (rows, k) into a panel and
+// returns how many of each it did. It leaves the rest, which fills no vector register.
+func transposeBlocks(panel, w []float32, ldw, rows, k int) (int, int) {
 	lanes := 16
 	switch {
 	case isa < avx2:
@@ -73,19 +74,20 @@ func turn(panel, w []float32, ldw, rows, k int) (int, int) {
 	_, _ = w[(rows-1)*ldw+k-1], panel[(k-1)*Panel+rows-1]
 	for r := 0; r < rows; r += lanes {
 		if isa >= avx512 {
-			turnAVX512(&panel[r], &w[r*ldw], ldw, k)
+			transposeAVX512(&panel[r], &w[r*ldw], ldw, k)
 		} else {
-			turnAVX2(&panel[r], &w[r*ldw], ldw, k)
+			transposeAVX2(&panel[r], &w[r*ldw], ldw, k)
 		}
 	}
 	return rows, k
 }
 
-// finish applies an epilogue to a tile (rows, 32); bias (32) and residual
-// (rows, 32) may be nil.
-func finish(c []float32, ldc, rows int, bias []float32, act Activation, residual []float32, ldr int) {
+// The functions below run the operations that their generic forms define on the level
+// in use.
+
+func epilogue(c []float32, ldc, rows int, bias []float32, act Activation, residual []float32, ldr int) {
 	if isa == generic {
-		finishGeneric(c, ldc, rows, bias, act, residual, ldr)
+		epilogueGeneric(c, ldc, rows, bias, act, residual, ldr)
 		return
 	}
 	_ = c[(rows-1)*ldc+Panel-1]
@@ -100,9 +102,9 @@ func finish(c []float32, ldc, rows int, bias []float32, act Activation, residual
 		return
 	}
 	if isa >= avx512 {
-		finishAVX512(&c[0], ldc, rows, b, int(act), r, ldr)
+		epilogueAVX512(&c[0], ldc, rows, b, int(act), r, ldr)
 	} else {
-		finishAVX2(&c[0], ldc, rows, b, int(act), r, ldr)
+		epilogueAVX2(&c[0], ldc, rows, b, int(act), r, ldr)
 	}
 }
 
@@ -126,13 +128,13 @@ func softmax(x []float32, scale float32) {
 	}
 }
 
-// longestCall is the elements that assembly without a tail handles at a time in one
-// call (it cannot be preempted); what is no multiple of 16 is left to Go.
-const longestCall = 1 << 16
+// maxCall is the maximum number of elements in one call of the element-wise assembly,
+// which cannot be preempted. It takes multiples of 16; the generic form does the rest.
+const maxCall = 1 << 16
 
 func add(dst, x []float32) {
 	for isa > generic && len(dst) >= 16 {
-		n := min(len(dst)&^15, longestCall)
+		n := min(len(dst)&^15, maxCall)
 		if isa >= avx512 {
 			addAVX512(&dst[0], &x[0], n)
 		} else {
@@ -143,43 +145,43 @@ func add(dst, x []float32) {
 	addGeneric(dst, x)
 }
 
-func toHalf(dst []uint16, src []float32, h Half) {
+func toFloat16(dst []uint16, src []float32, f Format) {
 	for isa > generic && len(dst) >= 16 {
-		n := min(len(dst)&^15, longestCall)
+		n := min(len(dst)&^15, maxCall)
 		switch {
-		case isa >= avx512 && h == BF16:
+		case isa >= avx512 && f == BF16:
 			toBF16AVX512(&dst[0], &src[0], n)
 		case isa >= avx512:
 			toF16AVX512(&dst[0], &src[0], n)
-		case h == BF16:
+		case f == BF16:
 			toBF16AVX2(&dst[0], &src[0], n)
 		default:
 			toF16AVX2(&dst[0], &src[0], n)
 		}
 		dst, src = dst[n:], src[n:]
 	}
-	toHalfGeneric(dst, src, h)
+	toFloat16Generic(dst, src, f)
 }
 
-func fromHalf(dst []float32, src []uint16, h Half) {
+func fromFloat16(dst []float32, src []uint16, f Format) {
 	for isa > generic && len(dst) >= 16 {
-		n := min(len(dst)&^15, longestCall)
+		n := min(len(dst)&^15, maxCall)
 		switch {
-		case isa >= avx512 && h == BF16:
+		case isa >= avx512 && f == BF16:
 			fromBF16AVX512(&dst[0], &src[0], n)
 		case isa >= avx512:
 			fromF16AVX512(&dst[0], &src[0], n)
-		case h == BF16:
+		case f == BF16:
 			fromBF16AVX2(&dst[0], &src[0], n)
 		default:
 			fromF16AVX2(&dst[0], &src[0], n)
 		}
 		dst, src = dst[n:], src[n:]
 	}
-	fromHalfGeneric(dst, src, h)
+	fromFloat16Generic(dst, src, f)
 }
 
-// fmaRounds does multiply-adds and returns how many operations they were.
+// fmaRounds does multiply-adds and returns the number of operations.
 func fmaRounds(rounds int) float64 {
 	const sums = 12
 	switch {
@@ -194,7 +196,7 @@ func fmaRounds(rounds int) float64 {
 	}
 }
 
-// readAll reads x, a multiple of 128 elements.
+// readAll reads x, whose length is a multiple of 128.
 func readAll(x []float32) {
 	if isa >= avx512 {
 		readAVX512(&x[0], len(x))

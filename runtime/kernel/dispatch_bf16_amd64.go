@@ -2,10 +2,11 @@
 
 package kernel
 
-// multipliesBF16 reports whether tileBF16 runs on the current level; elsewhere
-// BF16 products are float32 ones of rounded factors.
+// multipliesBF16 reports whether the level in use has tileBF16. On other levels BF16
+// products are float32 products of rounded factors.
 func multipliesBF16() bool { return isa >= avx512bf16 }
 
+// tileRowsBF16 returns the maximum number of rows in a tile of tileBF16.
 func tileRowsBF16() int {
 	if isa >= amx {
 		return 32
@@ -13,8 +14,8 @@ func tileRowsBF16() int {
 	return 12
 }
 
-// tileBF16 computes c (rows, 32) = [c +] x (rows, k) · pairs (k/2, 32, 2) for
-// the k that pairs holds, a multiple of 32; ldx in elements.
+// tileBF16 computes c (rows, 32) = [c +] x (rows, k) · pairs (k/2, 32, 2). The length
+// of pairs determines k, a multiple of 32; ldx is in elements.
 func tileBF16(c []float32, ldc int, x []uint16, ldx int, pairs []uint16, rows int, load bool) {
 	k := len(pairs) / Panel
 	if k == 0 {
@@ -29,49 +30,66 @@ func tileBF16(c []float32, ldc int, x []uint16, ldx int, pairs []uint16, rows in
 	}
 }
 
-// splitPairs turns a panel's part, (k/2, 32, 2) in BF16, into (k, 32) in
-// float32.
-func splitPairs(dst []float32, pairs []uint16) {
+// unpackPairs runs unpackPairsGeneric on the level in use.
+func unpackPairs(dst []float32, pairs []uint16) {
 	if len(pairs) == 0 {
 		return
 	}
 	_ = dst[len(pairs)-1]
 	if isa >= avx512 {
-		splitPairsAVX512(&dst[0], &pairs[0], len(pairs)/(2*Panel))
+		unpackPairsAVX512(&dst[0], &pairs[0], len(pairs)/(2*Panel))
 	} else if isa >= avx2 {
-		splitPairsAVX2(&dst[0], &pairs[0], len(pairs)/(2*Panel))
+		unpackPairsAVX2(&dst[0], &pairs[0], len(pairs)/(2*Panel))
 	} else {
-		splitPairsGeneric(dst, pairs)
+		unpackPairsGeneric(dst, pairs)
 	}
 }
 
-// joinPairs rounds (k, 32) in float32, k even, to a panel's part (k/2, 32, 2).
-func joinPairs(pairs []uint16, src []float32) {
+// packPairs runs packPairsGeneric on the level in use.
+func packPairs(pairs []uint16, src []float32) {
 	if len(src) == 0 {
 		return
 	}
 	_ = pairs[len(src)-1]
 	if isa >= avx512 {
-		joinPairsAVX512(&pairs[0], &src[0], len(src)/(2*Panel))
+		packPairsAVX512(&pairs[0], &src[0], len(src)/(2*Panel))
 	} else if isa >= avx2 {
-		joinPairsAVX2(&pairs[0], &src[0], len(src)/(2*Panel))
+		packPairsAVX2(&pairs[0], &src[0], len(src)/(2*Panel))
 	} else {
-		joinPairsGeneric(pairs, src)
+		packPairsGeneric(pairs, src)
 	}
 }
 
-// roundBF16 rounds src to BF16, denormals to zero; only with multipliesBF16.
+// packPairsNative is packPairs, except that denormals become zero. It requires
+// multipliesBF16.
+func packPairsNative(pairs []uint16, src []float32) {
+	if n := len(src) / (2 * Panel); n > 0 {
+		_ = pairs[n*2*Panel-1]
+		packPairsNativeAVX512(&pairs[0], &src[0], n)
+	}
+}
+
+// pairBF16 interleaves src (k, 32), BF16 with row stride lds, to pairs (k/2, 32, 2).
+// The length of pairs determines k, which is even. It requires multipliesBF16.
+func pairBF16(pairs, src []uint16, lds int) {
+	if n := len(pairs) / (2 * Panel); n > 0 {
+		_ = src[(2*n-1)*lds+Panel-1]
+		pairBF16AVX512(&pairs[0], &src[0], lds, n)
+	}
+}
+
+// roundBF16 rounds src to BF16; denormals become zero. It requires multipliesBF16.
 func roundBF16(dst []uint16, src []float32) {
 	if n := len(src) &^ 31; n > 0 {
 		_ = dst[n-1]
 		roundTileAVX512(&dst[0], Panel, &src[0], n/Panel)
 		dst, src = dst[n:], src[n:]
 	}
-	toHalf(dst, src, BF16)
+	toFloat16(dst, src, BF16)
 }
 
-// roundTile rounds a tile (rows, 32) to BF16; where the processor does so itself,
-// denormals to zero.
+// roundTile rounds a tile (rows, 32) to BF16; with multipliesBF16, denormals become
+// zero.
 func roundTile(dst []uint16, ldd int, tile []float32, rows int) {
 	if !multipliesBF16() {
 		roundTileGeneric(dst, ldd, tile, rows)
@@ -81,25 +99,7 @@ func roundTile(dst []uint16, ldd int, tile []float32, rows int) {
 	roundTileAVX512(&dst[0], ldd, &tile[0], rows)
 }
 
-// roundPairsBF16 is joinPairs with denormals rounded to zero; only with
-// multipliesBF16.
-func roundPairsBF16(pairs []uint16, src []float32) {
-	if n := len(src) / (2 * Panel); n > 0 {
-		_ = pairs[n*2*Panel-1]
-		roundPairsBF16AVX512(&pairs[0], &src[0], n)
-	}
-}
-
-// pairBF16 lays rows of 32 in BF16, lds apart, into a panel's part (k/2, 32, 2)
-// that holds so many, an even number; only with multipliesBF16.
-func pairBF16(pairs, src []uint16, lds int) {
-	if n := len(pairs) / (2 * Panel); n > 0 {
-		_ = src[(2*n-1)*lds+Panel-1]
-		pairBF16AVX512(&pairs[0], &src[0], lds, n)
-	}
-}
-
-// bf16Rounds does BF16 products and returns how many operations they were.
+// bf16Rounds does BF16 dot products and returns the number of operations.
 func bf16Rounds(rounds int) float64 {
 	if isa >= amx {
 		const tiles, products = 4, 16 * 16 * 32
@@ -111,7 +111,7 @@ func bf16Rounds(rounds int) float64 {
 	return float64(rounds) * sums * products * 2
 }
 
-// tileConfigs are what AMX's tiles are set up with for so many rows.
+// tileConfigs are AMX's tile configurations by number of rows.
 var tileConfigs = makeTileConfigs()
 
 func makeTileConfigs() (configs [33][64]byte) {
@@ -121,7 +121,7 @@ func makeTileConfigs() (configs [33][64]byte) {
 		c[0] = 1 // the palette
 		for tile, height := range [8]int{upper, upper, lower, lower, upper, lower, 16, 16} {
 			if height > 0 {
-				c[16+2*tile], c[48+tile] = 64, byte(height) // bytes a row, rows
+				c[16+2*tile], c[48+tile] = 64, byte(height) // bytes in a row, rows
 			}
 		}
 	}

@@ -5,8 +5,8 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func finish(c *float32, ldc, rows int, bias *float32, kind int, residual *float32, ldr int)
-TEXT ·finishAVX2(SB), NOSPLIT, $0-56
+// func epilogueAVX2(c *float32, ldc, rows int, bias *float32, kind int, residual *float32, ldr int)
+TEXT ·epilogueAVX2(SB), NOSPLIT, $0-56
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), R8
 	MOVQ rows+16(FP), CX
@@ -104,184 +104,184 @@ rowGELU:
 	VADDPS 64(SI), Y2, Y2
 	VADDPS 96(SI), Y3, Y3
 noBias5:
-	VANDPS ·vectors+const_cMagnitude(SB), Y0, Y8
-	VBROADCASTSS ·vectors+const_cGELUMost(SB), Y9
+	VANDPS ·constants+const_cMagnitude(SB), Y0, Y8
+	VBROADCASTSS ·constants+const_cGELUMax(SB), Y9
 	VMINPS Y8, Y9, Y9
-	VBROADCASTSS ·vectors+const_cGELUScale(SB), Y10
-	VFMSUB213PS ·vectors+const_cOne(SB), Y10, Y9
-	VBROADCASTSS ·vectors+const_cGELU+384(SB), Y10
-	VFMADD213PS ·vectors+const_cGELU+352(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+320(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+288(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+256(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+224(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+192(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+160(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+128(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+96(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+64(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+32(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+0(SB), Y9, Y10
-	VMULPS ·vectors+const_cMinusHalf(SB), Y8, Y11
+	VBROADCASTSS ·constants+const_cGELUScale(SB), Y10
+	VFMSUB213PS ·constants+const_cOne(SB), Y10, Y9
+	VBROADCASTSS ·constants+const_cGELU+384(SB), Y10
+	VFMADD213PS ·constants+const_cGELU+352(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+320(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+288(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+256(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+224(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+192(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+160(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+128(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+96(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+64(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+32(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+0(SB), Y9, Y10
+	VMULPS ·constants+const_cMinusHalf(SB), Y8, Y11
 	VMULPS Y8, Y11, Y11
-	// not less than the least; a NaN is not less
-	VCMPPS $5, ·vectors+const_cExpLow(SB), Y11, Y15
-	VBROADCASTSS ·vectors+const_cExpLow(SB), Y12
+	// Y15 masks the lanes that are not below expLow; a NaN is not below it
+	VCMPPS $5, ·constants+const_cExpLow(SB), Y11, Y15
+	VBROADCASTSS ·constants+const_cExpLow(SB), Y12
 	VMAXPS Y11, Y12, Y11
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Y12
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Y12
 	VMINPS Y11, Y12, Y11
-	VMULPS ·vectors+const_cLog2e(SB), Y11, Y12
+	VMULPS ·constants+const_cLog2e(SB), Y11, Y12
 	VROUNDPS $8, Y12, Y12
-	VFNMADD231PS ·vectors+const_cLn2High(SB), Y12, Y11
-	VFNMADD231PS ·vectors+const_cLn2Low(SB), Y12, Y11
-	VBROADCASTSS ·vectors+const_cExp0(SB), Y13
-	VFMADD213PS ·vectors+const_cExp1(SB), Y11, Y13
-	VFMADD213PS ·vectors+const_cExp2(SB), Y11, Y13
-	VFMADD213PS ·vectors+const_cExp3(SB), Y11, Y13
-	VFMADD213PS ·vectors+const_cExp4(SB), Y11, Y13
-	VFMADD213PS ·vectors+const_cExp5(SB), Y11, Y13
-	VFMADD213PS ·vectors+const_cOne(SB), Y11, Y13
-	VFMADD213PS ·vectors+const_cOne(SB), Y11, Y13
+	VFNMADD231PS ·constants+const_cLn2High(SB), Y12, Y11
+	VFNMADD231PS ·constants+const_cLn2Low(SB), Y12, Y11
+	VBROADCASTSS ·constants+const_cExp0(SB), Y13
+	VFMADD213PS ·constants+const_cExp1(SB), Y11, Y13
+	VFMADD213PS ·constants+const_cExp2(SB), Y11, Y13
+	VFMADD213PS ·constants+const_cExp3(SB), Y11, Y13
+	VFMADD213PS ·constants+const_cExp4(SB), Y11, Y13
+	VFMADD213PS ·constants+const_cExp5(SB), Y11, Y13
+	VFMADD213PS ·constants+const_cOne(SB), Y11, Y13
+	VFMADD213PS ·constants+const_cOne(SB), Y11, Y13
 	VCVTPS2DQ Y12, Y12
-	VPADDD ·vectors+const_cExpBias(SB), Y12, Y12
+	VPADDD ·constants+const_cExpBias(SB), Y12, Y12
 	VPSLLD $23, Y12, Y12
 	VMULPS Y12, Y13, Y11
 	VANDPS Y15, Y11, Y11
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y0, Y8, Y0
 	VFNMADD231PS Y10, Y11, Y0
-	VANDPS ·vectors+const_cMagnitude(SB), Y1, Y8
-	VBROADCASTSS ·vectors+const_cGELUMost(SB), Y9
+	VANDPS ·constants+const_cMagnitude(SB), Y1, Y8
+	VBROADCASTSS ·constants+const_cGELUMax(SB), Y9
 	VMINPS Y8, Y9, Y9
-	VBROADCASTSS ·vectors+const_cGELUScale(SB), Y10
-	VFMSUB213PS ·vectors+const_cOne(SB), Y10, Y9
-	VBROADCASTSS ·vectors+const_cGELU+384(SB), Y10
-	VFMADD213PS ·vectors+const_cGELU+352(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+320(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+288(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+256(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+224(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+192(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+160(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+128(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+96(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+64(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+32(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+0(SB), Y9, Y10
-	VMULPS ·vectors+const_cMinusHalf(SB), Y8, Y11
+	VBROADCASTSS ·constants+const_cGELUScale(SB), Y10
+	VFMSUB213PS ·constants+const_cOne(SB), Y10, Y9
+	VBROADCASTSS ·constants+const_cGELU+384(SB), Y10
+	VFMADD213PS ·constants+const_cGELU+352(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+320(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+288(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+256(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+224(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+192(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+160(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+128(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+96(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+64(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+32(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+0(SB), Y9, Y10
+	VMULPS ·constants+const_cMinusHalf(SB), Y8, Y11
 	VMULPS Y8, Y11, Y11
-	// not less than the least; a NaN is not less
-	VCMPPS $5, ·vectors+const_cExpLow(SB), Y11, Y15
-	VBROADCASTSS ·vectors+const_cExpLow(SB), Y12
+	// Y15 masks the lanes that are not below expLow; a NaN is not below it
+	VCMPPS $5, ·constants+const_cExpLow(SB), Y11, Y15
+	VBROADCASTSS ·constants+const_cExpLow(SB), Y12
 	VMAXPS Y11, Y12, Y11
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Y12
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Y12
 	VMINPS Y11, Y12, Y11
-	VMULPS ·vectors+const_cLog2e(SB), Y11, Y12
+	VMULPS ·constants+const_cLog2e(SB), Y11, Y12
 	VROUNDPS $8, Y12, Y12
-	VFNMADD231PS ·vectors+const_cLn2High(SB), Y12, Y11
-	VFNMADD231PS ·vectors+const_cLn2Low(SB), Y12, Y11
-	VBROADCASTSS ·vectors+const_cExp0(SB), Y13
-	VFMADD213PS ·vectors+const_cExp1(SB), Y11, Y13
-	VFMADD213PS ·vectors+const_cExp2(SB), Y11, Y13
-	VFMADD213PS ·vectors+const_cExp3(SB), Y11, Y13
-	VFMADD213PS ·vectors+const_cExp4(SB), Y11, Y13
-	VFMADD213PS ·vectors+const_cExp5(SB), Y11, Y13
-	VFMADD213PS ·vectors+const_cOne(SB), Y11, Y13
-	VFMADD213PS ·vectors+const_cOne(SB), Y11, Y13
+	VFNMADD231PS ·constants+const_cLn2High(SB), Y12, Y11
+	VFNMADD231PS ·constants+const_cLn2Low(SB), Y12, Y11
+	VBROADCASTSS ·constants+const_cExp0(SB), Y13
+	VFMADD213PS ·constants+const_cExp1(SB), Y11, Y13
+	VFMADD213PS ·constants+const_cExp2(SB), Y11, Y13
+	VFMADD213PS ·constants+const_cExp3(SB), Y11, Y13
+	VFMADD213PS ·constants+const_cExp4(SB), Y11, Y13
+	VFMADD213PS ·constants+const_cExp5(SB), Y11, Y13
+	VFMADD213PS ·constants+const_cOne(SB), Y11, Y13
+	VFMADD213PS ·constants+const_cOne(SB), Y11, Y13
 	VCVTPS2DQ Y12, Y12
-	VPADDD ·vectors+const_cExpBias(SB), Y12, Y12
+	VPADDD ·constants+const_cExpBias(SB), Y12, Y12
 	VPSLLD $23, Y12, Y12
 	VMULPS Y12, Y13, Y11
 	VANDPS Y15, Y11, Y11
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y1, Y8, Y1
 	VFNMADD231PS Y10, Y11, Y1
-	VANDPS ·vectors+const_cMagnitude(SB), Y2, Y8
-	VBROADCASTSS ·vectors+const_cGELUMost(SB), Y9
+	VANDPS ·constants+const_cMagnitude(SB), Y2, Y8
+	VBROADCASTSS ·constants+const_cGELUMax(SB), Y9
 	VMINPS Y8, Y9, Y9
-	VBROADCASTSS ·vectors+const_cGELUScale(SB), Y10
-	VFMSUB213PS ·vectors+const_cOne(SB), Y10, Y9
-	VBROADCASTSS ·vectors+const_cGELU+384(SB), Y10
-	VFMADD213PS ·vectors+const_cGELU+352(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+320(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+288(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+256(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+224(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+192(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+160(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+128(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+96(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+64(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+32(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+0(SB), Y9, Y10
-	VMULPS ·vectors+const_cMinusHalf(SB), Y8, Y11
+	VBROADCASTSS ·constants+const_cGELUScale(SB), Y10
+	VFMSUB213PS ·constants+const_cOne(SB), Y10, Y9
+	VBROADCASTSS ·constants+const_cGELU+384(SB), Y10
+	VFMADD213PS ·constants+const_cGELU+352(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+320(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+288(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+256(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+224(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+192(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+160(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+128(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+96(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+64(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+32(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+0(SB), Y9, Y10
+	VMULPS ·constants+const_cMinusHalf(SB), Y8, Y11
 	VMULPS Y8, Y11, Y11
-	// not less than the least; a NaN is not less
-	VCMPPS $5, ·vectors+const_cExpLow(SB), Y11, Y15
-	VBROADCASTSS ·vectors+const_cExpLow(SB), Y12
+	// Y15 masks the lanes that are not below expLow; a NaN is not below it
+	VCMPPS $5, ·constants+const_cExpLow(SB), Y11, Y15
+	VBROADCASTSS ·constants+const_cExpLow(SB), Y12
 	VMAXPS Y11, Y12, Y11
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Y12
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Y12
 	VMINPS Y11, Y12, Y11
-	VMULPS ·vectors+const_cLog2e(SB), Y11, Y12
+	VMULPS ·constants+const_cLog2e(SB), Y11, Y12
 	VROUNDPS $8, Y12, Y12
-	VFNMADD231PS ·vectors+const_cLn2High(SB), Y12, Y11
-	VFNMADD231PS ·vectors+const_cLn2Low(SB), Y12, Y11
-	VBROADCASTSS ·vectors+const_cExp0(SB), Y13
-	VFMADD213PS ·vectors+const_cExp1(SB), Y11, Y13
-	VFMADD213PS ·vectors+const_cExp2(SB), Y11, Y13
-	VFMADD213PS ·vectors+const_cExp3(SB), Y11, Y13
-	VFMADD213PS ·vectors+const_cExp4(SB), Y11, Y13
-	VFMADD213PS ·vectors+const_cExp5(SB), Y11, Y13
-	VFMADD213PS ·vectors+const_cOne(SB), Y11, Y13
-	VFMADD213PS ·vectors+const_cOne(SB), Y11, Y13
+	VFNMADD231PS ·constants+const_cLn2High(SB), Y12, Y11
+	VFNMADD231PS ·constants+const_cLn2Low(SB), Y12, Y11
+	VBROADCASTSS ·constants+const_cExp0(SB), Y13
+	VFMADD213PS ·constants+const_cExp1(SB), Y11, Y13
+	VFMADD213PS ·constants+const_cExp2(SB), Y11, Y13
+	VFMADD213PS ·constants+const_cExp3(SB), Y11, Y13
+	VFMADD213PS ·constants+const_cExp4(SB), Y11, Y13
+	VFMADD213PS ·constants+const_cExp5(SB), Y11, Y13
+	VFMADD213PS ·constants+const_cOne(SB), Y11, Y13
+	VFMADD213PS ·constants+const_cOne(SB), Y11, Y13
 	VCVTPS2DQ Y12, Y12
-	VPADDD ·vectors+const_cExpBias(SB), Y12, Y12
+	VPADDD ·constants+const_cExpBias(SB), Y12, Y12
 	VPSLLD $23, Y12, Y12
 	VMULPS Y12, Y13, Y11
 	VANDPS Y15, Y11, Y11
 	VXORPS Y8, Y8, Y8
 	VMAXPS Y2, Y8, Y2
 	VFNMADD231PS Y10, Y11, Y2
-	VANDPS ·vectors+const_cMagnitude(SB), Y3, Y8
-	VBROADCASTSS ·vectors+const_cGELUMost(SB), Y9
+	VANDPS ·constants+const_cMagnitude(SB), Y3, Y8
+	VBROADCASTSS ·constants+const_cGELUMax(SB), Y9
 	VMINPS Y8, Y9, Y9
-	VBROADCASTSS ·vectors+const_cGELUScale(SB), Y10
-	VFMSUB213PS ·vectors+const_cOne(SB), Y10, Y9
-	VBROADCASTSS ·vectors+const_cGELU+384(SB), Y10
-	VFMADD213PS ·vectors+const_cGELU+352(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+320(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+288(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+256(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+224(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+192(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+160(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+128(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+96(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+64(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+32(SB), Y9, Y10
-	VFMADD213PS ·vectors+const_cGELU+0(SB), Y9, Y10
-	VMULPS ·vectors+const_cMinusHalf(SB), Y8, Y11
+	VBROADCASTSS ·constants+const_cGELUScale(SB), Y10
+	VFMSUB213PS ·constants+const_cOne(SB), Y10, Y9
+	VBROADCASTSS ·constants+const_cGELU+384(SB), Y10
+	VFMADD213PS ·constants+const_cGELU+352(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+320(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+288(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+256(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+224(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+192(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+160(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+128(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+96(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+64(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+32(SB), Y9, Y10
+	VFMADD213PS ·constants+const_cGELU+0(SB), Y9, Y10
+	VMULPS ·constants+const_cMinusHalf(SB), Y8, Y11
 	VMULPS Y8, Y11, Y11
-	// not less than the least; a NaN is not less
-	VCMPPS $5, ·vectors+const_cExpLow(SB), Y11, Y15
-	VBROADCASTSS ·vectors+const_cExpLow(SB), Y12
+	// Y15 masks the lanes that are not below expLow; a NaN is not below it
+	VCMPPS $5, ·constants+const_cExpLow(SB), Y11, Y15
+	VBROADCASTSS ·constants+const_cExpLow(SB), Y12
 	VMAXPS Y11, Y12, Y11
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Y12
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Y12
 	VMINPS Y11, Y12, Y11
-	VMULPS ·vectors+const_cLog2e(SB), Y11, Y12
+	VMULPS ·constants+const_cLog2e(SB), Y11, Y12
 	VROUNDPS $8, Y12, Y12
-	VFNMADD231PS ·vectors+const_cLn2High(SB), Y12, Y11
-	VFNMADD231PS ·vectors+const_cLn2Low(SB), Y12, Y11
-	VBROADCASTSS ·vectors+const_cExp0(SB), Y13
-	VFMADD213PS ·vectors+const_cExp1(SB), Y11, Y13
-	VFMADD213PS ·vectors+const_cExp2(SB), Y11, Y13
-	VFMADD213PS ·vectors+const_cExp3(SB), Y11, Y13
-	VFMADD213PS ·vectors+const_cExp4(SB), Y11, Y13
-	VFMADD213PS ·vectors+const_cExp5(SB), Y11, Y13
-	VFMADD213PS ·vectors+const_cOne(SB), Y11, Y13
-	VFMADD213PS ·vectors+const_cOne(SB), Y11, Y13
+	VFNMADD231PS ·constants+const_cLn2High(SB), Y12, Y11
+	VFNMADD231PS ·constants+const_cLn2Low(SB), Y12, Y11
+	VBROADCASTSS ·constants+const_cExp0(SB), Y13
+	VFMADD213PS ·constants+const_cExp1(SB), Y11, Y13
+	VFMADD213PS ·constants+const_cExp2(SB), Y11, Y13
+	VFMADD213PS ·constants+const_cExp3(SB), Y11, Y13
+	VFMADD213PS ·constants+const_cExp4(SB), Y11, Y13
+	VFMADD213PS ·constants+const_cExp5(SB), Y11, Y13
+	VFMADD213PS ·constants+const_cOne(SB), Y11, Y13
+	VFMADD213PS ·constants+const_cOne(SB), Y11, Y13
 	VCVTPS2DQ Y12, Y12
-	VPADDD ·vectors+const_cExpBias(SB), Y12, Y12
+	VPADDD ·constants+const_cExpBias(SB), Y12, Y12
 	VPSLLD $23, Y12, Y12
 	VMULPS Y12, Y13, Y11
 	VANDPS Y15, Y11, Y11
@@ -317,133 +317,133 @@ rowGELUTanh:
 	VADDPS 64(SI), Y2, Y2
 	VADDPS 96(SI), Y3, Y3
 noBias7:
-	VMULPS ·vectors+const_cMinusOne(SB), Y0, Y8
+	VMULPS ·constants+const_cMinusOne(SB), Y0, Y8
 	VMULPS Y0, Y0, Y9
-	VBROADCASTSS ·vectors+const_cSquareMost(SB), Y10
+	VBROADCASTSS ·constants+const_cSquareMax(SB), Y10
 	VMINPS Y9, Y10, Y9
-	VBROADCASTSS ·vectors+const_cGELUTanhB(SB), Y10
-	VFMADD213PS ·vectors+const_cGELUTanhA(SB), Y10, Y9
+	VBROADCASTSS ·constants+const_cGELUTanhB(SB), Y10
+	VFMADD213PS ·constants+const_cGELUTanhA(SB), Y10, Y9
 	VMULPS Y9, Y8, Y8
-	// not less than the least; a NaN is not less
-	VCMPPS $5, ·vectors+const_cExpLow(SB), Y8, Y15
-	VBROADCASTSS ·vectors+const_cExpLow(SB), Y10
+	// Y15 masks the lanes that are not below expLow; a NaN is not below it
+	VCMPPS $5, ·constants+const_cExpLow(SB), Y8, Y15
+	VBROADCASTSS ·constants+const_cExpLow(SB), Y10
 	VMAXPS Y8, Y10, Y8
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Y10
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Y10
 	VMINPS Y8, Y10, Y8
-	VMULPS ·vectors+const_cLog2e(SB), Y8, Y10
+	VMULPS ·constants+const_cLog2e(SB), Y8, Y10
 	VROUNDPS $8, Y10, Y10
-	VFNMADD231PS ·vectors+const_cLn2High(SB), Y10, Y8
-	VFNMADD231PS ·vectors+const_cLn2Low(SB), Y10, Y8
-	VBROADCASTSS ·vectors+const_cExp0(SB), Y11
-	VFMADD213PS ·vectors+const_cExp1(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp2(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp3(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp4(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp5(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cOne(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cOne(SB), Y8, Y11
+	VFNMADD231PS ·constants+const_cLn2High(SB), Y10, Y8
+	VFNMADD231PS ·constants+const_cLn2Low(SB), Y10, Y8
+	VBROADCASTSS ·constants+const_cExp0(SB), Y11
+	VFMADD213PS ·constants+const_cExp1(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp2(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp3(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp4(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp5(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cOne(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cOne(SB), Y8, Y11
 	VCVTPS2DQ Y10, Y10
-	VPADDD ·vectors+const_cExpBias(SB), Y10, Y10
+	VPADDD ·constants+const_cExpBias(SB), Y10, Y10
 	VPSLLD $23, Y10, Y10
 	VMULPS Y10, Y11, Y8
 	VANDPS Y15, Y8, Y8
-	VADDPS ·vectors+const_cOne(SB), Y8, Y8
+	VADDPS ·constants+const_cOne(SB), Y8, Y8
 	VDIVPS Y8, Y0, Y0
-	VMULPS ·vectors+const_cMinusOne(SB), Y1, Y8
+	VMULPS ·constants+const_cMinusOne(SB), Y1, Y8
 	VMULPS Y1, Y1, Y9
-	VBROADCASTSS ·vectors+const_cSquareMost(SB), Y10
+	VBROADCASTSS ·constants+const_cSquareMax(SB), Y10
 	VMINPS Y9, Y10, Y9
-	VBROADCASTSS ·vectors+const_cGELUTanhB(SB), Y10
-	VFMADD213PS ·vectors+const_cGELUTanhA(SB), Y10, Y9
+	VBROADCASTSS ·constants+const_cGELUTanhB(SB), Y10
+	VFMADD213PS ·constants+const_cGELUTanhA(SB), Y10, Y9
 	VMULPS Y9, Y8, Y8
-	// not less than the least; a NaN is not less
-	VCMPPS $5, ·vectors+const_cExpLow(SB), Y8, Y15
-	VBROADCASTSS ·vectors+const_cExpLow(SB), Y10
+	// Y15 masks the lanes that are not below expLow; a NaN is not below it
+	VCMPPS $5, ·constants+const_cExpLow(SB), Y8, Y15
+	VBROADCASTSS ·constants+const_cExpLow(SB), Y10
 	VMAXPS Y8, Y10, Y8
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Y10
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Y10
 	VMINPS Y8, Y10, Y8
-	VMULPS ·vectors+const_cLog2e(SB), Y8, Y10
+	VMULPS ·constants+const_cLog2e(SB), Y8, Y10
 	VROUNDPS $8, Y10, Y10
-	VFNMADD231PS ·vectors+const_cLn2High(SB), Y10, Y8
-	VFNMADD231PS ·vectors+const_cLn2Low(SB), Y10, Y8
-	VBROADCASTSS ·vectors+const_cExp0(SB), Y11
-	VFMADD213PS ·vectors+const_cExp1(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp2(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp3(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp4(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp5(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cOne(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cOne(SB), Y8, Y11
+	VFNMADD231PS ·constants+const_cLn2High(SB), Y10, Y8
+	VFNMADD231PS ·constants+const_cLn2Low(SB), Y10, Y8
+	VBROADCASTSS ·constants+const_cExp0(SB), Y11
+	VFMADD213PS ·constants+const_cExp1(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp2(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp3(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp4(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp5(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cOne(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cOne(SB), Y8, Y11
 	VCVTPS2DQ Y10, Y10
-	VPADDD ·vectors+const_cExpBias(SB), Y10, Y10
+	VPADDD ·constants+const_cExpBias(SB), Y10, Y10
 	VPSLLD $23, Y10, Y10
 	VMULPS Y10, Y11, Y8
 	VANDPS Y15, Y8, Y8
-	VADDPS ·vectors+const_cOne(SB), Y8, Y8
+	VADDPS ·constants+const_cOne(SB), Y8, Y8
 	VDIVPS Y8, Y1, Y1
-	VMULPS ·vectors+const_cMinusOne(SB), Y2, Y8
+	VMULPS ·constants+const_cMinusOne(SB), Y2, Y8
 	VMULPS Y2, Y2, Y9
-	VBROADCASTSS ·vectors+const_cSquareMost(SB), Y10
+	VBROADCASTSS ·constants+const_cSquareMax(SB), Y10
 	VMINPS Y9, Y10, Y9
-	VBROADCASTSS ·vectors+const_cGELUTanhB(SB), Y10
-	VFMADD213PS ·vectors+const_cGELUTanhA(SB), Y10, Y9
+	VBROADCASTSS ·constants+const_cGELUTanhB(SB), Y10
+	VFMADD213PS ·constants+const_cGELUTanhA(SB), Y10, Y9
 	VMULPS Y9, Y8, Y8
-	// not less than the least; a NaN is not less
-	VCMPPS $5, ·vectors+const_cExpLow(SB), Y8, Y15
-	VBROADCASTSS ·vectors+const_cExpLow(SB), Y10
+	// Y15 masks the lanes that are not below expLow; a NaN is not below it
+	VCMPPS $5, ·constants+const_cExpLow(SB), Y8, Y15
+	VBROADCASTSS ·constants+const_cExpLow(SB), Y10
 	VMAXPS Y8, Y10, Y8
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Y10
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Y10
 	VMINPS Y8, Y10, Y8
-	VMULPS ·vectors+const_cLog2e(SB), Y8, Y10
+	VMULPS ·constants+const_cLog2e(SB), Y8, Y10
 	VROUNDPS $8, Y10, Y10
-	VFNMADD231PS ·vectors+const_cLn2High(SB), Y10, Y8
-	VFNMADD231PS ·vectors+const_cLn2Low(SB), Y10, Y8
-	VBROADCASTSS ·vectors+const_cExp0(SB), Y11
-	VFMADD213PS ·vectors+const_cExp1(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp2(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp3(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp4(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp5(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cOne(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cOne(SB), Y8, Y11
+	VFNMADD231PS ·constants+const_cLn2High(SB), Y10, Y8
+	VFNMADD231PS ·constants+const_cLn2Low(SB), Y10, Y8
+	VBROADCASTSS ·constants+const_cExp0(SB), Y11
+	VFMADD213PS ·constants+const_cExp1(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp2(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp3(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp4(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp5(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cOne(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cOne(SB), Y8, Y11
 	VCVTPS2DQ Y10, Y10
-	VPADDD ·vectors+const_cExpBias(SB), Y10, Y10
+	VPADDD ·constants+const_cExpBias(SB), Y10, Y10
 	VPSLLD $23, Y10, Y10
 	VMULPS Y10, Y11, Y8
 	VANDPS Y15, Y8, Y8
-	VADDPS ·vectors+const_cOne(SB), Y8, Y8
+	VADDPS ·constants+const_cOne(SB), Y8, Y8
 	VDIVPS Y8, Y2, Y2
-	VMULPS ·vectors+const_cMinusOne(SB), Y3, Y8
+	VMULPS ·constants+const_cMinusOne(SB), Y3, Y8
 	VMULPS Y3, Y3, Y9
-	VBROADCASTSS ·vectors+const_cSquareMost(SB), Y10
+	VBROADCASTSS ·constants+const_cSquareMax(SB), Y10
 	VMINPS Y9, Y10, Y9
-	VBROADCASTSS ·vectors+const_cGELUTanhB(SB), Y10
-	VFMADD213PS ·vectors+const_cGELUTanhA(SB), Y10, Y9
+	VBROADCASTSS ·constants+const_cGELUTanhB(SB), Y10
+	VFMADD213PS ·constants+const_cGELUTanhA(SB), Y10, Y9
 	VMULPS Y9, Y8, Y8
-	// not less than the least; a NaN is not less
-	VCMPPS $5, ·vectors+const_cExpLow(SB), Y8, Y15
-	VBROADCASTSS ·vectors+const_cExpLow(SB), Y10
+	// Y15 masks the lanes that are not below expLow; a NaN is not below it
+	VCMPPS $5, ·constants+const_cExpLow(SB), Y8, Y15
+	VBROADCASTSS ·constants+const_cExpLow(SB), Y10
 	VMAXPS Y8, Y10, Y8
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Y10
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Y10
 	VMINPS Y8, Y10, Y8
-	VMULPS ·vectors+const_cLog2e(SB), Y8, Y10
+	VMULPS ·constants+const_cLog2e(SB), Y8, Y10
 	VROUNDPS $8, Y10, Y10
-	VFNMADD231PS ·vectors+const_cLn2High(SB), Y10, Y8
-	VFNMADD231PS ·vectors+const_cLn2Low(SB), Y10, Y8
-	VBROADCASTSS ·vectors+const_cExp0(SB), Y11
-	VFMADD213PS ·vectors+const_cExp1(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp2(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp3(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp4(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp5(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cOne(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cOne(SB), Y8, Y11
+	VFNMADD231PS ·constants+const_cLn2High(SB), Y10, Y8
+	VFNMADD231PS ·constants+const_cLn2Low(SB), Y10, Y8
+	VBROADCASTSS ·constants+const_cExp0(SB), Y11
+	VFMADD213PS ·constants+const_cExp1(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp2(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp3(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp4(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp5(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cOne(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cOne(SB), Y8, Y11
 	VCVTPS2DQ Y10, Y10
-	VPADDD ·vectors+const_cExpBias(SB), Y10, Y10
+	VPADDD ·constants+const_cExpBias(SB), Y10, Y10
 	VPSLLD $23, Y10, Y10
 	VMULPS Y10, Y11, Y8
 	VANDPS Y15, Y8, Y8
-	VADDPS ·vectors+const_cOne(SB), Y8, Y8
+	VADDPS ·constants+const_cOne(SB), Y8, Y8
 	VDIVPS Y8, Y3, Y3
 	TESTQ BX, BX
 	JZ    noResidual8
@@ -474,113 +474,113 @@ rowQuickGELU:
 	VADDPS 64(SI), Y2, Y2
 	VADDPS 96(SI), Y3, Y3
 noBias9:
-	VMULPS ·vectors+const_cMinusOne(SB), Y0, Y8
-	VMULPS ·vectors+const_cQuickGELUA(SB), Y8, Y8
-	// not less than the least; a NaN is not less
-	VCMPPS $5, ·vectors+const_cExpLow(SB), Y8, Y15
-	VBROADCASTSS ·vectors+const_cExpLow(SB), Y10
+	VMULPS ·constants+const_cMinusOne(SB), Y0, Y8
+	VMULPS ·constants+const_cQuickGELUA(SB), Y8, Y8
+	// Y15 masks the lanes that are not below expLow; a NaN is not below it
+	VCMPPS $5, ·constants+const_cExpLow(SB), Y8, Y15
+	VBROADCASTSS ·constants+const_cExpLow(SB), Y10
 	VMAXPS Y8, Y10, Y8
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Y10
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Y10
 	VMINPS Y8, Y10, Y8
-	VMULPS ·vectors+const_cLog2e(SB), Y8, Y10
+	VMULPS ·constants+const_cLog2e(SB), Y8, Y10
 	VROUNDPS $8, Y10, Y10
-	VFNMADD231PS ·vectors+const_cLn2High(SB), Y10, Y8
-	VFNMADD231PS ·vectors+const_cLn2Low(SB), Y10, Y8
-	VBROADCASTSS ·vectors+const_cExp0(SB), Y11
-	VFMADD213PS ·vectors+const_cExp1(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp2(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp3(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp4(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp5(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cOne(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cOne(SB), Y8, Y11
+	VFNMADD231PS ·constants+const_cLn2High(SB), Y10, Y8
+	VFNMADD231PS ·constants+const_cLn2Low(SB), Y10, Y8
+	VBROADCASTSS ·constants+const_cExp0(SB), Y11
+	VFMADD213PS ·constants+const_cExp1(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp2(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp3(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp4(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp5(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cOne(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cOne(SB), Y8, Y11
 	VCVTPS2DQ Y10, Y10
-	VPADDD ·vectors+const_cExpBias(SB), Y10, Y10
+	VPADDD ·constants+const_cExpBias(SB), Y10, Y10
 	VPSLLD $23, Y10, Y10
 	VMULPS Y10, Y11, Y8
 	VANDPS Y15, Y8, Y8
-	VADDPS ·vectors+const_cOne(SB), Y8, Y8
+	VADDPS ·constants+const_cOne(SB), Y8, Y8
 	VDIVPS Y8, Y0, Y0
-	VMULPS ·vectors+const_cMinusOne(SB), Y1, Y8
-	VMULPS ·vectors+const_cQuickGELUA(SB), Y8, Y8
-	// not less than the least; a NaN is not less
-	VCMPPS $5, ·vectors+const_cExpLow(SB), Y8, Y15
-	VBROADCASTSS ·vectors+const_cExpLow(SB), Y10
+	VMULPS ·constants+const_cMinusOne(SB), Y1, Y8
+	VMULPS ·constants+const_cQuickGELUA(SB), Y8, Y8
+	// Y15 masks the lanes that are not below expLow; a NaN is not below it
+	VCMPPS $5, ·constants+const_cExpLow(SB), Y8, Y15
+	VBROADCASTSS ·constants+const_cExpLow(SB), Y10
 	VMAXPS Y8, Y10, Y8
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Y10
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Y10
 	VMINPS Y8, Y10, Y8
-	VMULPS ·vectors+const_cLog2e(SB), Y8, Y10
+	VMULPS ·constants+const_cLog2e(SB), Y8, Y10
 	VROUNDPS $8, Y10, Y10
-	VFNMADD231PS ·vectors+const_cLn2High(SB), Y10, Y8
-	VFNMADD231PS ·vectors+const_cLn2Low(SB), Y10, Y8
-	VBROADCASTSS ·vectors+const_cExp0(SB), Y11
-	VFMADD213PS ·vectors+const_cExp1(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp2(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp3(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp4(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp5(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cOne(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cOne(SB), Y8, Y11
+	VFNMADD231PS ·constants+const_cLn2High(SB), Y10, Y8
+	VFNMADD231PS ·constants+const_cLn2Low(SB), Y10, Y8
+	VBROADCASTSS ·constants+const_cExp0(SB), Y11
+	VFMADD213PS ·constants+const_cExp1(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp2(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp3(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp4(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp5(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cOne(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cOne(SB), Y8, Y11
 	VCVTPS2DQ Y10, Y10
-	VPADDD ·vectors+const_cExpBias(SB), Y10, Y10
+	VPADDD ·constants+const_cExpBias(SB), Y10, Y10
 	VPSLLD $23, Y10, Y10
 	VMULPS Y10, Y11, Y8
 	VANDPS Y15, Y8, Y8
-	VADDPS ·vectors+const_cOne(SB), Y8, Y8
+	VADDPS ·constants+const_cOne(SB), Y8, Y8
 	VDIVPS Y8, Y1, Y1
-	VMULPS ·vectors+const_cMinusOne(SB), Y2, Y8
-	VMULPS ·vectors+const_cQuickGELUA(SB), Y8, Y8
-	// not less than the least; a NaN is not less
-	VCMPPS $5, ·vectors+const_cExpLow(SB), Y8, Y15
-	VBROADCASTSS ·vectors+const_cExpLow(SB), Y10
+	VMULPS ·constants+const_cMinusOne(SB), Y2, Y8
+	VMULPS ·constants+const_cQuickGELUA(SB), Y8, Y8
+	// Y15 masks the lanes that are not below expLow; a NaN is not below it
+	VCMPPS $5, ·constants+const_cExpLow(SB), Y8, Y15
+	VBROADCASTSS ·constants+const_cExpLow(SB), Y10
 	VMAXPS Y8, Y10, Y8
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Y10
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Y10
 	VMINPS Y8, Y10, Y8
-	VMULPS ·vectors+const_cLog2e(SB), Y8, Y10
+	VMULPS ·constants+const_cLog2e(SB), Y8, Y10
 	VROUNDPS $8, Y10, Y10
-	VFNMADD231PS ·vectors+const_cLn2High(SB), Y10, Y8
-	VFNMADD231PS ·vectors+const_cLn2Low(SB), Y10, Y8
-	VBROADCASTSS ·vectors+const_cExp0(SB), Y11
-	VFMADD213PS ·vectors+const_cExp1(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp2(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp3(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp4(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp5(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cOne(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cOne(SB), Y8, Y11
+	VFNMADD231PS ·constants+const_cLn2High(SB), Y10, Y8
+	VFNMADD231PS ·constants+const_cLn2Low(SB), Y10, Y8
+	VBROADCASTSS ·constants+const_cExp0(SB), Y11
+	VFMADD213PS ·constants+const_cExp1(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp2(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp3(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp4(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp5(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cOne(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cOne(SB), Y8, Y11
 	VCVTPS2DQ Y10, Y10
-	VPADDD ·vectors+const_cExpBias(SB), Y10, Y10
+	VPADDD ·constants+const_cExpBias(SB), Y10, Y10
 	VPSLLD $23, Y10, Y10
 	VMULPS Y10, Y11, Y8
 	VANDPS Y15, Y8, Y8
-	VADDPS ·vectors+const_cOne(SB), Y8, Y8
+	VADDPS ·constants+const_cOne(SB), Y8, Y8
 	VDIVPS Y8, Y2, Y2
-	VMULPS ·vectors+const_cMinusOne(SB), Y3, Y8
-	VMULPS ·vectors+const_cQuickGELUA(SB), Y8, Y8
-	// not less than the least; a NaN is not less
-	VCMPPS $5, ·vectors+const_cExpLow(SB), Y8, Y15
-	VBROADCASTSS ·vectors+const_cExpLow(SB), Y10
+	VMULPS ·constants+const_cMinusOne(SB), Y3, Y8
+	VMULPS ·constants+const_cQuickGELUA(SB), Y8, Y8
+	// Y15 masks the lanes that are not below expLow; a NaN is not below it
+	VCMPPS $5, ·constants+const_cExpLow(SB), Y8, Y15
+	VBROADCASTSS ·constants+const_cExpLow(SB), Y10
 	VMAXPS Y8, Y10, Y8
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Y10
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Y10
 	VMINPS Y8, Y10, Y8
-	VMULPS ·vectors+const_cLog2e(SB), Y8, Y10
+	VMULPS ·constants+const_cLog2e(SB), Y8, Y10
 	VROUNDPS $8, Y10, Y10
-	VFNMADD231PS ·vectors+const_cLn2High(SB), Y10, Y8
-	VFNMADD231PS ·vectors+const_cLn2Low(SB), Y10, Y8
-	VBROADCASTSS ·vectors+const_cExp0(SB), Y11
-	VFMADD213PS ·vectors+const_cExp1(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp2(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp3(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp4(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp5(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cOne(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cOne(SB), Y8, Y11
+	VFNMADD231PS ·constants+const_cLn2High(SB), Y10, Y8
+	VFNMADD231PS ·constants+const_cLn2Low(SB), Y10, Y8
+	VBROADCASTSS ·constants+const_cExp0(SB), Y11
+	VFMADD213PS ·constants+const_cExp1(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp2(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp3(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp4(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp5(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cOne(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cOne(SB), Y8, Y11
 	VCVTPS2DQ Y10, Y10
-	VPADDD ·vectors+const_cExpBias(SB), Y10, Y10
+	VPADDD ·constants+const_cExpBias(SB), Y10, Y10
 	VPSLLD $23, Y10, Y10
 	VMULPS Y10, Y11, Y8
 	VANDPS Y15, Y8, Y8
-	VADDPS ·vectors+const_cOne(SB), Y8, Y8
+	VADDPS ·constants+const_cOne(SB), Y8, Y8
 	VDIVPS Y8, Y3, Y3
 	TESTQ BX, BX
 	JZ    noResidual10
@@ -611,109 +611,109 @@ rowSiLU:
 	VADDPS 64(SI), Y2, Y2
 	VADDPS 96(SI), Y3, Y3
 noBias11:
-	VMULPS ·vectors+const_cMinusOne(SB), Y0, Y8
-	// not less than the least; a NaN is not less
-	VCMPPS $5, ·vectors+const_cExpLow(SB), Y8, Y15
-	VBROADCASTSS ·vectors+const_cExpLow(SB), Y10
+	VMULPS ·constants+const_cMinusOne(SB), Y0, Y8
+	// Y15 masks the lanes that are not below expLow; a NaN is not below it
+	VCMPPS $5, ·constants+const_cExpLow(SB), Y8, Y15
+	VBROADCASTSS ·constants+const_cExpLow(SB), Y10
 	VMAXPS Y8, Y10, Y8
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Y10
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Y10
 	VMINPS Y8, Y10, Y8
-	VMULPS ·vectors+const_cLog2e(SB), Y8, Y10
+	VMULPS ·constants+const_cLog2e(SB), Y8, Y10
 	VROUNDPS $8, Y10, Y10
-	VFNMADD231PS ·vectors+const_cLn2High(SB), Y10, Y8
-	VFNMADD231PS ·vectors+const_cLn2Low(SB), Y10, Y8
-	VBROADCASTSS ·vectors+const_cExp0(SB), Y11
-	VFMADD213PS ·vectors+const_cExp1(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp2(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp3(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp4(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp5(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cOne(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cOne(SB), Y8, Y11
+	VFNMADD231PS ·constants+const_cLn2High(SB), Y10, Y8
+	VFNMADD231PS ·constants+const_cLn2Low(SB), Y10, Y8
+	VBROADCASTSS ·constants+const_cExp0(SB), Y11
+	VFMADD213PS ·constants+const_cExp1(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp2(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp3(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp4(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp5(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cOne(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cOne(SB), Y8, Y11
 	VCVTPS2DQ Y10, Y10
-	VPADDD ·vectors+const_cExpBias(SB), Y10, Y10
+	VPADDD ·constants+const_cExpBias(SB), Y10, Y10
 	VPSLLD $23, Y10, Y10
 	VMULPS Y10, Y11, Y8
 	VANDPS Y15, Y8, Y8
-	VADDPS ·vectors+const_cOne(SB), Y8, Y8
+	VADDPS ·constants+const_cOne(SB), Y8, Y8
 	VDIVPS Y8, Y0, Y0
-	VMULPS ·vectors+const_cMinusOne(SB), Y1, Y8
-	// not less than the least; a NaN is not less
-	VCMPPS $5, ·vectors+const_cExpLow(SB), Y8, Y15
-	VBROADCASTSS ·vectors+const_cExpLow(SB), Y10
+	VMULPS ·constants+const_cMinusOne(SB), Y1, Y8
+	// Y15 masks the lanes that are not below expLow; a NaN is not below it
+	VCMPPS $5, ·constants+const_cExpLow(SB), Y8, Y15
+	VBROADCASTSS ·constants+const_cExpLow(SB), Y10
 	VMAXPS Y8, Y10, Y8
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Y10
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Y10
 	VMINPS Y8, Y10, Y8
-	VMULPS ·vectors+const_cLog2e(SB), Y8, Y10
+	VMULPS ·constants+const_cLog2e(SB), Y8, Y10
 	VROUNDPS $8, Y10, Y10
-	VFNMADD231PS ·vectors+const_cLn2High(SB), Y10, Y8
-	VFNMADD231PS ·vectors+const_cLn2Low(SB), Y10, Y8
-	VBROADCASTSS ·vectors+const_cExp0(SB), Y11
-	VFMADD213PS ·vectors+const_cExp1(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp2(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp3(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp4(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp5(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cOne(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cOne(SB), Y8, Y11
+	VFNMADD231PS ·constants+const_cLn2High(SB), Y10, Y8
+	VFNMADD231PS ·constants+const_cLn2Low(SB), Y10, Y8
+	VBROADCASTSS ·constants+const_cExp0(SB), Y11
+	VFMADD213PS ·constants+const_cExp1(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp2(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp3(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp4(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp5(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cOne(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cOne(SB), Y8, Y11
 	VCVTPS2DQ Y10, Y10
-	VPADDD ·vectors+const_cExpBias(SB), Y10, Y10
+	VPADDD ·constants+const_cExpBias(SB), Y10, Y10
 	VPSLLD $23, Y10, Y10
 	VMULPS Y10, Y11, Y8
 	VANDPS Y15, Y8, Y8
-	VADDPS ·vectors+const_cOne(SB), Y8, Y8
+	VADDPS ·constants+const_cOne(SB), Y8, Y8
 	VDIVPS Y8, Y1, Y1
-	VMULPS ·vectors+const_cMinusOne(SB), Y2, Y8
-	// not less than the least; a NaN is not less
-	VCMPPS $5, ·vectors+const_cExpLow(SB), Y8, Y15
-	VBROADCASTSS ·vectors+const_cExpLow(SB), Y10
+	VMULPS ·constants+const_cMinusOne(SB), Y2, Y8
+	// Y15 masks the lanes that are not below expLow; a NaN is not below it
+	VCMPPS $5, ·constants+const_cExpLow(SB), Y8, Y15
+	VBROADCASTSS ·constants+const_cExpLow(SB), Y10
 	VMAXPS Y8, Y10, Y8
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Y10
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Y10
 	VMINPS Y8, Y10, Y8
-	VMULPS ·vectors+const_cLog2e(SB), Y8, Y10
+	VMULPS ·constants+const_cLog2e(SB), Y8, Y10
 	VROUNDPS $8, Y10, Y10
-	VFNMADD231PS ·vectors+const_cLn2High(SB), Y10, Y8
-	VFNMADD231PS ·vectors+const_cLn2Low(SB), Y10, Y8
-	VBROADCASTSS ·vectors+const_cExp0(SB), Y11
-	VFMADD213PS ·vectors+const_cExp1(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp2(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp3(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp4(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp5(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cOne(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cOne(SB), Y8, Y11
+	VFNMADD231PS ·constants+const_cLn2High(SB), Y10, Y8
+	VFNMADD231PS ·constants+const_cLn2Low(SB), Y10, Y8
+	VBROADCASTSS ·constants+const_cExp0(SB), Y11
+	VFMADD213PS ·constants+const_cExp1(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp2(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp3(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp4(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp5(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cOne(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cOne(SB), Y8, Y11
 	VCVTPS2DQ Y10, Y10
-	VPADDD ·vectors+const_cExpBias(SB), Y10, Y10
+	VPADDD ·constants+const_cExpBias(SB), Y10, Y10
 	VPSLLD $23, Y10, Y10
 	VMULPS Y10, Y11, Y8
 	VANDPS Y15, Y8, Y8
-	VADDPS ·vectors+const_cOne(SB), Y8, Y8
+	VADDPS ·constants+const_cOne(SB), Y8, Y8
 	VDIVPS Y8, Y2, Y2
-	VMULPS ·vectors+const_cMinusOne(SB), Y3, Y8
-	// not less than the least; a NaN is not less
-	VCMPPS $5, ·vectors+const_cExpLow(SB), Y8, Y15
-	VBROADCASTSS ·vectors+const_cExpLow(SB), Y10
+	VMULPS ·constants+const_cMinusOne(SB), Y3, Y8
+	// Y15 masks the lanes that are not below expLow; a NaN is not below it
+	VCMPPS $5, ·constants+const_cExpLow(SB), Y8, Y15
+	VBROADCASTSS ·constants+const_cExpLow(SB), Y10
 	VMAXPS Y8, Y10, Y8
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Y10
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Y10
 	VMINPS Y8, Y10, Y8
-	VMULPS ·vectors+const_cLog2e(SB), Y8, Y10
+	VMULPS ·constants+const_cLog2e(SB), Y8, Y10
 	VROUNDPS $8, Y10, Y10
-	VFNMADD231PS ·vectors+const_cLn2High(SB), Y10, Y8
-	VFNMADD231PS ·vectors+const_cLn2Low(SB), Y10, Y8
-	VBROADCASTSS ·vectors+const_cExp0(SB), Y11
-	VFMADD213PS ·vectors+const_cExp1(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp2(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp3(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp4(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cExp5(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cOne(SB), Y8, Y11
-	VFMADD213PS ·vectors+const_cOne(SB), Y8, Y11
+	VFNMADD231PS ·constants+const_cLn2High(SB), Y10, Y8
+	VFNMADD231PS ·constants+const_cLn2Low(SB), Y10, Y8
+	VBROADCASTSS ·constants+const_cExp0(SB), Y11
+	VFMADD213PS ·constants+const_cExp1(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp2(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp3(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp4(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cExp5(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cOne(SB), Y8, Y11
+	VFMADD213PS ·constants+const_cOne(SB), Y8, Y11
 	VCVTPS2DQ Y10, Y10
-	VPADDD ·vectors+const_cExpBias(SB), Y10, Y10
+	VPADDD ·constants+const_cExpBias(SB), Y10, Y10
 	VPSLLD $23, Y10, Y10
 	VMULPS Y10, Y11, Y8
 	VANDPS Y15, Y8, Y8
-	VADDPS ·vectors+const_cOne(SB), Y8, Y8
+	VADDPS ·constants+const_cOne(SB), Y8, Y8
 	VDIVPS Y8, Y3, Y3
 	TESTQ BX, BX
 	JZ    noResidual12

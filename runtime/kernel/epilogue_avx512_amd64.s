@@ -5,8 +5,8 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func finish(c *float32, ldc, rows int, bias *float32, kind int, residual *float32, ldr int)
-TEXT ·finishAVX512(SB), NOSPLIT, $0-56
+// func epilogueAVX512(c *float32, ldc, rows int, bias *float32, kind int, residual *float32, ldr int)
+TEXT ·epilogueAVX512(SB), NOSPLIT, $0-56
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), R8
 	MOVQ rows+16(FP), CX
@@ -80,82 +80,82 @@ rowGELU:
 	VADDPS 0(SI), Z0, Z0
 	VADDPS 64(SI), Z1, Z1
 noBias5:
-	VPANDD.BCST ·vectors+const_cMagnitude(SB), Z0, Z8
-	VBROADCASTSS ·vectors+const_cGELUMost(SB), Z9
+	VPANDD.BCST ·constants+const_cMagnitude(SB), Z0, Z8
+	VBROADCASTSS ·constants+const_cGELUMax(SB), Z9
 	VMINPS Z8, Z9, Z9
-	VBROADCASTSS ·vectors+const_cGELUScale(SB), Z10
-	VFMSUB213PS.BCST ·vectors+const_cOne(SB), Z10, Z9
-	VBROADCASTSS ·vectors+const_cGELU+384(SB), Z10
-	VFMADD213PS.BCST ·vectors+const_cGELU+352(SB), Z9, Z10
-	VFMADD213PS.BCST ·vectors+const_cGELU+320(SB), Z9, Z10
-	VFMADD213PS.BCST ·vectors+const_cGELU+288(SB), Z9, Z10
-	VFMADD213PS.BCST ·vectors+const_cGELU+256(SB), Z9, Z10
-	VFMADD213PS.BCST ·vectors+const_cGELU+224(SB), Z9, Z10
-	VFMADD213PS.BCST ·vectors+const_cGELU+192(SB), Z9, Z10
-	VFMADD213PS.BCST ·vectors+const_cGELU+160(SB), Z9, Z10
-	VFMADD213PS.BCST ·vectors+const_cGELU+128(SB), Z9, Z10
-	VFMADD213PS.BCST ·vectors+const_cGELU+96(SB), Z9, Z10
-	VFMADD213PS.BCST ·vectors+const_cGELU+64(SB), Z9, Z10
-	VFMADD213PS.BCST ·vectors+const_cGELU+32(SB), Z9, Z10
-	VFMADD213PS.BCST ·vectors+const_cGELU+0(SB), Z9, Z10
-	VMULPS.BCST ·vectors+const_cMinusHalf(SB), Z8, Z11
+	VBROADCASTSS ·constants+const_cGELUScale(SB), Z10
+	VFMSUB213PS.BCST ·constants+const_cOne(SB), Z10, Z9
+	VBROADCASTSS ·constants+const_cGELU+384(SB), Z10
+	VFMADD213PS.BCST ·constants+const_cGELU+352(SB), Z9, Z10
+	VFMADD213PS.BCST ·constants+const_cGELU+320(SB), Z9, Z10
+	VFMADD213PS.BCST ·constants+const_cGELU+288(SB), Z9, Z10
+	VFMADD213PS.BCST ·constants+const_cGELU+256(SB), Z9, Z10
+	VFMADD213PS.BCST ·constants+const_cGELU+224(SB), Z9, Z10
+	VFMADD213PS.BCST ·constants+const_cGELU+192(SB), Z9, Z10
+	VFMADD213PS.BCST ·constants+const_cGELU+160(SB), Z9, Z10
+	VFMADD213PS.BCST ·constants+const_cGELU+128(SB), Z9, Z10
+	VFMADD213PS.BCST ·constants+const_cGELU+96(SB), Z9, Z10
+	VFMADD213PS.BCST ·constants+const_cGELU+64(SB), Z9, Z10
+	VFMADD213PS.BCST ·constants+const_cGELU+32(SB), Z9, Z10
+	VFMADD213PS.BCST ·constants+const_cGELU+0(SB), Z9, Z10
+	VMULPS.BCST ·constants+const_cMinusHalf(SB), Z8, Z11
 	VMULPS Z8, Z11, Z11
-	VBROADCASTSS ·vectors+const_cExpLowest(SB), Z12
+	VBROADCASTSS ·constants+const_cExpLowest(SB), Z12
 	VMAXPS Z11, Z12, Z11
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Z12
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Z12
 	VMINPS Z11, Z12, Z11
-	VMULPS.BCST ·vectors+const_cLog2e(SB), Z11, Z12
+	VMULPS.BCST ·constants+const_cLog2e(SB), Z11, Z12
 	VRNDSCALEPS $8, Z12, Z12
-	VFNMADD231PS.BCST ·vectors+const_cLn2High(SB), Z12, Z11
-	VFNMADD231PS.BCST ·vectors+const_cLn2Low(SB), Z12, Z11
-	VBROADCASTSS ·vectors+const_cExp0(SB), Z13
-	VFMADD213PS.BCST ·vectors+const_cExp1(SB), Z11, Z13
-	VFMADD213PS.BCST ·vectors+const_cExp2(SB), Z11, Z13
-	VFMADD213PS.BCST ·vectors+const_cExp3(SB), Z11, Z13
-	VFMADD213PS.BCST ·vectors+const_cExp4(SB), Z11, Z13
-	VFMADD213PS.BCST ·vectors+const_cExp5(SB), Z11, Z13
-	VFMADD213PS.BCST ·vectors+const_cOne(SB), Z11, Z13
-	VFMADD213PS.BCST ·vectors+const_cOne(SB), Z11, Z13
+	VFNMADD231PS.BCST ·constants+const_cLn2High(SB), Z12, Z11
+	VFNMADD231PS.BCST ·constants+const_cLn2Low(SB), Z12, Z11
+	VBROADCASTSS ·constants+const_cExp0(SB), Z13
+	VFMADD213PS.BCST ·constants+const_cExp1(SB), Z11, Z13
+	VFMADD213PS.BCST ·constants+const_cExp2(SB), Z11, Z13
+	VFMADD213PS.BCST ·constants+const_cExp3(SB), Z11, Z13
+	VFMADD213PS.BCST ·constants+const_cExp4(SB), Z11, Z13
+	VFMADD213PS.BCST ·constants+const_cExp5(SB), Z11, Z13
+	VFMADD213PS.BCST ·constants+const_cOne(SB), Z11, Z13
+	VFMADD213PS.BCST ·constants+const_cOne(SB), Z11, Z13
 	VSCALEFPS Z12, Z13, Z11
 	VPXORD Z8, Z8, Z8
 	VMAXPS Z0, Z8, Z0
 	VFNMADD231PS Z10, Z11, Z0
-	VPANDD.BCST ·vectors+const_cMagnitude(SB), Z1, Z8
-	VBROADCASTSS ·vectors+const_cGELUMost(SB), Z9
+	VPANDD.BCST ·constants+const_cMagnitude(SB), Z1, Z8
+	VBROADCASTSS ·constants+const_cGELUMax(SB), Z9
 	VMINPS Z8, Z9, Z9
-	VBROADCASTSS ·vectors+const_cGELUScale(SB), Z10
-	VFMSUB213PS.BCST ·vectors+const_cOne(SB), Z10, Z9
-	VBROADCASTSS ·vectors+const_cGELU+384(SB), Z10
-	VFMADD213PS.BCST ·vectors+const_cGELU+352(SB), Z9, Z10
-	VFMADD213PS.BCST ·vectors+const_cGELU+320(SB), Z9, Z10
-	VFMADD213PS.BCST ·vectors+const_cGELU+288(SB), Z9, Z10
-	VFMADD213PS.BCST ·vectors+const_cGELU+256(SB), Z9, Z10
-	VFMADD213PS.BCST ·vectors+const_cGELU+224(SB), Z9, Z10
-	VFMADD213PS.BCST ·vectors+const_cGELU+192(SB), Z9, Z10
-	VFMADD213PS.BCST ·vectors+const_cGELU+160(SB), Z9, Z10
-	VFMADD213PS.BCST ·vectors+const_cGELU+128(SB), Z9, Z10
-	VFMADD213PS.BCST ·vectors+const_cGELU+96(SB), Z9, Z10
-	VFMADD213PS.BCST ·vectors+const_cGELU+64(SB), Z9, Z10
-	VFMADD213PS.BCST ·vectors+const_cGELU+32(SB), Z9, Z10
-	VFMADD213PS.BCST ·vectors+const_cGELU+0(SB), Z9, Z10
-	VMULPS.BCST ·vectors+const_cMinusHalf(SB), Z8, Z11
+	VBROADCASTSS ·constants+const_cGELUScale(SB), Z10
+	VFMSUB213PS.BCST ·constants+const_cOne(SB), Z10, Z9
+	VBROADCASTSS ·constants+const_cGELU+384(SB), Z10
+	VFMADD213PS.BCST ·constants+const_cGELU+352(SB), Z9, Z10
+	VFMADD213PS.BCST ·constants+const_cGELU+320(SB), Z9, Z10
+	VFMADD213PS.BCST ·constants+const_cGELU+288(SB), Z9, Z10
+	VFMADD213PS.BCST ·constants+const_cGELU+256(SB), Z9, Z10
+	VFMADD213PS.BCST ·constants+const_cGELU+224(SB), Z9, Z10
+	VFMADD213PS.BCST ·constants+const_cGELU+192(SB), Z9, Z10
+	VFMADD213PS.BCST ·constants+const_cGELU+160(SB), Z9, Z10
+	VFMADD213PS.BCST ·constants+const_cGELU+128(SB), Z9, Z10
+	VFMADD213PS.BCST ·constants+const_cGELU+96(SB), Z9, Z10
+	VFMADD213PS.BCST ·constants+const_cGELU+64(SB), Z9, Z10
+	VFMADD213PS.BCST ·constants+const_cGELU+32(SB), Z9, Z10
+	VFMADD213PS.BCST ·constants+const_cGELU+0(SB), Z9, Z10
+	VMULPS.BCST ·constants+const_cMinusHalf(SB), Z8, Z11
 	VMULPS Z8, Z11, Z11
-	VBROADCASTSS ·vectors+const_cExpLowest(SB), Z12
+	VBROADCASTSS ·constants+const_cExpLowest(SB), Z12
 	VMAXPS Z11, Z12, Z11
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Z12
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Z12
 	VMINPS Z11, Z12, Z11
-	VMULPS.BCST ·vectors+const_cLog2e(SB), Z11, Z12
+	VMULPS.BCST ·constants+const_cLog2e(SB), Z11, Z12
 	VRNDSCALEPS $8, Z12, Z12
-	VFNMADD231PS.BCST ·vectors+const_cLn2High(SB), Z12, Z11
-	VFNMADD231PS.BCST ·vectors+const_cLn2Low(SB), Z12, Z11
-	VBROADCASTSS ·vectors+const_cExp0(SB), Z13
-	VFMADD213PS.BCST ·vectors+const_cExp1(SB), Z11, Z13
-	VFMADD213PS.BCST ·vectors+const_cExp2(SB), Z11, Z13
-	VFMADD213PS.BCST ·vectors+const_cExp3(SB), Z11, Z13
-	VFMADD213PS.BCST ·vectors+const_cExp4(SB), Z11, Z13
-	VFMADD213PS.BCST ·vectors+const_cExp5(SB), Z11, Z13
-	VFMADD213PS.BCST ·vectors+const_cOne(SB), Z11, Z13
-	VFMADD213PS.BCST ·vectors+const_cOne(SB), Z11, Z13
+	VFNMADD231PS.BCST ·constants+const_cLn2High(SB), Z12, Z11
+	VFNMADD231PS.BCST ·constants+const_cLn2Low(SB), Z12, Z11
+	VBROADCASTSS ·constants+const_cExp0(SB), Z13
+	VFMADD213PS.BCST ·constants+const_cExp1(SB), Z11, Z13
+	VFMADD213PS.BCST ·constants+const_cExp2(SB), Z11, Z13
+	VFMADD213PS.BCST ·constants+const_cExp3(SB), Z11, Z13
+	VFMADD213PS.BCST ·constants+const_cExp4(SB), Z11, Z13
+	VFMADD213PS.BCST ·constants+const_cExp5(SB), Z11, Z13
+	VFMADD213PS.BCST ·constants+const_cOne(SB), Z11, Z13
+	VFMADD213PS.BCST ·constants+const_cOne(SB), Z11, Z13
 	VSCALEFPS Z12, Z13, Z11
 	VPXORD Z8, Z8, Z8
 	VMAXPS Z1, Z8, Z1
@@ -181,57 +181,57 @@ rowGELUTanh:
 	VADDPS 0(SI), Z0, Z0
 	VADDPS 64(SI), Z1, Z1
 noBias7:
-	VMULPS.BCST ·vectors+const_cMinusOne(SB), Z0, Z8
+	VMULPS.BCST ·constants+const_cMinusOne(SB), Z0, Z8
 	VMULPS Z0, Z0, Z9
-	VBROADCASTSS ·vectors+const_cSquareMost(SB), Z10
+	VBROADCASTSS ·constants+const_cSquareMax(SB), Z10
 	VMINPS Z9, Z10, Z9
-	VBROADCASTSS ·vectors+const_cGELUTanhB(SB), Z10
-	VFMADD213PS.BCST ·vectors+const_cGELUTanhA(SB), Z10, Z9
+	VBROADCASTSS ·constants+const_cGELUTanhB(SB), Z10
+	VFMADD213PS.BCST ·constants+const_cGELUTanhA(SB), Z10, Z9
 	VMULPS Z9, Z8, Z8
-	VBROADCASTSS ·vectors+const_cExpLowest(SB), Z10
+	VBROADCASTSS ·constants+const_cExpLowest(SB), Z10
 	VMAXPS Z8, Z10, Z8
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Z10
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Z10
 	VMINPS Z8, Z10, Z8
-	VMULPS.BCST ·vectors+const_cLog2e(SB), Z8, Z10
+	VMULPS.BCST ·constants+const_cLog2e(SB), Z8, Z10
 	VRNDSCALEPS $8, Z10, Z10
-	VFNMADD231PS.BCST ·vectors+const_cLn2High(SB), Z10, Z8
-	VFNMADD231PS.BCST ·vectors+const_cLn2Low(SB), Z10, Z8
-	VBROADCASTSS ·vectors+const_cExp0(SB), Z11
-	VFMADD213PS.BCST ·vectors+const_cExp1(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cExp2(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cExp3(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cExp4(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cExp5(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cOne(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cOne(SB), Z8, Z11
+	VFNMADD231PS.BCST ·constants+const_cLn2High(SB), Z10, Z8
+	VFNMADD231PS.BCST ·constants+const_cLn2Low(SB), Z10, Z8
+	VBROADCASTSS ·constants+const_cExp0(SB), Z11
+	VFMADD213PS.BCST ·constants+const_cExp1(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cExp2(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cExp3(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cExp4(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cExp5(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cOne(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cOne(SB), Z8, Z11
 	VSCALEFPS Z10, Z11, Z8
-	VADDPS.BCST ·vectors+const_cOne(SB), Z8, Z8
+	VADDPS.BCST ·constants+const_cOne(SB), Z8, Z8
 	VDIVPS Z8, Z0, Z0
-	VMULPS.BCST ·vectors+const_cMinusOne(SB), Z1, Z8
+	VMULPS.BCST ·constants+const_cMinusOne(SB), Z1, Z8
 	VMULPS Z1, Z1, Z9
-	VBROADCASTSS ·vectors+const_cSquareMost(SB), Z10
+	VBROADCASTSS ·constants+const_cSquareMax(SB), Z10
 	VMINPS Z9, Z10, Z9
-	VBROADCASTSS ·vectors+const_cGELUTanhB(SB), Z10
-	VFMADD213PS.BCST ·vectors+const_cGELUTanhA(SB), Z10, Z9
+	VBROADCASTSS ·constants+const_cGELUTanhB(SB), Z10
+	VFMADD213PS.BCST ·constants+const_cGELUTanhA(SB), Z10, Z9
 	VMULPS Z9, Z8, Z8
-	VBROADCASTSS ·vectors+const_cExpLowest(SB), Z10
+	VBROADCASTSS ·constants+const_cExpLowest(SB), Z10
 	VMAXPS Z8, Z10, Z8
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Z10
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Z10
 	VMINPS Z8, Z10, Z8
-	VMULPS.BCST ·vectors+const_cLog2e(SB), Z8, Z10
+	VMULPS.BCST ·constants+const_cLog2e(SB), Z8, Z10
 	VRNDSCALEPS $8, Z10, Z10
-	VFNMADD231PS.BCST ·vectors+const_cLn2High(SB), Z10, Z8
-	VFNMADD231PS.BCST ·vectors+const_cLn2Low(SB), Z10, Z8
-	VBROADCASTSS ·vectors+const_cExp0(SB), Z11
-	VFMADD213PS.BCST ·vectors+const_cExp1(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cExp2(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cExp3(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cExp4(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cExp5(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cOne(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cOne(SB), Z8, Z11
+	VFNMADD231PS.BCST ·constants+const_cLn2High(SB), Z10, Z8
+	VFNMADD231PS.BCST ·constants+const_cLn2Low(SB), Z10, Z8
+	VBROADCASTSS ·constants+const_cExp0(SB), Z11
+	VFMADD213PS.BCST ·constants+const_cExp1(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cExp2(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cExp3(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cExp4(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cExp5(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cOne(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cOne(SB), Z8, Z11
 	VSCALEFPS Z10, Z11, Z8
-	VADDPS.BCST ·vectors+const_cOne(SB), Z8, Z8
+	VADDPS.BCST ·constants+const_cOne(SB), Z8, Z8
 	VDIVPS Z8, Z1, Z1
 	TESTQ BX, BX
 	JZ    noResidual8
@@ -254,47 +254,47 @@ rowQuickGELU:
 	VADDPS 0(SI), Z0, Z0
 	VADDPS 64(SI), Z1, Z1
 noBias9:
-	VMULPS.BCST ·vectors+const_cMinusOne(SB), Z0, Z8
-	VMULPS.BCST ·vectors+const_cQuickGELUA(SB), Z8, Z8
-	VBROADCASTSS ·vectors+const_cExpLowest(SB), Z10
+	VMULPS.BCST ·constants+const_cMinusOne(SB), Z0, Z8
+	VMULPS.BCST ·constants+const_cQuickGELUA(SB), Z8, Z8
+	VBROADCASTSS ·constants+const_cExpLowest(SB), Z10
 	VMAXPS Z8, Z10, Z8
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Z10
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Z10
 	VMINPS Z8, Z10, Z8
-	VMULPS.BCST ·vectors+const_cLog2e(SB), Z8, Z10
+	VMULPS.BCST ·constants+const_cLog2e(SB), Z8, Z10
 	VRNDSCALEPS $8, Z10, Z10
-	VFNMADD231PS.BCST ·vectors+const_cLn2High(SB), Z10, Z8
-	VFNMADD231PS.BCST ·vectors+const_cLn2Low(SB), Z10, Z8
-	VBROADCASTSS ·vectors+const_cExp0(SB), Z11
-	VFMADD213PS.BCST ·vectors+const_cExp1(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cExp2(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cExp3(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cExp4(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cExp5(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cOne(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cOne(SB), Z8, Z11
+	VFNMADD231PS.BCST ·constants+const_cLn2High(SB), Z10, Z8
+	VFNMADD231PS.BCST ·constants+const_cLn2Low(SB), Z10, Z8
+	VBROADCASTSS ·constants+const_cExp0(SB), Z11
+	VFMADD213PS.BCST ·constants+const_cExp1(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cExp2(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cExp3(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cExp4(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cExp5(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cOne(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cOne(SB), Z8, Z11
 	VSCALEFPS Z10, Z11, Z8
-	VADDPS.BCST ·vectors+const_cOne(SB), Z8, Z8
+	VADDPS.BCST ·constants+const_cOne(SB), Z8, Z8
 	VDIVPS Z8, Z0, Z0
-	VMULPS.BCST ·vectors+const_cMinusOne(SB), Z1, Z8
-	VMULPS.BCST ·vectors+const_cQuickGELUA(SB), Z8, Z8
-	VBROADCASTSS ·vectors+const_cExpLowest(SB), Z10
+	VMULPS.BCST ·constants+const_cMinusOne(SB), Z1, Z8
+	VMULPS.BCST ·constants+const_cQuickGELUA(SB), Z8, Z8
+	VBROADCASTSS ·constants+const_cExpLowest(SB), Z10
 	VMAXPS Z8, Z10, Z8
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Z10
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Z10
 	VMINPS Z8, Z10, Z8
-	VMULPS.BCST ·vectors+const_cLog2e(SB), Z8, Z10
+	VMULPS.BCST ·constants+const_cLog2e(SB), Z8, Z10
 	VRNDSCALEPS $8, Z10, Z10
-	VFNMADD231PS.BCST ·vectors+const_cLn2High(SB), Z10, Z8
-	VFNMADD231PS.BCST ·vectors+const_cLn2Low(SB), Z10, Z8
-	VBROADCASTSS ·vectors+const_cExp0(SB), Z11
-	VFMADD213PS.BCST ·vectors+const_cExp1(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cExp2(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cExp3(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cExp4(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cExp5(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cOne(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cOne(SB), Z8, Z11
+	VFNMADD231PS.BCST ·constants+const_cLn2High(SB), Z10, Z8
+	VFNMADD231PS.BCST ·constants+const_cLn2Low(SB), Z10, Z8
+	VBROADCASTSS ·constants+const_cExp0(SB), Z11
+	VFMADD213PS.BCST ·constants+const_cExp1(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cExp2(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cExp3(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cExp4(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cExp5(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cOne(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cOne(SB), Z8, Z11
 	VSCALEFPS Z10, Z11, Z8
-	VADDPS.BCST ·vectors+const_cOne(SB), Z8, Z8
+	VADDPS.BCST ·constants+const_cOne(SB), Z8, Z8
 	VDIVPS Z8, Z1, Z1
 	TESTQ BX, BX
 	JZ    noResidual10
@@ -317,45 +317,45 @@ rowSiLU:
 	VADDPS 0(SI), Z0, Z0
 	VADDPS 64(SI), Z1, Z1
 noBias11:
-	VMULPS.BCST ·vectors+const_cMinusOne(SB), Z0, Z8
-	VBROADCASTSS ·vectors+const_cExpLowest(SB), Z10
+	VMULPS.BCST ·constants+const_cMinusOne(SB), Z0, Z8
+	VBROADCASTSS ·constants+const_cExpLowest(SB), Z10
 	VMAXPS Z8, Z10, Z8
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Z10
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Z10
 	VMINPS Z8, Z10, Z8
-	VMULPS.BCST ·vectors+const_cLog2e(SB), Z8, Z10
+	VMULPS.BCST ·constants+const_cLog2e(SB), Z8, Z10
 	VRNDSCALEPS $8, Z10, Z10
-	VFNMADD231PS.BCST ·vectors+const_cLn2High(SB), Z10, Z8
-	VFNMADD231PS.BCST ·vectors+const_cLn2Low(SB), Z10, Z8
-	VBROADCASTSS ·vectors+const_cExp0(SB), Z11
-	VFMADD213PS.BCST ·vectors+const_cExp1(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cExp2(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cExp3(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cExp4(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cExp5(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cOne(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cOne(SB), Z8, Z11
+	VFNMADD231PS.BCST ·constants+const_cLn2High(SB), Z10, Z8
+	VFNMADD231PS.BCST ·constants+const_cLn2Low(SB), Z10, Z8
+	VBROADCASTSS ·constants+const_cExp0(SB), Z11
+	VFMADD213PS.BCST ·constants+const_cExp1(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cExp2(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cExp3(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cExp4(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cExp5(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cOne(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cOne(SB), Z8, Z11
 	VSCALEFPS Z10, Z11, Z8
-	VADDPS.BCST ·vectors+const_cOne(SB), Z8, Z8
+	VADDPS.BCST ·constants+const_cOne(SB), Z8, Z8
 	VDIVPS Z8, Z0, Z0
-	VMULPS.BCST ·vectors+const_cMinusOne(SB), Z1, Z8
-	VBROADCASTSS ·vectors+const_cExpLowest(SB), Z10
+	VMULPS.BCST ·constants+const_cMinusOne(SB), Z1, Z8
+	VBROADCASTSS ·constants+const_cExpLowest(SB), Z10
 	VMAXPS Z8, Z10, Z8
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Z10
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Z10
 	VMINPS Z8, Z10, Z8
-	VMULPS.BCST ·vectors+const_cLog2e(SB), Z8, Z10
+	VMULPS.BCST ·constants+const_cLog2e(SB), Z8, Z10
 	VRNDSCALEPS $8, Z10, Z10
-	VFNMADD231PS.BCST ·vectors+const_cLn2High(SB), Z10, Z8
-	VFNMADD231PS.BCST ·vectors+const_cLn2Low(SB), Z10, Z8
-	VBROADCASTSS ·vectors+const_cExp0(SB), Z11
-	VFMADD213PS.BCST ·vectors+const_cExp1(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cExp2(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cExp3(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cExp4(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cExp5(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cOne(SB), Z8, Z11
-	VFMADD213PS.BCST ·vectors+const_cOne(SB), Z8, Z11
+	VFNMADD231PS.BCST ·constants+const_cLn2High(SB), Z10, Z8
+	VFNMADD231PS.BCST ·constants+const_cLn2Low(SB), Z10, Z8
+	VBROADCASTSS ·constants+const_cExp0(SB), Z11
+	VFMADD213PS.BCST ·constants+const_cExp1(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cExp2(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cExp3(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cExp4(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cExp5(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cOne(SB), Z8, Z11
+	VFMADD213PS.BCST ·constants+const_cOne(SB), Z8, Z11
 	VSCALEFPS Z10, Z11, Z8
-	VADDPS.BCST ·vectors+const_cOne(SB), Z8, Z8
+	VADDPS.BCST ·constants+const_cOne(SB), Z8, Z8
 	VDIVPS Z8, Z1, Z1
 	TESTQ BX, BX
 	JZ    noResidual12

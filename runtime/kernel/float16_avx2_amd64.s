@@ -5,7 +5,7 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func fromBF16(dst *float32, src *uint16, n int)
+// func fromBF16AVX2(dst *float32, src *uint16, n int)
 TEXT ·fromBF16AVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -21,7 +21,7 @@ next1:
 	VZEROUPPER
 	RET
 
-// func fromF16(dst *float32, src *uint16, n int)
+// func fromF16AVX2(dst *float32, src *uint16, n int)
 TEXT ·fromF16AVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -36,7 +36,7 @@ next2:
 	VZEROUPPER
 	RET
 
-// func toF16(dst *uint16, src *float32, n int)
+// func toF16AVX2(dst *uint16, src *float32, n int)
 TEXT ·toF16AVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -52,7 +52,7 @@ next3:
 	VZEROUPPER
 	RET
 
-// func toBF16(dst *uint16, src *float32, n int)
+// func toBF16AVX2(dst *uint16, src *float32, n int)
 TEXT ·toBF16AVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -61,13 +61,13 @@ next4:
 	VMOVUPS (SI), Y0
 	VPSRLD $16, Y0, Y5
 	VCMPPS $3, Y0, Y0, Y7
-	VPOR ·vectors+const_cQuiet(SB), Y0, Y6
-	VANDPS ·vectors+const_cLowestBit(SB), Y5, Y5
+	VPOR ·constants+const_cQuiet(SB), Y0, Y6
+	VANDPS ·constants+const_cLowestBit(SB), Y5, Y5
 	VPADDD Y5, Y0, Y0
-	VPADDD ·vectors+const_cBelowHalf(SB), Y0, Y0
+	VPADDD ·constants+const_cBelowHalf(SB), Y0, Y0
 	VBLENDVPS Y7, Y6, Y0, Y0
 	VPSRLD $16, Y0, Y0
-	// packing works within each 128 bits; the words wanted are quarters 0 and 2
+	// VPACKUSDW packs within each 128 bits, so the words are in quarters 0 and 2
 	VPACKUSDW Y0, Y0, Y0
 	VPERMQ $0x08, Y0, Y0
 	VMOVDQU X0, (DI)

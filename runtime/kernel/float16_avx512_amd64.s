@@ -5,7 +5,7 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func fromBF16(dst *float32, src *uint16, n int)
+// func fromBF16AVX512(dst *float32, src *uint16, n int)
 TEXT ·fromBF16AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -21,7 +21,7 @@ next1:
 	VZEROUPPER
 	RET
 
-// func fromF16(dst *float32, src *uint16, n int)
+// func fromF16AVX512(dst *float32, src *uint16, n int)
 TEXT ·fromF16AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -36,7 +36,7 @@ next2:
 	VZEROUPPER
 	RET
 
-// func toF16(dst *uint16, src *float32, n int)
+// func toF16AVX512(dst *uint16, src *float32, n int)
 TEXT ·toF16AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -52,7 +52,7 @@ next3:
 	VZEROUPPER
 	RET
 
-// func toBF16(dst *uint16, src *float32, n int)
+// func toBF16AVX512(dst *uint16, src *float32, n int)
 TEXT ·toBF16AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -61,10 +61,10 @@ next4:
 	VMOVUPS (SI), Z0
 	VPSRLD $16, Z0, Z5
 	VCMPPS $3, Z0, Z0, K1
-	VPORD.BCST ·vectors+const_cQuiet(SB), Z0, Z6
-	VPANDD.BCST ·vectors+const_cLowestBit(SB), Z5, Z5
+	VPORD.BCST ·constants+const_cQuiet(SB), Z0, Z6
+	VPANDD.BCST ·constants+const_cLowestBit(SB), Z5, Z5
 	VPADDD Z5, Z0, Z0
-	VPADDD.BCST ·vectors+const_cBelowHalf(SB), Z0, Z0
+	VPADDD.BCST ·constants+const_cBelowHalf(SB), Z0, Z0
 	VMOVDQA32 Z6, K1, Z0
 	VPSRLD $16, Z0, Z0
 	VPMOVDW Z0, (DI)

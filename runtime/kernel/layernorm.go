@@ -6,16 +6,17 @@ import (
 )
 
 const (
-	// LayerNorm and Add are spread over the cores from this many elements on:
-	// some 40 µs of one core's AVX-512, beside which waking another is little.
+	// LayerNorm, Add and Transpose are spread over the cores from this many elements
+	// on: about 40 µs of one core with AVX-512, much longer than it takes to wake
+	// another.
 	parallelElements = 1 << 18
-	// shareElements is what a core takes at a time.
+	// shareElements is the number of elements in a unit of LayerNorm or Add.
 	shareElements = 1 << 15
 )
 
-// LayerNorm writes (x − mean)/√(variance + eps)·gamma + beta for each row of x,
-// (rows, cols) without gaps, to dst, which may be x. gamma and beta are (cols).
-// Many rows are spread over the cores.
+// LayerNorm writes (x − mean)/√(variance + eps)·gamma + beta for each row of x, a
+// contiguous (rows, cols), to dst, which may be x. gamma and beta are (cols). Many
+// rows are spread over the cores.
 func LayerNorm(dst Matrix, x []float32, rows, cols int, gamma, beta []float32, eps float32) {
 	dst.check("LayerNorm: dst", rows, cols)
 	checkLen("LayerNorm: x", len(x), rows*cols)
@@ -32,7 +33,7 @@ func LayerNorm(dst Matrix, x []float32, rows, cols int, gamma, beta []float32, e
 	norms.Put(n)
 }
 
-// A norm is one call of LayerNorm under way; its units are shares of the rows.
+// A norm is one call of LayerNorm. Its units are shares of the rows.
 type norm struct {
 	dst         Matrix
 	x           []float32
@@ -44,6 +45,7 @@ type norm struct {
 
 var norms = sync.Pool{New: func() any { return new(norm) }}
 
+// shares returns the number of units.
 func (n *norm) shares() int {
 	if n.rows*n.cols < parallelElements {
 		return 1
@@ -59,12 +61,12 @@ func (n *norm) unit(_, unit int) {
 		}
 		return
 	}
-	room := rooms.Get().(*room)
-	defer rooms.Put(room)
-	wide := room.wide(n.cols)
+	b := bufferPool.Get().(*buffers)
+	defer bufferPool.Put(b)
+	normed := b.row(n.cols)
 	for ; row < end; row++ {
-		layerNorm(wide, n.x[row*n.cols:][:n.cols], n.gamma, n.beta, n.eps)
-		narrow(n.dst.BF16[row*n.dst.Stride:][:n.cols], wide)
+		layerNorm(normed, n.x[row*n.cols:][:n.cols], n.gamma, n.beta, n.eps)
+		storeBF16(n.dst.BF16[row*n.dst.Stride:][:n.cols], normed)
 	}
 }
 
@@ -85,59 +87,4 @@ func layerNormGeneric(dst, x, gamma, beta []float32, eps float32) {
 	for i, v := range x {
 		dst[i] = (v-m)*scale*gamma[i] + beta[i]
 	}
-}
-
-// Softmax replaces each row of x, (rows, cols) with row stride ld, by the
-// softmax of scale times it.
-func Softmax(x []float32, rows, cols, ld int, scale float32) {
-	checkMatrix("Softmax: x", len(x), ld, rows, cols)
-	if cols <= 0 {
-		return
-	}
-	for r := 0; r < rows; r++ {
-		softmax(x[r*ld:][:cols], scale)
-	}
-}
-
-func softmaxGeneric(x []float32, scale float32) {
-	most := float32(math.Inf(-1))
-	for i, v := range x {
-		v *= scale
-		x[i] = v
-		most = max(most, v)
-	}
-	var sum float32
-	for i, v := range x {
-		e := exp32(v - most)
-		x[i] = e
-		sum += e
-	}
-	scale = 1 / sum
-	for i := range x {
-		x[i] *= scale
-	}
-}
-
-// Add adds x to dst; they are equally long. Long ones are spread over the cores.
-func Add(dst, x []float32) {
-	checkLen("Add: x", len(x), len(dst))
-	if len(dst) < parallelElements {
-		add(dst, x[:len(dst)])
-		return
-	}
-	s := additions.Get().(*addition)
-	*s = addition{dst: dst, x: x}
-	run(s, (len(dst)+shareElements-1)/shareElements, workers)
-	*s = addition{}
-	additions.Put(s)
-}
-
-// An addition is one call of Add under way; its units are shares.
-type addition struct{ dst, x []float32 }
-
-var additions = sync.Pool{New: func() any { return new(addition) }}
-
-func (s *addition) unit(_, unit int) {
-	from, to := unit*shareElements, min((unit+1)*shareElements, len(s.dst))
-	add(s.dst[from:to], s.x[from:to])
 }

@@ -1,53 +1,54 @@
 package kernel
 
-// fitsOnePart reports whether all inputs are multiplied in one go, as they have to
-// be where the sums end in BF16: there is no room for them to wait in dst.
+// fitsOnePart reports whether all inputs are multiplied in one part. A BF16 dst
+// requires it, since dst cannot hold sums in between.
 func (p *product) fitsOnePart() bool {
-	b := newOperand(p.bf16)
-	return paddedBF16(p.k)+p.own() <= b.depth
+	o := newOperand(p.bf16)
+	return paddedBF16(p.k)+p.extraInputs() <= o.depth
 }
 
-// throughFloat32 computes a dst in BF16 in float32 first.
-func (p *product) throughFloat32() {
+// multiplyViaFloat32 computes a BF16 dst in float32 first.
+func (p *product) multiplyViaFloat32() {
 	dst := p.dst
 	sums := make([]float32, p.rows*p.n)
 	p.dst = Float32s(sums, p.n)
 	multiply(*p)
 	for r := range p.rows {
-		narrow(dst.BF16[r*dst.Stride:][:p.n], sums[r*p.n:][:p.n])
+		storeBF16(dst.BF16[r*dst.Stride:][:p.n], sums[r*p.n:][:p.n])
 	}
 }
 
-// tileNarrow computes a whole panel's tile and rounds it into dst.
-func (p *product) tileNarrow(b *operand, from int, a area, n0 int) {
-	sums := b.room.sums[:a.rows*Panel]
-	b.tile(sums, Panel, from, a.rows, false)
-	p.finish(sums, Panel, a.row, a.rows, n0)
-	narrowTile(p.dst.BF16[a.row*p.dst.Stride+n0:], p.dst.Stride, sums, a.rows, Panel)
+// tileToBF16 computes a tile of a whole panel and rounds it into dst.
+func (p *product) tileToBF16(o *operand, from int, a area, n0 int) {
+	sums := o.buffers.sums[:a.rows*Panel]
+	o.tile(sums, Panel, from, a.rows, false)
+	p.epilogue(sums, Panel, a.row, a.rows, n0)
+	storeTileBF16(p.dst.BF16[a.row*p.dst.Stride+n0:], p.dst.Stride, sums, a.rows, Panel)
 }
 
-// narrowTile rounds a tile (rows, 32), its first columns, to BF16.
-func narrowTile(dst []uint16, ldd int, tile []float32, rows, cols int) {
+// storeTileBF16 rounds the first columns of a tile (rows, 32) to BF16.
+func storeTileBF16(dst []uint16, ldd int, tile []float32, rows, cols int) {
 	if cols == Panel {
 		roundTile(dst, ldd, tile, rows)
 		return
 	}
 	for r := range rows {
-		narrow(dst[r*ldd:][:cols], tile[r*Panel:])
+		storeBF16(dst[r*ldd:][:cols], tile[r*Panel:])
 	}
 }
 
-// narrow rounds to BF16 as the current level's products do.
-func narrow(dst []uint16, src []float32) {
+// storeBF16 fills dst with the start of src, rounded to BF16 as the products of the
+// level in use round it.
+func storeBF16(dst []uint16, src []float32) {
 	if multipliesBF16() {
 		roundBF16(dst, src[:len(dst)])
 		return
 	}
-	toHalf(dst, src[:len(dst)], BF16)
+	toFloat16(dst, src[:len(dst)], BF16)
 }
 
 func roundTileGeneric(dst []uint16, ldd int, tile []float32, rows int) {
 	for r := range rows {
-		toHalf(dst[r*ldd:][:Panel], tile[r*Panel:][:Panel], BF16)
+		toFloat16(dst[r*ldd:][:Panel], tile[r*Panel:][:Panel], BF16)
 	}
 }

@@ -5,29 +5,30 @@ import (
 	"time"
 )
 
-// MeasureFMA runs multiply-adds in registers alone on so many threads for a
-// duration, and returns all threads' GFLOP/s together: the floor under a
-// product's time.
-func MeasureFMA(threads int, d time.Duration) float64 {
+// PeakFMA returns the GFLOP/s of float32 multiply-adds in registers only, on the
+// given number of threads together, measured for a duration. It bounds the speed of a
+// float32 product.
+func PeakFMA(threads int, d time.Duration) float64 {
 	const rounds = 2000
-	return 1e-9 * measure(threads, d, func(int) float64 { return fmaRounds(rounds) })
+	return 1e-9 * rate(threads, d, func(int) float64 { return fmaRounds(rounds) })
 }
 
-// MeasureBF16 is MeasureFMA for products of BF16, and 0 where the processor, or
-// the instruction set in force, has none.
-func MeasureBF16(threads int, d time.Duration) float64 {
+// PeakBF16 is PeakFMA for BF16 dot products. It returns 0 if the instruction set in
+// use has none.
+func PeakBF16(threads int, d time.Duration) float64 {
 	if !multipliesBF16() {
 		return 0
 	}
 	const rounds = 2000
-	return 1e-9 * measure(threads, d, func(int) float64 { return bf16Rounds(rounds) })
+	return 1e-9 * rate(threads, d, func(int) float64 { return bf16Rounds(rounds) })
 }
 
-// MeasureRead reads memory on so many threads, each a share of a buffer of the
-// given size over and over, and returns GB/s in all.
-func MeasureRead(threads, bytes int, d time.Duration) float64 {
+// ReadBandwidth returns the GB/s of memory reads on the given number of threads
+// together, each of which reads its share of a buffer of the given size over and over
+// for a duration.
+func ReadBandwidth(threads, bytes int, d time.Duration) float64 {
 	parts := shares(threads, bytes)
-	return 1e-9 * measure(threads, d, func(t int) float64 {
+	return 1e-9 * rate(threads, d, func(t int) float64 {
 		for part := parts[t]; len(part) > 0; {
 			n := min(len(part), 1<<18)
 			readAll(part[:n])
@@ -37,19 +38,18 @@ func MeasureRead(threads, bytes int, d time.Duration) float64 {
 	})
 }
 
-// MeasureCopy copies memory on so many threads, each one half of its share of a
-// buffer of the given size to the other, and returns GB/s, bytes read and bytes
-// written together.
-func MeasureCopy(threads, bytes int, d time.Duration) float64 {
+// CopyBandwidth is ReadBandwidth for copies, each thread copying one half of its share
+// to the other. It counts bytes read and bytes written.
+func CopyBandwidth(threads, bytes int, d time.Duration) float64 {
 	parts := shares(threads, bytes)
-	return 1e-9 * measure(threads, d, func(t int) float64 {
+	return 1e-9 * rate(threads, d, func(t int) float64 {
 		half := len(parts[t]) / 2
 		copy(parts[t][:half], parts[t][half:])
 		return 8 * float64(half)
 	})
 }
 
-// shares cuts a buffer, touched so that its pages exist, into the threads' own.
+// shares returns a buffer for each thread, written to so that its pages exist.
 func shares(threads, bytes int) [][]float32 {
 	const unit = 128 // elements that readAll takes at a time
 	each := max(1, bytes/4/threads/unit) * unit
@@ -63,9 +63,9 @@ func shares(threads, bytes int) [][]float32 {
 	return parts
 }
 
-// measure calls work on each thread until the time is over and returns the sum
-// of what it returns, a second.
-func measure(threads int, d time.Duration, work func(thread int) float64) float64 {
+// rate calls work on each thread for a duration, and returns the sum of its results
+// per second.
+func rate(threads int, d time.Duration, work func(thread int) float64) float64 {
 	rates := make([]float64, threads)
 	var done sync.WaitGroup
 	for t := range threads {
@@ -85,10 +85,10 @@ func measure(threads int, d time.Duration, work func(thread int) float64) float6
 	return total
 }
 
-// sink keeps what the generic measurements compute from being optimised away.
+// sink keeps the compiler from removing the generic measurements' work.
 var sink struct {
-	sync.Mutex
-	value float32 // guarded by the mutex
+	sync.Mutex // guards value
+	value      float32
 }
 
 func keep(v float32) {

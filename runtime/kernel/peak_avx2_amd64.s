@@ -5,7 +5,7 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func fma(rounds int), 12 multiply-adds a round in registers alone
+// func fmaAVX2(rounds int)
 TEXT ·fmaAVX2(SB), NOSPLIT, $0-8
 	MOVQ rounds+0(FP), CX
 	VXORPS Y0, Y0, Y0
@@ -40,7 +40,7 @@ next1:
 	VZEROUPPER
 	RET
 
-// func read(x *float32, n int), n a multiple of 128
+// func readAVX2(x *float32, n int)
 TEXT ·readAVX2(SB), NOSPLIT, $0-16
 	MOVQ x+0(FP), SI
 	MOVQ n+8(FP), CX

@@ -5,7 +5,7 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func fma(rounds int), 12 multiply-adds a round in registers alone
+// func fmaAVX512(rounds int)
 TEXT ·fmaAVX512(SB), NOSPLIT, $0-8
 	MOVQ rounds+0(FP), CX
 	VPXORD Z0, Z0, Z0
@@ -40,7 +40,7 @@ next1:
 	VZEROUPPER
 	RET
 
-// func read(x *float32, n int), n a multiple of 128
+// func readAVX512(x *float32, n int)
 TEXT ·readAVX512(SB), NOSPLIT, $0-16
 	MOVQ x+0(FP), SI
 	MOVQ n+8(FP), CX

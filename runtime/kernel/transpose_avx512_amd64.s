@@ -5,8 +5,8 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func turn(panel, w *float32, ldw, k int)
-TEXT ·turnAVX512(SB), NOSPLIT, $0-32
+// func transposeAVX512(panel, w *float32, ldw, k int)
+TEXT ·transposeAVX512(SB), NOSPLIT, $0-32
 	MOVQ panel+0(FP), DI
 	MOVQ w+8(FP), R8
 	MOVQ ldw+16(FP), BX

@@ -1,16 +1,11 @@
 package main
 
-// bf16: conversions where the processor rounds to BF16 itself. Denormals become
-// zero, as they count in its products.
-func bf16(a *asm) {
-	roundTile(a)
-	roundPairsBF16(a)
-	pairBF16(a)
-}
+// Conversions with the processor's own rounding to BF16 (AVX512-BF16), which
+// makes denormals zero, as its dot products do.
 
-// roundTile: rows of 32 elements, those of dst ldd elements apart.
+// roundTile rounds rows of 32 float32s to BF16, ldd elements apart in dst.
 func roundTile(a *asm) {
-	a.function("func roundTile(dst *uint16, ldd int, tile *float32, rows int)", "roundTile", 32)
+	a.function("roundTile", "dst *uint16, ldd int, tile *float32, rows int", 32)
 	a.o("MOVQ dst+0(FP), DI")
 	a.o("MOVQ ldd+8(FP), R8")
 	a.o("MOVQ tile+16(FP), SI")
@@ -20,7 +15,7 @@ func roundTile(a *asm) {
 	a.label(next)
 	a.o("VMOVUPS (SI), Z0")
 	a.o("VMOVUPS 64(SI), Z1")
-	a.narrowBF16(0, 1, 2)
+	a.cvtBF16(0, 1, 2)
 	a.o("VMOVUPS Z2, (DI)")
 	a.o("ADDQ $128, SI")
 	a.o("ADDQ R8, DI")
@@ -29,9 +24,9 @@ func roundTile(a *asm) {
 	a.ret()
 }
 
-// roundPairsBF16: n times two rows of 32 float32s become 32 pairs.
-func roundPairsBF16(a *asm) {
-	a.function("func roundPairsBF16(pairs *uint16, src *float32, n int)", "roundPairsBF16", 24)
+// packPairsNative is packPairs with the processor's rounding.
+func packPairsNative(a *asm) {
+	a.function("packPairsNative", "pairs *uint16, src *float32, n int", 24)
 	a.o("MOVQ pairs+0(FP), DI")
 	a.o("MOVQ src+8(FP), SI")
 	a.o("MOVQ n+16(FP), CX")
@@ -41,20 +36,17 @@ func roundPairsBF16(a *asm) {
 	for v := range 2 {
 		a.o("VMOVUPS %d(SI), Z0", 64*v)
 		a.o("VMOVUPS %d(SI), Z1", 128+64*v)
-		a.narrowBF16(0, 1, 2)
+		a.cvtBF16(0, 1, 2)
 		a.o("VPERMW Z2, Z3, Z2")
 		a.o("VMOVUPS Z2, %d(DI)", 64*v)
 	}
-	a.o("ADDQ $256, SI")
-	a.o("ADDQ $128, DI")
-	a.o("DECQ CX")
-	a.o("JNZ  %s", next)
-	a.ret()
+	a.nextPairs(256, 128, next)
 }
 
-// pairBF16: n times two rows of 32 BF16s, lds elements apart, become 32 pairs.
+// pairBF16 interleaves two rows of 32 BF16 numbers, lds elements apart, to 32
+// pairs.
 func pairBF16(a *asm) {
-	a.function("func pairBF16(pairs, src *uint16, lds, n int)", "pairBF16", 32)
+	a.function("pairBF16", "pairs, src *uint16, lds, n int", 32)
 	a.o("MOVQ pairs+0(FP), DI")
 	a.o("MOVQ src+8(FP), SI")
 	a.o("MOVQ lds+16(FP), R8")

@@ -2,10 +2,10 @@ package main
 
 import "fmt"
 
-// finish: bias, activation and residual over a tile (rows, 32). The activation
-// is told by its number.
-func finish(a *asm) {
-	a.function("func finish(c *float32, ldc, rows int, bias *float32, kind int, residual *float32, ldr int)", "finish", 56)
+// epilogue applies bias, activation and residual to a tile (rows, 32). There is
+// one loop for each activation; kind, the Activation's number, selects it.
+func epilogue(a *asm) {
+	a.function("epilogue", "c *float32, ldc, rows int, bias *float32, kind int, residual *float32, ldr int", 56)
 	a.o("MOVQ c+0(FP), DI")
 	a.o("MOVQ ldc+8(FP), R8")
 	a.o("MOVQ rows+16(FP), CX")
@@ -32,14 +32,15 @@ func finish(a *asm) {
 	}
 	for _, k := range kinds {
 		a.label("row" + k.name)
-		finishRow(a, k.body)
+		epilogueRow(a, k.body)
 		a.o("DECQ CX")
 		a.o("JNZ  row%s", k.name)
 		a.ret()
 	}
 }
 
-func finishRow(a *asm, activate func(*asm, string)) {
+// epilogueRow handles one row and moves on to the next.
+func epilogueRow(a *asm, activate func(*asm, string)) {
 	vectors := 128 / a.bytes
 	noBias, noResidual := a.newLabel("noBias"), a.newLabel("noResidual")
 	for v := range vectors {
@@ -67,18 +68,18 @@ func finishRow(a *asm, activate func(*asm, string)) {
 	a.o("ADDQ R8, DI")
 }
 
-// relu is max(0, x); a NaN stays, as the last source.
+// relu: max(0, x). VMAXPS returns its last source for a NaN, so x comes last.
 func relu(a *asm, x string) {
 	zero := a.r(8)
 	a.zero(zero)
 	a.o("VMAXPS %s, %s, %s", x, zero, x)
 }
 
-// gelu: max(x,0) − e^(−t²/2)·q(u), t = |x|.
+// gelu: max(x, 0) − e^(−t²/2)·q(u) with t = |x|; see gelu in activation.go.
 func gelu(a *asm, x string) {
 	t, u, q, e, n, p := a.r(8), a.r(9), a.r(10), a.r(11), a.r(12), a.r(13)
 	a.and("cMagnitude", x, t)
-	a.broadcast("cGELUMost", u)
+	a.broadcast("cGELUMax", u)
 	a.o("VMINPS %s, %s, %s", t, u, u)
 	a.broadcast("cGELUScale", q)
 	a.c("VFMSUB213PS", "cOne", q, u)
@@ -93,15 +94,15 @@ func gelu(a *asm, x string) {
 	a.o("VFNMADD231PS %s, %s, %s", q, e, x)
 }
 
-// sigmoidal: x / (1 + e^(−x·(a + b·min(x², most)))); without b, b is 0, and
-// without a, a is 1.
+// sigmoidal: x / (1 + e^(−x·(a + b·min(x², squareMax)))), where a and b are the
+// constants ca and cb; without cb, b is 0, and without ca, a is 1.
 func sigmoidal(a *asm, x, ca, cb string) {
 	z, s, n, p := a.r(8), a.r(9), a.r(10), a.r(11)
 	a.c("VMULPS", "cMinusOne", x, z)
 	switch {
 	case cb != "":
 		a.o("VMULPS %s, %s, %s", x, x, s)
-		a.clamp("VMINPS", "cSquareMost", s, n)
+		a.clamp("VMINPS", "cSquareMax", s, n)
 		a.broadcast(cb, n)
 		a.c("VFMADD213PS", ca, n, s)
 		a.o("VMULPS %s, %s, %s", s, z, z)

@@ -2,12 +2,14 @@ package main
 
 import "fmt"
 
-func at(base string, i, bytes int) string { return fmt.Sprintf("%d(%s)(R8*1)", i*bytes, base) }
+// vectorAt returns the address of the i-th register of the group that eachVector
+// is at, in the row that base points to.
+func vectorAt(base string, i, bytes int) string { return fmt.Sprintf("%d(%s)(R8*1)", i*bytes, base) }
 
-// layerNorm: two passes for mean and variance, each in 4 registers of partial
-// sums, and one to write.
+// layerNorm makes two passes over the row for mean and variance, each in four
+// registers of partial sums, and a third to write the result.
 func layerNorm(a *asm) {
-	a.function("func layerNorm(dst, x, gamma, beta *float32, cols int, eps float32)", "layerNorm", 44)
+	a.function("layerNorm", "dst, x, gamma, beta *float32, cols int, eps float32", 44)
 	a.o("MOVQ dst+0(FP), DI")
 	a.o("MOVQ x+8(FP), SI")
 	a.o("MOVQ gamma+16(FP), BX")
@@ -19,19 +21,19 @@ func layerNorm(a *asm) {
 
 	a.sums(func(sum string, i int, tail bool) {
 		if tail {
-			a.loadTail(at("SI", i, a.bytes), value)
+			a.loadTail(vectorAt("SI", i, a.bytes), value)
 			a.o("VADDPS %s, %s, %s", value, sum, sum)
 			return
 		}
-		a.o("VADDPS %s, %s, %s", at("SI", i, a.bytes), sum, sum)
+		a.o("VADDPS %s, %s, %s", vectorAt("SI", i, a.bytes), sum, sum)
 	})
 	a.o("VDIVPS %s, %s, %s", a.r(7), a.r(0), mean)
 
 	a.sums(func(sum string, i int, tail bool) {
 		if tail {
-			a.loadTail(at("SI", i, a.bytes), value)
+			a.loadTail(vectorAt("SI", i, a.bytes), value)
 		} else {
-			a.o("VMOVUPS %s, %s", at("SI", i, a.bytes), value)
+			a.o("VMOVUPS %s, %s", vectorAt("SI", i, a.bytes), value)
 		}
 		a.o("VSUBPS %s, %s, %s", mean, value, value)
 		if tail {
@@ -47,10 +49,10 @@ func layerNorm(a *asm) {
 	a.o("VDIVPS %s, %s, %s", scale, value, scale)
 
 	gamma, beta := a.r(8), a.r(9)
-	a.over(1, func(i int, tail bool) {
-		load := func(base, r string) { a.o("VMOVUPS %s, %s", at(base, i, a.bytes), r) }
+	a.eachVector(1, func(i int, tail bool) {
+		load := func(base, r string) { a.o("VMOVUPS %s, %s", vectorAt(base, i, a.bytes), r) }
 		if tail {
-			load = func(base, r string) { a.loadTail(at(base, i, a.bytes), r) }
+			load = func(base, r string) { a.loadTail(vectorAt(base, i, a.bytes), r) }
 		}
 		load("SI", value)
 		load("BX", gamma)
@@ -59,91 +61,23 @@ func layerNorm(a *asm) {
 		a.o("VMULPS %s, %s, %s", scale, value, value)
 		a.o("VFMADD213PS %s, %s, %s", beta, gamma, value)
 		if tail {
-			a.storeTail(value, at("DI", i, a.bytes))
+			a.storeTail(value, vectorAt("DI", i, a.bytes))
 		} else {
-			a.o("VMOVUPS %s, %s", value, at("DI", i, a.bytes))
+			a.o("VMOVUPS %s, %s", value, vectorAt("DI", i, a.bytes))
 		}
 	})
 	a.ret()
 }
 
-// sums walks the row and leaves the sum in register 0, every lane of it.
+// sums calls body to add up the row in registers 0 to 3, and leaves the total in
+// every lane of register 0.
 func (a *asm) sums(body func(sum string, i int, tail bool)) {
 	for i := range 4 {
 		a.zero(a.r(i))
 	}
-	a.over(4, func(i int, tail bool) { body(a.r(i), i, tail) })
+	a.eachVector(4, func(i int, tail bool) { body(a.r(i), i, tail) })
 	a.o("VADDPS %s, %s, %s", a.r(1), a.r(0), a.r(0))
 	a.o("VADDPS %s, %s, %s", a.r(3), a.r(2), a.r(2))
 	a.o("VADDPS %s, %s, %s", a.r(2), a.r(0), a.r(0))
-	a.fold("VADDPS", 0, 1)
-}
-
-// softmax: the greatest, then exponentials and their sum, then the division.
-func softmax(a *asm) {
-	a.function("func softmax(x *float32, cols int, scale float32)", "softmax", 20)
-	a.o("MOVQ x+0(FP), SI")
-	a.o("MOVQ cols+8(FP), R9")
-	scale, most, sum, value := a.r(7), a.r(0), a.r(2), a.r(3)
-	a.o("VBROADCASTSS scale+16(FP), %s", scale)
-	a.broadcast("cMinusInf", most)
-	a.o("VMOVAPS %s, %s", most, a.r(1))
-	a.over(2, func(i int, tail bool) {
-		if tail {
-			a.comment("beyond the row: −∞, which changes no maximum")
-			a.loadTail(at("SI", i, a.bytes), value)
-			a.o("VMULPS %s, %s, %s", scale, value, value)
-			a.lowerRest(value)
-		} else {
-			a.o("VMULPS %s, %s, %s", at("SI", i, a.bytes), scale, value)
-		}
-		a.o("VMAXPS %s, %s, %s", value, a.r(i), a.r(i))
-	})
-	a.o("VMAXPS %s, %s, %s", a.r(1), most, most)
-	a.fold("VMAXPS", 0, 1)
-
-	a.zero(sum)
-	a.over(1, func(i int, tail bool) {
-		if tail {
-			a.loadTail(at("SI", i, a.bytes), value)
-		} else {
-			a.o("VMOVUPS %s, %s", at("SI", i, a.bytes), value)
-		}
-		a.o("VFMSUB213PS %s, %s, %s", most, scale, value)
-		a.exp(value, a.r(5), a.r(6))
-		if tail {
-			a.keepTail(value)
-			a.storeTail(value, at("SI", i, a.bytes))
-		} else {
-			a.o("VMOVUPS %s, %s", value, at("SI", i, a.bytes))
-		}
-		a.o("VADDPS %s, %s, %s", value, sum, sum)
-	})
-	a.fold("VADDPS", 2, 1)
-	a.broadcast("cOne", value)
-	a.o("VDIVPS %s, %s, %s", sum, value, scale)
-
-	a.over(1, func(i int, tail bool) {
-		if tail {
-			a.loadTail(at("SI", i, a.bytes), value)
-			a.o("VMULPS %s, %s, %s", scale, value, value)
-			a.storeTail(value, at("SI", i, a.bytes))
-			return
-		}
-		a.o("VMULPS %s, %s, %s", at("SI", i, a.bytes), scale, value)
-		a.o("VMOVUPS %s, %s", value, at("SI", i, a.bytes))
-	})
-	a.ret()
-}
-
-// lowerRest makes what is not masked −∞.
-func (a *asm) lowerRest(r string) {
-	if a.wide() {
-		a.broadcast("cMinusInf", a.r(4))
-		a.o("VMOVAPS %s, K1, %s", r, a.r(4))
-		a.o("VMOVAPS %s, %s", a.r(4), r)
-		return
-	}
-	a.broadcast("cMinusInf", "Y4")
-	a.o("VBLENDVPS Y14, %s, Y4, %s", r, r)
+	a.reduce("VADDPS", 0, 1)
 }

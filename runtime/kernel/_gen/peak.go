@@ -1,12 +1,39 @@
 package main
 
-// measure: what the machine can do at most, in short calls.
-func measure(a *asm) {
+// fma does 12 independent multiply-adds a round, in registers only.
+func fma(a *asm) {
 	const sums = 12
-	a.function("func fma(rounds int), 12 multiply-adds a round in registers alone", "fma", 8)
+	a.function("fma", "rounds int", 8)
 	a.rounds(sums, func(i int) { a.o("VFMADD231PS %s, %s, %s", a.r(sums), a.r(sums+1), a.r(i)) })
+}
 
-	a.function("func read(x *float32, n int), n a multiple of 128", "read", 16)
+// dotBF16 does 12 independent BF16 dot products a round, in registers only.
+func dotBF16(a *asm) {
+	const sums = 12
+	a.function("dotBF16", "rounds int", 8)
+	a.rounds(sums, func(i int) { a.dotBF16(sums, sums+1, i) })
+}
+
+// rounds repeats body for each of the sums, whose registers are followed by two
+// zeroed ones, as often as the argument says.
+func (a *asm) rounds(sums int, body func(i int)) {
+	a.o("MOVQ rounds+0(FP), CX")
+	for i := range sums + 2 {
+		a.zero(a.r(i))
+	}
+	next := a.newLabel("next")
+	a.label(next)
+	for i := range sums {
+		body(i)
+	}
+	a.o("DECQ CX")
+	a.o("JNZ  %s", next)
+	a.ret()
+}
+
+// read loads x and adds it up; n is a multiple of 128.
+func read(a *asm) {
+	a.function("read", "x *float32, n int", 16)
 	a.o("MOVQ x+0(FP), SI")
 	a.o("MOVQ n+8(FP), CX")
 	for i := range 4 {
@@ -21,40 +48,4 @@ func measure(a *asm) {
 	a.o("SUBQ $128, CX")
 	a.o("JNZ  %s", next)
 	a.ret()
-}
-
-// rounds repeats work on each of so many sums, with two zeros in the registers
-// behind them, as often as the argument says.
-func (a *asm) rounds(sums int, work func(i int)) {
-	a.o("MOVQ rounds+0(FP), CX")
-	for i := range sums + 2 {
-		a.zero(a.r(i))
-	}
-	next := a.newLabel("next")
-	a.label(next)
-	for i := range sums {
-		work(i)
-	}
-	a.o("DECQ CX")
-	a.o("JNZ  %s", next)
-	a.ret()
-}
-
-// prefetch: n cache lines from src on, to be read into the second-level cache or
-// to be written into the first.
-func prefetch(a *asm) {
-	each := func(name, ask string) {
-		a.function("func "+name+"(src *uint16, n int)", name, 16)
-		a.o("MOVQ src+0(FP), SI")
-		a.o("MOVQ n+8(FP), CX")
-		next := a.newLabel("next")
-		a.label(next)
-		a.o("%s", ask)
-		a.o("ADDQ $64, SI")
-		a.o("DECQ CX")
-		a.o("JNZ  %s", next)
-		a.o("RET")
-	}
-	each("prefetchLines", "PREFETCHT1 (SI)")
-	each("prefetchLinesToWrite", "BYTE $0x0F; BYTE $0x0D; BYTE $0x0E // PREFETCHW (SI)")
 }

@@ -1,55 +1,54 @@
 package main
 
-// What goes over one row of any length: the tail is masked. AVX-512 masks with
-// K1; AVX2 with Y14, from a window on a table of ones and zeros.
+// Loops over one row of any length. The tail, which fills no register, is
+// masked: AVX-512 uses K1; AVX2 uses Y14, loaded from a table of ones and zeros.
 
-// tailMask makes the mask of the last elements, whose count is in CX (fewer
-// than a register holds).
+// tailMask makes the mask of the last CX elements, fewer than a register holds.
 func (a *asm) tailMask() {
-	if a.wide() {
+	if a.is512() {
 		a.o("MOVL $1, AX")
 		a.o("SHLL CX, AX")
 		a.o("DECL AX")
 		a.o("KMOVW AX, K1")
 		return
 	}
-	a.o("LEAQ ·window+32(SB), AX")
+	a.o("LEAQ ·tailMasks+32(SB), AX")
 	a.o("SHLQ $2, CX")
 	a.o("SUBQ CX, AX")
 	a.o("VMOVDQU (AX), Y14")
 }
 
-// loadTail loads the masked elements and zeros.
+// loadTail loads the masked elements and zeroes the other lanes.
 func (a *asm) loadTail(memory, r string) {
-	if a.wide() {
+	if a.is512() {
 		a.o("VMOVUPS.Z %s, K1, %s", memory, r)
 	} else {
 		a.o("VMASKMOVPS %s, Y14, %s", memory, r)
 	}
 }
 
+// storeTail stores the masked elements.
 func (a *asm) storeTail(r, memory string) {
-	if a.wide() {
+	if a.is512() {
 		a.o("VMOVUPS %s, K1, %s", r, memory)
 	} else {
 		a.o("VMASKMOVPS %s, Y14, %s", r, memory)
 	}
 }
 
-// keepTail zeroes what is not masked.
+// keepTail zeroes the lanes that are not masked.
 func (a *asm) keepTail(r string) {
-	if a.wide() {
+	if a.is512() {
 		a.o("VMOVAPS.Z %s, K1, %s", r, r)
 	} else {
 		a.o("VANDPS Y14, %s, %s", r, r)
 	}
 }
 
-// over walks the row with R8 as its byte offset and CX counting what is left:
-// group registers at a time, then one, then the tail. body gets the number of
-// the register in the group and whether it is the tail. The row's length is in
-// R9 (elements).
-func (a *asm) over(group int, body func(i int, tail bool)) {
+// eachVector loops over a row of R9 elements, with R8 as the byte offset: first
+// group registers at a time, then one, then the tail. body is called with the
+// register's number within the group and with whether this is the tail.
+func (a *asm) eachVector(group int, body func(i int, tail bool)) {
 	many, ones, one, rest, done := a.newLabel("many"), a.newLabel("ones"), a.newLabel("one"), a.newLabel("rest"), a.newLabel("done")
 	lanes := a.lanes()
 	a.o("MOVQ R9, CX")
@@ -82,10 +81,10 @@ func (a *asm) over(group int, body func(i int, tail bool)) {
 	a.label(done)
 }
 
-// fold leaves op over all lanes of register r in every lane of it, with s as
-// scratch; r and s are register numbers.
-func (a *asm) fold(op string, r, s int) {
-	if a.wide() {
+// reduce sets every lane of register r to op over all of its lanes, with register
+// s as scratch.
+func (a *asm) reduce(op string, r, s int) {
+	if a.is512() {
 		a.o("VEXTRACTF64X4 $1, Z%d, Y%d", r, s)
 		a.o("%s Y%d, Y%d, Y%d", op, s, r, r)
 	}

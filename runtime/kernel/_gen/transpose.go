@@ -2,11 +2,12 @@ package main
 
 import "fmt"
 
-// turn: as many rows as a register has lanes, of k inputs, a multiple of 4,
-// become k rows of a panel. Four inputs of four rows are transposed within each
-// 128 bits, which hold the rows that are neighbours in the panel.
-func turn(a *asm) {
-	a.function("func turn(panel, w *float32, ldw, k int)", "turn", 32)
+// transpose writes as many rows of w as a register has lanes, of k inputs, as
+// columns of a panel; k is a multiple of 4. Each round loads four inputs of every
+// row, one register per input index mod 4, and transposes 4×4 blocks within each
+// 128 bits, which hold rows that are neighbours in the panel.
+func transpose(a *asm) {
+	a.function("transpose", "panel, w *float32, ldw, k int", 32)
 	a.o("MOVQ panel+0(FP), DI")
 	a.o("MOVQ w+8(FP), R8")
 	a.o("MOVQ ldw+16(FP), BX")
@@ -21,7 +22,7 @@ func turn(a *asm) {
 		return fmt.Sprintf("(R%d)%s", 8+q, [...]string{"", "(BX*1)", "(BX*2)", "(DX*1)"}[i])
 	}
 	insert := "VINSERTF128"
-	if a.wide() {
+	if a.is512() {
 		insert = "VINSERTF32X4"
 	}
 	next := a.newLabel("next")

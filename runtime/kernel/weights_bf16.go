@@ -1,21 +1,23 @@
 package kernel
 
-// WeightsBF16 are packed weights in BF16, in the order that processors with
-// BF16 products read: panels of 32 outputs, in a panel pairs of inputs,
-// [ceil(N/32)][ceil(K/32)·16][32][2]. What is beyond N and K is zero.
+// WeightsBF16 are packed weights in BF16, in the pairs layout that BF16 dot
+// products read (known as VNNI): panels of 32 outputs, within a panel pairs of
+// consecutive inputs, [ceil(N/32)][ceil(K/32)·16][32][2]. Elements beyond N and K
+// are zero.
 type WeightsBF16 struct {
 	N, K   int
 	Panels []uint16
 }
 
-// PackedLenBF16 is the number of uint16s that n outputs of k inputs take packed.
+// PackedLenBF16 returns the number of elements of n packed outputs of k inputs in
+// BF16.
 func PackedLenBF16(n, k int) int { return panels(n) * Panel * paddedBF16(k) }
 
-// paddedBF16 is k filled up to whole steps of 32, the depth of an AMX tile.
+// paddedBF16 rounds k up to a multiple of 32, the depth of an AMX tile.
 func paddedBF16(k int) int { return (k + 31) &^ 31 }
 
-// PackBF16 rounds the weights w, (n, k) with row stride ldw, and lays them into
-// the panels dst.
+// PackBF16 rounds the weights w, (n, k) with row stride ldw, to BF16 and packs them
+// into the panels dst.
 func PackBF16(dst []uint16, w []float32, ldw, n, k int) {
 	checkMatrix("PackBF16: w", len(w), ldw, n, k)
 	checkLen("PackBF16: dst", len(dst), PackedLenBF16(n, k))
@@ -23,7 +25,7 @@ func PackBF16(dst []uint16, w []float32, ldw, n, k int) {
 	row := make([]uint16, padded)
 	for o := range panels(n) * Panel {
 		if o < n {
-			toHalf(row[:k], w[o*ldw:][:k], BF16)
+			toFloat16(row[:k], w[o*ldw:][:k], BF16)
 		} else {
 			clear(row)
 		}
@@ -35,8 +37,8 @@ func PackBF16(dst []uint16, w []float32, ldw, n, k int) {
 	}
 }
 
-// UnpackBF16 is PackBF16's inverse but for the rounding: dst is (n, k) with row
-// stride ldd.
+// UnpackBF16 is the inverse of PackBF16, apart from the rounding: it writes w to
+// dst, (n, k) with row stride ldd.
 func UnpackBF16(dst []float32, ldd int, w WeightsBF16) {
 	checkMatrix("UnpackBF16: dst", len(dst), ldd, w.N, w.K)
 	checkLen("UnpackBF16: panels", len(w.Panels), PackedLenBF16(w.N, w.K))
@@ -49,9 +51,8 @@ func UnpackBF16(dst []float32, ldd int, w WeightsBF16) {
 	}
 }
 
-// splitPairsGeneric turns a panel's part, (k/2, 32, 2) in BF16, into (k, 32) in
-// float32.
-func splitPairsGeneric(dst []float32, pairs []uint16) {
+// unpackPairsGeneric converts pairs, (k/2, 32, 2) in BF16, to dst (k, 32).
+func unpackPairsGeneric(dst []float32, pairs []uint16) {
 	for ; len(pairs) >= 2*Panel; pairs, dst = pairs[2*Panel:], dst[2*Panel:] {
 		from, to := (*[2 * Panel]uint16)(pairs), (*[2 * Panel]float32)(dst)
 		for j := range Panel {
@@ -60,9 +61,8 @@ func splitPairsGeneric(dst []float32, pairs []uint16) {
 	}
 }
 
-// joinPairsGeneric rounds (k, 32) in float32, k even, to a panel's part
-// (k/2, 32, 2).
-func joinPairsGeneric(pairs []uint16, src []float32) {
+// packPairsGeneric rounds src (k, 32), k even, to pairs, (k/2, 32, 2) in BF16.
+func packPairsGeneric(pairs []uint16, src []float32) {
 	for ; len(src) >= 2*Panel; pairs, src = pairs[2*Panel:], src[2*Panel:] {
 		to, from := (*[2 * Panel]uint16)(pairs), (*[2 * Panel]float32)(src)
 		for j := range Panel {
@@ -71,8 +71,8 @@ func joinPairsGeneric(pairs []uint16, src []float32) {
 	}
 }
 
-// pairGeneric lays rows of 32 in 16 bits, lds apart, into a panel's part
-// (k/2, 32, 2) that holds so many, an even number.
+// pairGeneric interleaves src (k, 32), 16-bit numbers with row stride lds, to pairs
+// (k/2, 32, 2). The length of pairs determines k, which is even.
 //
 //lint:ignore U1000 only machines without assembly call it
 func pairGeneric(pairs, src []uint16, lds int) {
