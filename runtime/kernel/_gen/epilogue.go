@@ -6,13 +6,7 @@ import "fmt"
 // one loop for each activation; kind, the Activation's number, selects it.
 func epilogue(a *asm) {
 	a.function("epilogue", "c *float32, ldc, rows int, bias *float32, kind int, residual *float32, ldr int", 56)
-	a.o("MOVQ c+0(FP), DI")
-	a.o("MOVQ ldc+8(FP), R8")
-	a.o("MOVQ rows+16(FP), CX")
-	a.o("MOVQ bias+24(FP), SI")
-	a.o("MOVQ kind+32(FP), AX")
-	a.o("MOVQ residual+40(FP), BX")
-	a.o("MOVQ ldr+48(FP), R9")
+	a.args("c DI", "ldc R8", "rows CX", "bias SI", "kind AX", "residual BX", "ldr R9")
 	a.o("SHLQ $2, R8")
 	a.o("SHLQ $2, R9")
 	kinds := []struct {

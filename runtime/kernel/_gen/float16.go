@@ -52,16 +52,11 @@ func toBF16(a *asm) {
 // bytes at SI and writing out bytes at DI; n is a multiple of 16.
 func (a *asm) convert(name, params string, in, out int, body func()) {
 	a.function(name, params, 24)
-	a.o("MOVQ dst+0(FP), DI")
-	a.o("MOVQ src+8(FP), SI")
-	a.o("MOVQ n+16(FP), CX")
-	next := a.newLabel("next")
-	a.label(next)
-	body()
-	a.o("ADDQ $%d, SI", in)
-	a.o("ADDQ $%d, DI", out)
-	a.o("SUBQ $%d, CX", a.lanes())
-	a.o("JNZ  %s", next)
+	a.args("dst DI", "src SI", "n CX")
+	a.loop(a.lanes(), func() {
+		body()
+		a.move(in, out)
+	})
 	a.ret()
 }
 

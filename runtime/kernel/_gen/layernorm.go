@@ -10,11 +10,7 @@ func vectorAt(base string, i, bytes int) string { return fmt.Sprintf("%d(%s)(R8*
 // registers of partial sums, and a third to write the result.
 func layerNorm(a *asm) {
 	a.function("layerNorm", "dst, x, gamma, beta *float32, cols int, eps float32", 44)
-	a.o("MOVQ dst+0(FP), DI")
-	a.o("MOVQ x+8(FP), SI")
-	a.o("MOVQ gamma+16(FP), BX")
-	a.o("MOVQ beta+24(FP), DX")
-	a.o("MOVQ cols+32(FP), R9")
+	a.args("dst DI", "x SI", "gamma BX", "beta DX", "cols R9")
 	mean, scale, value := a.r(4), a.r(5), a.r(6)
 	a.o("VCVTSI2SSQ R9, X7, X7")
 	a.o("VBROADCASTSS X7, %s", a.r(7))

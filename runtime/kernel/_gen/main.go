@@ -10,6 +10,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 func main() {
@@ -116,6 +117,34 @@ func (a *asm) comment(format string, args ...any) {
 func (a *asm) function(name, params string, argBytes int) {
 	name += a.suffix
 	fmt.Fprintf(&a.text, "\n// func %s(%s)\nTEXT ·%s(SB), NOSPLIT, $0-%d\n", name, params, name, argBytes)
+}
+
+// args loads a function's arguments of 8 bytes, from the first on; each is given as its
+// name and the register it goes to.
+func (a *asm) args(args ...string) {
+	for i, arg := range args {
+		name, register, _ := strings.Cut(arg, " ")
+		a.o("MOVQ %s+%d(FP), %s", name, 8*i, register)
+	}
+}
+
+// loop writes a loop that subtracts step from CX after each round, until it is zero.
+func (a *asm) loop(step int, body func()) {
+	next := a.newLabel("next")
+	a.label(next)
+	body()
+	if step == 1 {
+		a.o("DECQ CX")
+	} else {
+		a.o("SUBQ $%d, CX", step)
+	}
+	a.o("JNZ  %s", next)
+}
+
+// move advances the source, at SI, and the destination, at DI, by a number of bytes each.
+func (a *asm) move(source, destination int) {
+	a.o("ADDQ $%d, SI", source)
+	a.o("ADDQ $%d, DI", destination)
 }
 
 // newLabel returns a label that no other line of the file uses.

@@ -17,35 +17,30 @@ func dotBF16(a *asm) {
 // rounds repeats body for each of the sums, whose registers are followed by two
 // zeroed ones, as often as the argument says.
 func (a *asm) rounds(sums int, body func(i int)) {
-	a.o("MOVQ rounds+0(FP), CX")
+	a.args("rounds CX")
 	for i := range sums + 2 {
 		a.zero(a.r(i))
 	}
-	next := a.newLabel("next")
-	a.label(next)
-	for i := range sums {
-		body(i)
-	}
-	a.o("DECQ CX")
-	a.o("JNZ  %s", next)
+	a.loop(1, func() {
+		for i := range sums {
+			body(i)
+		}
+	})
 	a.ret()
 }
 
 // read loads x and adds it up; n is a multiple of 128.
 func read(a *asm) {
 	a.function("read", "x *float32, n int", 16)
-	a.o("MOVQ x+0(FP), SI")
-	a.o("MOVQ n+8(FP), CX")
+	a.args("x SI", "n CX")
 	for i := range 4 {
 		a.zero(a.r(i))
 	}
-	next := a.newLabel("next")
-	a.label(next)
-	for i := range 512 / a.bytes {
-		a.o("VADDPS %d(SI), %s, %s", i*a.bytes, a.r(i%4), a.r(i%4))
-	}
-	a.o("ADDQ $512, SI")
-	a.o("SUBQ $128, CX")
-	a.o("JNZ  %s", next)
+	a.loop(128, func() {
+		for i := range 512 / a.bytes {
+			a.o("VADDPS %d(SI), %s, %s", i*a.bytes, a.r(i%4), a.r(i%4))
+		}
+		a.o("ADDQ $512, SI")
+	})
 	a.ret()
 }

@@ -5,14 +5,11 @@ package main
 func prefetch(a *asm) {
 	each := func(name, instruction string) {
 		a.function(name, "src *uint16, n int", 16)
-		a.o("MOVQ src+0(FP), SI")
-		a.o("MOVQ n+8(FP), CX")
-		next := a.newLabel("next")
-		a.label(next)
-		a.o("%s", instruction)
-		a.o("ADDQ $64, SI")
-		a.o("DECQ CX")
-		a.o("JNZ  %s", next)
+		a.args("src SI", "n CX")
+		a.loop(1, func() {
+			a.o("%s", instruction)
+			a.o("ADDQ $64, SI")
+		})
 		a.o("RET")
 	}
 	each("prefetchLines", "PREFETCHT1 (SI)")

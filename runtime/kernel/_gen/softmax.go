@@ -4,8 +4,7 @@ package main
 // their sum, then the division.
 func softmax(a *asm) {
 	a.function("softmax", "x *float32, cols int, scale float32", 20)
-	a.o("MOVQ x+0(FP), SI")
-	a.o("MOVQ cols+8(FP), R9")
+	a.args("x SI", "cols R9")
 	scale, highest, sum, value := a.r(7), a.r(0), a.r(2), a.r(3)
 	a.o("VBROADCASTSS scale+16(FP), %s", scale)
 	a.broadcast("cMinusInf", highest)

@@ -3,11 +3,7 @@ package main
 // combine: dst (32) = Σ values[i] · from[indices[i]], two terms at a time.
 func combine(a *asm) {
 	a.function("combine", "dst, from *float32, indices *int32, values *float32, n int", 40)
-	a.o("MOVQ dst+0(FP), DI")
-	a.o("MOVQ from+8(FP), SI")
-	a.o("MOVQ indices+16(FP), BX")
-	a.o("MOVQ values+24(FP), DX")
-	a.o("MOVQ n+32(FP), CX")
+	a.args("dst DI", "from SI", "indices BX", "values DX", "n CX")
 	vectors := 128 / a.bytes
 	for i := range 2 * vectors {
 		a.zero(a.r(i))
@@ -44,52 +40,41 @@ func combine(a *asm) {
 // scatterAdd: dst[indices[i]] += values[i] · from (32).
 func scatterAdd(a *asm) {
 	a.function("scatterAdd", "dst *float32, indices *int32, values, from *float32, n int", 40)
-	a.o("MOVQ dst+0(FP), DI")
-	a.o("MOVQ indices+8(FP), BX")
-	a.o("MOVQ values+16(FP), DX")
-	a.o("MOVQ from+24(FP), SI")
-	a.o("MOVQ n+32(FP), CX")
+	a.args("dst DI", "indices BX", "values DX", "from SI", "n CX")
 	vectors := 128 / a.bytes
 	for v := range vectors {
 		a.o("VMOVUPS %d(SI), %s", v*a.bytes, a.r(v))
 	}
-	next := a.newLabel("next")
-	a.label(next)
-	a.o("MOVLQSX (BX), AX")
-	a.o("SHLQ $7, AX")
-	a.o("VBROADCASTSS (DX), %s", a.r(8))
-	for v := range vectors {
-		sum := a.r(vectors + v)
-		a.o("VMOVUPS %d(DI)(AX*1), %s", v*a.bytes, sum)
-		a.o("VFMADD231PS %s, %s, %s", a.r(v), a.r(8), sum)
-		a.o("VMOVUPS %s, %d(DI)(AX*1)", sum, v*a.bytes)
-	}
-	a.o("ADDQ $4, BX")
-	a.o("ADDQ $4, DX")
-	a.o("DECQ CX")
-	a.o("JNZ  %s", next)
+	a.loop(1, func() {
+		a.o("MOVLQSX (BX), AX")
+		a.o("SHLQ $7, AX")
+		a.o("VBROADCASTSS (DX), %s", a.r(8))
+		for v := range vectors {
+			sum := a.r(vectors + v)
+			a.o("VMOVUPS %d(DI)(AX*1), %s", v*a.bytes, sum)
+			a.o("VFMADD231PS %s, %s, %s", a.r(v), a.r(8), sum)
+			a.o("VMOVUPS %s, %d(DI)(AX*1)", sum, v*a.bytes)
+		}
+		a.o("ADDQ $4, BX")
+		a.o("ADDQ $4, DX")
+	})
 	a.ret()
 }
 
 // gatherRows: dst[i] = from[indices[i]], rows of 32 16-bit numbers.
 func gatherRows(a *asm) {
 	a.function("gatherRows", "dst, from *uint16, indices *int32, n int", 32)
-	a.o("MOVQ dst+0(FP), DI")
-	a.o("MOVQ from+8(FP), SI")
-	a.o("MOVQ indices+16(FP), BX")
-	a.o("MOVQ n+24(FP), CX")
-	next := a.newLabel("next")
-	a.label(next)
-	a.o("MOVLQSX (BX), AX")
-	a.o("SHLQ $6, AX")
-	for v := range 64 / a.bytes {
-		a.o("VMOVUPS %d(SI)(AX*1), %s", v*a.bytes, a.r(v))
-		a.o("VMOVUPS %s, %d(DI)", a.r(v), v*a.bytes)
-	}
-	a.o("ADDQ $4, BX")
-	a.o("ADDQ $64, DI")
-	a.o("DECQ CX")
-	a.o("JNZ  %s", next)
+	a.args("dst DI", "from SI", "indices BX", "n CX")
+	a.loop(1, func() {
+		a.o("MOVLQSX (BX), AX")
+		a.o("SHLQ $6, AX")
+		for v := range 64 / a.bytes {
+			a.o("VMOVUPS %d(SI)(AX*1), %s", v*a.bytes, a.r(v))
+			a.o("VMOVUPS %s, %d(DI)", a.r(v), v*a.bytes)
+		}
+		a.o("ADDQ $4, BX")
+		a.o("ADDQ $64, DI")
+	})
 	a.ret()
 }
 
@@ -98,12 +83,7 @@ func gatherRows(a *asm) {
 // the columns that the window covers to their places in the output.
 func gatherColumns(a *asm) {
 	a.function("gatherColumns", "dst *uint16, ldd int, src *uint16, lds, rows int, c *columnMap", 48)
-	a.o("MOVQ dst+0(FP), DI")
-	a.o("MOVQ ldd+8(FP), R8")
-	a.o("MOVQ src+16(FP), SI")
-	a.o("MOVQ lds+24(FP), R9")
-	a.o("MOVQ rows+32(FP), CX")
-	a.o("MOVQ c+40(FP), BX")
+	a.args("dst DI", "ldd R8", "src SI", "lds R9", "rows CX", "c BX")
 	a.o("SHLQ $1, R8")
 	a.o("SHLQ $1, R9")
 	a.o("MOVQ columnMap_windows(BX), DX")
