@@ -14,10 +14,7 @@ const (
 	SiLU // x·sigmoid(x)
 )
 
-// exp32 computes e^x as 2ⁿ·e^r, where n is the integer nearest to x·log2(e) and
-// |r| ≤ ln2/2, with the polynomial of Cephes for e^r. The relative error is below
-// 2e-7. Below expLow, where the result would be denormal, it is zero; above expHigh
-// it is e^expHigh.
+// Constants of exp32.
 const (
 	expLow  = -87.33654
 	expHigh = 88.37626
@@ -35,6 +32,10 @@ const (
 	exp5 = 5.0000001201e-1
 )
 
+// exp32 returns e^x, computed as 2ⁿ·e^r, where n is the integer nearest to x·log2(e) and
+// |r| ≤ ln2/2, with the polynomial of Cephes for e^r. The relative error is below
+// 2e-7. Below expLow, where the result would be denormal, it is zero; above expHigh
+// it is e^expHigh.
 func exp32(x float32) float32 {
 	if x < expLow {
 		return 0
