@@ -152,15 +152,15 @@ func (f *family) pack(basis *store.Basis) (err error) {
 // kernelLayer gives the sizes of a layer in the kernels' words.
 func kernelLayer(b *store.BasisLayer) kernel.Layer {
 	p, q := b.Directions()
-	l := kernel.Layer{M: b.Rows(), N: b.Cols(), P: p, Q: q, Bias: b.Layer.Bias, MeanFormat: kernel.BF16}
+	l := kernel.Layer{M: b.Rows(), N: b.Cols(), P: p, Q: q, Bias: b.Layer.Bias, MeanType: kernel.BF16}
 	if b.Mean.DType == "F16" {
-		l.MeanFormat = kernel.F16
+		l.MeanType = kernel.F16
 	}
 	return l
 }
 
 func packLayer(l *kernel.Layer, b *store.BasisLayer) error {
-	if err := packHalves(l.Mean, b.Mean, l.M, l.N, l.MeanFormat); err != nil {
+	if err := packHalves(l.Mean, b.Mean, l.M, l.N, l.MeanType); err != nil {
 		return err
 	}
 	if err := packHalves(l.Left, b.Left, l.M, l.P, kernel.BF16); err != nil {

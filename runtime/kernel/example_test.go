@@ -37,7 +37,7 @@ func ExampleMatMul() {
 func ExampleRebuild() {
 	layer := &kernel.Layer{
 		M: 2, N: 2, P: 1, Q: 1,
-		MeanFormat: kernel.BF16,
+		MeanType: kernel.BF16,
 		Mean:       packBF16([]float32{1, 2, 3, 4}, 2, 2),
 		Left:       packBF16([]float32{1, -1}, 2, 1),
 		Right:      toBF16([]float32{10, 20}),

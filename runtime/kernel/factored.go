@@ -73,7 +73,7 @@ func multiplyFactored(p product, groups []Group, l *Layer, scratch []float32) {
 	if l.Bias {
 		p.e.Bias = l.MeanBias
 	}
-	p.weights16 = weights16{data: l.Mean, format: l.MeanFormat, stride: l.N}
+	p.weights16 = weights16{data: l.Mean, format: l.MeanType, stride: l.N}
 	f := factoreds.Get().(*factored)
 	f.layer, f.bf16, f.x = l, p.bf16, p.x
 	work := 0

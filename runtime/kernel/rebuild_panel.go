@@ -12,14 +12,14 @@ func (b *rebuild) panel(t *rebuildTarget, panel int, scratch []float32) {
 		prefetch(next[:min(meanRows*Panel, len(next))])
 		if !b.bf16 {
 			to := t.F32[(panel*l.N+r)*Panel:][:rows*Panel]
-			fromFloat16(to, mean[r*Panel:][:rows*Panel], l.MeanFormat)
+			fromFloat16(to, mean[r*Panel:][:rows*Panel], l.MeanType)
 			b.addProduct(to, t.right, r, rows, s)
 			continue
 		}
 		padded := paddedBF16(rows) * Panel
 		to := t.BF16[(panel*paddedBF16(l.N)+r)*Panel:][:padded]
 		prefetchToWrite(to)
-		fromFloat16(sums[:rows*Panel], mean[r*Panel:][:rows*Panel], l.MeanFormat)
+		fromFloat16(sums[:rows*Panel], mean[r*Panel:][:rows*Panel], l.MeanType)
 		b.addProduct(sums, t.right, r, rows, s)
 		clear(sums[rows*Panel : padded])
 		b.packPairs(to, sums[:padded])

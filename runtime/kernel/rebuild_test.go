@@ -8,7 +8,7 @@ import (
 
 // randomLayer returns a random layer. Outputs beyond M are zero, as Pack leaves them.
 func randomLayer(m, n, p, q int, bias bool, mean Format) *Layer {
-	l := &Layer{M: m, N: n, P: p, Q: q, Bias: bias, MeanFormat: mean}
+	l := &Layer{M: m, N: n, P: p, Q: q, Bias: bias, MeanType: mean}
 	l.Mean = toFormat(packed(random(1, m*n), m, n).Panels, mean)
 	l.Left = toFormat(packed(random(2, m*p), m, p).Panels, BF16)
 	l.Right = toFormat(random(3, l.inputs()*q), BF16)
@@ -38,7 +38,7 @@ func randomCore(rights []int32, p int) *Core {
 // rebuild64 is the definition of Rebuild: mean + round(left·core)·right, (M, inputs).
 func rebuild64(l *Layer, c *Core, round func(float64) float64) []float64 {
 	mean := make([]float32, l.M*l.N)
-	Unpack(mean, l.N, fromFormat(l.Mean, l.MeanFormat), l.M, l.N)
+	Unpack(mean, l.N, fromFormat(l.Mean, l.MeanType), l.M, l.N)
 	left := make([]float32, l.M*l.P)
 	Unpack(left, l.P, fromFormat(l.Left, BF16), l.M, l.P)
 	out := make([]float64, l.M*l.inputs())
