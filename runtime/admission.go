@@ -94,7 +94,7 @@ func (s *scheduler) wait(n *line) time.Duration {
 }
 
 // share is how many rows a line that has so many of the total takes at its turn.
-func (s *scheduler) share(f *family, rows, total int) int {
+func (s *scheduler) share(f *servedFamily, rows, total int) int {
 	most := s.batchOf(f)
 	if !s.mixed || !f.mixing.pays() {
 		return most
@@ -104,7 +104,7 @@ func (s *scheduler) share(f *family, rows, total int) int {
 
 // bound is the longest that a request may wait, now that one would wait for so
 // long. The caller holds mu.
-func (s *scheduler) bound(f *family, wait time.Duration, now time.Time) time.Duration {
+func (s *scheduler) bound(f *servedFamily, wait time.Duration, now time.Time) time.Duration {
 	target := s.target(f)
 	if wait <= target {
 		return target
@@ -121,7 +121,7 @@ func (s *scheduler) bound(f *family, wait time.Duration, now time.Time) time.Dur
 
 // target is the bound of the wait outside of a burst: long enough for full
 // batches to gather.
-func (s *scheduler) target(f *family) time.Duration {
+func (s *scheduler) target(f *servedFamily) time.Duration {
 	if s.limits.wait > 0 {
 		return s.limits.wait
 	}

@@ -19,7 +19,9 @@ func (eng *Engine) answering(l *loaded) (slab *lease, alone bool) {
 	return nil, !eng.answersFactored(l)
 }
 
-func (eng *Engine) answersFactored(l *loaded) bool { return eng.options.Factored && l.factorable() }
+func (eng *Engine) answersFactored(l *loaded) bool {
+	return eng.options.Factored && l.family.Factorable(l.variant.Variant)
+}
 
 // answerBatch computes a batch. Every row is finished, whatever happens.
 func (eng *Engine) answerBatch(b *batch) {
@@ -169,9 +171,9 @@ func (eng *Engine) failGroup(g *group, err error) {
 
 // logits runs rows, whose groups they are in the order of, through a pass of
 // their family's model. What it gives is the caller's.
-func (f *family) logits(groups []nn.Group, rows []*row) ([][]float32, error) {
-	p := f.passes.Begin(groups...)
-	defer f.passes.End(p)
+func (f *servedFamily) logits(groups []nn.Group, rows []*row) ([][]float32, error) {
+	p := f.Passes.Begin(groups...)
+	defer f.Passes.End(p)
 	images := rows[0].pixels
 	if len(rows) > 1 {
 		images = p.Floats(len(rows) * len(images))
@@ -180,7 +182,7 @@ func (f *family) logits(groups []nn.Group, rows []*row) ([][]float32, error) {
 			at = at[copy(at, x.pixels):]
 		}
 	}
-	logits, err := f.model.Forward(p, images)
+	logits, err := f.Model.Forward(p, images)
 	if err != nil {
 		return nil, err
 	}

@@ -55,14 +55,6 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
-func codeOf(err error) Code {
-	var e *Error
-	if errors.As(err, &e) {
-		return e.Code
-	}
-	return -1
-}
-
 // quiet fails unless no lease is out, nobody waits and the account is the sum
 // of what is mapped. A batch's leases end just after its rows are answered.
 func quiet(t *testing.T, c *weightCache) {

@@ -249,7 +249,7 @@ func TestDamagedFiles(t *testing.T) {
 			if _, err := eng.Family(tinyFamily); codeOf(err) != Damaged {
 				t.Errorf("family: %v", err)
 			}
-			if _, _, err := eng.AddCheckpoint(ctx, tinyFamily, "new", newTiny(9, 3).upload()); codeOf(err) != Damaged {
+			if _, _, err := eng.AddCheckpoint(ctx, tinyFamily, "new", upload(newTiny(9, 3))); codeOf(err) != Damaged {
 				t.Errorf("add: %v", err)
 			}
 			if list := eng.Families(); len(list) != 1 || list[0].Name != tinyFamily {

@@ -40,7 +40,7 @@ func (eng *Engine) classify(ctx context.Context, name string, image []byte, o Cl
 	}
 	started := time.Now()
 	defer func() { h.record(started, 1, a.Timing, err) }()
-	logits, timing, err := eng.compute(ctx, h, l, []input{decoding(l.pixels, image)})
+	logits, timing, err := eng.compute(ctx, h, l, []input{decoding(l.variant.Pixels, image)})
 	if err != nil {
 		return Answer{}, atFault(h, err)
 	}
@@ -53,7 +53,7 @@ func (eng *Engine) classify(ctx context.Context, name string, image []byte, o Cl
 func (eng *Engine) lease(ctx context.Context, h *handle, l *loaded) (*lease, error) {
 	lease, err := eng.cache.acquire(ctx, l.wanted(), func(slab []float32) (any, error) {
 		began := time.Now()
-		w, err := l.family.rebuild(l.variant, slab)
+		w, err := l.family.rebuild(l.variant.Variant, slab)
 		l.family.costs.rebuild.observe(time.Since(began))
 		return w, err
 	})

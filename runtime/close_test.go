@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"testing"
+
+	"eigenserve/runtime/learn/gate"
 )
 
 func TestCloseWaitsForRequests(t *testing.T) {
@@ -43,13 +45,9 @@ func TestCloseWaitsForRequests(t *testing.T) {
 func TestClosedRefusesAll(t *testing.T) {
 	eng := tinyEngine(t, Options{})
 	ctx, image := context.Background(), picture(1, 8, 8)
-	file, upload := fileOf(t, eng, "m1"), newTiny(9, 3).upload()
-	c := newTiny(9, 3).open(t, "c")
+	file, upload := fileOf(t, eng, "m1"), upload(newTiny(9, 3))
+	c := newTiny(9, 3).Open(t, "c")
 	if err := eng.SetPinned(ctx, "m1", true); err != nil {
-		t.Fatal(err)
-	}
-	ev, err := eng.NewEvaluator(tinyFamily, 1)
-	if err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // closing twice is harmless
@@ -65,15 +63,13 @@ func TestClosedRefusesAll(t *testing.T) {
 			_, _, err := eng.AddCheckpoint(ctx, tinyFamily, "m1", upload)
 			return err
 		},
-		"add offline": func() error { _, _, err := eng.Add(ctx, tinyFamily, "m1", c, Gate{Step: 1}); return err },
+		"add offline": func() error { _, _, err := eng.Add(ctx, tinyFamily, "m1", c, gate.Options{Step: 1}); return err },
 		"delete":      func() error { return eng.DeleteVariant(ctx, "m1") },
 		"pin":         func() error { return eng.SetPinned(ctx, "m1", true) },
 		"unpin":       func() error { return eng.SetPinned(ctx, "m1", false) },
 		"family":      func() error { _, err := eng.Family(tinyFamily); return err },
 		"preload":     func() error { return eng.Preload(ctx) },
 		"export":      func() error { return eng.Export("m1", t.TempDir()) },
-		"evaluator":   func() error { _, err := eng.NewEvaluator(tinyFamily, 1); return err },
-		"evaluate":    func() error { _, err := ev.Evaluate(t.Context(), c, Images{}); return err },
 		"meter":       func() error { _, err := eng.NewMeter("m1"); return err },
 	} {
 		if err := call(); codeOf(err) != Closed {

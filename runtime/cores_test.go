@@ -53,7 +53,7 @@ func TestLateAnswersOfARemovedVariantLeaveNothing(t *testing.T) {
 	must(err)
 	l.family.costs.rebuild.observe(time.Hour) // so that no rebuild is due by itself
 	must(eng.DeleteVariant(context.Background(), "m1"))
-	_, _, err = eng.compute(context.Background(), h, l, []input{decoding(l.pixels, picture(1, 8, 8))})
+	_, _, err = eng.compute(context.Background(), h, l, []input{decoding(l.variant.Pixels, picture(1, 8, 8))})
 	must(err)
 	eng.rebuildNow([]promotion{{h: h, l: l}})
 	if s := eng.cache.stats(); s.misses != 1 || s.slabs+s.cores > 0 {

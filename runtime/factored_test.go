@@ -26,9 +26,9 @@ func TestFactoredAnswersAsRebuilt(t *testing.T) {
 	for _, e := range variants {
 		_, l, err := eng.open(e.Name)
 		must(err)
-		rebuilt, err := l.family.rebuild(l.variant, make([]float32, l.family.plan.SlabLen()))
+		rebuilt, err := l.family.rebuild(l.variant.Variant, make([]float32, l.family.Plan.SlabLen()))
 		must(err)
-		factored, err := l.family.factor(l.variant)
+		factored, err := l.family.Factor(l.variant.Variant)
 		must(err)
 		a, err := l.family.forward(rebuilt, image)
 		must(err)
@@ -48,15 +48,15 @@ func TestFactoredAnswersAsRebuilt(t *testing.T) {
 	for range groups {
 		images = append(images, image...)
 	}
-	p := l.family.passes.Begin(groups...)
-	got, err := l.family.model.Forward(p, images)
+	p := l.family.Passes.Begin(groups...)
+	got, err := l.family.Model.Forward(p, images)
 	must(err)
 	for i := range got {
 		if d := furthest(got[i], want[i]); d > 1e-5 {
 			t.Errorf("group %d of %d: in the batch its logits are off by %g", i, len(groups), d)
 		}
 	}
-	l.family.passes.End(p)
+	l.family.Passes.End(p)
 }
 
 func furthest(a, b []float32) float64 {

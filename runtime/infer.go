@@ -75,7 +75,7 @@ func (eng *Engine) inputs(in Inputs, l *loaded) ([]input, error) {
 	inputs := make([]input, rows)
 	for i := range inputs {
 		if in.Pixels == nil {
-			inputs[i] = decoding(l.pixels, in.Images[i])
+			inputs[i] = decoding(l.variant.Pixels, in.Images[i])
 		} else {
 			fill := func(pixels []float32) error { copy(pixels, in.Pixels[i*len(pixels):]); return nil }
 			inputs[i] = func() (int64, filler, error) { return 0, fill, nil }
@@ -103,7 +103,7 @@ func (in Inputs) fault(h *handle, err error, rows int) error {
 
 // rows counts the inputs after checking that they are what the variant reads.
 func (in Inputs) rows(l *loaded) (int, error) {
-	want := [3]int{l.pixels.Channels, l.pixels.Height, l.pixels.Width}
+	want := [3]int{l.variant.Pixels.Channels, l.variant.Pixels.Height, l.variant.Pixels.Width}
 	rows := len(in.Images)
 	if in.Pixels != nil {
 		size := want[0] * want[1] * want[2]

@@ -16,10 +16,11 @@ func (eng *Engine) Ledger() Ledger {
 	slab, heap := int64(0), c.extra // of the above, what lies on Go's heap
 	families := eng.opened()
 	for _, f := range families {
-		l.Basis += f.bytes()
-		l.Activations += int64(f.passes.Bytes())
+		all, onHeap := f.bytes()
+		l.Basis += all
+		heap += onHeap
+		l.Activations += int64(f.Passes.Bytes())
 		slab = max(slab, f.slabs.bytes)
-		heap += f.heapBytes()
 	}
 	if slab > 0 {
 		l.SlabsTotal = int(eng.cache.limit / slab)
@@ -27,14 +28,14 @@ func (eng *Engine) Ledger() Ledger {
 	for _, h := range eng.handles() {
 		l.Catalogue += h.size()
 		if v := h.loaded.Load(); v != nil {
-			l.Coefficients += v.coefficients
-			l.Private += v.private
+			l.Coefficients += v.variant.CoefficientBytes
+			l.Private += v.variant.PrivateBytes
 		}
 	}
 	for _, h := range eng.latest() { // who keeps dense copies has no older versions in memory
 		l.Variants++
 		if f := families[h.entry.Basis]; f != nil {
-			l.Dense += f.denseWith(h.entry.Classes)
+			l.Dense += f.DenseBytesWith(h.entry.Classes)
 		}
 	}
 	heap += l.Activations + l.Coefficients + l.Private + l.Catalogue
@@ -50,22 +51,6 @@ func ratio(a, b int64) float64 {
 		return 0
 	}
 	return float64(a) / float64(b)
-}
-
-// denseWith is what one float32 copy of a variant with so many labels would take.
-func (f *family) denseWith(labels int) int64 {
-	head := 0
-	for _, p := range f.plan.Private {
-		n := 1
-		for _, d := range p.Shape {
-			if d < 0 {
-				d = labels
-			}
-			n *= d
-		}
-		head += n
-	}
-	return f.dense() + 4*int64(head)
 }
 
 // size estimates what a handle takes beside its tensors: itself, its strings,

@@ -138,7 +138,7 @@ func BenchmarkSchedulerOverload(b *testing.B) {
 	capacity := 2 * most / takes(most).Seconds()
 	var inside sync.WaitGroup
 	s := newScheduler(Options{Parallel: 2, MaxBatch: most}.withDefaults(), &inside)
-	f := &family{}
+	f := &servedFamily{}
 	s.weights = func(*loaded) (*lease, bool) { return nil, false }
 	s.run = func(x *batch) {
 		time.Sleep(takes(x.rows))

@@ -81,4 +81,4 @@ func (eng *Engine) roomBeside(l *loaded) bool {
 }
 
 // bytes is what the weights take once they are rebuilt.
-func (l *loaded) bytes() int64 { return l.family.slabs.bytes + l.head }
+func (l *loaded) bytes() int64 { return l.family.slabs.bytes + l.variant.HeadBytes }

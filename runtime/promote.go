@@ -130,14 +130,14 @@ func (eng *Engine) rebuildNow(due []promotion) {
 
 // rebuildAll fills slabs with variants' weights: together, or if that fails one
 // by one, so that a damaged one does not harm the others.
-func (f *family) rebuildAll(all []promotion, slabs [][]float32) ([]any, []error) {
+func (f *servedFamily) rebuildAll(all []promotion, slabs [][]float32) ([]any, []error) {
 	values, errs := make([]any, len(all)), make([]error, len(all))
 	variants := make([]*store.Variant, len(all))
 	for i, x := range all {
-		variants[i] = x.l.variant
+		variants[i] = x.l.variant.Variant
 	}
-	if len(all) > 1 && f.loadDense == nil {
-		if weights, err := f.rebuildSeveral(variants, slabs); err == nil {
+	if len(all) > 1 && f.dense == nil {
+		if weights, err := f.RebuildTogether(variants, slabs); err == nil {
 			for i, w := range weights {
 				values[i] = w
 			}

@@ -1,19 +1,28 @@
 package runtime
 
 import (
-	"fmt"
-
-	"gorgonia.org/tensor"
+	"slices"
 
 	"eigenserve/models/nn"
-	"eigenserve/store/subspace"
 )
 
-// Reference gives the logits of encoded images as the mathematics has them:
-// dense tensors rebuilt by the subspace package alone, one plain forward pass
-// each, no cache, no batch and none of the kernels that rebuild. It takes as much
-// memory as a dense model or two, and is what a server's answers are held
-// against.
+// Export writes a model as a full checkpoint in float32: a folder as Hugging Face saves
+// it. The folder must not exist yet, or be empty.
+func (eng *Engine) Export(name, dir string) error {
+	if err := eng.enter(); err != nil {
+		return err
+	}
+	defer eng.leave()
+	_, l, err := eng.open(name)
+	if err != nil {
+		return err
+	}
+	return l.family.Export(l.variant.Variant, dir)
+}
+
+// Reference returns the logits of encoded images as the mathematics defines them: from
+// the weights of family.Reference, in one plain forward pass each, without cache or
+// batch. Servers' answers are checked against them.
 func (eng *Engine) Reference(name string, images [][]byte) ([][]float32, error) {
 	if err := eng.enter(); err != nil {
 		return nil, err
@@ -23,50 +32,35 @@ func (eng *Engine) Reference(name string, images [][]byte) ([][]float32, error) 
 	if err != nil {
 		return nil, err
 	}
-	f := l.family
-	basis, err := f.whole()
-	if err != nil {
-		return nil, storeError(err)
-	}
-	defer basis.Close()
-	tensors := map[string]*tensor.Dense{}
-	if err := subspace.Rebuild(basis, l.variant, func(name string, t *tensor.Dense) { tensors[name] = t }); err != nil {
-		return nil, damaged(h, err)
-	}
-	slab := make([]float32, f.plan.SlabLen())
-	err = f.plan.Load(slab, func(name string, dst []float32) error {
-		t, ok := tensors[name]
-		if !ok || copy(dst, t.Float32s()) != len(dst) {
-			return fmt.Errorf("tensor %q is missing", name)
-		}
-		return nil
-	})
+	w, err := l.family.Reference(l.variant.Variant)
 	if err != nil {
 		return nil, damaged(h, err)
 	}
-	w := f.plan.Bind(slab)
-	if err := f.bindHeads(&w, l.variant); err != nil {
-		return nil, damaged(h, err)
-	}
-	in := inputOf(f.model)
-	pixels, out := make([]float32, in.Channels*in.Height*in.Width), make([][]float32, len(images))
+	out := make([][]float32, len(images))
 	for i, image := range images {
-		_, fill, err := decoding(l.pixels, image)()
-		if err == nil {
-			err = fill(pixels)
-		}
-		if err != nil {
-			return nil, err
-		}
-		p := f.passes.Begin(nn.Group{Images: 1, Weights: &w})
-		logits, err := f.model.Forward(p, pixels)
-		if err == nil {
-			out[i] = append([]float32(nil), logits[0]...)
-		}
-		f.passes.End(p)
-		if err != nil {
+		if out[i], err = l.reference(w, image); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
+}
+
+// reference answers one image with weights.
+func (l *loaded) reference(w *nn.Weights, image []byte) ([]float32, error) {
+	in := inputOf(l.family.Model)
+	pixels := make([]float32, in.Channels*in.Height*in.Width)
+	_, fill, err := decoding(l.variant.Pixels, image)()
+	if err == nil {
+		err = fill(pixels)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p := l.family.Passes.Begin(nn.Group{Images: 1, Weights: w})
+	defer l.family.Passes.End(p)
+	logits, err := l.family.Model.Forward(p, pixels)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(logits[0]), nil
 }

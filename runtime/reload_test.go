@@ -16,20 +16,10 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"eigenserve/runtime/learn"
+	"eigenserve/runtime/learn/gate"
 	"eigenserve/store"
-	"eigenserve/store/checkpoint"
 )
-
-// members opens the family's checkpoints.
-func members(t testing.TB, which ...int) []*checkpoint.Checkpoint {
-	t.Helper()
-	var out []*checkpoint.Checkpoint
-	for _, i := range which {
-		name, c := member(i)
-		out = append(out, c.open(t, name))
-	}
-	return out
-}
 
 // digests gives the digest of every variant by name.
 func digests(s *store.Store) map[string]string {
@@ -118,7 +108,7 @@ func TestRefitUnderLoad(t *testing.T) {
 				})
 			})
 			others := reopen(t, eng.store.Dir())
-			_, err := Refit(context.Background(), others, tinyFamily, members(t, 0, 1, 2, 3, 4, 5), FitOptions{Gate: Gate{Step: 0.25}, Metric: "none"})
+			_, err := learn.Refit(context.Background(), others, tinyFamily, members(t, 0, 1, 2, 3, 4, 5), learn.Options{Gate: gate.Options{Step: 0.25}, Metric: "none"})
 			must(err)
 			now := digests(others)
 			eventually(t, "the old basis is retired", func() bool { return retired.Load() == 1 })
@@ -203,13 +193,13 @@ func TestLateAnswersKeepNoRetiredBasis(t *testing.T) {
 			l.family.costs.rebuild.observe(time.Hour) // so that no rebuild is due by itself
 			late = append(late, found{h, l})
 		}
-		_, err := Refit(context.Background(), reopen(t, eng.store.Dir()), tinyFamily, members(t, 0, 1, 2, 3, 4, 5), FitOptions{Gate: Gate{Step: 0.25}, Metric: "none"})
+		_, err := learn.Refit(context.Background(), reopen(t, eng.store.Dir()), tinyFamily, members(t, 0, 1, 2, 3, 4, 5), learn.Options{Gate: gate.Options{Step: 0.25}, Metric: "none"})
 		must(err)
 		_, err = eng.store.Refresh(true)
 		must(err)
 		for _, x := range late {
 			eng.refresh(x.h.entry.Name, nil)
-			_, _, err := eng.compute(context.Background(), x.h, x.l, []input{decoding(x.l.pixels, image)})
+			_, _, err := eng.compute(context.Background(), x.h, x.l, []input{decoding(x.l.variant.Pixels, image)})
 			must(err)
 		}
 		eng.rebuildNow([]promotion{{h: late[0].h, l: late[0].l}})
@@ -227,7 +217,7 @@ func TestLateAnswersKeepNoRetiredBasis(t *testing.T) {
 	quiet(t, eng.cache)
 }
 
-func onlyFamily(t *testing.T, eng *Engine) *family {
+func onlyFamily(t *testing.T, eng *Engine) *servedFamily {
 	t.Helper()
 	all := eng.opened()
 	if len(all) != 1 {
@@ -359,10 +349,10 @@ func TestDamagedPointer(t *testing.T) {
 		t.Error(err)
 	}
 	c := members(t, 1)[0]
-	if _, _, err := again.Add(ctx, tinyFamily, "m1", c, Gate{Step: 1}); codeOf(err) != Damaged {
+	if _, _, err := again.Add(ctx, tinyFamily, "m1", c, gate.Options{Step: 1}); codeOf(err) != Damaged {
 		t.Errorf("added to a family that can't be read: %v", err)
 	}
-	if err := Fit(ctx, again.store, "other", members(t, 1, 2), FitOptions{}); !errors.Is(err, store.ErrDamaged) {
+	if err := learn.Fit(ctx, again.store, "other", members(t, 1, 2), learn.Options{}); !errors.Is(err, store.ErrDamaged) {
 		t.Errorf("fitted before the names were looked at: %v", err)
 	}
 	for _, ref := range []string{"m1:1", "m1", "m3"} { // the alias may point there
@@ -375,7 +365,7 @@ func TestDamagedPointer(t *testing.T) {
 	}
 	must(again.DeleteAlias(ctx, "live"))
 	must(again.DeleteVariant(ctx, "m1"))
-	must(Fit(ctx, again.store, tinyFamily, members(t, 0, 1), FitOptions{Gate: Gate{Step: 0.5}}))
+	must(learn.Fit(ctx, again.store, tinyFamily, members(t, 0, 1), learn.Options{Gate: gate.Options{Step: 0.5}}))
 	if lines := again.Warnings(); len(lines) != 0 {
 		t.Errorf("%q", lines)
 	}

@@ -130,7 +130,7 @@ func (eng *Engine) answer(ctx context.Context, r *request, from int, inputs []in
 // prepareRows runs the inputs, at once as far as there are processors for it: so
 // many images are decoded at a time, whoever asks.
 func (eng *Engine) prepareRows(ctx context.Context, r *request, rows []row, inputs []input) error {
-	size := r.l.pixels.Channels * r.l.pixels.Height * r.l.pixels.Width
+	size := r.l.variant.Pixels.Channels * r.l.variant.Pixels.Height * r.l.variant.Pixels.Width
 	faults := make([]error, len(rows))
 	prepare := func(i int) {
 		began := time.Now()

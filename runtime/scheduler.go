@@ -53,7 +53,7 @@ type line struct {
 
 // batch are rows that are computed together.
 type batch struct {
-	family *family
+	family *servedFamily
 	groups []group
 	rows   int
 	began  time.Time

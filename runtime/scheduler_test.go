@@ -21,11 +21,11 @@ type desk struct {
 	taken  chan *batch   // as they begin
 	end    chan struct{} // one for each batch that may end
 	alone  map[*loaded]bool
-	fam    *family
+	fam    *servedFamily
 }
 
 func newDesk(t *testing.T, o Options) *desk {
-	d := &desk{t: t, clock: time.Unix(1, 0), taken: make(chan *batch, 1000), end: make(chan struct{}, 1000), alone: map[*loaded]bool{}, fam: &family{}}
+	d := &desk{t: t, clock: time.Unix(1, 0), taken: make(chan *batch, 1000), end: make(chan struct{}, 1000), alone: map[*loaded]bool{}, fam: &servedFamily{}}
 	d.scheduler = newScheduler(o.withDefaults(), &d.inside)
 	d.now = func() time.Time { return d.clock }
 	d.after = func(_ time.Duration, f func()) { d.timers = append(d.timers, f) }
@@ -173,7 +173,7 @@ func TestIdleSlotTakesWhatComes(t *testing.T) {
 func TestBatchIsOfOneFamily(t *testing.T) {
 	d := newDesk(t, Options{Parallel: 1, MaxBatch: 8})
 	a, b, other := d.variant("a"), d.variant("b"), d.variant("other")
-	other.loaded.Store(&loaded{family: &family{}})
+	other.loaded.Store(&loaded{family: &servedFamily{}})
 	giveBack := d.occupy()
 	for _, h := range []*handle{a, other, b} {
 		d.mustAsk(h, 1)

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"eigenserve/runtime/family"
 )
 
 // VersionStats is what one version of a name was asked since the engine opened.
@@ -125,7 +127,7 @@ func (eng *Engine) stats(h *handle) (s VersionStats) {
 	}
 	s.Name, s.Version = h.entry.Name, h.entry.Version
 	if l := h.loaded.Load(); l != nil {
-		s.Memory = l.coefficients + l.private
+		s.Memory = l.variant.CoefficientBytes + l.variant.PrivateBytes
 		if eng.cache.resides(h.entry.Digest) {
 			s.Memory += l.bytes()
 		}
@@ -155,7 +157,7 @@ func (eng *Engine) Load(ref string) error {
 	}
 	eng.setUnloaded(h.entry.Name, false)
 	_, err = eng.load(h)
-	return stored(err)
+	return family.Stored(err)
 }
 
 // Unload refuses requests for a name, in all its versions, and lets go of what it

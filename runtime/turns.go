@@ -23,7 +23,7 @@ import (
 const batchTime = 100 * time.Millisecond
 
 // batchOf is how many rows a batch of a family may have.
-func (s *scheduler) batchOf(f *family) int {
+func (s *scheduler) batchOf(f *servedFamily) int {
 	row := f.costs.row.mean()
 	if row <= 0 {
 		return s.most

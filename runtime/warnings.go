@@ -15,7 +15,7 @@ func (eng *Engine) Warnings() (lines []string) {
 	for _, f := range eng.opened() {
 		if slab := f.slabs.bytes; slab > eng.cache.limit {
 			lines = append(lines, fmt.Sprintf("family %q: the weights of one model take %.1f MiB, more than the weight cache of %.1f MiB, so %s: raise --weight-cache",
-				f.name, mebibytes(slab), mebibytes(eng.cache.limit), consequence))
+				f.Name, mebibytes(slab), mebibytes(eng.cache.limit), consequence))
 		}
 	}
 	slices.Sort(lines)

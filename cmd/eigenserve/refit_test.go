@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"eigenserve/runtime"
+	"eigenserve/runtime/learn"
 	"eigenserve/store"
 )
 
@@ -48,7 +49,7 @@ func TestRefitAndCollect(t *testing.T) {
 	for _, path := range folders[1:3] {
 		must(t, "show", "--store", dir, filepath.Base(path))
 	}
-	var done runtime.Refitted
+	var done learn.Refitted
 	raw := must(t, append(append([]string{"refit", "--json"}, quick...), folders[1:]...)...)
 	if err := json.Unmarshal([]byte(raw), &done); err != nil || done.Stayed == nil || len(done.Unused) != 1 {
 		t.Errorf("%+v, %v: %s", done, err, raw)

@@ -5,6 +5,7 @@ package fault
 
 import (
 	"fmt"
+	goruntime "runtime"
 	"time"
 )
 
@@ -53,4 +54,20 @@ func Errorf(code Code, format string, args ...any) *Error {
 // With returns err as an Error of the given code, with the same text.
 func With(code Code, err error) *Error {
 	return &Error{Code: code, Text: err.Error(), Err: err}
+}
+
+// Catch runs work and returns a panic in it as an Internal error with the stack.
+func Catch(work func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = Recovered(p)
+		}
+	}()
+	return work()
+}
+
+// Recovered returns what recover returned as an Internal error with the stack.
+func Recovered(p any) *Error {
+	stack := make([]byte, 8<<10)
+	return Errorf(Internal, "panic: %v\n%s", p, stack[:goruntime.Stack(stack, false)])
 }
