@@ -38,9 +38,9 @@ func ExampleRebuild() {
 	layer := &kernel.Layer{
 		M: 2, N: 2, P: 1, Q: 1,
 		MeanType: kernel.BF16,
-		Mean:       packBF16([]float32{1, 2, 3, 4}, 2, 2),
-		Left:       packBF16([]float32{1, -1}, 2, 1),
-		Right:      toBF16([]float32{10, 20}),
+		Mean:     packBF16([]float32{1, 2, 3, 4}, 2, 2),
+		Left:     packBF16([]float32{1, -1}, 2, 1),
+		Right:    toBF16([]float32{10, 20}),
 	}
 	cores := []*kernel.Core{
 		{Rights: []int32{0}, Starts: []int32{0, 1}, Lefts: []int32{0}, Values: []float32{0.5}},

@@ -6,7 +6,7 @@ package kernel
 type Layer struct {
 	M, N, P, Q int
 	Bias       bool
-	MeanType Format
+	MeanType   Format
 	Mean       []uint16  // panels, [ceil(M/32)][N][32]
 	MeanBias   []float32 // (M), nil without bias
 	Left       []uint16  // BF16 panels, [ceil(M/32)][P][32]
