@@ -296,7 +296,7 @@ func TestDamagedStreams(t *testing.T) {
 	}
 	v, err := store.ParseVariant(fileOf(t, eng, "m1"))
 	must(err)
-	f, err := eng.family(v.Basis)
+	f, err := eng.families.get(v.Basis)
 	must(err)
 	refused := 0
 	for bit := 0; bit < 8*len(v.Coefficients); bit += stride {

@@ -4,48 +4,36 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"eigenserve/runtime/family"
 	"eigenserve/store"
 )
 
-// Alias is a name that stands for models: a request for it is answered by one of
-// the targets, each as often as its weight has it, and the answer names which.
+// Alias is a name that stands for models. A request for it is answered by one of the
+// targets, each as often as its weight says; the answer names it.
 type Alias = store.Alias
 
 // Target is one of an alias's models.
 type Target = store.Target
 
 // Aliases lists the aliases by name.
-func (eng *Engine) Aliases() []Alias {
-	eng.mu.Lock()
-	defer eng.mu.Unlock()
-	out := make([]Alias, 0, len(eng.aliases))
-	for _, a := range eng.aliases {
-		out = append(out, a)
-	}
-	slices.SortFunc(out, func(a, b Alias) int { return strings.Compare(a.Name, b.Name) })
-	return out
-}
+func (eng *Engine) Aliases() []Alias { return eng.catalogue.allAliases() }
 
-// Alias tells of one alias.
+// Alias returns an alias.
 func (eng *Engine) Alias(name string) (Alias, error) {
-	eng.mu.Lock()
-	defer eng.mu.Unlock()
-	a, ok := eng.aliases[name]
-	if _, err := eng.store.Alias(name); !ok && errors.Is(err, store.ErrDamaged) {
+	a, ok := eng.catalogue.alias(name)
+	if ok {
+		return a, nil
+	}
+	if _, err := eng.store.Alias(name); errors.Is(err, store.ErrDamaged) {
 		return a, family.Coded(err)
 	}
-	if !ok {
-		return a, Errorf(NotFound, "no alias %.200q; `eigenserve alias` and GET /v1/aliases list them", name)
-	}
-	return a, nil
+	return a, Errorf(NotFound, "no alias %.200q; `eigenserve alias` and GET /v1/aliases list them", name)
 }
 
-// PutAlias makes an alias or moves it, at once for all requests from then on and
-// by one write of the store. A single target needs no weight.
+// PutAlias makes an alias or moves it, in one write of the store and at once for all
+// later requests. A single target needs no weight.
 func (eng *Engine) PutAlias(ctx context.Context, name string, targets []Target) (a Alias, replaced bool, err error) {
 	if err := eng.enter(); err != nil {
 		return a, false, err
@@ -63,13 +51,11 @@ func (eng *Engine) PutAlias(ctx context.Context, name string, targets []Target) 
 	if replaced, err = eng.store.PutAlias(a); err != nil {
 		return a, false, family.CodedChange(err)
 	}
-	eng.mu.Lock()
-	defer eng.mu.Unlock()
-	eng.aliases[name] = a
+	eng.catalogue.setAlias(a)
 	return a, replaced, nil
 }
 
-// DeleteAlias removes an alias; its targets stay.
+// DeleteAlias removes an alias. Its targets stay.
 func (eng *Engine) DeleteAlias(ctx context.Context, name string) error {
 	if err := eng.enter(); err != nil {
 		return err
@@ -86,8 +72,6 @@ func (eng *Engine) DeleteAlias(ctx context.Context, name string) error {
 	if err := eng.store.DeleteAlias(name); err != nil {
 		return family.Coded(err)
 	}
-	eng.mu.Lock()
-	defer eng.mu.Unlock()
-	delete(eng.aliases, name)
+	eng.catalogue.removeAlias(name)
 	return nil
 }
