@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"eigenserve/runtime/family"
 	"eigenserve/store"
 )
 
@@ -35,7 +36,7 @@ func (eng *Engine) Alias(name string) (Alias, error) {
 	defer eng.mu.Unlock()
 	a, ok := eng.aliases[name]
 	if _, err := eng.store.Alias(name); !ok && errors.Is(err, store.ErrDamaged) {
-		return a, storeError(err)
+		return a, family.Coded(err)
 	}
 	if !ok {
 		return a, Errorf(NotFound, "no alias %.200q; `eigenserve alias` and GET /v1/aliases list them", name)
@@ -60,7 +61,7 @@ func (eng *Engine) PutAlias(ctx context.Context, name string, targets []Target) 
 		return a, false, err
 	}
 	if replaced, err = eng.store.PutAlias(a); err != nil {
-		return a, false, inTheWay(storeError(err))
+		return a, false, family.CodedChange(err)
 	}
 	eng.mu.Lock()
 	defer eng.mu.Unlock()
@@ -83,7 +84,7 @@ func (eng *Engine) DeleteAlias(ctx context.Context, name string) error {
 		return err
 	}
 	if err := eng.store.DeleteAlias(name); err != nil {
-		return storeError(err)
+		return family.Coded(err)
 	}
 	eng.mu.Lock()
 	defer eng.mu.Unlock()

@@ -2,59 +2,85 @@ package runtime
 
 import (
 	"context"
-	goruntime "runtime"
 	"slices"
 	"time"
 
 	"eigenserve/models"
 	"eigenserve/models/nn"
+	"eigenserve/runtime/cache"
+	"eigenserve/runtime/fault"
+	"eigenserve/runtime/sched"
 )
 
-// answering tells what a variant's rows are answered with, without waiting: its
-// slab if it has one. Without, they are answered factored, or, where that can't
-// be, in a batch of their own after a rebuild.
-func (eng *Engine) answering(l *loaded) (slab *lease, alone bool) {
-	if slab := eng.cache.ready(l.variant.Digest); slab != nil {
+// group is the inputs of a batch that one variant answers, and with which weights.
+type group struct {
+	h      *handle
+	l      *loaded
+	inputs []*input
+	slab   *cache.Lease // nil: they are answered factored
+	// If they are answered factored: the variant's decoded coefficients in the cache, or
+	// how long decoding them took.
+	cores   *cache.Lease
+	decoded time.Duration
+}
+
+// readyWeights returns the slab of a request's variant if it has one. Without, its inputs
+// are answered factored or, where that is not possible, in a batch of their own after a
+// rebuild.
+func (eng *Engine) readyWeights(r *sched.Request) (slab sched.Lease, alone bool) {
+	l := requestOf(r).l
+	if slab := eng.cache.Lookup(cache.Weights, l.variant.Digest); slab != nil {
 		return slab, false
 	}
 	return nil, !eng.answersFactored(l)
 }
 
-func (eng *Engine) answersFactored(l *loaded) bool { return eng.options.Factored && l.factorable() }
+// answersFactored reports whether a variant can answer without rebuilt weights.
+func (eng *Engine) answersFactored(l *loaded) bool {
+	return eng.options.Factored && l.family.Factorable(l.variant.Variant)
+}
 
-// answerBatch computes a batch. Every row is finished, whatever happens.
-func (eng *Engine) answerBatch(b *batch) {
+// groupsOf returns the groups of a batch.
+func groupsOf(b *sched.Batch) []*group {
+	groups := make([]*group, len(b.Groups))
+	for i, g := range b.Groups {
+		first := requestOf(g.Inputs[0].Request)
+		groups[i] = &group{h: first.h, l: first.l, inputs: make([]*input, len(g.Inputs))}
+		for j, in := range g.Inputs {
+			groups[i].inputs[j] = &requestOf(in.Request).inputs[in.Index]
+		}
+		groups[i].slab, _ = g.Lease.(*cache.Lease)
+	}
+	return groups
+}
+
+// answerBatch computes a batch. It finishes every input, even if it panics.
+func (eng *Engine) answerBatch(b *sched.Batch) {
+	groups := groupsOf(b)
 	defer func() {
 		if p := recover(); p != nil {
-			stack := make([]byte, 8<<10)
-			err := Errorf(Internal, "a forward pass: panic: %v\n%s", p, stack[:goruntime.Stack(stack, false)])
-			for _, g := range b.groups {
-				eng.failGroup(&g, err)
+			err := Errorf(Internal, "a forward pass: %w", fault.Recovered(p))
+			for _, g := range groups {
+				eng.failGroup(g, err)
 			}
 		}
-		for _, g := range b.groups {
-			for _, l := range []*lease{g.slab, g.cores} {
+		for _, g := range groups {
+			for _, l := range []*cache.Lease{g.slab, g.cores} {
 				if l != nil {
-					l.release()
+					l.Release()
 				}
 			}
 		}
-		b.family.costs.row.observe(time.Since(b.began) / time.Duration(b.rows))
 	}()
-	weights := eng.gather(b)
-	if len(weights) == 0 {
-		return
+	if sound, weights := eng.bindWeights(groups); len(sound) > 0 {
+		eng.forward(b, sound, weights)
 	}
-	eng.forward(b, weights)
 }
 
-// gather gives the weights of each group, in their order. Groups that have none
-// are failed and left out.
-func (eng *Engine) gather(b *batch) []*nn.Weights {
-	var weights []*nn.Weights
-	var sound []group
-	for i := range b.groups {
-		g := &b.groups[i]
+// bindWeights returns the groups that have weights, and these weights. It fails the inputs
+// of the other groups.
+func (eng *Engine) bindWeights(groups []*group) (sound []*group, weights []*nn.Weights) {
+	for _, g := range groups {
 		began := time.Now()
 		w, err := eng.weightsOf(g)
 		if err != nil {
@@ -62,122 +88,141 @@ func (eng *Engine) gather(b *batch) []*nn.Weights {
 			continue
 		}
 		took := time.Since(began)
-		for _, x := range g.rows {
-			x.timing.Rebuild, x.timing.Weights = took, g.answeredBy()
+		for _, in := range g.inputs {
+			in.timing.Rebuild, in.timing.Weights = took, g.answeredBy()
 		}
-		weights, sound = append(weights, w), append(sound, *g)
+		sound, weights = append(sound, g), append(weights, w)
 	}
-	b.groups = sound
-	return weights
+	return sound, weights
 }
 
-// answeredBy says which weights a group has got.
+// answeredBy returns the name of the kind of weights that a group has.
 func (g *group) answeredBy() string {
 	switch {
 	case g.slab == nil:
 		return WeightsFactored
-	case g.slab.rebuilt:
+	case g.slab.Rebuilt():
 		return WeightsRebuilt
 	}
 	return WeightsSlab
 }
 
-// weightsOf gives a group's weights: its slab's, or the variant's factored, or
-// rebuilt now. Only a group that is alone in its batch waits for a slab, so none
-// is waited for by who holds another.
+// weightsOf returns a group's weights: those in its slab, or the factored ones, or new ones
+// that it rebuilds. Only a group that is alone in its batch waits for a slab, so no batch
+// holds one while it waits for another.
 func (eng *Engine) weightsOf(g *group) (*nn.Weights, error) {
 	if g.slab == nil && eng.answersFactored(g.l) {
 		return eng.decode(g)
 	}
 	if g.slab == nil {
-		// Whoever asked may be gone by now; the others of the group are not.
+		// Some requests of the group may have been canceled by now; the others have not.
 		lease, err := eng.lease(context.Background(), g.h, g.l)
 		if err != nil {
 			return nil, err
 		}
 		g.slab = lease
 	}
-	if hits := int64(len(g.rows)); g.slab.rebuilt {
+	if hits := int64(len(g.inputs)); g.slab.Rebuilt() {
 		g.h.rebuilds.Add(1)
 		g.h.hits.Add(hits - 1)
-		eng.cache.counted(hits - 1)
+		g.slab.AddHits(hits - 1)
 	} else {
 		g.h.hits.Add(hits)
-		eng.cache.counted(hits - 1)
+		g.slab.AddHits(hits - 1)
 	}
-	return g.slab.value().(*nn.Weights), nil
+	return g.slab.Value().(*nn.Weights), nil
 }
 
-// forward runs the rows of a batch through their weights.
-func (eng *Engine) forward(b *batch, weights []*nn.Weights) {
-	f := b.family
-	groups := make([]nn.Group, len(weights))
-	var rows []*row
-	warm := 0
-	for i, g := range b.groups {
-		groups[i] = nn.Group{Spans: f.spans(g.rows), Weights: weights[i]}
-		rows = append(rows, g.rows...)
+// forward runs the inputs of groups, which all are of batch b, through their weights, and
+// finishes them.
+func (eng *Engine) forward(b *sched.Batch, groups []*group, weights []*nn.Weights) {
+	f := groups[0].l.family
+	var inputs []*input
+	warm := 0 // inputs that are answered from slabs
+	for _, g := range groups {
+		inputs = append(inputs, g.inputs...)
 		if g.slab != nil {
-			warm += len(g.rows)
+			warm += len(g.inputs)
 		}
 	}
 	began := time.Now()
-	logits, err := f.logits(groups, rows)
+	logits, err := forwardPass(f, nnGroups(groups, weights), inputs)
 	took := time.Since(began)
-	eng.scheduler.passed(b, f.costs.factoredRow(took, warm, len(rows)-warm))
-	f.costs.pass(took, warm, len(rows)-warm)
-	for i := range b.groups { // before anybody has an answer, who may then look
-		if g := &b.groups[i]; err == nil {
-			g.h.ran(len(rows), g.preprocessing(), took)
+	eng.scheduler.ObserveInput(b, f.costs.factoredInput(took, warm, len(inputs)-warm))
+	f.costs.observePass(took, warm, len(inputs)-warm)
+	if err == nil {
+		for _, g := range groups { // before any input is finished, whose caller may read the statistics
+			g.h.ran(len(inputs), g.preprocessing(), took)
 		}
 	}
-	for i, x := range rows {
-		x.timing.Compute = took
-		x.timing.Queue += began.Sub(x.queued) - x.timing.Rebuild
-		x.pixels = nil
+	for i, in := range inputs {
+		in.timing.Compute = took
+		in.timing.Queue += began.Sub(in.Queued) - in.timing.Rebuild
+		in.pixels = nil
 		switch {
 		case err != nil:
-			eng.scheduler.finish(x, err)
+			eng.scheduler.Finish(in.Input, err)
 		case !finite(logits[i]):
-			eng.scheduler.finish(x, &rowFault{x.index(), errNotFinite})
+			eng.scheduler.Finish(in.Input, &inputError{in.Index, errNotFinite})
 		default:
-			x.logits = logits[i]
-			eng.scheduler.finish(x, nil)
+			in.logits = logits[i]
+			eng.scheduler.Finish(in.Input, nil)
 		}
 	}
-	eng.factored.Add(int64(len(rows) - warm))
-	for i := range b.groups {
-		if g := &b.groups[i]; g.slab == nil {
+	eng.factored.Add(int64(len(inputs) - warm))
+	for _, g := range groups {
+		if g.slab == nil {
 			eng.pay(g)
 		}
 	}
 }
 
-// preprocessing is how long the group's rows took to be made.
+// nnGroups returns groups with their weights in the words of package nn.
+func nnGroups(groups []*group, weights []*nn.Weights) []nn.Group {
+	out := make([]nn.Group, len(groups))
+	for i, g := range groups {
+		out[i] = nn.Group{Spans: spansOf(g.l.family, g.inputs), Weights: weights[i]}
+	}
+	return out
+}
+
+// spansOf returns the spans of a pass over whole inputs.
+func spansOf(f *servedFamily, inputs []*input) []nn.Span {
+	spans := make([]nn.Span, len(inputs))
+	for i, in := range inputs {
+		spans[i].Rows = f.Model.Rows(in.modelInput())
+	}
+	return spans
+}
+
+// modelInput returns the input as the model reads it.
+func (in *input) modelInput() models.Input { return models.Input{Pixels: in.pixels} }
+
+// preprocessing returns how long it took to prepare the group's inputs, in all.
 func (g *group) preprocessing() (took time.Duration) {
-	for _, x := range g.rows {
-		took += x.timing.Preprocess
+	for _, in := range g.inputs {
+		took += in.timing.Preprocess
 	}
 	return took
 }
 
-// failGroup fails the rows of a group.
+// failGroup fails the requests that a group's inputs are part of.
 func (eng *Engine) failGroup(g *group, err error) {
-	for _, x := range g.rows {
-		eng.scheduler.finish(x, err)
+	for _, in := range g.inputs {
+		eng.scheduler.Finish(in.Input, err)
 	}
 }
 
-// logits runs rows, whose groups they are in the order of, through a pass of
-// their family's model. What it gives is the caller's.
-func (f *family) logits(groups []nn.Group, rows []*row) ([][]float32, error) {
-	p := f.passes.Begin(groups...)
-	defer f.passes.End(p)
-	inputs := make([]models.Input, len(rows))
-	for i, x := range rows {
-		inputs[i].Pixels = x.pixels
+// forwardPass runs inputs, in the order of their groups, through the family's model. It
+// returns their logits, which belong to the caller.
+func forwardPass(f *servedFamily, groups []nn.Group, inputs []*input) ([][]float32, error) {
+	p := f.Passes.Begin(groups...)
+	defer f.Passes.End(p)
+	read := make([]models.Input, len(inputs))
+	for i, in := range inputs {
+		read[i] = in.modelInput()
 	}
-	outputs, err := f.model.Forward(p, inputs)
+	outputs, err := f.Model.Forward(p, read)
 	if err != nil {
 		return nil, err
 	}
@@ -188,15 +233,7 @@ func (f *family) logits(groups []nn.Group, rows []*row) ([][]float32, error) {
 	return out, nil
 }
 
-// spans returns the spans of a pass over rows, each of which is a whole input.
-func (f *family) spans(rows []*row) []nn.Span {
-	spans := make([]nn.Span, len(rows))
-	for i, x := range rows {
-		spans[i].Rows = f.model.Rows(models.Input{Pixels: x.pixels})
-	}
-	return spans
-}
-
+// finite reports whether all numbers of v are finite.
 func finite(v []float32) bool {
 	for _, x := range v {
 		if x-x != 0 {

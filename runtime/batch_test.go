@@ -6,37 +6,44 @@ import (
 	"testing"
 	"time"
 
+	"eigenserve/runtime/sched"
 	"eigenserve/store/tensorfile"
 )
 
-// inOneBatch asks all at once, of an engine with one slot: the slot is taken
-// until all of them wait.
-func inOneBatch(t *testing.T, eng *Engine, asks ...func()) {
+// inOneBatch makes requests, of one input each, of an engine with one slot. The slot is
+// taken until all of them wait.
+func inOneBatch(t *testing.T, eng *Engine, requests ...func()) {
 	t.Helper()
-	giveBack := eng.scheduler.occupy()
+	release := holdSlot(eng)
 	var all sync.WaitGroup
-	for _, ask := range asks {
-		all.Go(ask)
+	for _, request := range requests {
+		all.Go(request)
 	}
-	eventually(t, "all wait", func() bool { return eng.scheduler.waitingNow() == len(asks) })
-	giveBack()
+	eventually(t, "all wait", func() bool { return eng.Counters().Queued == int64(len(requests)) })
+	release()
 	all.Wait()
 }
 
-// TestMixedBatchAnswersAsAlone asks several variants at once, of which some have
-// slabs, and holds each answer to the one that it gets alone.
+// setAverage makes d the only value that an average has observed.
+func setAverage(a *sched.Average, d time.Duration) {
+	*a = sched.Average{}
+	a.Observe(d)
+}
+
+// TestMixedBatchAnswersAsAlone requests several variants at once, some of which have slabs,
+// and compares each answer with the one to the same request alone.
 func TestMixedBatchAnswersAsAlone(t *testing.T) {
 	eng := tinyEngine(t, Options{Factored: true, Parallel: 1, MaxBatch: 16})
 	alone := tinyEngine(t, Options{})
 	must(eng.SetPinned(context.Background(), "m1", true))
 	must(eng.SetPinned(context.Background(), "m4", true))
 	before := eng.Counters()
-	var asks []func()
+	var requests []func()
 	for i := range 2 * tinyMembers {
 		name, _ := member(i % tinyMembers)
 		image := picture(uint64(i), 8, 8)
 		_, want := classify(t, alone, name, image)
-		asks = append(asks, func() {
+		requests = append(requests, func() {
 			a, err := eng.Classify(context.Background(), name, image, ClassifyOptions{Function: "none"})
 			if err != nil || a.Variant != name || !near(byLabel(a), want, 1e-3) {
 				t.Errorf("%s: %v, %v, want %v", name, a, err, want)
@@ -46,36 +53,36 @@ func TestMixedBatchAnswersAsAlone(t *testing.T) {
 			}
 		})
 	}
-	inOneBatch(t, eng, asks...)
+	inOneBatch(t, eng, requests...)
 	n := eng.Counters()
 	if hits, factored := n.Hits-before.Hits, n.Factored-before.Factored; hits != 4 || factored != 8 {
-		t.Errorf("%d answers from slabs, %d without, not 4 and 8", hits, factored)
+		t.Errorf("%d answers from slabs and %d factored, not 4 and 8", hits, factored)
 	}
 	if batches := n.Batches.Counts; batches[4] != 1 || n.Batches.Sum != 12 { // of 9 to 16
 		t.Errorf("not one batch of twelve: %+v", n.Batches)
 	}
 }
 
-// TestNotMixedBatchesAreOfOneVariant asks the same with mixed batches off.
+// TestNotMixedBatchesAreOfOneVariant turns mixed batches off.
 func TestNotMixedBatchesAreOfOneVariant(t *testing.T) {
 	eng := tinyEngine(t, Options{Factored: true, Parallel: 1, NotMixed: true})
-	var asks []func()
+	var requests []func()
 	for i := range 12 {
 		name, _ := member(i % 3)
-		asks = append(asks, func() {
+		requests = append(requests, func() {
 			if _, err := eng.Classify(context.Background(), name, picture(1, 8, 8), ClassifyOptions{}); err != nil {
 				t.Error(err)
 			}
 		})
 	}
-	inOneBatch(t, eng, asks...)
+	inOneBatch(t, eng, requests...)
 	if n := eng.Counters().Batches; n.Counts[2] != 3 || n.Sum != 12 { // of 3 or 4
 		t.Errorf("not three batches of four: %+v", n)
 	}
 }
 
-// TestOneRowsFaultIsItsOwn has a row of a batch overflow.
-func TestOneRowsFaultIsItsOwn(t *testing.T) {
+// TestOverflowFailsOnlyItsInput has one input of a batch overflow.
+func TestOverflowFailsOnlyItsInput(t *testing.T) {
 	eng := tinyEngine(t, Options{Parallel: 1})
 	_, want := classify(t, eng, "m1", picture(1, 8, 8))
 	huge := make([]float32, 3*8*8)
@@ -88,7 +95,7 @@ func TestOneRowsFaultIsItsOwn(t *testing.T) {
 		}
 	}, func() {
 		if _, got := classify(t, eng, "m1", picture(1, 8, 8)); !same(got, want) {
-			t.Errorf("beside a row that overflows it answers %v, not %v", got, want)
+			t.Errorf("in a batch with an input that overflows it answers %v, not %v", got, want)
 		}
 	})
 	if n := eng.Counters().Batches; n.Counts[1] != 1 {
@@ -96,7 +103,7 @@ func TestOneRowsFaultIsItsOwn(t *testing.T) {
 	}
 }
 
-// TestPanicFailsOnlyItsBatch breaks a variant in memory.
+// TestPanicFailsOnlyItsBatch damages a variant in memory.
 func TestPanicFailsOnlyItsBatch(t *testing.T) {
 	eng := tinyEngine(t, Options{Parallel: 1})
 	_, l, err := eng.open("m1")
@@ -110,7 +117,7 @@ func TestPanicFailsOnlyItsBatch(t *testing.T) {
 	quiet(t, eng.cache)
 }
 
-// expiring has a deadline that is far off, until done is closed: then it is past.
+// expiring is a context whose deadline is far off until done is closed, and then is past.
 type expiring struct {
 	context.Context
 	done chan struct{}
@@ -128,15 +135,15 @@ func (e *expiring) Err() error {
 	}
 }
 
-// TestGoneClientFreesItsPlace counts what waits.
-func TestGoneClientFreesItsPlace(t *testing.T) {
+// TestCanceledRequestDoesNotWait counts what waits.
+func TestCanceledRequestDoesNotWait(t *testing.T) {
 	eng := tinyEngine(t, Options{Parallel: 1})
-	giveBack := eng.scheduler.occupy()
+	release := holdSlot(eng)
 	ctx, cancel := context.WithCancel(context.Background())
 	var waits sync.WaitGroup
 	waits.Go(func() {
 		if _, err := eng.Classify(ctx, "m1", picture(1, 8, 8), ClassifyOptions{}); err != context.Canceled {
-			t.Errorf("given up: %v", err)
+			t.Errorf("canceled: %v", err)
 		}
 	})
 	past := &expiring{context.Background(), make(chan struct{})}
@@ -145,23 +152,36 @@ func TestGoneClientFreesItsPlace(t *testing.T) {
 			t.Errorf("past its deadline: %v", err)
 		}
 	})
-	eventually(t, "both wait", func() bool { return eng.Counters().Waiting == 2 && eng.scheduler.waitingNow() == 2 })
+	eventually(t, "both wait", func() bool { return eng.Counters().Waiting == 2 && eng.Counters().Queued == 2 })
 	close(past.done)
-	eventually(t, "one waits", func() bool { return eng.Counters().Waiting == 1 && eng.scheduler.waitingNow() == 1 })
+	eventually(t, "one waits", func() bool { return eng.Counters().Waiting == 1 && eng.Counters().Queued == 1 })
 	cancel()
 	waits.Wait()
-	if n := eng.Counters(); n.Waiting != 0 || n.Gone != 1 || n.Late != 1 {
+	if n := eng.Counters(); n.Waiting != 0 || n.Canceled != 1 || n.DeadlineExceeded != 1 {
 		t.Errorf("%+v", n)
 	}
-	giveBack()
+	release()
 	classify(t, eng, "m1", picture(1, 8, 8))
 	if n := eng.Counters().Batches.Sum; n != 1 {
-		t.Errorf("%g rows were computed where one was wanted", n)
+		t.Errorf("%g inputs were computed where one was to be", n)
 	}
 }
 
-// TestDueRebuildsAreDoneTogether lets several variants pay for their rebuilds
-// while one is under way.
+// TestMixingIsMeasured requests several variants at once until mixed and separate batches
+// have been measured.
+func TestMixingIsMeasured(t *testing.T) {
+	eng := tinyEngine(t, Options{Factored: true, Parallel: 1})
+	l, stop := ask(eng, picture(1, 8, 8), 8)
+	defer stop()
+	eventually(t, "the first answers", func() bool { return l.count.Load() > 0 })
+	class := &onlyFamily(t, eng).class
+	eventually(t, "both ways are measured", func() bool {
+		inMixed, inSeparate := class.MixingTimes()
+		return inMixed > 0 && inSeparate > 0
+	})
+}
+
+// TestDueRebuildsAreDoneTogether has several variants promoted while another is rebuilt.
 func TestDueRebuildsAreDoneTogether(t *testing.T) {
 	eng := tinyEngine(t, Options{Factored: true})
 	alone := tinyEngine(t, Options{})
@@ -172,7 +192,7 @@ func TestDueRebuildsAreDoneTogether(t *testing.T) {
 		all = append(all, promotion{h: h, l: l})
 	}
 	p := &eng.promotions
-	p.active = true // somebody rebuilds already
+	p.active = true // another is being rebuilt
 	for _, x := range all {
 		eng.promote(x.h, x.l)
 		eng.promote(x.h, x.l) // twice is once
@@ -188,7 +208,7 @@ func TestDueRebuildsAreDoneTogether(t *testing.T) {
 	for _, x := range first {
 		_, want := classify(t, alone, x.h.entry.Name, picture(1, 8, 8))
 		if _, got := classify(t, eng, x.h.entry.Name, picture(1, 8, 8)); !near(got, want, 1e-3) {
-			t.Errorf("%s, rebuilt with others, answers %v, not %v", x.h.entry.Name, got, want)
+			t.Errorf("%s was rebuilt with others and answers %v, not %v", x.h.entry.Name, got, want)
 		}
 	}
 	if n := eng.Counters(); n.Hits != rebuiltTogether || n.Factored != 0 {
@@ -197,32 +217,32 @@ func TestDueRebuildsAreDoneTogether(t *testing.T) {
 	quiet(t, eng.cache)
 }
 
-// TestRebuildThatEvictsHotterDoesNotPay gives one variant the only slab and more
-// requests than another has, which then may have paid as much as it likes.
+// TestRebuildThatEvictsHotterDoesNotPay gives one variant the only slab and more requests
+// than another has, which then is not rebuilt however much it has paid.
 func TestRebuildThatEvictsHotterDoesNotPay(t *testing.T) {
 	eng := tinyEngine(t, Options{Factored: true, WeightCache: tinySlab})
 	image := picture(1, 8, 8)
-	ask := func(name string, times int) {
+	classifyTimes := func(name string, times int) {
 		for range times {
 			classify(t, eng, name, image)
-			eng.inside.Wait() // for a rebuild behind it
+			eng.inside.Wait() // for a rebuild after it
 		}
 	}
-	rent := func(name string) {
+	rebuild := func(name string) {
 		h, l, err := eng.open(name)
 		must(err)
-		l.family.costs.factored.nanoseconds.Store(int64(time.Second)) // so that a slab is worth more than what is decoded
+		setAverage(&l.family.costs.factored, time.Second) // a slab is worth more than decoded coefficients
 		eng.rebuildNow([]promotion{{h: h, l: l}})
 	}
-	ask("m1", 8)
-	rent("m1")
-	ask("m2", 4)
-	rent("m2")
+	classifyTimes("m1", 8)
+	rebuild("m1")
+	classifyTimes("m2", 4)
+	rebuild("m2")
 	if list, _ := eng.Variants("", 3); list[1].Resident != "slab" || list[2].Resident == "slab" {
 		t.Errorf("m1 is %s, m2 is %s", list[1].Resident, list[2].Resident)
 	}
-	ask("m2", 8)
-	rent("m2")
+	classifyTimes("m2", 8)
+	rebuild("m2")
 	if list, _ := eng.Variants("", 3); list[1].Resident == "slab" || list[2].Resident != "slab" {
 		t.Errorf("when m2 is hotter, m1 is %s, m2 is %s", list[1].Resident, list[2].Resident)
 	}

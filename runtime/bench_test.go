@@ -3,7 +3,6 @@ package runtime
 import (
 	"context"
 	"testing"
-	"time"
 )
 
 // Benchmarks run on the embedded family: 32×32 images, 64 wide, 6 layers.
@@ -37,14 +36,14 @@ func BenchmarkClassify(b *testing.B) {
 	b.Run("op=classify/cold", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			eng.cache.drop(l.variant.Digest)
+			eng.cache.Drop(l.variant.Digest)
 			ask(b)
 		}
 	})
 	b.Run("op=decode-image", func(b *testing.B) { // what of the above is the image's
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := prepare(l.pixels, image); err != nil {
+			if _, err := prepare(l.variant.Pixels, image); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -64,23 +63,6 @@ func BenchmarkRebuild(b *testing.B) {
 			if err := m.Rebuild(1); err != nil {
 				b.Fatal(err)
 			}
-		}
-	})
-}
-
-func BenchmarkLease(b *testing.B) {
-	c := newWeightCache(4*page, 8, time.Second, lruPolicy{newIdleList()})
-	defer c.close()
-	pool := &slabPool{bytes: page}
-	build := func(slab []float32) (any, error) { return slab, nil }
-	b.Run("op=lease/hit", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			l, err := c.acquire(context.Background(), wanted{digest: "a", pool: pool}, build)
-			if err != nil {
-				b.Fatal(err)
-			}
-			l.release()
 		}
 	})
 }

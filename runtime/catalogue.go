@@ -7,7 +7,8 @@ import (
 	"sort"
 	"time"
 
-	"eigenserve/models"
+	"eigenserve/runtime/cache"
+	"eigenserve/runtime/family"
 	"eigenserve/store"
 )
 
@@ -40,23 +41,31 @@ func (eng *Engine) page(after string, limit int) (page [][]*handle, next string)
 	return page, next
 }
 
+// NewVariantInfo returns what the store's catalogue knows of a variant.
+func NewVariantInfo(e store.Entry) VariantInfo {
+	return VariantInfo{Name: e.Name, Version: e.Version, Digest: e.Digest, Family: e.Family, Basis: e.Basis, Bytes: e.Bytes,
+		SourceBytes: e.SourceBytes, Classes: e.Classes, Energy: e.Energy, Step: e.Step, Added: e.Added, Agreement: e.Agreement,
+		Nulls: e.Nulls, Lossy: e.Lossy, Resident: "disk"}
+}
+
+// info returns what the catalogue and the engine know of a version.
 func (eng *Engine) info(h *handle) VariantInfo {
-	e := h.entry
 	eng.mu.Lock()
-	unloaded := eng.unloaded[e.Name]
+	unloaded := eng.unloaded[h.entry.Name]
 	eng.mu.Unlock()
 	answered, recent := h.answered()
-	return VariantInfo{Name: e.Name, Version: e.Version, Digest: e.Digest, Family: e.Family, Basis: e.Basis, Bytes: e.Bytes,
-		SourceBytes: e.SourceBytes, Classes: e.Classes, Energy: e.Energy, Step: e.Step, Added: e.Added, Agreement: e.Agreement, Nulls: e.Nulls, Lossy: e.Lossy,
-		Resident: eng.resident(h), Pinned: h.pinned.Load() != nil, Unloaded: unloaded,
-		Requests: h.requests.Load(), Hits: h.hits.Load(), Rebuilds: h.rebuilds.Load(),
-		Answers: answered.Count, Took: answered.Took.Seconds(), Rate: recent.rate(time.Now()), Latency: recent.took}
+	v := NewVariantInfo(h.entry)
+	v.Resident, v.Pinned, v.Unloaded = eng.resident(h), h.pinned.Load() != nil, unloaded
+	v.Requests, v.Hits, v.Rebuilds = h.requests.Load(), h.hits.Load(), h.rebuilds.Load()
+	v.Answers, v.Took = answered.Count, answered.Took.Seconds()
+	v.Rate, v.Latency = recent.rate(time.Now()), recent.took
+	return v
 }
 
 // resident tells where a variant is.
 func (eng *Engine) resident(h *handle) string {
 	switch {
-	case eng.cache.resides(h.entry.Digest):
+	case eng.cache.Contains(cache.Weights, h.entry.Digest):
 		return "slab"
 	case h.loaded.Load() != nil:
 		return "coefficients"
@@ -79,14 +88,14 @@ func (eng *Engine) Variant(name string) (VariantDetail, error) {
 		return eng.Variant(name)
 	}
 	if err != nil {
-		return VariantDetail{}, storeError(err)
+		return VariantDetail{}, family.Coded(err)
 	}
 	info := eng.info(h)
 	eng.mu.Lock()
 	info.Versions = numbersOf(eng.variants[h.entry.Name])
 	eng.mu.Unlock()
-	return VariantDetail{VariantInfo: info, Labels: v.Labels, Fidelity: v.Fidelity, Worst: v.Fidelity.Worst(l.family.basis.Layout()),
-		Provenance: v.Provenance, Input: inputOf(l.family.model)}, nil
+	return VariantDetail{VariantInfo: info, Labels: v.Labels, Fidelity: v.Fidelity, Worst: v.Fidelity.Worst(l.family.Basis.Layout()),
+		Provenance: v.Provenance, Input: inputOf(l.family.Model)}, nil
 }
 
 // PutVariant makes a variant's file the next version of a name. Nothing
@@ -103,7 +112,7 @@ func (eng *Engine) replace(ctx context.Context, name, was string, file []byte) (
 	}
 	defer eng.leave()
 	if err := store.CheckName(name); err != nil {
-		return info, false, storeError(err)
+		return info, false, family.Coded(err)
 	}
 	v, err := store.ParseVariant(file)
 	if err != nil {
@@ -117,7 +126,7 @@ func (eng *Engine) replace(ctx context.Context, name, was string, file []byte) (
 	if err != nil {
 		return info, false, err
 	}
-	if err := f.check(v); err != nil {
+	if err := f.Check(v); err != nil {
 		return info, false, err
 	}
 	return eng.put(ctx, f, name, was, v, file)
@@ -125,23 +134,23 @@ func (eng *Engine) replace(ctx context.Context, name, was string, file []byte) (
 
 // put stores a checked variant and serves it from here on; requests that hold
 // the version before finish with it.
-func (eng *Engine) put(ctx context.Context, f *family, name, was string, v *store.Variant, file []byte) (VariantInfo, bool, error) {
+func (eng *Engine) put(ctx context.Context, f *servedFamily, name, was string, v *store.Variant, file []byte) (VariantInfo, bool, error) {
 	eng.change.Lock()
 	defer eng.change.Unlock()
 	if err := ctx.Err(); err != nil {
 		return VariantInfo{}, false, err
 	}
-	f, err := eng.family(f.basis.Digest) // it may have been retired meanwhile
+	f, err := eng.family(f.Basis.Digest) // it may have been retired meanwhile
 	if err != nil {
 		return VariantInfo{}, false, err
 	}
-	kept, err := f.keep(v)
+	kept, err := f.load(v)
 	if err != nil {
 		return VariantInfo{}, false, err
 	}
 	e, replaced, err := eng.store.ReplaceVariant(name, was, v, file)
 	if err != nil {
-		return VariantInfo{}, false, inTheWay(storeError(err))
+		return VariantInfo{}, false, family.CodedChange(err)
 	}
 	fresh := newHandle(e)
 	fresh.loaded.Store(kept)
@@ -180,9 +189,9 @@ func (eng *Engine) Family(name string) (FamilyDetail, error) {
 	if err != nil {
 		return FamilyDetail{}, err
 	}
-	d := FamilyDetail{FamilyInfo: eng.familyInfo(f, p), Metric: f.basis.Metric, Lineage: f.basis.Lineage, Config: f.basis.Config}
-	for i := range f.basis.Layers {
-		l := &f.basis.Layers[i]
+	d := FamilyDetail{FamilyInfo: eng.familyInfo(f, p), Metric: f.Basis.Metric, Lineage: f.Basis.Lineage, Config: f.Basis.Config}
+	for i := range f.Basis.Layers {
+		l := &f.Basis.Layers[i]
 		left, right := l.Directions()
 		d.Layers = append(d.Layers, LayerInfo{Name: l.Name, Outputs: l.Rows(), Inputs: l.Cols(),
 			Left: left, Right: right, Energy90: energy90(l.Spectrum), Spectrum: spectrumInfo(l.Spectrum)})
@@ -191,31 +200,32 @@ func (eng *Engine) Family(name string) (FamilyDetail, error) {
 }
 
 // current gives a family by name, on its current basis.
-func (eng *Engine) current(name string) (*family, store.Family, error) {
+func (eng *Engine) current(name string) (*servedFamily, store.Family, error) {
 	if err := store.CheckName(name); err != nil {
-		return nil, store.Family{}, storeError(err)
+		return nil, store.Family{}, family.Coded(err)
 	}
 	p, err := eng.store.Family(name)
 	if errors.Is(err, store.ErrDamaged) {
-		return nil, p, storeError(err)
+		return nil, p, family.Coded(err)
 	}
 	if err != nil {
 		return nil, p, Errorf(NotFound, "no family %q; `eigenserve fit` makes one, GET /v1/families lists those there are", name)
 	}
 	f, err := eng.family(p.Basis)
-	return f, p, stored(err)
+	return f, p, family.Stored(err)
 }
 
-func (eng *Engine) familyInfo(f *family, p store.Family) FamilyInfo {
+func (eng *Engine) familyInfo(f *servedFamily, p store.Family) FamilyInfo {
 	variants := 0
 	for _, h := range eng.latest() {
 		if h.entry.Family == p.Name {
 			variants++
 		}
 	}
-	return FamilyInfo{Name: p.Name, Basis: p.Basis, Bytes: p.Bytes, Resident: f.bytes(), Rank: f.basis.Largest(),
-		RMS: f.basis.RMS, Fitted: len(f.basis.Sources), Variants: variants,
-		Parameters: f.shared, DenseBytes: f.dense(), SlabBytes: f.slabs.bytes, Input: inputOf(f.model)}
+	resident, _ := f.bytes()
+	return FamilyInfo{Name: p.Name, Basis: p.Basis, Bytes: p.Bytes, Resident: resident, Rank: f.Basis.Largest(),
+		RMS: f.Basis.RMS, Fitted: len(f.Basis.Sources), Variants: variants,
+		Parameters: f.Parameters(), DenseBytes: f.DenseBytes(), SlabBytes: f.slabs.SlabBytes(), Input: inputOf(f.Model)}
 }
 
 func energy90(s store.Spectrum) int {
@@ -226,9 +236,4 @@ func energy90(s store.Spectrum) int {
 		}
 	}
 	return len(s.Left)
-}
-
-func inputOf(m models.Model) Input {
-	s := m.Input().Image
-	return Input{Channels: s.Channels, Height: s.Height, Width: s.Width}
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"eigenserve/runtime/cache"
 )
 
 func TestVariantsComeInPages(t *testing.T) {
@@ -80,7 +82,7 @@ func TestDelete(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if eng.cache.resides(digest) {
+	if eng.cache.Contains(cache.Weights, digest) {
 		t.Error("its weights are still in the cache")
 	}
 	if _, err := os.Stat(blobPath(eng.store, digest)); !errors.Is(err, os.ErrNotExist) {
@@ -116,7 +118,7 @@ func TestTwoNamesOfOneFile(t *testing.T) {
 func TestPinsSurviveEviction(t *testing.T) {
 	ctx := context.Background()
 	eng := tinyEngine(t, Options{WeightCache: 2 * tinySlab})
-	pinned := func() int { return eng.cache.stats().leased }
+	pinned := func() int { return eng.cache.Stats().Weights.Leased }
 	if err := eng.SetPinned(ctx, "m1", true); err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +168,7 @@ func TestPinsEndWithTheirVariant(t *testing.T) {
 		if err := c.change(); err != nil {
 			t.Fatal(err)
 		}
-		if got := eng.cache.stats().leased == 1; got != c.pinned {
+		if got := eng.cache.Stats().Weights.Leased == 1; got != c.pinned {
 			t.Errorf("%s: pinned %t, want %t", c.what, got, c.pinned)
 		}
 	}
@@ -249,7 +251,7 @@ func TestDamagedFiles(t *testing.T) {
 			if _, err := eng.Family(tinyFamily); codeOf(err) != Damaged {
 				t.Errorf("family: %v", err)
 			}
-			if _, _, err := eng.AddCheckpoint(ctx, tinyFamily, "new", newTiny(9, 3).upload()); codeOf(err) != Damaged {
+			if _, _, err := eng.AddCheckpoint(ctx, tinyFamily, "new", upload(newTiny(9, 3))); codeOf(err) != Damaged {
 				t.Errorf("add: %v", err)
 			}
 			if list := eng.Families(); len(list) != 1 || list[0].Name != tinyFamily {

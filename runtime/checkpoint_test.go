@@ -9,24 +9,26 @@ import (
 	"testing"
 	"time"
 
-	"eigenserve/models"
+	"eigenserve/runtime/internal/testfamily"
+	"eigenserve/runtime/learn/gate"
+	"eigenserve/store"
 	"eigenserve/store/tensorfile"
 )
 
 func TestAddCheckpoint(t *testing.T) {
-	eng := tinyEngine(t, Options{Gate: Gate{Step: 0.5}})
+	eng := tinyEngine(t, Options{Gate: gate.Options{Step: 0.5}})
 	name, c := "unseen", newTiny(77, 4)
-	info, replaced, err := eng.AddCheckpoint(context.Background(), tinyFamily, name, c.upload())
+	info, replaced, err := eng.AddCheckpoint(context.Background(), tinyFamily, name, upload(c))
 	if err != nil || replaced {
 		t.Fatalf("%t, %v", replaced, err)
 	}
 	// The tiny family has directions for all of any delta: at a fine step the
 	// answers are nearly the original's.
 	image := picture(1, 8, 8)
-	m, err := models.Open(c.configJSON(), []byte(c.preprocessor))
+	m, err := c.Model()
 	must(err)
 	tensors := map[string][]float32{}
-	for tensor, x := range c.tensors {
+	for tensor, x := range c.Tensors {
 		tensors[tensor] = make([]float32, x.Len())
 		must(x.Float32(tensors[tensor]))
 	}
@@ -42,7 +44,7 @@ func TestAddCheckpoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d.Classes != 4 || d.Step != 0.5 || d.Energy < 0.9 || d.Provenance.Fitted || d.Provenance.Name != name ||
-		d.SourceBytes != int64(len(c.tensorBytes())) || d.Bytes != int64(len(fileOf(t, eng, name))) {
+		d.SourceBytes != int64(len(tensorBytes(c))) || d.Bytes != int64(len(fileOf(t, eng, name))) {
 		t.Errorf("%+v", d)
 	}
 	parts := d.Fidelity.Bytes
@@ -55,9 +57,9 @@ func TestAddCheckpoint(t *testing.T) {
 	}
 }
 
-func (c *tiny) tensorBytes() []byte {
+func tensorBytes(c *tiny) []byte {
 	var all []byte
-	for _, t := range c.tensors {
+	for _, t := range c.Tensors {
 		all = append(all, t.Data...)
 	}
 	return all
@@ -66,7 +68,7 @@ func (c *tiny) tensorBytes() []byte {
 func TestFittedCheckpointsAreKnownAsSuch(t *testing.T) {
 	eng := tinyEngine(t, Options{})
 	_, c := member(2)
-	if _, _, err := eng.AddCheckpoint(context.Background(), tinyFamily, "again", c.upload()); err != nil {
+	if _, _, err := eng.AddCheckpoint(context.Background(), tinyFamily, "again", upload(c)); err != nil {
 		t.Fatal(err)
 	}
 	if d, err := eng.Variant("again"); err != nil || !d.Provenance.Fitted {
@@ -80,13 +82,13 @@ func TestAddCheckpointRefuses(t *testing.T) {
 	upload := func(change func(c *tiny)) Upload {
 		c := newTiny(78, 4)
 		change(c)
-		return c.upload()
+		return upload(c)
 	}
 	value := func(tensor string, x float64) Upload {
 		return upload(func(c *tiny) {
-			v := make([]float32, c.tensors[tensor].Len())
+			v := make([]float32, c.Tensors[tensor].Len())
 			v[len(v)/2] = float32(x)
-			c.tensors[tensor] = tensorfile.FromFloat32("F32", c.tensors[tensor].Shape, v)
+			c.Tensors[tensor] = tensorfile.FromFloat32("F32", c.Tensors[tensor].Shape, v)
 		})
 	}
 	whole := upload(func(*tiny) {})
@@ -106,25 +108,25 @@ func TestAddCheckpointRefuses(t *testing.T) {
 		"a family that is a path":   {"../tiny", "new", whole, Invalid, ""},
 		"a name that climbs":        {tinyFamily, "..", whole, Invalid, ""},
 		"a name with a slash":       {tinyFamily, "a/b", whole, Invalid, ""},
-		"more heads":                {tinyFamily, "new", upload(func(c *tiny) { c.config["num_attention_heads"] = 4 }), Conflict, "architecture"},
-		"another activation":        {tinyFamily, "new", upload(func(c *tiny) { c.config["hidden_act"] = "relu" }), Conflict, "architecture"},
-		"another width":             {tinyFamily, "new", upload(func(c *tiny) { c.config["hidden_size"] = 32 }), Conflict, "architecture"},
-		"another kind of model":     {tinyFamily, "new", upload(func(c *tiny) { c.config["model_type"] = "bert" }), Invalid, "bert"},
-		"an absurd width":           {tinyFamily, "new", upload(func(c *tiny) { c.config["hidden_size"] = 1 << 40 }), Invalid, "hidden_size"},
-		"absurdly many layers":      {tinyFamily, "new", upload(func(c *tiny) { c.config["num_hidden_layers"] = 1 << 40 }), Invalid, "num_hidden_layers"},
+		"more heads":                {tinyFamily, "new", upload(func(c *tiny) { c.Config["num_attention_heads"] = 4 }), Conflict, "architecture"},
+		"another activation":        {tinyFamily, "new", upload(func(c *tiny) { c.Config["hidden_act"] = "relu" }), Conflict, "architecture"},
+		"another width":             {tinyFamily, "new", upload(func(c *tiny) { c.Config["hidden_size"] = 32 }), Conflict, "architecture"},
+		"another kind of model":     {tinyFamily, "new", upload(func(c *tiny) { c.Config["model_type"] = "bert" }), Invalid, "bert"},
+		"an absurd width":           {tinyFamily, "new", upload(func(c *tiny) { c.Config["hidden_size"] = 1 << 40 }), Invalid, "hidden_size"},
+		"absurdly many layers":      {tinyFamily, "new", upload(func(c *tiny) { c.Config["num_hidden_layers"] = 1 << 40 }), Invalid, "num_hidden_layers"},
 		"no config":                 {tinyFamily, "new", Upload{whole.Model, nil, nil}, Invalid, "config"},
 		"a config that is no JSON":  {tinyFamily, "new", config("{"), Invalid, "config"},
 		"a config that is a list":   {tinyFamily, "new", config("[]"), Invalid, ""},
 		"preprocessing of no sense": {tinyFamily, "new", Upload{whole.Model, whole.Config, []byte(`{"size":7}`)}, Invalid, ""},
-		"a missing tensor":          {tinyFamily, "new", upload(func(c *tiny) { delete(c.tensors, "vit.layernorm.bias") }), Invalid, "vit.layernorm.bias"},
-		"a missing head":            {tinyFamily, "new", upload(func(c *tiny) { delete(c.tensors, "classifier.weight") }), Invalid, "classifier.weight"},
-		"an extra tensor":           {tinyFamily, "new", upload(func(c *tiny) { c.tensors["vit.extra"] = c.tensors["classifier.bias"] }), Invalid, "vit.extra"},
-		"a misshaped tensor":        {tinyFamily, "new", upload(func(c *tiny) { c.tensors["vit.layernorm.bias"] = c.tensors["classifier.bias"] }), Invalid, "vit.layernorm.bias"},
-		"more labels than the head": {tinyFamily, "new", upload(func(c *tiny) { c.config["id2label"] = map[string]string{"0": "a", "1": "b"} }), Invalid, "labels"},
+		"a missing tensor":          {tinyFamily, "new", upload(func(c *tiny) { delete(c.Tensors, "vit.layernorm.bias") }), Invalid, "vit.layernorm.bias"},
+		"a missing head":            {tinyFamily, "new", upload(func(c *tiny) { delete(c.Tensors, "classifier.weight") }), Invalid, "classifier.weight"},
+		"an extra tensor":           {tinyFamily, "new", upload(func(c *tiny) { c.Tensors["vit.extra"] = c.Tensors["classifier.bias"] }), Invalid, "vit.extra"},
+		"a misshaped tensor":        {tinyFamily, "new", upload(func(c *tiny) { c.Tensors["vit.layernorm.bias"] = c.Tensors["classifier.bias"] }), Invalid, "vit.layernorm.bias"},
+		"more labels than the head": {tinyFamily, "new", upload(func(c *tiny) { c.Config["id2label"] = map[string]string{"0": "a", "1": "b"} }), Invalid, "labels"},
 		"whole numbers for weights": {tinyFamily, "new", upload(func(c *tiny) {
-			t := c.tensors["vit.layernorm.bias"]
+			t := c.Tensors["vit.layernorm.bias"]
 			t.DType = "I32"
-			c.tensors["vit.layernorm.bias"] = t
+			c.Tensors["vit.layernorm.bias"] = t
 		}), Invalid, "vit.layernorm.bias"},
 		"NaN in a shared tensor":     {tinyFamily, "new", value("vit.encoder.layer.1.output.dense.weight", math.NaN()), Invalid, "vit.encoder.layer.1.output.dense.weight"},
 		"NaN in the head":            {tinyFamily, "new", value("classifier.weight", math.NaN()), Invalid, "classifier.weight"},
@@ -162,9 +164,9 @@ func TestAddCheckpointRefuses(t *testing.T) {
 
 func TestAddRefusesASteplessStep(t *testing.T) {
 	eng := tinyEngine(t, Options{})
-	c := newTiny(78, 4).open(t, "new")
+	c := newTiny(78, 4).Open(t, "new")
 	for _, step := range []float64{-1, math.NaN(), math.Inf(1)} { // 0 is the default
-		if _, _, err := eng.Add(context.Background(), tinyFamily, "new", c, Gate{Step: step}); codeOf(err) != Invalid {
+		if _, _, err := eng.Add(context.Background(), tinyFamily, "new", c, gate.Options{Step: step}); codeOf(err) != Invalid {
 			t.Errorf("step %g: %v", step, err)
 		}
 	}
@@ -173,30 +175,12 @@ func TestAddRefusesASteplessStep(t *testing.T) {
 	}
 }
 
-func TestSameJSON(t *testing.T) {
-	for _, c := range []struct {
-		a, b string
-		same bool
-	}{
-		{"", "", true},
-		{"", "{}", false},
-		{`{"a":1,"b":[2]}`, "{ \"b\": [2.0],\n \"a\": 1 }", true},
-		{`{"a":1}`, `{"a":2}`, false},
-		{"no JSON", "no JSON", true},
-		{"no JSON", "none", false},
-	} {
-		if sameJSON([]byte(c.a), []byte(c.b)) != c.same || sameJSON([]byte(c.b), []byte(c.a)) != c.same {
-			t.Errorf("%q and %q: the same %t", c.a, c.b, !c.same)
-		}
-	}
-}
-
 func TestUploadWithItsOwnPreprocessing(t *testing.T) {
 	eng := tinyEngine(t, Options{})
 	c := newTiny(79, 3)
-	upload := func(preprocessor string) bool {
-		c.preprocessor = preprocessor
-		info, _, err := eng.AddCheckpoint(context.Background(), tinyFamily, "new", c.upload())
+	add := func(preprocessor string) bool {
+		c.Preprocessor = preprocessor
+		info, _, err := eng.AddCheckpoint(context.Background(), tinyFamily, "new", upload(c))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -204,10 +188,10 @@ func TestUploadWithItsOwnPreprocessing(t *testing.T) {
 		must(err)
 		return len(v.Preprocessor) > 0
 	}
-	if upload(tinyPictures + "\n") {
+	if add(testfamily.Preprocessor + "\n") {
 		t.Error("the family's is kept once more")
 	}
-	if !upload(`{"size":{"height":8,"width":8},"image_mean":[0,0,0]}`) {
+	if !add(`{"size":{"height":8,"width":8},"image_mean":[0,0,0]}`) {
 		t.Error("its own is not kept")
 	}
 }
@@ -217,7 +201,7 @@ func TestAddingAgainMakesNoVersion(t *testing.T) {
 	s := tinyStore(t)
 	eng := serve(t, s, Options{})
 	c := members(t, 1)[0]
-	first, _, err := eng.Add(context.Background(), tinyFamily, "twice", c, Gate{Step: 1})
+	first, _, err := eng.Add(context.Background(), tinyFamily, "twice", c, gate.Options{Step: 1})
 	must(err)
 	v, err := s.ReadVariant(first.Digest)
 	must(err)
@@ -225,13 +209,13 @@ func TestAddingAgainMakesNoVersion(t *testing.T) {
 	sizes := map[int64]bool{}
 	for range 24 { // a time is compressed, to more bytes or fewer
 		v.Provenance.Added = v.Provenance.Added.Add(-time.Hour - time.Second)
-		must(count(v, v.Fidelity.Bytes.Source))
+		must(recountBytes(v))
 		sizes[v.Fidelity.Bytes.Metadata] = true
 		file, err := v.Bytes()
 		must(err)
 		before, _, err = eng.PutVariant(context.Background(), "twice", file)
 		must(err)
-		again, replaced, err := eng.Add(context.Background(), tinyFamily, "twice", c, Gate{Step: 1})
+		again, replaced, err := eng.Add(context.Background(), tinyFamily, "twice", c, gate.Options{Step: 1})
 		if err != nil || !replaced || again.Digest != before.Digest || again.Version != before.Version {
 			t.Errorf("%+v, %v, %v; was %+v", again, replaced, err, before)
 		}
@@ -239,8 +223,16 @@ func TestAddingAgainMakesNoVersion(t *testing.T) {
 	if len(sizes) == 1 {
 		t.Error("all times took as many bytes")
 	}
-	other, _, err := eng.Add(context.Background(), tinyFamily, "twice", c, Gate{Step: 2})
+	other, _, err := eng.Add(context.Background(), tinyFamily, "twice", c, gate.Options{Step: 2})
 	if err != nil || other.Version != before.Version+1 {
 		t.Errorf("another step: %+v, %v", other, err)
 	}
+}
+
+// recountBytes sets the size of a variant's metadata anew.
+func recountBytes(v *store.Variant) error {
+	file, err := v.Bytes()
+	parts := &v.Fidelity.Bytes
+	parts.Metadata = int64(len(file)) - parts.Coefficients - parts.Private
+	return err
 }

@@ -8,6 +8,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"eigenserve/runtime/cache"
 )
 
 // Classify answers one image file (PNG, JPEG, GIF, WebP) by one variant.
@@ -40,7 +42,7 @@ func (eng *Engine) classify(ctx context.Context, name string, image []byte, o Cl
 	}
 	started := time.Now()
 	defer func() { h.record(started, 1, a.Timing, err) }()
-	logits, timing, err := eng.compute(ctx, h, l, []input{decoding(l.pixels, image)})
+	logits, timing, err := eng.compute(ctx, h, l, decoding(l.variant.Pixels, image))
 	if err != nil {
 		return Answer{}, atFault(h, err)
 	}
@@ -50,11 +52,11 @@ func (eng *Engine) classify(ctx context.Context, name string, image []byte, o Cl
 }
 
 // lease makes a variant's weights resident and holds them.
-func (eng *Engine) lease(ctx context.Context, h *handle, l *loaded) (*lease, error) {
-	lease, err := eng.cache.acquire(ctx, l.wanted(), func(slab []float32) (any, error) {
+func (eng *Engine) lease(ctx context.Context, h *handle, l *loaded) (*cache.Lease, error) {
+	lease, err := eng.cache.Acquire(ctx, l.weightsRequest(), func(slab []float32) (any, error) {
 		began := time.Now()
-		w, err := l.family.rebuild(l.variant, slab)
-		l.family.costs.rebuild.observe(time.Since(began))
+		w, err := l.family.rebuild(l.variant.Variant, slab)
+		l.family.costs.rebuild.Observe(time.Since(began))
 		return w, err
 	})
 	if err != nil {
@@ -68,7 +70,7 @@ func (eng *Engine) lease(ctx context.Context, h *handle, l *loaded) (*lease, err
 // it goes with its last lease.
 func (eng *Engine) dropGone(h *handle) {
 	if h.gone.Load() && eng.store.Uses(h.entry.Digest) == 0 {
-		eng.cache.drop(h.entry.Digest)
+		eng.cache.Drop(h.entry.Digest)
 	}
 }
 
@@ -84,7 +86,7 @@ func damaged(h *handle, err error) error {
 
 // atFault is what the only row of a request failed of.
 func atFault(h *handle, err error) error {
-	var fault *rowFault
+	var fault *inputError
 	if errors.As(err, &fault) {
 		err = fault.err
 	}

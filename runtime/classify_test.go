@@ -184,7 +184,7 @@ func TestConcurrentRequestsRebuildOnce(t *testing.T) {
 	eng := tinyEngine(t, Options{Parallel: 16})
 	file := picture(1, 8, 8)
 	_, want := classify(t, eng, "m3", file)
-	eng.cache.drop(eng.store.Variants()[3].Digest)
+	eng.cache.Drop(eng.store.Variants()[3].Digest)
 	var all sync.WaitGroup
 	for range 16 {
 		all.Go(func() {
@@ -206,7 +206,7 @@ func TestConcurrentRequestsRebuildOnce(t *testing.T) {
 
 func TestQueueIsBounded(t *testing.T) {
 	eng := tinyEngine(t, Options{Parallel: 1, Queue: 1})
-	giveBack := eng.scheduler.occupy() // the one slot is busy
+	release := holdSlot(eng) // the one slot is busy
 	ctx, cancel := context.WithCancel(context.Background())
 	var waits sync.WaitGroup
 	waits.Go(func() {
@@ -220,7 +220,7 @@ func TestQueueIsBounded(t *testing.T) {
 	}
 	cancel()
 	waits.Wait()
-	giveBack()
+	release()
 	if n := eng.Counters(); n.Waiting != 0 || n.Running != 0 {
 		t.Errorf("%+v", n)
 	}

@@ -4,14 +4,16 @@ import (
 	"context"
 	"sync"
 	"testing"
+
+	"eigenserve/runtime/learn/gate"
 )
 
 func TestCloseWaitsForRequests(t *testing.T) {
 	eng := tinyEngine(t, Options{Parallel: 1})
 	image := picture(1, 8, 8)
 	_, want := classify(t, eng, "m1", image)
-	eng.cache.drop(eng.store.Variants()[1].Digest) // so that it must rebuild, from the basis
-	giveBack := eng.scheduler.occupy()             // the one slot is busy
+	eng.cache.Drop(eng.store.Variants()[1].Digest) // so that it must rebuild, from the basis
+	release := holdSlot(eng)                       // the one slot is busy
 	var request, closing sync.WaitGroup
 	request.Go(func() {
 		a, err := eng.Classify(context.Background(), "m1", image, ClassifyOptions{Function: "none"})
@@ -29,13 +31,13 @@ func TestCloseWaitsForRequests(t *testing.T) {
 		_, err := eng.Variant("m1")
 		return codeOf(err) == Closed
 	})
-	if eng.cache.stats().used == 0 {
+	if eng.cache.Stats().Used == 0 {
 		t.Error("the slabs were unmapped before the request had ended")
 	}
-	giveBack()
+	release()
 	request.Wait()
 	closing.Wait()
-	if eng.cache.stats().used != 0 {
+	if eng.cache.Stats().Used != 0 {
 		t.Error("slabs are still mapped")
 	}
 }
@@ -43,13 +45,9 @@ func TestCloseWaitsForRequests(t *testing.T) {
 func TestClosedRefusesAll(t *testing.T) {
 	eng := tinyEngine(t, Options{})
 	ctx, image := context.Background(), picture(1, 8, 8)
-	file, upload := fileOf(t, eng, "m1"), newTiny(9, 3).upload()
-	c := newTiny(9, 3).open(t, "c")
+	file, upload := fileOf(t, eng, "m1"), upload(newTiny(9, 3))
+	c := newTiny(9, 3).Open(t, "c")
 	if err := eng.SetPinned(ctx, "m1", true); err != nil {
-		t.Fatal(err)
-	}
-	ev, err := eng.NewEvaluator(tinyFamily, 1)
-	if err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // closing twice is harmless
@@ -65,15 +63,13 @@ func TestClosedRefusesAll(t *testing.T) {
 			_, _, err := eng.AddCheckpoint(ctx, tinyFamily, "m1", upload)
 			return err
 		},
-		"add offline": func() error { _, _, err := eng.Add(ctx, tinyFamily, "m1", c, Gate{Step: 1}); return err },
+		"add offline": func() error { _, _, err := eng.Add(ctx, tinyFamily, "m1", c, gate.Options{Step: 1}); return err },
 		"delete":      func() error { return eng.DeleteVariant(ctx, "m1") },
 		"pin":         func() error { return eng.SetPinned(ctx, "m1", true) },
 		"unpin":       func() error { return eng.SetPinned(ctx, "m1", false) },
 		"family":      func() error { _, err := eng.Family(tinyFamily); return err },
 		"preload":     func() error { return eng.Preload(ctx) },
 		"export":      func() error { return eng.Export("m1", t.TempDir()) },
-		"evaluator":   func() error { _, err := eng.NewEvaluator(tinyFamily, 1); return err },
-		"evaluate":    func() error { _, err := ev.Evaluate(t.Context(), c, Images{}); return err },
 		"meter":       func() error { _, err := eng.NewMeter("m1"); return err },
 	} {
 		if err := call(); codeOf(err) != Closed {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"testing"
 	"time"
+
+	"eigenserve/runtime/cache"
 )
 
 // TestDecodedCoefficientsAreKept has a variant answered cold twice, replaced, and
@@ -13,11 +15,11 @@ func TestDecodedCoefficientsAreKept(t *testing.T) {
 	image := picture(1, 8, 8)
 	_, l, err := eng.open("m1")
 	must(err)
-	l.family.costs.rebuild.observe(time.Hour) // so that nothing earns one
+	l.family.costs.rebuild.Observe(time.Hour) // so that nothing earns one
 	ask := func(wantCores int, wantHits int64) map[string]float64 {
 		t.Helper()
 		_, scores := classify(t, eng, "m1", image)
-		if s := eng.cache.stats(); s.cores != wantCores || s.coreHits != wantHits || s.slabs != 0 || s.hits != 0 || s.misses != 0 {
+		if s := eng.cache.Stats(); s.Decoded.Entries != wantCores || s.Decoded.Hits != wantHits || s.Weights != (cache.KindStats{}) {
 			t.Errorf("not %d decoded, found %d times: %+v", wantCores, wantHits, s)
 		}
 		return scores
@@ -37,11 +39,11 @@ func TestDecodedCoefficientsAreKept(t *testing.T) {
 	must(err)
 	classify(t, eng, "m3", image)
 	eng.rebuildNow([]promotion{{h: h, l: l}})
-	if s := eng.cache.stats(); s.slabs != 1 || eng.cache.resides(coresKey(l.variant.Digest)) {
+	if s := eng.cache.Stats(); s.Weights.Entries != 1 || eng.cache.Contains(cache.Decoded, l.variant.Digest) {
 		t.Errorf("with a slab the decoded ones are still there: %+v", s)
 	}
 	quiet(t, eng.cache)
-	eng.cache.drop(l.variant.Digest)
+	eng.cache.Drop(l.variant.Digest)
 	quiet(t, eng.cache)
 }
 
@@ -51,32 +53,13 @@ func TestLateAnswersOfARemovedVariantLeaveNothing(t *testing.T) {
 	eng := tinyEngine(t, Options{Factored: true})
 	h, l, err := eng.ask("m1")
 	must(err)
-	l.family.costs.rebuild.observe(time.Hour) // so that no rebuild is due by itself
+	l.family.costs.rebuild.Observe(time.Hour) // so that no rebuild is due by itself
 	must(eng.DeleteVariant(context.Background(), "m1"))
-	_, _, err = eng.compute(context.Background(), h, l, []input{decoding(l.pixels, picture(1, 8, 8))})
+	_, _, err = eng.compute(context.Background(), h, l, decoding(l.variant.Pixels, picture(1, 8, 8)))
 	must(err)
 	eng.rebuildNow([]promotion{{h: h, l: l}})
-	if s := eng.cache.stats(); s.misses != 1 || s.slabs+s.cores > 0 {
+	if s := eng.cache.Stats(); s.Weights.Misses != 1 || s.Weights.Entries+s.Decoded.Entries > 0 {
 		t.Errorf("of one slab that was rebuilt and what was decoded is left: %+v", s)
 	}
 	quiet(t, eng.cache)
-}
-
-// TestDecodedCoefficientsEvictNothingUnderLRU fills the cache with slabs.
-func TestDecodedCoefficientsEvictNothingUnderLRU(t *testing.T) {
-	c, pool := smallCache(t, 2, 8, patience)
-	take(t, c, pool, "a", mark(1)).release()
-	take(t, c, pool, "b", mark(1)).release()
-	if r := c.reserve(wanted{digest: "c", pool: &slabPool{bytes: page, single: true}, cores: true}); r != nil {
-		t.Error("they took a slab's place")
-	}
-	c.drop("a")
-	if !reserved(c, wanted{digest: "c", pool: &slabPool{bytes: page, single: true}, cores: true}) {
-		t.Error("they found no room where there is some")
-	}
-	c.drop("c")
-	if s := c.stats(); s.cores != 0 || s.used > 2*page {
-		t.Errorf("%+v", s)
-	}
-	quiet(t, c)
 }

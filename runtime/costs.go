@@ -1,54 +1,55 @@
 package runtime
 
 import (
-	"sync/atomic"
 	"time"
+
+	"eigenserve/runtime/sched"
 )
 
-// costs are what answering takes in a family, as measured while it is done: by
-// the clock, so with whatever else the machine does beside.
+// costs is what answering takes in a family. It is measured by the clock, and so includes
+// whatever else the machine does at the same time.
 type costs struct {
-	row      average // a slot's time for one row of a batch, all in all
-	warm     average // one row's part of a forward pass, from rebuilt weights
-	factored average // the same without
-	decode   average // reading a variant's coefficients, for all its rows in a batch
-	rebuild  average // of one variant, alone or with others
+	warm     sched.Average // one input's part of a forward pass with rebuilt weights
+	factored sched.Average // the same with factored weights
+	decode   sched.Average // reading a variant's coefficients, for all its inputs in a batch
+	rebuild  sched.Average // rebuilding one variant, alone or with others
 }
 
-// pass takes in what a forward pass took over so many rows of each kind. Of one
-// that mixes them, each kind has the share that its rows should have taken.
-func (c *costs) pass(took time.Duration, warm, factored int) {
-	expected := time.Duration(warm)*c.warm.mean() + time.Duration(factored)*c.factored.mean()
+// observePass records what a forward pass over so many inputs of each kind took. In a pass
+// of both kinds, the time is divided in the proportion that was measured before.
+func (c *costs) observePass(took time.Duration, warm, factored int) {
+	expected := c.expected(warm, factored)
 	switch {
 	case factored == 0:
-		c.warm.observe(took / time.Duration(warm))
+		c.warm.Observe(took / time.Duration(warm))
 	case warm == 0:
-		c.factored.observe(took / time.Duration(factored))
-	case c.warm.mean() > 0 && c.factored.mean() > 0:
+		c.factored.Observe(took / time.Duration(factored))
+	case c.warm.Mean() > 0 && c.factored.Mean() > 0:
 		part := float64(took) / float64(expected)
-		c.warm.observe(time.Duration(part * float64(c.warm.mean())))
-		c.factored.observe(time.Duration(part * float64(c.factored.mean())))
+		c.warm.Observe(time.Duration(part * float64(c.warm.Mean())))
+		c.factored.Observe(time.Duration(part * float64(c.factored.Mean())))
 	}
 }
 
-// saving is what rebuilt weights would have saved of the time of so many rows
-// that were answered without, after decoding if that was needed. Until rebuilt weights have been tried that is all
-// of it; and a bit is left always, so that they are tried again now and then.
-func (c *costs) saving(rows int, decoding time.Duration) time.Duration {
-	took := time.Duration(rows)*c.factored.mean() + decoding
-	return max(took-time.Duration(rows)*c.warm.mean(), took/8)
+// expected returns what a forward pass over so many inputs of each kind should take.
+func (c *costs) expected(warm, factored int) time.Duration {
+	return time.Duration(warm)*c.warm.Mean() + time.Duration(factored)*c.factored.Mean()
 }
 
-// average follows a duration: each new one counts an eighth.
-type average struct{ nanoseconds atomic.Int64 }
-
-func (a *average) observe(d time.Duration) {
-	old := a.nanoseconds.Load()
-	if old == 0 {
-		a.nanoseconds.Store(int64(d))
-		return
+// factoredInput returns what one factored input took of a pass over so many inputs of each
+// kind, in the proportion that was measured before, or 0 if that is not known.
+func (c *costs) factoredInput(took time.Duration, warm, factored int) time.Duration {
+	each, expected := c.factored.Mean(), c.expected(warm, factored)
+	if each == 0 || expected == 0 || warm > 0 && c.warm.Mean() == 0 {
+		return 0
 	}
-	a.nanoseconds.Store(old + (int64(d)-old)/8)
+	return time.Duration(float64(took) / float64(expected) * float64(each))
 }
 
-func (a *average) mean() time.Duration { return time.Duration(a.nanoseconds.Load()) }
+// saving returns what rebuilt weights would have saved of the time of so many factored
+// inputs, including decoding. Until rebuilt weights have been measured, that is all of it.
+// An eighth always remains, so that they are tried again now and then.
+func (c *costs) saving(inputs int, decoding time.Duration) time.Duration {
+	took := time.Duration(inputs)*c.factored.Mean() + decoding
+	return max(took-time.Duration(inputs)*c.warm.Mean(), took/8)
+}

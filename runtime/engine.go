@@ -12,6 +12,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"eigenserve/models/nn"
+	"eigenserve/runtime/cache"
+	"eigenserve/runtime/family"
+	"eigenserve/runtime/learn/gate"
+	"eigenserve/runtime/sched"
 	"eigenserve/store"
 )
 
@@ -47,7 +51,7 @@ type Options struct {
 	// Patience is how long a batch waits for a slab that it can't do without: 10 s.
 	Patience time.Duration
 	// Gate is what checkpoints added by AddCheckpoint have to pass.
-	Gate Gate
+	Gate gate.Options
 	// Dense, if set, is where rebuilt weights come from instead: a baseline of
 	// dense checkpoints, loaded when they are asked for, to be measured against.
 	Dense Dense
@@ -83,10 +87,10 @@ type Engine struct {
 	options   Options
 	precision nn.Precision
 	store     *store.Store
-	cache     *weightCache
+	cache     *cache.Cache
 	// residentSetSize and managedMemory when the engine opened.
 	idleRSS, idleManaged int64
-	scheduler            *scheduler
+	scheduler            *sched.Scheduler
 	// preparing holds a token for each input that is being decoded.
 	preparing  chan struct{}
 	images     *imageMemory
@@ -120,32 +124,31 @@ type Engine struct {
 // Preload.
 func Open(s *store.Store, o Options) (*Engine, error) {
 	o = o.withDefaults()
-	if err := o.Gate.check(); err != nil {
+	if err := o.Gate.Check(); err != nil {
 		return nil, err
 	}
 	precision, err := o.Compute.precision()
 	if err != nil {
 		return nil, err
 	}
-	policy, err := o.CachePolicy.new()
+	weights, err := cache.New(cache.Options{Limit: o.WeightCache, MaxWaiters: o.Queue, MaxWait: o.Patience, Policy: o.CachePolicy})
 	if err != nil {
 		return nil, err
 	}
 	eng := &Engine{options: o, precision: precision, store: s,
 		idleRSS: residentSetSize(), idleManaged: managedMemory(),
-		cache:     newWeightCache(o.WeightCache, o.Queue, o.Patience, policy),
+		cache:     weights,
 		preparing: make(chan struct{}, goruntime.GOMAXPROCS(0)), images: newImageMemory(), promotions: promotions{known: map[*handle]bool{}},
 		families: map[string]*shelf{}, variants: map[string][]*handle{}, aliases: map[string]store.Alias{}, unloaded: map[string]bool{}, unread: map[string]bool{}}
-	eng.scheduler = newScheduler(o, &eng.inside)
-	eng.scheduler.weights, eng.scheduler.run = eng.answering, eng.answerBatch
+	eng.scheduler = eng.newScheduler()
 	if eng.reading, err = s.Refresh(false); err != nil {
-		return nil, storeError(err)
+		return nil, family.Coded(err)
 	}
 	for _, e := range s.Variants() {
 		eng.names = append(eng.names, e.Name)
 		versions, err := s.Versions(e.Name)
 		if err != nil {
-			return nil, storeError(err)
+			return nil, family.Coded(err)
 		}
 		for _, e := range versions {
 			eng.variants[e.Name] = append(eng.variants[e.Name], newHandle(e))
@@ -237,12 +240,12 @@ func (eng *Engine) aliasTargets() (out []*handle) {
 // shelf is a family's place, filled at the family's first use.
 type shelf struct {
 	mu     sync.Mutex // held while the basis is read, so that it is read once
-	family atomic.Pointer[family]
+	family atomic.Pointer[servedFamily]
 }
 
 // family gives the family on a basis, reading it at the first use. A failure is
 // not kept: the file may be restored.
-func (eng *Engine) family(digest string) (*family, error) {
+func (eng *Engine) family(digest string) (*servedFamily, error) {
 	eng.mu.Lock()
 	s := eng.families[digest]
 	if s == nil {
@@ -255,20 +258,19 @@ func (eng *Engine) family(digest string) (*family, error) {
 	if f := s.family.Load(); f != nil {
 		return f, nil
 	}
-	f, err := openFamily(eng.store, digest, eng.precision)
+	f, err := openServed(eng.store, digest, eng.precision, eng.options.Dense)
 	if err != nil {
-		return nil, storeError(err)
+		return nil, err
 	}
-	f.loadDense = eng.options.Dense
 	s.family.Store(f)
 	return f, nil
 }
 
 // opened gives the families in memory by the digests of their bases.
-func (eng *Engine) opened() map[string]*family {
+func (eng *Engine) opened() map[string]*servedFamily {
 	eng.mu.Lock()
 	defer eng.mu.Unlock()
-	out := map[string]*family{}
+	out := map[string]*servedFamily{}
 	for digest, s := range eng.families {
 		if f := s.family.Load(); f != nil {
 			out[digest] = f
@@ -292,43 +294,11 @@ func (eng *Engine) Close() error {
 	for _, h := range eng.handles() {
 		h.unpin()
 	}
-	eng.cache.close()
+	eng.cache.Close()
 	eng.images.close()
 	var failed []error
 	for _, f := range eng.opened() {
 		failed = append(failed, f.close())
 	}
 	return errors.Join(failed...)
-}
-
-// inTheWay says of a damaged pointer that it forbids what was asked of its name alone.
-func inTheWay(err error) error {
-	if errors.Is(err, store.ErrDamaged) {
-		return &Error{Code: Conflict, Text: err.Error(), Err: err}
-	}
-	return err
-}
-
-// storeError gives a store's error the code of what its reader should do.
-func storeError(err error) error {
-	var ours *Error
-	switch {
-	case err == nil || errors.As(err, &ours):
-		return err
-	case errors.Is(err, store.ErrDigest), errors.Is(err, store.ErrDamaged):
-		return &Error{Code: Damaged, Text: err.Error(), Err: err}
-	case errors.Is(err, store.ErrLocked):
-		return &Error{Code: Busy, Text: "another process has held the store locked for too long; nothing was changed", Err: err}
-	case store.IsFull(err):
-		return &Error{Code: Full, Text: "the disk of the store is full; nothing was changed", Err: err}
-	case store.IsReadOnly(err):
-		return &Error{Code: Full, Text: "a file of the store may not be read or written by this user, or lies on a file system that is read-only; nothing was changed", Err: err}
-	case errors.Is(err, store.ErrNotFound):
-		return &Error{Code: NotFound, Text: err.Error(), Err: err}
-	case errors.Is(err, store.ErrBasis), errors.Is(err, store.ErrInUse), errors.Is(err, store.ErrChanged):
-		return &Error{Code: Conflict, Text: err.Error(), Err: err}
-	case errors.Is(err, store.ErrName), errors.Is(err, store.ErrAlias), errors.Is(err, store.ErrFormat):
-		return &Error{Code: Invalid, Text: err.Error(), Err: err}
-	}
-	return &Error{Code: Internal, Text: err.Error(), Err: err}
 }

@@ -2,12 +2,15 @@ package runtime
 
 import (
 	"bytes"
+	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 
 	"eigenserve/models"
+	"eigenserve/runtime/family"
 	"eigenserve/store"
 )
 
@@ -24,7 +27,7 @@ func TestExportAnswersAsTheVariant(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := openSource(c, m.Plan()); err != nil {
+		if _, err := family.OpenSource(c, m.Plan()); err != nil {
 			t.Error(err)
 		}
 		tensors := map[string][]float32{}
@@ -57,7 +60,7 @@ func TestExportKeepsTheVariantsOwnPreprocessing(t *testing.T) {
 	if err := eng.Export("own", dir); err != nil {
 		t.Fatal(err)
 	}
-	if got := mustRead(filepath.Join(dir, "preprocessor_config.json")); !sameJSON(got, own) {
+	if got := mustRead(filepath.Join(dir, "preprocessor_config.json")); !reflect.DeepEqual(decoded(got), decoded(own)) {
 		t.Errorf("%s, want %s", got, own)
 	}
 	_, served := classify(t, eng, "own", picture(1, 30, 30))
@@ -80,4 +83,10 @@ func TestExportRefusesAFullFolder(t *testing.T) {
 	if err := eng.Export("nobody", filepath.Join(dir, "new")); codeOf(err) != NotFound {
 		t.Error(err)
 	}
+}
+
+// decoded returns the value of JSON.
+func decoded(raw []byte) (v any) {
+	must(json.Unmarshal(raw, &v))
+	return v
 }

@@ -28,11 +28,11 @@ func TestFactoredAnswersAsRebuilt(t *testing.T) {
 	for _, e := range variants {
 		_, l, err := eng.open(e.Name)
 		must(err)
-		rebuilt, err := l.family.rebuild(l.variant, make([]float32, l.family.plan.SlabLen()))
+		rebuilt, err := l.family.rebuild(l.variant.Variant, make([]float32, l.family.Plan.SlabLen()))
 		must(err)
-		factored, err := l.family.factor(l.variant)
+		factored, err := l.family.Factor(l.variant.Variant)
 		must(err)
-		spans := l.family.spans([]*row{{pixels: image}})
+		spans := spansOf(l.family, []*input{{pixels: image}})
 		a, err := l.family.forward(rebuilt, image)
 		must(err)
 		b, err := l.family.forward(factored, image)
@@ -48,15 +48,15 @@ func TestFactoredAnswersAsRebuilt(t *testing.T) {
 	_, l, err := eng.open(variants[0].Name)
 	must(err)
 	images := slices.Repeat([]models.Input{{Pixels: image}}, len(groups))
-	p := l.family.passes.Begin(groups...)
-	got, err := l.family.model.Forward(p, images)
+	p := l.family.Passes.Begin(groups...)
+	got, err := l.family.Model.Forward(p, images)
 	must(err)
 	for i := range got {
 		if d := furthest(got[i].Logits, want[i]); d > 1e-5 {
 			t.Errorf("group %d of %d: in the batch its logits are off by %g", i, len(groups), d)
 		}
 	}
-	l.family.passes.End(p)
+	l.family.Passes.End(p)
 }
 
 func furthest(a, b []float32) float64 {
@@ -79,7 +79,7 @@ func TestFactoredRequestsEarnARebuild(t *testing.T) {
 		eng.inside.Wait() // for a rebuild behind the request
 		return a
 	}
-	l.family.costs.rebuild.observe(time.Hour)
+	l.family.costs.rebuild.Observe(time.Hour)
 	first := ask()
 	for range 5 {
 		ask()
@@ -87,7 +87,7 @@ func TestFactoredRequestsEarnARebuild(t *testing.T) {
 	if n := eng.Counters(); n.Factored != 6 || n.Rebuilds != 0 || n.Misses != 0 {
 		t.Errorf("six requests where a rebuild takes an hour: %+v", n)
 	}
-	l.family.costs.rebuild.nanoseconds.Store(1)
+	setAverage(&l.family.costs.rebuild, 1)
 	ask()
 	if n := eng.Counters(); n.Factored != 7 || n.Rebuilds != 1 || n.Hits != 0 {
 		t.Errorf("one request where a rebuild takes no time: %+v", n)

@@ -7,10 +7,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"eigenserve/models"
-	"eigenserve/models/image"
+	"eigenserve/runtime/cache"
+	"eigenserve/runtime/family"
 	"eigenserve/store"
-	"eigenserve/store/tensorfile"
 )
 
 // handle is one version of a name: at rest an entry of the catalogue, after its
@@ -21,7 +20,7 @@ type handle struct {
 
 	mu     sync.Mutex // held while the variant is read, so that it is read once
 	loaded atomic.Pointer[loaded]
-	pinned atomic.Pointer[lease]
+	pinned atomic.Pointer[cache.Lease]
 	tally  atomic.Pointer[tally]
 	// gone is set once no name leads to the handle any more, before its weights
 	// are dropped from the cache.
@@ -37,22 +36,19 @@ func newHandle(e store.Entry) *handle { return &handle{entry: e} }
 
 // loaded is what of a variant stays in memory. It does not change.
 type loaded struct {
-	family  *family
-	variant *store.Variant
-	pixels  image.Spec
-	// What the variant takes in bytes, and what its packed head will.
-	coefficients, private, head int64
+	family  *servedFamily
+	variant *family.Variant
 }
 
-// wanted is what the variant's weights take and save. A request for a variant that
-// can't be answered without them would wait for a rebuild.
-func (l *loaded) wanted() wanted {
+// weightsRequest returns what the variant's rebuilt weights take and save. They save a
+// variant that can't be answered without them the time of a rebuild.
+func (l *loaded) weightsRequest() cache.Request {
 	c := &l.family.costs
 	saves := func() time.Duration { return c.saving(1, 0) }
-	if !l.factorable() {
-		saves = c.rebuild.mean
+	if !l.family.Factorable(l.variant.Variant) {
+		saves = c.rebuild.Mean
 	}
-	return wanted{digest: l.variant.Digest, pool: l.family.slabs, extra: l.head, saves: saves}
+	return cache.Request{Kind: cache.Weights, Key: l.variant.Digest, Pool: l.family.slabs, HeapBytes: l.variant.HeadBytes, Saves: saves}
 }
 
 // open gives the handle that a reference stands for, to look at, with what
@@ -92,7 +88,7 @@ func (eng *Engine) load(h *handle) (*loaded, error) {
 	}
 	f, err := eng.family(h.entry.Basis)
 	if err != nil {
-		return nil, stored(err)
+		return nil, family.Stored(err)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -101,94 +97,26 @@ func (eng *Engine) load(h *handle) (*loaded, error) {
 	}
 	v, err := eng.store.ReadVariant(h.entry.Digest)
 	if err != nil {
-		return nil, stored(storeError(err))
+		return nil, family.Stored(family.Coded(err))
 	}
-	l, err := f.keep(v)
+	l, err := f.load(v)
 	if err != nil {
-		return nil, stored(err)
+		return nil, family.Stored(err)
 	}
 	h.loaded.Store(l)
 	return l, nil
 }
 
-// stored says of what a request would be blamed for that a file of the store is
-// at fault: a request chose nothing but its name.
-func stored(err error) error {
-	var e *Error
-	if errors.As(err, &e) && (e.Code == Invalid || e.Code == Conflict) {
-		return &Error{Code: Damaged, Text: e.Text, Err: err}
-	}
-	return err
-}
-
-// keep copies of a variant what answering needs, so that the file's buffer can
-// go.
-func (f *family) keep(v *store.Variant) (*loaded, error) {
-	if err := v.CheckBasis(f.basis); err != nil {
-		return nil, storeError(err)
-	}
-	spec, err := f.pixels(v)
-	if err != nil {
-		return nil, storeError(err)
-	}
-	l := &loaded{family: f, pixels: spec, head: f.headBytes(v), variant: &store.Variant{
-		Name: v.Name, Family: v.Family, Basis: v.Basis, Digest: v.Digest,
-		Step: v.Step, Labels: v.Labels, Preprocessor: own(v.Preprocessor),
-		Gains: own(v.Gains), Coefficients: own(v.Coefficients),
-		Head: own(v.Head), HeadStep: v.HeadStep, Private: ownTensors(v.Private), Exact: ownTensors(v.Exact)}}
-	l.coefficients = int64(len(v.Coefficients) + len(v.Gains))
-	l.private = int64(len(v.Head))
-	for _, m := range []map[string]tensorfile.Tensor{v.Private, v.Exact} {
-		for _, t := range m {
-			l.private += int64(len(t.Data))
-		}
-	}
-	return l, nil
-}
-
-// own copies b; nil stays nil.
-func own(b []byte) []byte {
-	if b == nil {
-		return nil
-	}
-	return append(make([]byte, 0, len(b)), b...)
-}
-
-func ownTensors(m map[string]tensorfile.Tensor) map[string]tensorfile.Tensor {
-	if len(m) == 0 {
-		return nil
-	}
-	out := make(map[string]tensorfile.Tensor, len(m))
-	for name, t := range m {
-		t.Data = own(t.Data)
-		out[name] = t
-	}
-	return out
-}
-
-// pixels says how an image becomes a variant's input: as the family's, or as
-// the variant's own preprocessor_config.json has it.
-func (f *family) pixels(v *store.Variant) (image.Spec, error) {
-	if len(v.Preprocessor) == 0 {
-		return f.model.Input().Image, nil
-	}
-	m, err := models.Open(f.basis.Config, v.Preprocessor)
-	if err != nil {
-		return image.Spec{}, fmt.Errorf("%w: preprocessor: %v", store.ErrFormat, err)
-	}
-	return m.Input().Image, nil
-}
-
 // unpin lets the weights go, if they were pinned.
 func (h *handle) unpin() {
 	if l := h.pinned.Swap(nil); l != nil {
-		l.release()
+		l.Release()
 	}
 }
 
 // inheritPin takes over another handle's pin of the same weights.
 func (h *handle) inheritPin(from *handle) {
 	if l := from.pinned.Swap(nil); l != nil && !h.pinned.CompareAndSwap(nil, l) {
-		l.release()
+		l.Release()
 	}
 }

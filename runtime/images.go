@@ -37,8 +37,8 @@ func newImageMemory() *imageMemory {
 func (d *imageMemory) close() { d.free.Stop() }
 
 // decoding makes an image file into one input.
-func decoding(spec image.Spec, image []byte) input {
-	return func() (int64, filler, error) {
+func decoding(spec image.Spec, image []byte) inputOpener {
+	return func() (int64, inputDecoder, error) {
 		encoded, err := spec.Open(image)
 		if err != nil {
 			return 0, nil, imageError(err)

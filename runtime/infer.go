@@ -58,7 +58,7 @@ func (eng *Engine) inferRows(ctx context.Context, name string, in Inputs) (out O
 	if err != nil {
 		return Outputs{}, err
 	}
-	logits, timing, err := eng.compute(ctx, h, l, inputs)
+	logits, timing, err := eng.compute(ctx, h, l, inputs...)
 	if err != nil {
 		return Outputs{}, in.fault(h, err, len(inputs))
 	}
@@ -67,18 +67,18 @@ func (eng *Engine) inferRows(ctx context.Context, name string, in Inputs) (out O
 }
 
 // inputs are the rows, after a check that they are what the variant reads.
-func (eng *Engine) inputs(in Inputs, l *loaded) ([]input, error) {
+func (eng *Engine) inputs(in Inputs, l *loaded) ([]inputOpener, error) {
 	rows, err := in.rows(l)
 	if err != nil {
 		return nil, err
 	}
-	inputs := make([]input, rows)
+	inputs := make([]inputOpener, rows)
 	for i := range inputs {
 		if in.Pixels == nil {
-			inputs[i] = decoding(l.pixels, in.Images[i])
+			inputs[i] = decoding(l.variant.Pixels, in.Images[i])
 		} else {
 			fill := func(pixels []float32) error { copy(pixels, in.Pixels[i*len(pixels):]); return nil }
-			inputs[i] = func() (int64, filler, error) { return 0, fill, nil }
+			inputs[i] = func() (int64, inputDecoder, error) { return 0, fill, nil }
 		}
 	}
 	return inputs, nil
@@ -87,9 +87,9 @@ func (eng *Engine) inputs(in Inputs, l *loaded) ([]input, error) {
 // fault says what of the inputs, or of the variant, an error of compute is about.
 func (in Inputs) fault(h *handle, err error, rows int) error {
 	row := 0
-	var fault *rowFault
+	var fault *inputError
 	if errors.As(err, &fault) {
-		row, err = fault.row, fault.err
+		row, err = fault.index, fault.err
 	}
 	if in.Pixels != nil && errors.Is(err, errNotFinite) {
 		// Decoded images can't do that to sound weights, arbitrary numbers can.
@@ -103,10 +103,10 @@ func (in Inputs) fault(h *handle, err error, rows int) error {
 
 // rows counts the inputs after checking that they are what the variant reads.
 func (in Inputs) rows(l *loaded) (int, error) {
-	want := [3]int{l.pixels.Channels, l.pixels.Height, l.pixels.Width}
+	want := [3]int{l.variant.Pixels.Channels, l.variant.Pixels.Height, l.variant.Pixels.Width}
 	rows := len(in.Images)
 	if in.Pixels != nil {
-		size := l.pixels.Len()
+		size := l.variant.Pixels.Len()
 		switch {
 		case in.Images != nil:
 			return 0, Errorf(Invalid, "send images or pixel values, not both")

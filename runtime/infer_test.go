@@ -80,7 +80,7 @@ func TestInferRefuses(t *testing.T) {
 	if _, err := eng.Infer(ctx, "m1", Inputs{Images: [][]byte{picture(1, 8, 8)}}); err != context.Canceled {
 		t.Error(err)
 	}
-	if n := eng.Counters(); n.Failures != n.Requests-1 || n.Gone != 1 {
+	if n := eng.Counters(); n.Failures != n.Requests-1 || n.Canceled != 1 {
 		t.Errorf("%+v", n)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"eigenserve/runtime/sched"
 	"eigenserve/store"
 )
 
@@ -158,23 +159,11 @@ type Counters struct {
 	BatchCounters
 }
 
-// BatchCounters count what waited for its turn and the batches that it was
-// answered in.
-type BatchCounters struct {
-	Running int64     // batches that are computed now
-	Batches Histogram // by their number of inputs
-	Waits   Histogram // inputs, by how many seconds they waited for their turn
-	// Requests that were refused because they would have waited for too long,
-	// whose deadline passed while they waited, and that were given up by who asked.
-	Refused, Late, Gone int64
-}
+// BatchCounters count what waited for its turn and the batches that it was answered in.
+type BatchCounters = sched.Counters
 
 // Histogram counts values.
-type Histogram struct {
-	Bounds []float64
-	Counts []int64 // of the values up to each bound, and above them all
-	Sum    float64
-}
+type Histogram = sched.Histogram
 
 // Score is one label's share of an answer.
 type Score struct {

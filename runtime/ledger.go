@@ -10,31 +10,32 @@ import (
 
 // Ledger accounts for every byte, as of now.
 func (eng *Engine) Ledger() Ledger {
-	c := eng.cache.stats()
-	l := Ledger{SlabsUsed: c.slabs, Slabs: c.used, CacheLimit: eng.cache.limit,
+	c := eng.cache.Stats()
+	l := Ledger{SlabsUsed: c.Weights.Entries, Slabs: c.Used, CacheLimit: eng.cache.Limit(),
 		RSS: residentSetSize(), IdleRSS: eng.idleRSS}
-	slab, heap := int64(0), c.extra // of the above, what lies on Go's heap
+	slab, heap := int64(0), c.HeapBytes // of the above, what lies on Go's heap
 	families := eng.opened()
 	for _, f := range families {
-		l.Basis += f.bytes()
-		l.Activations += int64(f.passes.Bytes())
-		slab = max(slab, f.slabs.bytes)
-		heap += f.heapBytes()
+		all, onHeap := f.bytes()
+		l.Basis += all
+		heap += onHeap
+		l.Activations += int64(f.Passes.Bytes())
+		slab = max(slab, f.slabs.SlabBytes())
 	}
 	if slab > 0 {
-		l.SlabsTotal = int(eng.cache.limit / slab)
+		l.SlabsTotal = int(eng.cache.Limit() / slab)
 	}
 	for _, h := range eng.handles() {
 		l.Catalogue += h.size()
 		if v := h.loaded.Load(); v != nil {
-			l.Coefficients += v.coefficients
-			l.Private += v.private
+			l.Coefficients += v.variant.CoefficientBytes
+			l.Private += v.variant.PrivateBytes
 		}
 	}
 	for _, h := range eng.latest() { // who keeps dense copies has no older versions in memory
 		l.Variants++
 		if f := families[h.entry.Basis]; f != nil {
-			l.Dense += f.denseWith(h.entry.Classes)
+			l.Dense += f.DenseBytesWith(h.entry.Classes)
 		}
 	}
 	heap += l.Activations + l.Coefficients + l.Private + l.Catalogue
@@ -52,22 +53,6 @@ func ratio(a, b int64) float64 {
 	return float64(a) / float64(b)
 }
 
-// denseWith is what one float32 copy of a variant with so many labels would take.
-func (f *family) denseWith(labels int) int64 {
-	head := 0
-	for _, p := range f.plan.Private {
-		n := 1
-		for _, d := range p.Shape {
-			if d < 0 {
-				d = labels
-			}
-			n *= d
-		}
-		head += n
-	}
-	return f.dense() + 4*int64(head)
-}
-
 // size estimates what a handle takes beside its tensors: itself, its strings,
 // its place in the catalogue's maps.
 func (h *handle) size() int64 {
@@ -77,11 +62,11 @@ func (h *handle) size() int64 {
 
 // Counters count what happened since the engine opened.
 func (eng *Engine) Counters() Counters {
-	c := eng.cache.stats()
-	waiting, b := eng.scheduler.counters()
+	c := eng.cache.Stats()
+	b := eng.scheduler.Counters()
 	return Counters{BatchCounters: b, Requests: eng.requests.Load(), Failures: eng.failures.Load(),
-		Hits: c.hits, Misses: c.misses, Rebuilds: c.rebuilds, Evictions: c.evictions, Factored: eng.factored.Load(),
-		Waiting: waiting + int64(c.waiters)}
+		Hits: c.Weights.Hits, Misses: c.Weights.Misses, Rebuilds: c.Weights.Fills, Evictions: c.Weights.Evictions, Factored: eng.factored.Load(),
+		Waiting: b.Pending + int64(c.Waiters)}
 }
 
 // residentSetSize is the process's, as the operating system measures it; 0

@@ -13,7 +13,7 @@ func TestLedger(t *testing.T) {
 	}
 	check := func(when string, l Ledger) {
 		t.Helper()
-		if l.Total != sum(l) || l.Slabs != eng.cache.stats().used || l.CacheLimit != 3*tinySlab || l.Slabs > l.CacheLimit {
+		if l.Total != sum(l) || l.Slabs != eng.cache.Stats().Used || l.CacheLimit != 3*tinySlab || l.Slabs > l.CacheLimit {
 			t.Errorf("%s: %+v", when, l)
 		}
 	}
@@ -35,7 +35,7 @@ func TestLedger(t *testing.T) {
 		must(err)
 		coefficients += d.Fidelity.Bytes.Coefficients
 		private += d.Fidelity.Bytes.Private
-		dense += int64(len(c.tensorBytes())) // F32, heads and all
+		dense += int64(len(tensorBytes(c))) // F32, heads and all
 	}
 	if rest.Coefficients != coefficients || rest.Private != private || rest.Dense != dense || rest.Slabs != 0 ||
 		rest.Basis != eng.Families()[0].Resident {
@@ -61,12 +61,12 @@ func TestLedger(t *testing.T) {
 	less := eng.Ledger()
 	check("after delete", less)
 	_, gone := member(0)
-	if less.Variants != tinyMembers-1 || less.Dense != dense-int64(len(gone.tensorBytes())) ||
+	if less.Variants != tinyMembers-1 || less.Dense != dense-int64(len(tensorBytes(gone))) ||
 		less.Coefficients >= busy.Coefficients || less.Private >= busy.Private || less.Catalogue >= busy.Catalogue {
 		t.Errorf("after delete: %+v", less)
 	}
 
-	if _, _, err := eng.AddCheckpoint(ctx, tinyFamily, "new", newTiny(9, 3).upload()); err != nil {
+	if _, _, err := eng.AddCheckpoint(ctx, tinyFamily, "new", upload(newTiny(9, 3))); err != nil {
 		t.Fatal(err)
 	}
 	more := eng.Ledger()

@@ -13,7 +13,7 @@ import (
 // done with before the engine closes.
 type Meter struct {
 	eng      *Engine
-	family   *family
+	family   *servedFamily
 	variants []*store.Variant
 	slabs    [][]float32
 	weights  []*nn.Weights
@@ -34,10 +34,10 @@ func (eng *Engine) NewMeter(names ...string) (*Meter, error) {
 		if m.family == nil {
 			m.family = l.family
 		}
-		if l.family != m.family || !l.factorable() {
+		if l.family != m.family || !l.family.Factorable(l.variant.Variant) {
 			return nil, Errorf(Invalid, "model %q is of another family than %q, or has exact tensors", name, names[0])
 		}
-		m.variants = append(m.variants, l.variant)
+		m.variants = append(m.variants, l.variant.Variant)
 	}
 	return m, m.Rebuild(1)
 }
@@ -49,14 +49,14 @@ func (m *Meter) Variants() int { return len(m.variants) }
 // decoding included; more than one are rebuilt together.
 func (m *Meter) Rebuild(n int) error {
 	for len(m.slabs) < n {
-		m.slabs = append(m.slabs, make([]float32, m.family.plan.SlabLen()))
+		m.slabs = append(m.slabs, make([]float32, m.family.Plan.SlabLen()))
 	}
 	if n == 1 {
 		w, err := m.family.rebuild(m.variants[0], m.slabs[0])
 		m.weights = []*nn.Weights{w}
 		return err
 	}
-	w, err := m.family.rebuildSeveral(m.variants[:n], m.slabs[:n])
+	w, err := m.family.RebuildTogether(m.variants[:n], m.slabs[:n])
 	m.weights = w
 	return err
 }
@@ -72,7 +72,7 @@ func (m *Meter) Forward(images []float32, n int) error {
 func (m *Meter) Factored(images []float32, n int) error {
 	groups := make([]nn.Group, n)
 	for i, v := range m.variants[:n] {
-		w, err := m.family.factor(v)
+		w, err := m.family.Factor(v)
 		if err != nil {
 			return err
 		}
@@ -98,20 +98,20 @@ func (m *Meter) RebuildEach(images []float32, n int) error {
 }
 
 func (m *Meter) forward(images []float32, groups ...nn.Group) error {
-	p := m.family.passes.Begin(groups...)
-	defer m.family.passes.End(p)
-	_, err := m.family.model.Forward(p, models.Images(m.family.model, images))
+	p := m.family.Passes.Begin(groups...)
+	defer m.family.Passes.End(p)
+	_, err := m.family.Model.Forward(p, models.Images(m.family.Model, images))
 	return err
 }
 
 // spans returns the spans of n images.
-func (m *Meter) spans(n int) []nn.Span { return nn.Spans(n, m.family.model.Rows(models.Input{})) }
+func (m *Meter) spans(n int) []nn.Span { return nn.Spans(n, m.family.Model.Rows(models.Input{})) }
 
 // Classify asks the engine for the first variant as a request does; with cold,
 // after its weights left the cache.
 func (m *Meter) Classify(ctx context.Context, image []byte, cold bool) (Answer, error) {
 	if cold {
-		m.eng.cache.drop(m.variants[0].Digest)
+		m.eng.cache.Drop(m.variants[0].Digest)
 	}
 	return m.eng.Classify(ctx, m.variants[0].Name, image, ClassifyOptions{})
 }
@@ -120,17 +120,17 @@ func (m *Meter) Classify(ctx context.Context, image []byte, cold bool) (Answer, 
 // bytes that are read of the means and written to the slabs, and the operations
 // of the products, for the right directions that each variant uses.
 func (m *Meter) Cost(n int) (bytes, operations int64, err error) {
-	bytes = m.family.slabs.bytes * int64(n)
-	for k := range m.family.layers {
-		bytes += 2 * int64(len(m.family.layers[k].Mean))
+	bytes = m.family.slabs.SlabBytes() * int64(n)
+	for k := range m.family.Layers() {
+		bytes += 2 * int64(len(m.family.Layers()[k].Mean))
 	}
 	for _, v := range m.variants[:n] {
-		w, err := m.family.factor(v)
+		w, err := m.family.Factor(v)
 		if err != nil {
 			return 0, 0, err
 		}
-		for k := range m.family.layers {
-			l := &m.family.layers[k]
+		for k := range m.family.Layers() {
+			l := &m.family.Layers()[k]
 			operations += 2 * int64(l.M) * int64(l.N) * int64(len(w.Factored.Cores[k].Rights))
 		}
 	}
@@ -138,7 +138,7 @@ func (m *Meter) Cost(n int) (bytes, operations int64, err error) {
 }
 
 // Input is the size of one image of the family's models.
-func (m *Meter) Input() Input { return inputOf(m.family.model) }
+func (m *Meter) Input() Input { return inputOf(m.family.Model) }
 
 // Directions is the most that a layer of the family has on a side.
-func (m *Meter) Directions() int { return m.family.basis.Largest() }
+func (m *Meter) Directions() int { return m.family.Basis.Largest() }

@@ -18,7 +18,7 @@ func TestMeter(t *testing.T) {
 		t.Errorf("%+v", m.Input())
 	}
 	one, operations, err := m.Cost(1)
-	if err != nil || one < 6*m.family.shared || operations <= 0 {
+	if err != nil || one < 6*m.family.Parameters() || operations <= 0 {
 		t.Errorf("a rebuild costs %d bytes, %d operations: %v", one, operations, err)
 	}
 	if two, _, _ := m.Cost(2); two >= 2*one || two <= one {

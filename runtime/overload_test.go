@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"sort"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,52 +14,55 @@ import (
 
 	"github.com/shirou/gopsutil/v4/process"
 
-	"eigenserve/store"
+	"eigenserve/runtime/sched"
 )
 
-// crowd asks an engine for its variants, Zipf 1.0.
-type crowd struct {
-	names  []string
-	answer func(variant, i int) error
+// traffic makes requests of a number of variants, distributed by Zipf's law with exponent 1.
+type traffic struct {
+	variants int
+	request  func(variant, i int) error // makes the i-th request
 }
 
-func newCrowd(eng *Engine) *crowd {
-	c := &crowd{}
-	for _, e := range eng.store.Variants() {
-		c.names = append(c.names, e.Name)
-	}
+// newTraffic returns traffic to an engine's variants.
+func newTraffic(eng *Engine) *traffic {
+	variants := eng.store.Variants()
 	var images [][]byte
 	for seed := range uint64(16) {
 		images = append(images, picture(seed, 32, 32))
 	}
-	c.answer = func(variant, i int) error {
-		_, err := eng.Classify(context.Background(), c.names[variant], images[i%len(images)], ClassifyOptions{TopK: 5})
+	return &traffic{len(variants), func(variant, i int) error {
+		_, err := eng.Classify(context.Background(), variants[variant].Name, images[i%len(images)], ClassifyOptions{TopK: 5})
 		return err
-	}
-	return c
+	}}
 }
 
-// trace is who is asked, and with what, by number.
-func (c *crowd) trace(n int) []int {
-	next := zipf(rand.New(rand.NewPCG(7, 7)), len(c.names), 1, false)
+// trace returns the variants of n requests.
+func (l *traffic) trace(n int) []int {
+	r := rand.New(rand.NewPCG(7, 7))
+	cumulative, total := make([]float64, l.variants), 0.0
+	for i := range cumulative {
+		total += 1 / float64(i+1)
+		cumulative[i] = total
+	}
+	byRank := r.Perm(l.variants)
 	out := make([]int, n)
 	for i := range out {
-		out[i] = next()
+		out[i] = byRank[min(sort.SearchFloat64s(cumulative, r.Float64()*total), l.variants-1)]
 	}
 	return out
 }
 
-// closed has so many clients ask for some time, each again when it is answered,
-// and gives the answers a second.
-func (c *crowd) closed(clients int, d time.Duration) float64 {
+// closedLoop has each of a number of clients make one request after the other for some
+// time, and returns the answers a second.
+func (l *traffic) closedLoop(clients int, d time.Duration) float64 {
 	var answered atomic.Int64
 	var all sync.WaitGroup
-	trace := c.trace(1 << 14)
+	trace := l.trace(1 << 14)
 	began := time.Now()
 	for k := range clients {
 		all.Go(func() {
 			for i := k; time.Since(began) < d; i += clients {
-				if c.answer(trace[i%len(trace)], i) == nil {
+				if l.request(trace[i%len(trace)], i) == nil {
 					answered.Add(1)
 				}
 			}
@@ -68,13 +72,13 @@ func (c *crowd) closed(clients int, d time.Duration) float64 {
 	return float64(answered.Load()) / time.Since(began).Seconds()
 }
 
-// open asks at a rate for some time, whatever becomes of it, with exponential
-// gaps, and gives the latencies of what was answered and what was refused, each
-// from when it should have been asked.
-func (c *crowd) open(rate float64, d time.Duration) (answered, refused []time.Duration) {
+// openLoop makes requests at a rate for some time, whether or not others are answered, with
+// exponential gaps. It returns the latencies of those that were answered and of those that
+// were refused, each since the request was due.
+func (l *traffic) openLoop(rate float64, d time.Duration) (answered, refused []time.Duration) {
 	r := rand.New(rand.NewPCG(8, 8))
-	trace := c.trace(int(rate*d.Seconds()*1.2) + 100)
-	var mu sync.Mutex
+	trace := l.trace(int(rate*d.Seconds()*1.2) + 100)
+	var mu sync.Mutex // guards answered, refused
 	var all sync.WaitGroup
 	began, at := time.Now(), time.Duration(0)
 	for i := 0; at < d && i < len(trace); i++ {
@@ -84,7 +88,7 @@ func (c *crowd) open(rate float64, d time.Duration) (answered, refused []time.Du
 		}
 		due := began.Add(at)
 		all.Go(func() {
-			err := c.answer(trace[i], i)
+			err := l.request(trace[i], i)
 			took := time.Since(due)
 			mu.Lock()
 			defer mu.Unlock()
@@ -101,10 +105,10 @@ func (c *crowd) open(rate float64, d time.Duration) (answered, refused []time.Du
 	return answered, refused
 }
 
-// report asks at a share of a rate, and tells how that went.
-func (c *crowd) report(load, capacity float64, d time.Duration) string {
-	answered, refused := c.open(load*capacity, d)
-	return fmt.Sprintf("%.1f of %.0f/s: answered %.0f/s, p50 %v p99 %v; refused %.0f/s, p50 %v p99 %v", load, capacity,
+// report makes requests at a share of a rate and returns a line about what became of them.
+func (l *traffic) report(share, capacity float64, d time.Duration) string {
+	answered, refused := l.openLoop(share*capacity, d)
+	return fmt.Sprintf("%.1f of %.0f/s: answered %.0f/s, p50 %v p99 %v; refused %.0f/s, p50 %v p99 %v", share, capacity,
 		float64(len(answered))/d.Seconds(), quantile(answered, .5), quantile(answered, .99),
 		float64(len(refused))/d.Seconds(), quantile(refused, .5), quantile(refused, .99))
 }
@@ -116,80 +120,72 @@ func quantile(sorted []time.Duration, q float64) time.Duration {
 	return sorted[int(q*float64(len(sorted)-1))]
 }
 
-// BenchmarkOverload asks the embedded family, with room for a tenth of it, at
-// 80% of what it can do and at five times that, and then at 80% again.
+// BenchmarkOverload requests the embedded family, with room for a tenth of it, at 80% of
+// capacity, at five times capacity, and at 80% again.
 func BenchmarkOverload(b *testing.B) {
 	eng := zooEngine(b, Options{Factored: true, WeightCache: 12 << 20})
-	c := newCrowd(eng)
-	c.closed(32, time.Second)
-	capacity := c.closed(32, 2*time.Second)
+	l := newTraffic(eng)
+	l.closedLoop(32, time.Second)
+	capacity := l.closedLoop(32, 2*time.Second)
 	for range b.N {
-		for _, load := range []float64{0.8, 5, 0.8} {
-			b.Log(c.report(load, capacity, 3*time.Second))
+		for _, share := range []float64{0.8, 5, 0.8} {
+			b.Log(l.report(share, capacity, 3*time.Second))
 		}
 	}
 }
 
-// BenchmarkSchedulerOverload is BenchmarkOverload of the scheduler alone: batches
-// take time and no processor, 8 ms and 4 ms a row.
+// BenchmarkSchedulerOverload is BenchmarkOverload of the scheduler alone: a batch takes
+// 8 ms and 4 ms for each input, and no processor.
 func BenchmarkSchedulerOverload(b *testing.B) {
-	const most, variants, d = 8, 50, 5 * time.Second
-	takes := func(rows int) time.Duration { return time.Duration(8+4*rows) * time.Millisecond }
-	capacity := 2 * most / takes(most).Seconds()
-	var inside sync.WaitGroup
-	s := newScheduler(Options{Parallel: 2, MaxBatch: most}.withDefaults(), &inside)
-	f := &family{}
-	s.weights = func(*loaded) (*lease, bool) { return nil, false }
-	s.run = func(x *batch) {
-		time.Sleep(takes(x.rows))
-		f.costs.row.observe(time.Since(x.began) / time.Duration(x.rows))
-		for _, g := range x.groups {
-			for _, x := range g.rows {
-				s.finish(x, nil)
+	const maxBatch, d = 8, 5 * time.Second
+	takes := func(inputs int) time.Duration { return time.Duration(8+4*inputs) * time.Millisecond }
+	capacity := 2 * maxBatch / takes(maxBatch).Seconds()
+	var s *sched.Scheduler
+	s = sched.New(sched.Config{Slots: 2, MaxBatch: maxBatch, MaxQueue: 1024, Run: func(b *sched.Batch) {
+		time.Sleep(takes(b.Size))
+		for _, g := range b.Groups {
+			for _, in := range g.Inputs {
+				s.Finish(in, nil)
 			}
 		}
-	}
-	c := &crowd{names: make([]string, variants)}
-	handles := make([]*handle, variants)
-	for i := range handles {
-		handles[i] = newHandle(store.Entry{})
-	}
-	c.answer = func(variant, _ int) error {
-		r := newRequest(handles[variant], &loaded{family: f}, 1)
-		if err := s.admit(r); err != nil {
+	}})
+	var class sched.Class
+	l := &traffic{50, func(variant, _ int) error {
+		r := sched.NewRequest(variant, &class, 1)
+		if err := s.Admit(r); err != nil {
 			return err
 		}
-		<-s.enqueue(r, r.rows)
-		return s.outcome(r)
-	}
+		<-s.Enqueue(r, 0, 1)
+		return s.Err(r)
+	}}
 	for range b.N {
-		for _, load := range []float64{0.8, 5, 0.8} {
-			b.Log(c.report(load, capacity, d))
+		for _, share := range []float64{0.8, 5, 0.8} {
+			b.Log(l.report(share, capacity, d))
 		}
 	}
 }
 
-// BenchmarkMixed compares answers a second, and the processor's time for one,
-// with mixed batches, without, and one at a time.
+// BenchmarkMixed compares answers a second, and the processor's time for one, with mixed
+// batches, with separate ones, and with batches of one.
 func BenchmarkMixed(b *testing.B) {
 	for range b.N {
 		for _, o := range []Options{{}, {NotMixed: true}, {MaxBatch: 1}} {
 			o.Factored, o.WeightCache, o.MaxWait = true, 12<<20, time.Minute
 			eng := zooEngine(b, o)
-			c := newCrowd(eng)
-			c.closed(64, 500*time.Millisecond)
+			l := newTraffic(eng)
+			l.closedLoop(64, 500*time.Millisecond)
 			before, used := eng.Counters(), processorTime()
-			rate := c.closed(64, 2*time.Second)
+			rate := l.closedLoop(64, 2*time.Second)
 			used = processorTime() - used
 			n := eng.Counters()
-			rows := n.Batches.Sum - before.Batches.Sum
+			inputs := n.Batches.Sum - before.Batches.Sum
 			b.Logf("mixed=%t max-batch=%d: %.0f/s, %.0f µs of processor each, %.2f a batch, %.2f from slabs", !o.NotMixed, eng.options.MaxBatch, rate,
-				1e6*used.Seconds()/rows, rows/float64(total(n.Batches.Counts)-total(before.Batches.Counts)), float64(n.Hits-before.Hits)/rows)
+				1e6*used.Seconds()/inputs, inputs/float64(total(n.Batches.Counts)-total(before.Batches.Counts)), float64(n.Hits-before.Hits)/inputs)
 		}
 	}
 }
 
-// processorTime is what this process has used.
+// processorTime returns how much processor time this process has used.
 func processorTime() time.Duration {
 	p, err := process.NewProcess(int32(os.Getpid()))
 	must(err)

@@ -1,6 +1,10 @@
 package runtime
 
-import "context"
+import (
+	"context"
+
+	"eigenserve/runtime/cache"
+)
 
 // SetPinned makes a variant's weights resident and keeps them so, until they
 // are unpinned, or the variant is replaced or deleted. A pin that would leave
@@ -25,14 +29,14 @@ func (eng *Engine) SetPinned(ctx context.Context, name string, pinned bool) erro
 		return err
 	}
 	if held, err := eng.hold(name, h, l, lease); !held {
-		lease.release()
+		lease.Release()
 		return err
 	}
 	return nil
 }
 
 // hold keeps a lease as the pin of a handle, if there is to be one.
-func (eng *Engine) hold(name string, h *handle, l *loaded, lease *lease) (held bool, err error) {
+func (eng *Engine) hold(name string, h *handle, l *loaded, lease *cache.Lease) (held bool, err error) {
 	eng.change.Lock()
 	defer eng.change.Unlock()
 	now, err := eng.served(eng.find(name))
@@ -77,8 +81,8 @@ func (eng *Engine) roomBeside(l *loaded) bool {
 			pinned += other.bytes()
 		}
 	}
-	return pinned+largest <= eng.cache.limit
+	return pinned+largest <= eng.cache.Limit()
 }
 
 // bytes is what the weights take once they are rebuilt.
-func (l *loaded) bytes() int64 { return l.family.slabs.bytes + l.head }
+func (l *loaded) bytes() int64 { return l.family.slabs.SlabBytes() + l.variant.HeadBytes }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"eigenserve/models/nn"
+	"eigenserve/runtime/cache"
 	"eigenserve/store"
 )
 
@@ -16,7 +17,7 @@ import (
 // enough.
 func (eng *Engine) pay(g *group) {
 	c := &g.l.family.costs
-	if time.Duration(g.h.rent.Add(int64(c.saving(len(g.rows), g.decoded)))) >= c.rebuild.mean() {
+	if time.Duration(g.h.rent.Add(int64(c.saving(len(g.inputs), g.decoded)))) >= c.rebuild.Mean() {
 		eng.promote(g.h, g.l)
 	}
 }
@@ -33,7 +34,6 @@ type promotions struct {
 type promotion struct {
 	h *handle
 	l *loaded
-	r *resident // its place in the cache, from reserve on
 }
 
 // rebuiltTogether is how many variants are rebuilt in one go at most: each needs
@@ -100,44 +100,44 @@ func (p *promotions) take() (now []promotion) {
 // answered without.
 func (eng *Engine) rebuildNow(due []promotion) {
 	var reserved []promotion
-	var entries []*resident
+	var entries []cache.Reservation
 	for _, x := range due {
-		price := x.l.family.costs.rebuild.mean()
-		if x.r = eng.cache.reserve(x.l.wanted()); x.r == nil {
+		price := x.l.family.costs.rebuild.Mean()
+		r, ok := eng.cache.Reserve(x.l.weightsRequest())
+		if !ok {
 			x.h.rent.Store(int64(price / 2)) // asks again when it has paid as much once more
 			continue
 		}
 		x.h.rent.Store(0)
-		reserved, entries = append(reserved, x), append(entries, x.r)
+		reserved, entries = append(reserved, x), append(entries, r)
 	}
 	if len(reserved) == 0 {
 		return
 	}
 	f := reserved[0].l.family
 	began := time.Now()
-	eng.cache.fill(entries, func(slabs [][]float32) ([]any, []error) { return f.rebuildAll(reserved, slabs) })
+	errs := eng.cache.Fill(entries, func(slabs [][]float32) ([]any, []error) { return f.rebuildAll(reserved, slabs) })
 	each := time.Since(began) / time.Duration(len(reserved))
-	for _, x := range reserved {
-		if x.r.err == nil {
-			f.costs.rebuild.observe(each)
+	for i, x := range reserved {
+		if errs[i] == nil {
+			f.costs.rebuild.Observe(each)
 			x.h.rebuilds.Add(1)
-			eng.cache.dropCores(x.l.variant.Digest)
+			eng.cache.DropKind(cache.Decoded, x.l.variant.Digest)
 		}
-		eng.cache.release(x.r)
 		eng.dropGone(x.h)
 	}
 }
 
 // rebuildAll fills slabs with variants' weights: together, or if that fails one
 // by one, so that a damaged one does not harm the others.
-func (f *family) rebuildAll(all []promotion, slabs [][]float32) ([]any, []error) {
+func (f *servedFamily) rebuildAll(all []promotion, slabs [][]float32) ([]any, []error) {
 	values, errs := make([]any, len(all)), make([]error, len(all))
 	variants := make([]*store.Variant, len(all))
 	for i, x := range all {
-		variants[i] = x.l.variant
+		variants[i] = x.l.variant.Variant
 	}
-	if len(all) > 1 && f.loadDense == nil {
-		if weights, err := f.rebuildSeveral(variants, slabs); err == nil {
+	if len(all) > 1 && f.dense == nil {
+		if weights, err := f.RebuildTogether(variants, slabs); err == nil {
 			for i, w := range weights {
 				values[i] = w
 			}

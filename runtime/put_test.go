@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"testing"
 
+	"eigenserve/runtime/family"
 	"eigenserve/store"
 	"eigenserve/store/tensorfile"
 )
@@ -177,7 +178,7 @@ func TestPutVariantRefuses(t *testing.T) {
 		"a truncated file":              {"new", file[:len(file)-1], Invalid},
 		"a file cut in its header":      {"new", file[:100], Invalid},
 		"a byte too many":               {"new", append(bytes.Clone(file), 0), Invalid},
-		"a checkpoint":                  {"new", newTiny(1, 3).upload().Model, Invalid},
+		"a checkpoint":                  {"new", upload(newTiny(1, 3)).Model, Invalid},
 		"a basis":                       {"new", mustRead(blobPath(eng.store, before.List[0].Basis)), Invalid},
 		"a version of the future":       {"new", header(`"version":"2"`, `"version":"3"`), Invalid},
 		"an unknown basis":              {"new", change(func(v *store.Variant) { v.Basis = strings.Repeat("ab", 32) }), Conflict},
@@ -263,8 +264,8 @@ func TestCodedHeadIsBounded(t *testing.T) {
 	eng := tinyEngine(t, Options{})
 	_, l, err := eng.open("m1")
 	must(err)
-	labels := mostCodedHead/headWidth(l.family.plan.Heads()[0]) + 1
-	if _, err := l.family.private(&store.Variant{Head: []byte{1}, HeadStep: 1, Labels: make([]string, labels)}); !errors.Is(err, store.ErrFormat) || !strings.Contains(err.Error(), "may have") {
+	labels := 24<<20/family.HeadWidth(l.family.Plan.Heads()[0]) + 1
+	if _, err := l.family.Private(&store.Variant{Head: []byte{1}, HeadStep: 1, Labels: make([]string, labels)}); !errors.Is(err, store.ErrFormat) || !strings.Contains(err.Error(), "may have") {
 		t.Errorf("%d labels: %v", labels, err)
 	}
 }
@@ -300,11 +301,11 @@ func TestDamagedStreams(t *testing.T) {
 	refused := 0
 	for bit := 0; bit < 8*len(v.Coefficients); bit += stride {
 		v.Coefficients[bit/8] ^= 1 << (bit % 8)
-		if err := f.check(v); err != nil {
+		if err := f.Check(v); err != nil {
 			if refused++; codeOf(err) != Invalid {
 				t.Fatalf("bit %d: %v", bit, err)
 			}
-		} else if _, err := f.rebuild(v, make([]float32, f.plan.SlabLen())); err != nil {
+		} else if _, err := f.rebuild(v, make([]float32, f.Plan.SlabLen())); err != nil {
 			t.Fatalf("bit %d was accepted and fails: %v", bit, err)
 		}
 		v.Coefficients[bit/8] ^= 1 << (bit % 8)
@@ -338,7 +339,7 @@ func TestExactTensorsAreServed(t *testing.T) {
 	exact := []string{"vit.encoder.layer.0.attention.attention.key.weight", "vit.encoder.layer.1.output.dense.bias", "vit.layernorm.weight"}
 	file := edited(t, eng, func(v *store.Variant) {
 		for _, name := range exact {
-			v.Exact[name] = tiny.tensors[name]
+			v.Exact[name] = tiny.Tensors[name]
 		}
 	})
 	info, _, err := eng.PutVariant(context.Background(), "exact", file)
@@ -362,7 +363,7 @@ func TestExactTensorsAreServed(t *testing.T) {
 // A store that may not be written is no fault of the server's, and the caller is told.
 func TestReadOnlyStoreIsTold(t *testing.T) {
 	for _, cause := range []error{syscall.EROFS, syscall.EACCES, syscall.EPERM} {
-		err := storeError(fmt.Errorf("store: %w", &fs.PathError{Op: "open", Path: "x", Err: cause}))
+		err := family.Coded(fmt.Errorf("store: %w", &fs.PathError{Op: "open", Path: "x", Err: cause}))
 		if e, ok := errors.AsType[*Error](err); !ok || e.Code != Full || strings.Contains(e.Text, "x\"") {
 			t.Errorf("%v became %v", cause, err)
 		}

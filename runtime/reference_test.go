@@ -8,8 +8,7 @@ import (
 
 // What a server answers, rebuilt or factored, is what the mathematics says.
 func TestReference(t *testing.T) {
-	s := emptyStore(t)
-	fitUntil(t, s, tinyCheckpoints(t, 3), "", 0, FitOptions{})
+	s := fit(t, "family", tinyCheckpoints(t, 3))
 	image := picture(3, 8, 8)
 	for _, o := range []Options{{}, {Factored: true}} {
 		eng := serve(t, s, o)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"eigenserve/runtime/family"
 	"eigenserve/store"
 )
 
@@ -47,7 +48,7 @@ func (eng *Engine) follow(ctx context.Context, force bool) (done Reloaded, pinne
 	defer eng.change.Unlock()
 	reading, err := eng.store.Refresh(force)
 	if err != nil {
-		return done, nil, storeError(err)
+		return done, nil, family.Coded(err)
 	}
 	again := reading == eng.reading // nothing changed; what failed may have been mended
 	if again && len(eng.unread) == 0 {
@@ -221,7 +222,7 @@ func (eng *Engine) retireBases() (retired int) {
 		}
 		delete(eng.families, digest)
 		if f := s.family.Load(); f != nil {
-			eng.cache.retire(f.slabs)
+			eng.cache.Retire(f.slabs)
 			retired++
 		}
 	}

@@ -16,20 +16,11 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"eigenserve/runtime/cache"
+	"eigenserve/runtime/learn"
+	"eigenserve/runtime/learn/gate"
 	"eigenserve/store"
-	"eigenserve/store/checkpoint"
 )
-
-// members opens the family's checkpoints.
-func members(t testing.TB, which ...int) []*checkpoint.Checkpoint {
-	t.Helper()
-	var out []*checkpoint.Checkpoint
-	for _, i := range which {
-		name, c := member(i)
-		out = append(out, c.open(t, name))
-	}
-	return out
-}
 
 // digests gives the digest of every variant by name.
 func digests(s *store.Store) map[string]string {
@@ -118,7 +109,7 @@ func TestRefitUnderLoad(t *testing.T) {
 				})
 			})
 			others := reopen(t, eng.store.Dir())
-			_, err := Refit(context.Background(), others, tinyFamily, members(t, 0, 1, 2, 3, 4, 5), FitOptions{Gate: Gate{Step: 0.25}, Metric: "none"})
+			_, err := learn.Refit(context.Background(), others, tinyFamily, members(t, 0, 1, 2, 3, 4, 5), learn.Options{Gate: gate.Options{Step: 0.25}, Metric: "none"})
 			must(err)
 			now := digests(others)
 			eventually(t, "the old basis is retired", func() bool { return retired.Load() == 1 })
@@ -134,7 +125,7 @@ func TestRefitUnderLoad(t *testing.T) {
 				if l.by[name+"@"+old[name]] == nil || l.by[name+"@"+now[name]] == nil || now[name] == old[name] {
 					t.Errorf("%s was not answered both by %.12s and by %.12s", name, old[name], now[name])
 				}
-				if eng.cache.resides(old[name]) {
+				if eng.cache.Contains(cache.Weights, old[name]) {
 					t.Errorf("weights of the old %s are left", name)
 				}
 				delete(l.by, name+"@"+old[name])
@@ -147,13 +138,8 @@ func TestRefitUnderLoad(t *testing.T) {
 				t.Error("a pin was lost")
 			}
 			must(eng.SetPinned(context.Background(), "m2", false))
-			eventually(t, "rebuilds behind the requests end", func() bool { return eng.cache.stats().leased == 0 })
+			eventually(t, "rebuilds behind the requests end", func() bool { return eng.cache.Stats().Weights.Leased == 0 })
 			quiet(t, eng.cache)
-			for pool := range eng.cache.free {
-				if pool.retired {
-					t.Error("a slab of the old basis is left")
-				}
-			}
 			eventually(t, "the old basis is freed", func() bool { goruntime.GC(); return basis.Value() == nil })
 		})
 	}
@@ -200,34 +186,34 @@ func TestLateAnswersKeepNoRetiredBasis(t *testing.T) {
 			name, _ := member(i)
 			h, l, err := eng.ask(name)
 			must(err)
-			l.family.costs.rebuild.observe(time.Hour) // so that no rebuild is due by itself
+			l.family.costs.rebuild.Observe(time.Hour) // so that no rebuild is due by itself
 			late = append(late, found{h, l})
 		}
-		_, err := Refit(context.Background(), reopen(t, eng.store.Dir()), tinyFamily, members(t, 0, 1, 2, 3, 4, 5), FitOptions{Gate: Gate{Step: 0.25}, Metric: "none"})
+		_, err := learn.Refit(context.Background(), reopen(t, eng.store.Dir()), tinyFamily, members(t, 0, 1, 2, 3, 4, 5), learn.Options{Gate: gate.Options{Step: 0.25}, Metric: "none"})
 		must(err)
 		_, err = eng.store.Refresh(true)
 		must(err)
 		for _, x := range late {
 			eng.refresh(x.h.entry.Name, nil)
-			_, _, err := eng.compute(context.Background(), x.h, x.l, []input{decoding(x.l.pixels, image)})
+			_, _, err := eng.compute(context.Background(), x.h, x.l, decoding(x.l.variant.Pixels, image))
 			must(err)
 		}
 		eng.rebuildNow([]promotion{{h: late[0].h, l: late[0].l}})
 	}()
-	if s := eng.cache.stats(); s.slabs == 0 || s.cores == 0 {
+	if s := eng.cache.Stats(); s.Weights.Entries == 0 || s.Decoded.Entries == 0 {
 		t.Fatalf("nothing came late: %+v", s)
 	}
 	if n := eng.retireBases(); n != 1 {
 		t.Errorf("%d bases retired", n)
 	}
-	if s := eng.cache.stats(); s.slabs+s.cores > 0 || s.used > 0 {
+	if s := eng.cache.Stats(); s.Weights.Entries+s.Decoded.Entries > 0 || s.Used > 0 {
 		t.Errorf("left of the retired basis: %+v", s)
 	}
 	eventually(t, "the old basis is freed", func() bool { goruntime.GC(); return basis.Value() == nil })
 	quiet(t, eng.cache)
 }
 
-func onlyFamily(t *testing.T, eng *Engine) *family {
+func onlyFamily(t *testing.T, eng *Engine) *servedFamily {
 	t.Helper()
 	all := eng.opened()
 	if len(all) != 1 {
@@ -359,10 +345,10 @@ func TestDamagedPointer(t *testing.T) {
 		t.Error(err)
 	}
 	c := members(t, 1)[0]
-	if _, _, err := again.Add(ctx, tinyFamily, "m1", c, Gate{Step: 1}); codeOf(err) != Damaged {
+	if _, _, err := again.Add(ctx, tinyFamily, "m1", c, gate.Options{Step: 1}); codeOf(err) != Damaged {
 		t.Errorf("added to a family that can't be read: %v", err)
 	}
-	if err := Fit(ctx, again.store, "other", members(t, 1, 2), FitOptions{}); !errors.Is(err, store.ErrDamaged) {
+	if err := learn.Fit(ctx, again.store, "other", members(t, 1, 2), learn.Options{}); !errors.Is(err, store.ErrDamaged) {
 		t.Errorf("fitted before the names were looked at: %v", err)
 	}
 	for _, ref := range []string{"m1:1", "m1", "m3"} { // the alias may point there
@@ -375,7 +361,7 @@ func TestDamagedPointer(t *testing.T) {
 	}
 	must(again.DeleteAlias(ctx, "live"))
 	must(again.DeleteVariant(ctx, "m1"))
-	must(Fit(ctx, again.store, tinyFamily, members(t, 0, 1), FitOptions{Gate: Gate{Step: 0.5}}))
+	must(learn.Fit(ctx, again.store, tinyFamily, members(t, 0, 1), learn.Options{Gate: gate.Options{Step: 0.5}}))
 	if lines := again.Warnings(); len(lines) != 0 {
 		t.Errorf("%q", lines)
 	}

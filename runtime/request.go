@@ -6,70 +6,77 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"eigenserve/runtime/sched"
 )
 
-// input gives what fills one row of a request, and the bytes that it takes meanwhile.
-type input func() (bytes int64, fill filler, err error)
+// inputOpener looks at an input, and returns how many bytes decoding it takes and what
+// decodes it.
+type inputOpener func() (bytes int64, decode inputDecoder, err error)
 
-// filler fills pixels (channels, height, width).
-type filler func(pixels []float32) error
+// inputDecoder fills pixels (channels, height, width).
+type inputDecoder func(pixels []float32) error
 
-// request is one call's rows on their way through the scheduler.
+// request is one call's inputs on their way through the scheduler.
 type request struct {
-	h        *handle
-	l        *loaded
-	deadline time.Time // zero: none
-	rows     []row
-
-	// Guarded by scheduler.mu:
-	places int           // rows admitted that no batch has taken yet
-	left   int           // rows under way without an answer
-	err    error         // of the first row that failed
-	done   chan struct{} // closed when left is 0 or err is set
+	*sched.Request
+	h      *handle
+	l      *loaded
+	inputs []input
 }
 
-// row is one input of a request and what became of it. A batch that has taken it
-// has it alone until it is answered.
-type row struct {
-	of     *request
-	pixels []float32 // (channels, height, width)
-	queued time.Time
+// input is one input of a request and what became of it. From when a batch takes it until
+// it is finished, only the batch uses it.
+type input struct {
+	*sched.Input
+	pixels []float32 // (channels, height, width); nil once computed
 	logits []float32
 	timing Timing
 }
 
-func newRequest(h *handle, l *loaded, rows int) *request {
-	r := &request{h: h, l: l, rows: make([]row, rows)}
-	for i := range r.rows {
-		r.rows[i].of = r
+// newRequest returns a request for n outputs of a variant.
+func newRequest(h *handle, l *loaded, n int) *request {
+	r := &request{Request: sched.NewRequest(h, &l.family.class, n), h: h, l: l, inputs: make([]input, n)}
+	r.Value = r
+	for i := range r.inputs {
+		r.inputs[i].Input = &r.Inputs[i]
 	}
 	return r
 }
 
-// rowFault says which row of a request an error is about.
-type rowFault struct {
-	row int
-	err error
+// requestOf returns the request that the scheduler knows as r.
+func requestOf(r *sched.Request) *request { return r.Value.(*request) }
+
+// inputError is an error of one input of a request.
+type inputError struct {
+	index int
+	err   error
 }
 
-func (f *rowFault) Error() string { return fmt.Sprintf("row %d: %v", f.row, f.err) }
+func (e *inputError) Error() string { return fmt.Sprintf("row %d: %v", e.index, e.err) }
 
-// Unwrap gives the cause.
-func (f *rowFault) Unwrap() error { return f.err }
+// Unwrap returns the cause.
+func (e *inputError) Unwrap() error { return e.err }
 
-// rowsAhead is how many rows of one request are prepared before any of them is
-// answered: a prepared row is large.
-const rowsAhead = 64
+// newScheduler returns a scheduler whose slots compute by eng. Close waits for them.
+func (eng *Engine) newScheduler() *sched.Scheduler {
+	o := &eng.options
+	return sched.New(sched.Config{Slots: o.Parallel, MaxBatch: o.MaxBatch, MaxQueue: o.Queue, Separate: o.NotMixed,
+		MaxDelay: o.MaxDelay, MaxWait: o.MaxWait, Run: eng.answerBatch, Lease: eng.readyWeights, Go: eng.inside.Go})
+}
 
-// compute answers rows by one variant, all of them by the same weights. They
-// wait for their turn, and are prepared before it. An error is of the first row
-// that failed, as a rowFault, or of them all. The logits are the caller's; the
-// timing is that of the row which took longest.
-func (eng *Engine) compute(ctx context.Context, h *handle, l *loaded, inputs []input) ([][]float32, Timing, error) {
+// maxPrepared is how many inputs of one request are prepared before any of these is
+// answered: a prepared input is large.
+const maxPrepared = 64
+
+// compute answers inputs by one variant, all with the same weights. It returns their
+// logits, which belong to the caller, and the timing of the input that took longest. An
+// error is an inputError, that of the first input that failed, or about the whole request.
+func (eng *Engine) compute(ctx context.Context, h *handle, l *loaded, inputs ...inputOpener) ([][]float32, Timing, error) {
 	r := newRequest(h, l, len(inputs))
 	if err := ctx.Err(); err != nil {
-		err = gaveUp(err)
-		eng.scheduler.abandon(r, err)
+		err = contextError(err)
+		eng.scheduler.Abandon(r.Request, err)
 		return nil, Timing{}, err
 	}
 	if _, has := ctx.Deadline(); !has {
@@ -77,99 +84,64 @@ func (eng *Engine) compute(ctx context.Context, h *handle, l *loaded, inputs []i
 		ctx, cancel = context.WithTimeout(ctx, eng.options.Deadline)
 		defer cancel()
 	}
-	r.deadline, _ = ctx.Deadline()
-	if err := eng.scheduler.admit(r); err != nil {
+	r.Deadline, _ = ctx.Deadline()
+	if err := eng.scheduler.Admit(r.Request); err != nil {
 		return nil, Timing{}, err
 	}
 	var total Timing
-	eng.cache.asked(l.variant.Digest, len(inputs))
-	for from := 0; from < len(inputs); from += rowsAhead {
-		to := min(from+rowsAhead, len(inputs))
-		took, err := eng.answer(ctx, r, from, inputs[from:to])
+	eng.cache.RecordAccess(l.variant.Digest, len(inputs))
+	for from := 0; from < len(inputs); from += maxPrepared {
+		to := min(from+maxPrepared, len(inputs))
+		took, err := eng.answer(ctx, r, inputs, from, to)
 		if err != nil {
-			eng.scheduler.abandon(r, err)
+			eng.scheduler.Abandon(r.Request, err)
 			return nil, Timing{}, err
 		}
 		total = total.plus(took)
 	}
 	h.requests.Add(int64(len(inputs)))
-	logits := make([][]float32, len(r.rows))
-	for i := range r.rows {
-		logits[i] = r.rows[i].logits
+	logits := make([][]float32, len(r.inputs))
+	for i := range r.inputs {
+		logits[i] = r.inputs[i].logits
 	}
 	return logits, total, nil
 }
 
-// answer takes the rows of a request from one on as far as their answers, and
-// gives the timing of the one that took longest.
-func (eng *Engine) answer(ctx context.Context, r *request, from int, inputs []input) (longest Timing, err error) {
-	rows := r.rows[from:][:len(inputs)]
-	if err := eng.prepareRows(ctx, r, rows, inputs); err != nil {
-		var fault *rowFault
-		if errors.As(err, &fault) {
-			fault.row += from
-		}
+// answer prepares the inputs with the indices from to to, excluding to, and waits for their
+// outputs. It returns the timing of the input that took longest.
+func (eng *Engine) answer(ctx context.Context, r *request, inputs []inputOpener, from, to int) (longest Timing, err error) {
+	if err := eng.prepareInputs(ctx, r, inputs, from, to); err != nil {
 		return longest, err
 	}
 	select {
-	case <-eng.scheduler.enqueue(r, rows):
+	case <-eng.scheduler.Enqueue(r.Request, from, to):
 	case <-ctx.Done():
-		return longest, gaveUp(ctx.Err())
+		return longest, contextError(ctx.Err())
 	}
-	if err := eng.scheduler.outcome(r); err != nil {
+	if err := eng.scheduler.Err(r.Request); err != nil {
 		return longest, err
 	}
-	for i := range rows {
-		if t := rows[i].timing; t.sum() > longest.sum() {
-			longest = t
+	for _, in := range r.inputs[from:to] {
+		if in.timing.sum() > longest.sum() {
+			longest = in.timing
 		}
 	}
 	return longest, nil
 }
 
-// prepareRows runs the inputs, at once as far as there are processors for it: so
-// many images are decoded at a time, whoever asks.
-func (eng *Engine) prepareRows(ctx context.Context, r *request, rows []row, inputs []input) error {
-	size := r.l.pixels.Len()
-	faults := make([]error, len(rows))
-	prepare := func(i int) {
-		began := time.Now()
-		select {
-		case eng.preparing <- struct{}{}:
-		case <-ctx.Done():
-			faults[i] = gaveUp(ctx.Err())
-			return
-		}
-		defer func() { <-eng.preparing }()
-		bytes, fill, err := inputs[i]()
-		if err != nil {
-			faults[i] = &rowFault{i, err}
-			return
-		}
-		if err := eng.admitImage(ctx, bytes); err != nil {
-			faults[i] = gaveUp(err)
-			return
-		}
-		defer eng.images.release(bytes)
-		x := &rows[i]
-		x.timing = Timing{Queue: time.Since(began)}
-		began = time.Now()
-		x.pixels = make([]float32, size)
-		if err := fill(x.pixels); err != nil {
-			faults[i] = &rowFault{i, err}
-		}
-		x.timing.Preprocess = time.Since(began)
+// prepareInputs decodes the inputs with the indices from to to, excluding to, and returns
+// the error of the first that can't be decoded.
+func (eng *Engine) prepareInputs(ctx context.Context, r *request, inputs []inputOpener, from, to int) error {
+	if to-from == 1 {
+		return eng.prepareInput(ctx, r, from, inputs[from])
 	}
-	if len(rows) == 1 {
-		prepare(0)
-		return faults[0]
-	}
+	errs := make([]error, to-from)
 	var all sync.WaitGroup
-	for i := range rows {
-		all.Go(func() { prepare(i) })
+	for i := range errs {
+		all.Go(func() { errs[i] = eng.prepareInput(ctx, r, from+i, inputs[from+i]) })
 	}
 	all.Wait()
-	for _, err := range faults {
+	for _, err := range errs {
 		if err != nil {
 			return err
 		}
@@ -177,8 +149,38 @@ func (eng *Engine) prepareRows(ctx context.Context, r *request, rows []row, inpu
 	return nil
 }
 
-// admitImage waits until so many bytes may be taken for an image. Who waits gives its
-// place to others, small images and all, and has it again afterwards.
+// prepareInput decodes the i-th input of a request. At most one input for each processor is
+// decoded at a time, over all requests.
+func (eng *Engine) prepareInput(ctx context.Context, r *request, i int, open inputOpener) error {
+	began := time.Now()
+	select {
+	case eng.preparing <- struct{}{}:
+	case <-ctx.Done():
+		return contextError(ctx.Err())
+	}
+	defer func() { <-eng.preparing }()
+	bytes, decode, err := open()
+	if err != nil {
+		return &inputError{i, err}
+	}
+	if err := eng.admitImage(ctx, bytes); err != nil {
+		return contextError(err)
+	}
+	defer eng.images.release(bytes)
+	in := &r.inputs[i]
+	in.timing = Timing{Queue: time.Since(began)}
+	began = time.Now()
+	in.pixels = make([]float32, r.l.variant.Pixels.Len())
+	err = decode(in.pixels)
+	in.timing.Preprocess = time.Since(began)
+	if err != nil {
+		return &inputError{i, err}
+	}
+	return nil
+}
+
+// admitImage waits until an image of so many bytes may be decoded. While it waits, it makes
+// room for other inputs to be prepared.
 func (eng *Engine) admitImage(ctx context.Context, bytes int64) error {
 	if bytes < largeImage || eng.images.large.TryAcquire(bytes) {
 		return nil
@@ -189,18 +191,8 @@ func (eng *Engine) admitImage(ctx context.Context, bytes int64) error {
 	return err
 }
 
-// index is which row of its request this is.
-func (x *row) index() int {
-	for i := range x.of.rows {
-		if x == &x.of.rows[i] {
-			return i
-		}
-	}
-	return -1
-}
-
-// gaveUp is the error of a request whose context has ended.
-func gaveUp(err error) error {
+// contextError returns the error of a request whose context has ended with err.
+func contextError(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return &Error{Code: Deadline, Text: "no answer before the request's deadline", Err: err}
 	}

@@ -4,6 +4,9 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"eigenserve/runtime/cache"
+	"eigenserve/runtime/family"
 )
 
 // VersionStats is what one version of a name was asked since the engine opened.
@@ -125,8 +128,8 @@ func (eng *Engine) stats(h *handle) (s VersionStats) {
 	}
 	s.Name, s.Version = h.entry.Name, h.entry.Version
 	if l := h.loaded.Load(); l != nil {
-		s.Memory = l.coefficients + l.private
-		if eng.cache.resides(h.entry.Digest) {
+		s.Memory = l.variant.CoefficientBytes + l.variant.PrivateBytes
+		if eng.cache.Contains(cache.Weights, h.entry.Digest) {
 			s.Memory += l.bytes()
 		}
 	}
@@ -155,7 +158,7 @@ func (eng *Engine) Load(ref string) error {
 	}
 	eng.setUnloaded(h.entry.Name, false)
 	_, err = eng.load(h)
-	return stored(err)
+	return family.Stored(err)
 }
 
 // Unload refuses requests for a name, in all its versions, and lets go of what it
@@ -187,7 +190,7 @@ func (eng *Engine) Unload(ref string) error {
 	}
 	for digest, n := range own {
 		if eng.store.Uses(digest) == n {
-			eng.cache.drop(digest)
+			eng.cache.Drop(digest)
 		}
 	}
 	return nil

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 	"testing"
+
+	"eigenserve/runtime/cache"
 )
 
 func TestStatsCountWhatWasAsked(t *testing.T) {
@@ -78,7 +80,7 @@ func TestUnload(t *testing.T) {
 	must(eng.Ready("m2"))
 	a, _ := classify(t, eng, "m5", image)
 	must(eng.Unload("m5"))
-	if eng.cache.resides(a.Digest) {
+	if eng.cache.Contains(cache.Weights, a.Digest) {
 		t.Error("the weights of what was unloaded are still there")
 	}
 	must(eng.Load("m1"))
@@ -107,7 +109,7 @@ func TestUnloadOfTwoVersionsOfOneFile(t *testing.T) {
 	}
 	a, _ := classify(t, eng, "m1", picture(1, 8, 8))
 	must(eng.Unload("m1"))
-	if eng.cache.resides(a.Digest) {
+	if eng.cache.Contains(cache.Weights, a.Digest) {
 		t.Error("the weights of what was unloaded are still there")
 	}
 }

@@ -5,14 +5,16 @@ import (
 	"errors"
 	"runtime/metrics"
 	"testing"
+
+	"eigenserve/runtime/learn/gate"
 )
 
 // FuzzUpload uploads any files as a checkpoint. What is refused is the uploader's
 // fault; what is taken answers; and either takes memory in proportion to the files.
 func FuzzUpload(f *testing.F) {
-	eng := tinyEngine(f, Options{Gate: Gate{Step: 1}})
+	eng := tinyEngine(f, Options{Gate: gate.Options{Step: 1}})
 	add := func(u Upload) { f.Add(u.Model, u.Config, u.Preprocessor) }
-	u := newTiny(5, 3).upload()
+	u := upload(newTiny(5, 3))
 	add(u)
 	add(Upload{Model: u.Model[:len(u.Model)/2], Config: u.Config})
 	add(Upload{Model: u.Model, Config: []byte(`{"model_type":"vit","num_hidden_layers":512,"hidden_size":16384}`)})

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"eigenserve/runtime/family"
 	"eigenserve/store"
 )
 
@@ -54,13 +55,13 @@ func (eng *Engine) resolve(ref string, choose chooser) (*handle, error) {
 // unknown says why there is no handle of a name.
 func (eng *Engine) unknown(name string) error {
 	if err := store.CheckName(name); err != nil {
-		return storeError(err)
+		return family.Coded(err)
 	}
 	if _, err := eng.store.Entry(name); errors.Is(err, store.ErrDamaged) {
-		return storeError(err)
+		return family.Coded(err)
 	}
 	if _, err := eng.store.Alias(name); errors.Is(err, store.ErrDamaged) {
-		return storeError(err)
+		return family.Coded(err)
 	}
 	return Errorf(NotFound, "no model %q; `eigenserve ls` and GET /v1/models list them", name)
 }
@@ -246,7 +247,7 @@ func (eng *Engine) retire(h *handle, kept bool) {
 		others--
 	}
 	if others == 0 {
-		eng.cache.drop(h.entry.Digest)
+		eng.cache.Drop(h.entry.Digest)
 	}
 }
 
@@ -305,7 +306,7 @@ func (eng *Engine) DeleteVariant(ctx context.Context, ref string) error {
 		return err
 	}
 	if err != nil { // of its pointer, which goes
-		return storeError(eng.store.DeleteVariant(ref))
+		return family.Coded(eng.store.DeleteVariant(ref))
 	}
 	name := h.entry.Name
 	switch {
@@ -317,7 +318,7 @@ func (eng *Engine) DeleteVariant(ctx context.Context, ref string) error {
 		return Errorf(Conflict, "%q is an alias of model %q: remove the alias, or the model by its own name", ref, name)
 	}
 	if err != nil {
-		return storeError(err)
+		return family.Coded(err)
 	}
 	eng.refresh(name, nil)
 	return nil

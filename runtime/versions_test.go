@@ -159,7 +159,7 @@ func TestPinOfWhatWasReplacedMeanwhile(t *testing.T) {
 		if held, err := eng.hold("m1", h, l, lease); held || codeOf(err) != c.want {
 			t.Errorf("%s: held %t, %v", c.what, held, err)
 		}
-		lease.release()
+		lease.Release()
 		quiet(t, eng.cache)
 	}
 }

@@ -13,9 +13,9 @@ func (eng *Engine) Warnings() (lines []string) {
 		consequence = "its models are never rebuilt, and answered more slowly"
 	}
 	for _, f := range eng.opened() {
-		if slab := f.slabs.bytes; slab > eng.cache.limit {
+		if slab := f.slabs.SlabBytes(); slab > eng.cache.Limit() {
 			lines = append(lines, fmt.Sprintf("family %q: the weights of one model take %.1f MiB, more than the weight cache of %.1f MiB, so %s: raise --weight-cache",
-				f.name, mebibytes(slab), mebibytes(eng.cache.limit), consequence))
+				f.Name, mebibytes(slab), mebibytes(eng.cache.Limit()), consequence))
 		}
 	}
 	slices.Sort(lines)

@@ -66,11 +66,11 @@ func TestServesManyFromFewSlabs(t *testing.T) {
 				if w := want[name]; a.Variant != name || a.Digest != w.Digest || a.Basis != w.Basis || !same(byLabel(a), byLabel(w)) {
 					t.Errorf("request %d: %s@%s answers %v, want %s@%s: %v", i, a.Variant, a.Digest, a.Scores, name, w.Digest, w.Scores)
 				}
-				s := eng.cache.stats()
-				if s.used > slabs*slab || s.slabs > slabs {
-					t.Errorf("%d slabs of %d bytes, the budget is %d of %d", s.slabs, s.used, slabs, slabs*slab)
+				s := eng.cache.Stats()
+				if s.Used > slabs*slab || s.Weights.Entries > slabs {
+					t.Errorf("%d slabs of %d bytes, the budget is %d of %d", s.Weights.Entries, s.Used, slabs, slabs*slab)
 				}
-				most.Store(max(most.Load(), int64(s.slabs)))
+				most.Store(max(most.Load(), int64(s.Weights.Entries)))
 			}
 		})
 	}

@@ -149,7 +149,7 @@ func collectCounters(n runtime.Counters, out chan<- prometheus.Metric) {
 	metric(runningDesc, prometheus.GaugeValue, n.Running)
 	out <- histogram(batchesDesc, n.Batches)
 	out <- histogram(waitsDesc, n.Waits)
-	for reason, value := range map[string]int64{"overload": n.Refused, "deadline": n.Late, "gone": n.Gone} {
+	for reason, value := range map[string]int64{"overload": n.Refused, "deadline": n.DeadlineExceeded, "gone": n.Canceled} {
 		out <- prometheus.MustNewConstMetric(refusedDesc, prometheus.CounterValue, float64(value), reason)
 	}
 }

@@ -7,7 +7,8 @@ import (
 	gorgonia "gorgonia.org/tensor"
 
 	"eigenserve/models/image"
-	"eigenserve/runtime"
+	"eigenserve/runtime/learn"
+	"eigenserve/runtime/learn/gate"
 	"eigenserve/store"
 	"eigenserve/store/checkpoint"
 	"eigenserve/store/subspace"
@@ -20,7 +21,7 @@ func learned(ctx context.Context, o options, members []*checkpointAt, metric str
 	for _, c := range members {
 		all = append(all, c.Checkpoint)
 	}
-	options := runtime.FitOptions{Metric: metric}
+	options := learn.Options{Metric: metric}
 	if o.probes != "" {
 		f, err := tensorfile.Open(o.probes)
 		if err != nil {
@@ -32,11 +33,11 @@ func learned(ctx context.Context, o options, members []*checkpointAt, metric str
 			return nil, fmt.Errorf("%s: no images U8 [n,height,width,3]", o.probes)
 		}
 		h, w := images.Shape[1], images.Shape[2]
-		options.Probes = &runtime.Probes{Count: images.Shape[0], Image: func(spec image.Spec, i int) (*image.Image, error) {
+		options.Probes = &gate.Probes{Count: images.Shape[0], Image: func(spec image.Spec, i int) (*image.Image, error) {
 			return spec.FromRGB(images.Data[i*h*w*3:(i+1)*h*w*3], h, w)
 		}}
 	}
-	return runtime.Learn(ctx, "curves", all, options)
+	return learn.FitBasis(ctx, "curves", all, options)
 }
 
 // newOurs are this project's coder with and without a metric, at several steps.

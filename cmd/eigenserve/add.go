@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"eigenserve/runtime"
+	"eigenserve/runtime/learn/gate"
 	"eigenserve/store"
 	"eigenserve/store/checkpoint"
 )
@@ -68,7 +69,7 @@ type adding struct {
 	dir, server, family, name string
 	keep                      int
 	flags                     gateFlags
-	gate                      runtime.Gate
+	gate                      gate.Options
 }
 
 // place is where things are added.

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"eigenserve/runtime"
+	"eigenserve/runtime/learn/eval"
 	"eigenserve/store/checkpoint"
 )
 
@@ -56,32 +56,28 @@ type evaluating struct {
 
 // report is what eval prints.
 type report struct {
-	Family   string               `json:"family"`
-	Rank     int                  `json:"rank"`
-	Variants []runtime.Evaluation `json:"variants"`
-	Mean     runtime.Evaluation   `json:"mean"`
+	Family   string            `json:"family"`
+	Rank     int               `json:"rank"`
+	Variants []eval.Evaluation `json:"variants"`
+	Mean     eval.Evaluation   `json:"mean"`
 }
 
 func (m *Main) evaluate(ctx context.Context, e evaluating, args []string) (*report, error) {
-	eng, err := openEngine(e.dir)
+	st, err := openStore(e.dir)
 	if err != nil {
 		return nil, err
 	}
-	defer eng.Close()
-	family, err := eng.Family(e.family)
+	ev, err := eval.New(st, e.family, e.step)
 	if err != nil {
 		return nil, err
 	}
+	defer ev.Close()
 	checkpoints, err := openCheckpoints(args)
 	if err != nil {
 		return nil, err
 	}
 	defer closeAll(checkpoints)
-	ev, err := eng.NewEvaluator(e.family, e.step)
-	if err != nil {
-		return nil, err
-	}
-	r := &report{Family: e.family, Rank: family.Rank, Variants: make([]runtime.Evaluation, len(checkpoints))}
+	r := &report{Family: e.family, Rank: ev.Rank(), Variants: make([]eval.Evaluation, len(checkpoints))}
 	if err := m.evaluateAll(ctx, ev, checkpoints, args, e.data, r.Variants); err != nil {
 		return nil, err
 	}
@@ -90,7 +86,7 @@ func (m *Main) evaluate(ctx context.Context, e evaluating, args []string) (*repo
 }
 
 // evaluateAll scores every checkpoint, one on each processor.
-func (m *Main) evaluateAll(ctx context.Context, ev *runtime.Evaluator, checkpoints []*checkpoint.Checkpoint, dirs []string, data string, out []runtime.Evaluation) error {
+func (m *Main) evaluateAll(ctx context.Context, ev *eval.Evaluator, checkpoints []*checkpoint.Checkpoint, dirs []string, data string, out []eval.Evaluation) error {
 	p := newProgress(m.Stderr)
 	defer p.end()
 	var mu sync.Mutex // guards p and done
@@ -124,8 +120,8 @@ func (m *Main) evaluateAll(ctx context.Context, ev *runtime.Evaluator, checkpoin
 }
 
 // mean averages the evaluations.
-func mean(all []runtime.Evaluation) runtime.Evaluation {
-	m := runtime.Evaluation{Name: "mean"}
+func mean(all []eval.Evaluation) eval.Evaluation {
+	m := eval.Evaluation{Name: "mean"}
 	n := float64(len(all))
 	var bytes, source, shared, half float64
 	for _, e := range all {

@@ -8,19 +8,19 @@ import (
 	"path/filepath"
 
 	"eigenserve/models/image"
-	"eigenserve/runtime"
+	"eigenserve/runtime/learn/eval"
 	"eigenserve/store/tensorfile"
 )
 
 // openImages reads labelled images: a safetensors file with images U8 [n,h,w,3]
 // and labels I32 [n], or a folder of label/image folders.
-func openImages(path string) (runtime.Images, error) {
+func openImages(path string) (eval.Images, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return runtime.Images{}, fmt.Errorf("no labelled images at %q: name some with --data", path)
+			return eval.Images{}, fmt.Errorf("no labelled images at %q: name some with --data", path)
 		}
-		return runtime.Images{}, err
+		return eval.Images{}, err
 	}
 	if info.IsDir() {
 		return folderImages(path)
@@ -28,13 +28,13 @@ func openImages(path string) (runtime.Images, error) {
 	return fileImages(path)
 }
 
-func fileImages(path string) (runtime.Images, error) {
-	fail := func(why string) (runtime.Images, error) {
-		return runtime.Images{}, fmt.Errorf("%s: %s; it must hold images U8 [n,height,width,3] and labels I32 [n]", path, why)
+func fileImages(path string) (eval.Images, error) {
+	fail := func(why string) (eval.Images, error) {
+		return eval.Images{}, fmt.Errorf("%s: %s; it must hold images U8 [n,height,width,3] and labels I32 [n]", path, why)
 	}
 	f, err := tensorfile.Open(path)
 	if err != nil {
-		return runtime.Images{}, fmt.Errorf("%s: %w", path, err)
+		return eval.Images{}, fmt.Errorf("%s: %w", path, err)
 	}
 	defer f.Close()
 	images, ok := f.Tensor("images")
@@ -45,7 +45,7 @@ func fileImages(path string) (runtime.Images, error) {
 	if !isRGB(images) || len(labels.Shape) != 1 || labels.Shape[0] != images.Shape[0] {
 		return fail(fmt.Sprintf("images are %s %v and labels %s %v", images.DType, images.Shape, labels.DType, labels.Shape))
 	}
-	out := runtime.Images{Labels: make([]int, labels.Len())}
+	out := eval.Images{Labels: make([]int, labels.Len())}
 	if err := labels.Ints(out.Labels); err != nil {
 		return fail(err.Error())
 	}
@@ -83,12 +83,12 @@ func fileAt(paths []string) imageAt {
 	}
 }
 
-func folderImages(dir string) (runtime.Images, error) {
+func folderImages(dir string) (eval.Images, error) {
 	labels, err := os.ReadDir(dir)
 	if err != nil {
-		return runtime.Images{}, err
+		return eval.Images{}, err
 	}
-	var out runtime.Images
+	var out eval.Images
 	var paths []string
 	for _, label := range labels {
 		if !label.IsDir() {
@@ -96,7 +96,7 @@ func folderImages(dir string) (runtime.Images, error) {
 		}
 		files, err := os.ReadDir(filepath.Join(dir, label.Name()))
 		if err != nil {
-			return runtime.Images{}, err
+			return eval.Images{}, err
 		}
 		for _, f := range files {
 			if isContent(f) {

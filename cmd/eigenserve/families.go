@@ -6,14 +6,15 @@ import (
 	"fmt"
 
 	"eigenserve/runtime"
+	"eigenserve/runtime/learn"
 	"eigenserve/store"
 	"eigenserve/store/checkpoint"
 )
 
 // fitFamilies fits a family for each cluster of the checkpoints.
-func (m *Main) fitFamilies(ctx context.Context, s *store.Store, family string, checkpoints []*checkpoint.Checkpoint, o runtime.FitOptions) error {
+func (m *Main) fitFamilies(ctx context.Context, s *store.Store, family string, checkpoints []*checkpoint.Checkpoint, o learn.Options) error {
 	p := newProgress(m.Stderr)
-	clusters, err := runtime.Clusters(ctx, checkpoints, func(done, total int) { p.show("compare", done, total) })
+	clusters, err := learn.Clusters(ctx, checkpoints, func(done, total int) { p.show("compare", done, total) })
 	p.end()
 	if err != nil {
 		return err
@@ -59,21 +60,21 @@ func familyNames(family string, n int) []string {
 const named = 4
 
 // showClusters prints which checkpoint goes where.
-func (m *Main) showClusters(names []string, clusters []runtime.Cluster) error {
+func (m *Main) showClusters(names []string, clusters []learn.Cluster) error {
 	rows := [][]string{{"FAMILY", "CHECKPOINTS", "COSINE TO ITS MEAN", "TO THE NEXT FAMILY'S", "NAMES"}}
 	for i, c := range clusters {
 		next := "of other shapes"
-		if c.Others > -1 {
-			next = fmt.Sprintf("%.4f", c.Others)
+		if c.OtherCosine > -1 {
+			next = fmt.Sprintf("%.4f", c.OtherCosine)
 		}
-		rows = append(rows, []string{names[i], fmt.Sprint(len(c.Checkpoints)), fmt.Sprintf("%.4f or more", c.Lineage.Cosine), next, c.Names(named)})
+		rows = append(rows, []string{names[i], fmt.Sprint(len(c.Checkpoints)), fmt.Sprintf("%.4f or more", c.MinCosine), next, c.Names(named)})
 	}
 	return table(m.Stdout, rows)
 }
 
 // adviseClusters says that several bases would serve better than the one that is
 // being fitted.
-func (m *Main) adviseClusters(clusters []runtime.Cluster) {
+func (m *Main) adviseClusters(clusters []learn.Cluster) {
 	fmt.Fprintf(m.Stderr, "These checkpoints are better served by %d bases than by one; --families auto fits a family of each:\n", len(clusters))
 	for i, c := range clusters {
 		if i == 8 {
@@ -81,6 +82,6 @@ func (m *Main) adviseClusters(clusters []runtime.Cluster) {
 			break
 		}
 		fmt.Fprintf(m.Stderr, "  %d: %s; cosine to their mean %.4f or more, to the next one's %.4f\n",
-			len(c.Checkpoints), c.Names(named), c.Lineage.Cosine, c.Others)
+			len(c.Checkpoints), c.Names(named), c.MinCosine, c.OtherCosine)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"eigenserve/runtime"
+	"eigenserve/runtime/learn"
 	"eigenserve/store"
 	"eigenserve/store/checkpoint"
 	"eigenserve/store/subspace"
@@ -21,7 +22,7 @@ import (
 func (m *Main) fit() *cobra.Command {
 	var f fitting
 	var families, dtype string
-	var gate gateFlags
+	var gateFlags gateFlags
 	cmd := &cobra.Command{
 		Use:   "fit --store DIR --family NAME CHECKPOINT…",
 		Short: "Learn a family's basis from checkpoints and store them as variants",
@@ -71,7 +72,7 @@ which take an hour of arithmetic to find in full: --rank 256 takes minutes.`,
 				return usagef("--family: %w", err)
 			}
 			var err error
-			if f.o.Gate, err = gate.gate(); err != nil {
+			if f.o.Gate, err = gateFlags.gate(); err != nil {
 				return err
 			}
 			if families != "one" && families != "auto" {
@@ -85,12 +86,12 @@ which take an hour of arithmetic to find in full: --rank 256 takes minutes.`,
 	cmd.Flags().StringVar(&f.family, "family", "", "name of the family")
 	cmd.Flags().StringVar(&families, "families", "one", "one: all checkpoints share a basis; auto: a family for each lineage found in them, NAME-1, NAME-2 …")
 	cmd.Flags().IntVar(&f.o.Rank, "rank", 0, "most directions a side of each layer (default: all)")
-	gate.add(cmd)
-	gate.addForced(cmd)
+	gateFlags.add(cmd)
+	gateFlags.addForced(cmd)
 	cmd.Flags().StringVar(&f.o.Metric, "metric", subspace.MetricFull, "what an error costs: full (by inputs and outputs of layers), input or none")
 	cmd.Flags().StringVar(&f.probes, "probes", "", "unlabelled images to measure the metric on and hold variants against, kept with the family for later adds: a folder of them, or a safetensors file (default: built-in ones)")
 	keepFlag(cmd, &f.keep)
-	f.o.Memory = runtime.DefaultFitMemory
+	f.o.Memory = learn.DefaultMemory
 	cmd.Flags().Var((*sizeValue)(&f.o.Memory), "memory", "what the fit may take beside the basis")
 	cmd.Flags().StringVar(&dtype, "basis-dtype", "auto", "type of the stored means: auto (bf16), bf16 or f16")
 	return cmd
@@ -103,7 +104,7 @@ type fitting struct {
 	dir, family, probes string
 	auto                bool // a family for each lineage
 	keep                int
-	o                   runtime.FitOptions
+	o                   learn.Options
 }
 
 func (m *Main) runFit(cmd *cobra.Command, f fitting, args []string) error {
@@ -136,19 +137,19 @@ func (m *Main) runFit(cmd *cobra.Command, f fitting, args []string) error {
 }
 
 // fitFamily fits one family and prints its summary.
-func (m *Main) fitFamily(ctx context.Context, s *store.Store, family string, checkpoints []*checkpoint.Checkpoint, o runtime.FitOptions) error {
+func (m *Main) fitFamily(ctx context.Context, s *store.Store, family string, checkpoints []*checkpoint.Checkpoint, o learn.Options) error {
 	p := newProgress(m.Stderr)
 	p.bytes = map[string]int64{"check": bytesOf(checkpoints), "fit": bytesOf(checkpoints)}
 	var infos []runtime.VariantInfo
 	o.Progress = p.show
-	o.OnVariant = func(v runtime.VariantInfo) { infos = append(infos, v) }
-	o.OnClusters = func(clusters []runtime.Cluster) {
+	o.OnVariant = func(e store.Entry) { infos = append(infos, runtime.NewVariantInfo(e)) }
+	o.OnClusters = func(clusters []learn.Cluster) {
 		p.end()
 		m.adviseClusters(clusters)
 	}
 	var refusals []error
 	o.OnRefused = func(_ string, err error) { refusals = append(refusals, err) }
-	err := runtime.Fit(ctx, s, family, checkpoints, o)
+	err := learn.Fit(ctx, s, family, checkpoints, o)
 	p.end()
 	if errors.Is(err, context.Canceled) {
 		return errors.New("interrupted; the same command goes on from here")

@@ -222,7 +222,7 @@ func TestEvalOfFolders(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(label, "x.png"), noise(32, 32), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if status, _, errs := program(t, "eval", "--store", dir, "--family", "glyphs", "--data", data, fitted[0]); status != 1 || !strings.Contains(errs, "none of the model's") {
+	if status, _, errs := program(t, "eval", "--store", dir, "--family", "glyphs", "--data", data, fitted[0]); status != 1 || !strings.Contains(errs, "the model does not have") {
 		t.Errorf("an unknown label: status %d, %q", status, errs)
 	}
 	var v runtime.VariantDetail

@@ -7,7 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"eigenserve/runtime"
+	"eigenserve/runtime/learn"
+	"eigenserve/runtime/learn/gate"
 	"eigenserve/store/subspace"
 	"eigenserve/store/tensorfile"
 )
@@ -15,7 +16,7 @@ import (
 // openProbes reads unlabelled images: a safetensors file with images U8
 // [n,h,w,3], or a folder of image files at any depth. No path gives nil: the
 // built-in ones.
-func openProbes(path string) (*runtime.Probes, error) {
+func openProbes(path string) (*gate.Probes, error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -35,10 +36,10 @@ func openProbes(path string) (*runtime.Probes, error) {
 	if !ok || !isRGB(images) {
 		return nil, fmt.Errorf("--probes %s: it must hold images U8 [n,height,width,3]", path)
 	}
-	return &runtime.Probes{Count: images.Shape[0], Image: rgbImages(images)}, nil
+	return &gate.Probes{Count: images.Shape[0], Image: rgbImages(images)}, nil
 }
 
-func folderProbes(dir string) (*runtime.Probes, error) {
+func folderProbes(dir string) (*gate.Probes, error) {
 	var paths []string
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && isContent(d) {
@@ -52,7 +53,7 @@ func folderProbes(dir string) (*runtime.Probes, error) {
 	if len(paths) == 0 {
 		return nil, fmt.Errorf("--probes %s holds no files", dir)
 	}
-	return &runtime.Probes{Count: len(paths), Image: fileAt(paths)}, nil
+	return &gate.Probes{Count: len(paths), Image: fileAt(paths)}, nil
 }
 
 // isContent tells the files of a folder of images from what file managers leave there.
@@ -62,7 +63,7 @@ func isContent(d fs.DirEntry) bool {
 }
 
 // metricSummary says what a fit's metric was measured on.
-func metricSummary(o runtime.FitOptions, probes string) string {
+func metricSummary(o learn.Options, probes string) string {
 	switch {
 	case o.Metric == subspace.MetricNone:
 		return "No metric: an error costs the same wherever it is."

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"eigenserve/runtime"
+	"eigenserve/runtime/learn"
 	"eigenserve/store/subspace"
 )
 
@@ -57,7 +57,7 @@ each new one over within a second. What nothing refers to in the end, gc removes
 	cmd.Flags().StringVar(&r.o.Metric, "metric", subspace.MetricFull, "what an error costs: full (by inputs and outputs of layers), input or none")
 	cmd.Flags().StringVar(&r.probes, "probes", "", "images to measure the metric on: a folder of them, or a safetensors file (default: those kept with the family)")
 	keepFlag(cmd, &r.keep)
-	r.o.Memory = runtime.DefaultFitMemory
+	r.o.Memory = learn.DefaultMemory
 	cmd.Flags().Var((*sizeValue)(&r.o.Memory), "memory", "what the fit may take beside the basis")
 	cmd.Flags().BoolVar(&r.json, "json", false, "print JSON")
 	return cmd
@@ -68,7 +68,7 @@ type refitting struct {
 	json                bool
 	keep                int
 	gate                gateFlags
-	o                   runtime.FitOptions
+	o                   learn.Options
 }
 
 func (m *Main) runRefit(cmd *cobra.Command, r refitting, args []string) error {
@@ -88,11 +88,11 @@ func (m *Main) runRefit(cmd *cobra.Command, r refitting, args []string) error {
 	defer closeAll(checkpoints)
 	p := newProgress(m.Stderr)
 	r.o.Progress = p.show
-	r.o.OnClusters = func(clusters []runtime.Cluster) {
+	r.o.OnClusters = func(clusters []learn.Cluster) {
 		p.end()
 		m.adviseClusters(clusters)
 	}
-	done, err := runtime.Refit(cmd.Context(), s, r.family, checkpoints, r.o)
+	done, err := learn.Refit(cmd.Context(), s, r.family, checkpoints, r.o)
 	p.end()
 	if errors.Is(err, context.Canceled) {
 		return errors.New("interrupted; the same command goes on from here")
@@ -102,7 +102,7 @@ func (m *Main) runRefit(cmd *cobra.Command, r refitting, args []string) error {
 	}
 	show := m.showRefit
 	if r.json {
-		show = func(done *runtime.Refitted) error { return printJSON(m.Stdout, done) }
+		show = func(done *learn.Refitted) error { return printJSON(m.Stdout, done) }
 	}
 	if err := show(done); err != nil {
 		return err
@@ -119,10 +119,10 @@ func (m *Main) runRefit(cmd *cobra.Command, r refitting, args []string) error {
 	return nil
 }
 
-func (m *Main) showRefit(r *runtime.Refitted) error {
+func (m *Main) showRefit(r *learn.Refitted) error {
 	rows := [][]string{{"NAME", "FROM", "FOUND BY", "WAS", "NOW", "OF SOURCE"}}
 	for _, v := range r.Moved {
-		rows = append(rows, []string{v.Name, v.Checkpoint, v.By, size(v.Was), size(v.Now.Bytes),
+		rows = append(rows, []string{v.Name, v.Checkpoint, v.By, size(v.WasBytes), size(v.Now.Bytes),
 			percent(float64(v.Now.Bytes) / float64(max(v.Now.SourceBytes, 1)))})
 	}
 	if err := table(m.Stdout, rows); err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"eigenserve/runtime"
+	"eigenserve/runtime/learn"
 	"eigenserve/store"
 )
 
@@ -48,7 +49,7 @@ func TestRefitAndCollect(t *testing.T) {
 	for _, path := range folders[1:3] {
 		must(t, "show", "--store", dir, filepath.Base(path))
 	}
-	var done runtime.Refitted
+	var done learn.Refitted
 	raw := must(t, append(append([]string{"refit", "--json"}, quick...), folders[1:]...)...)
 	if err := json.Unmarshal([]byte(raw), &done); err != nil || done.Stayed == nil || len(done.Unused) != 1 {
 		t.Errorf("%+v, %v: %s", done, err, raw)
@@ -102,7 +103,7 @@ func TestFitsKeepVersions(t *testing.T) {
 func TestFitOfWhatIsRefused(t *testing.T) {
 	own := makeCheckpoints(t, t.TempDir(), 2, 1)
 	status, out, errs := program(t, append([]string{"fit", "--store", filepath.Join(t.TempDir(), "store"), "--family", "f", "--metric", "none", "--max-bytes", "10"}, own...)...)
-	if status != 1 || !strings.HasPrefix(out, "Family f: a basis of") || !strings.Contains(errs, "2 of 2 checkpoints were refused; the basis alone is stored") {
+	if status != 1 || !strings.HasPrefix(out, "Family f: a basis of") || !strings.Contains(errs, "2 of 2 checkpoints were refused; only the basis is stored") {
 		t.Errorf("status %d\n%s\n%s", status, out, errs)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"eigenserve/runtime"
+	"eigenserve/runtime/learn"
 	"eigenserve/store"
 )
 
@@ -53,7 +54,7 @@ func TestRefitOfAServedStore(t *testing.T) {
 	}
 	until(t, "all are asked", func() bool { return answered.Load() > int64(2*len(folders)) })
 	must(t, append(append([]string{"refit"}, quick...), folders[1:]...)...)
-	var after runtime.Refitted // again with all: nobody stays on the first basis
+	var after learn.Refitted // again with all: nobody stays on the first basis
 	if err := json.Unmarshal([]byte(must(t, append(append([]string{"refit", "--json"}, finer...), folders...)...)), &after); err != nil {
 		t.Fatal(err)
 	}

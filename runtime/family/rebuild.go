@@ -1,0 +1,113 @@
+package family
+
+import (
+	goruntime "runtime"
+	"slices"
+	"sync"
+
+	"eigenserve/models/nn"
+	"eigenserve/runtime/fault"
+	"eigenserve/runtime/kernel"
+	"eigenserve/store"
+	"eigenserve/store/code"
+	"eigenserve/store/subspace"
+)
+
+// Rebuild fills a slab with a variant's weights and returns them with the variant's
+// heads. Each layer takes one pass over mean, directions and core. A second goroutine
+// decodes the variant a few layers ahead.
+func (f *Family) Rebuild(v *store.Variant, slab []float32) (*nn.Weights, error) {
+	return f.rebuild(f.read, f.Plan, v, slab)
+}
+
+// RebuildShared is Rebuild without the heads, for a plan of the same architecture that
+// may be in another precision.
+func (f *Family) RebuildShared(plan *nn.Plan, v *store.Variant, slab []float32) (*nn.Weights, error) {
+	return f.rebuild(f.readShared, plan, v, slab)
+}
+
+// reader decodes a variant: it calls layer with each core, in order, and writes
+// everything else to w.
+type reader func(v *store.Variant, w *nn.Weights, layer func(i int, c kernel.Core)) error
+
+func (f *Family) rebuild(read reader, plan *nn.Plan, v *store.Variant, slab []float32) (*nn.Weights, error) {
+	defer goruntime.KeepAlive(f)
+	const ahead = 4
+	w, cores, done := plan.Bind(slab), make(chan kernel.Core, ahead), make(chan error, 1)
+	go func() {
+		defer close(cores)
+		done <- fault.Catch(func() error { return read(v, &w, func(_ int, c kernel.Core) { cores <- c }) })
+	}()
+	defer func() { // the reader writes to the slab, so it must end first
+		for range cores {
+		}
+	}()
+	s := scratchPool.Get().(*scratch)
+	defer scratchPool.Put(s)
+	i := 0
+	for core := range cores {
+		l := &f.layers[i]
+		w.Layers[i].Rebuild(l, &core, s.floats(kernel.RebuildScratch(l)))
+		if err := f.putExact(i, &w.Layers[i], v); err != nil {
+			return nil, err
+		}
+		i++
+	}
+	return &w, <-done
+}
+
+// read is a reader that also binds the heads.
+func (f *Family) read(v *store.Variant, w *nn.Weights, layer func(i int, c kernel.Core)) error {
+	if err := f.readShared(v, w, layer); err != nil {
+		return err
+	}
+	return f.BindHeads(w, v)
+}
+
+// readShared is a reader of what the family shares: layers and vectors.
+func (f *Family) readShared(v *store.Variant, w *nn.Weights, layer func(i int, c kernel.Core)) error {
+	return subspace.Visit(f.Basis, v, func(i int, c *code.Sparse) error {
+		layer(i, CoreOf(c, v.Step))
+		return nil
+	}, func(i int, q []int32) error { return f.readVector(w.Vectors[i], v, i, q) })
+}
+
+// CoreOf returns a copy of a decoded core, scaled by the step.
+func CoreOf(c *code.Sparse, step float64) kernel.Core {
+	values := make([]float32, len(c.Q))
+	for i, q := range c.Q {
+		values[i] = float32(float64(q) * step)
+	}
+	return kernel.Core{Rights: slices.Clone(c.Rights), Starts: slices.Clone(c.Starts), Lefts: slices.Clone(c.Lefts), Values: values}
+}
+
+// readVector sets dst to a variant's i-th vector, mean + scale ⊙ (step·q), or to its
+// exact tensor.
+func (f *Family) readVector(dst []float32, v *store.Variant, i int, q []int32) error {
+	b := &f.Basis.Vectors[i]
+	if t, ok := v.Exact[b.Name]; ok {
+		return t.Float32(dst)
+	}
+	f.Vector(i, dst, q, v.Step)
+	return nil
+}
+
+// Vector sets dst to the i-th vector that integers q stand for: mean + scale ⊙ (step·q).
+func (f *Family) Vector(i int, dst []float32, q []int32, step float64) {
+	b := &f.Basis.Vectors[i]
+	for k := range q {
+		dst[k] = b.Mean[k] + b.Scale[k]*float32(float64(q[k])*step)
+	}
+}
+
+// scratch is the memory of one rebuild.
+type scratch struct{ work []float32 }
+
+var scratchPool = sync.Pool{New: func() any { return new(scratch) }}
+
+func (s *scratch) floats(n int) []float32 {
+	if cap(s.work) < n {
+		s.work = make([]float32, n)
+	}
+	return s.work[:n]
+}

@@ -1,0 +1,93 @@
+package family
+
+import (
+	"fmt"
+
+	"eigenserve/models"
+	"eigenserve/models/nn"
+	"eigenserve/runtime/fault"
+	"eigenserve/store/checkpoint"
+)
+
+// Source is a checkpoint whose tensors have been checked against an architecture. It
+// implements subspace.Source.
+type Source struct {
+	*checkpoint.Checkpoint
+	digest string
+}
+
+// Name returns the checkpoint's name.
+func (s Source) Name() string { return s.Checkpoint.Name }
+
+// Digest returns the digest of the checkpoint's tensors.
+func (s Source) Digest() string { return s.digest }
+
+// Read fills dst with a tensor, whose shape was checked before, and releases the pages
+// that it was read from: sources are read tensor by tensor, from many files in turn.
+func (s Source) Read(tensor string, dst []float32) error {
+	t, ok := s.Tensor(tensor)
+	if !ok {
+		return fmt.Errorf("tensor %q is missing", tensor)
+	}
+	defer s.Release(tensor)
+	return t.Float32(dst)
+}
+
+// ReadPrivate reads a tensor that the checkpoint does not share with its family.
+func (s Source) ReadPrivate(name string) ([]float32, []int, error) {
+	t, ok := s.Tensor(name)
+	if !ok {
+		return nil, nil, fmt.Errorf("tensor %q is missing", name)
+	}
+	v := make([]float32, t.Len())
+	return v, t.Shape, t.Float32(v)
+}
+
+// OpenSource checks a checkpoint against an architecture and reads its digest.
+func OpenSource(c *checkpoint.Checkpoint, p *nn.Plan) (Source, error) {
+	s, err := CheckSource(c, p)
+	if err != nil {
+		return Source{}, err
+	}
+	if s.digest, err = c.Inspect(); err != nil {
+		return Source{}, fmt.Errorf("checkpoint %q: %w", c.Name, err)
+	}
+	return s, nil
+}
+
+// CheckSource is OpenSource without the digest, which takes reading all of the file.
+func CheckSource(c *checkpoint.Checkpoint, p *nn.Plan) (Source, error) {
+	var want []checkpoint.Spec
+	for _, s := range p.Specs() {
+		want = append(want, checkpoint.Spec(s))
+	}
+	if err := c.Check(want); err != nil {
+		return Source{}, fmt.Errorf("checkpoint %q: %w", c.Name, err)
+	}
+	return Source{Checkpoint: c}, nil
+}
+
+// OpenModel reads a checkpoint's architecture.
+func OpenModel(c *checkpoint.Checkpoint) (models.Model, error) {
+	m, err := models.Open(c.Config, c.Preprocessor)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint %q: %w", c.Name, err)
+	}
+	return m, nil
+}
+
+// OpenMember opens a checkpoint that must be of the family's architecture.
+func (f *Family) OpenMember(c *checkpoint.Checkpoint) (Source, models.Model, error) {
+	m, err := OpenModel(c)
+	if err != nil {
+		return Source{}, nil, fault.With(fault.Invalid, err)
+	}
+	if has, want := m.Architecture(), f.Model.Architecture(); has != want {
+		return Source{}, nil, fault.Errorf(fault.Conflict, "checkpoint %q is of another architecture than family %q: %s, not %s", c.Name, f.Name, has, want)
+	}
+	s, err := OpenSource(c, f.Plan)
+	if err != nil {
+		return Source{}, nil, fault.With(fault.Invalid, err)
+	}
+	return s, m, nil
+}

@@ -1,0 +1,77 @@
+package family
+
+import (
+	"bytes"
+	"fmt"
+
+	"eigenserve/models"
+	"eigenserve/models/image"
+	"eigenserve/store"
+	"eigenserve/store/tensorfile"
+)
+
+// Variant is what answering needs of a variant, in memory of its own. It does not
+// change.
+type Variant struct {
+	*store.Variant
+	Pixels image.Spec // how an image becomes its input
+	// CoefficientBytes and PrivateBytes are its size as coded, HeadBytes what its
+	// packed heads will take.
+	CoefficientBytes, PrivateBytes, HeadBytes int64
+}
+
+// Load copies what answering needs of a variant, so that the buffer of its file can be
+// freed.
+func (f *Family) Load(v *store.Variant) (*Variant, error) {
+	if err := v.CheckBasis(f.Basis); err != nil {
+		return nil, Coded(err)
+	}
+	spec, err := f.PixelsOf(v)
+	if err != nil {
+		return nil, Coded(err)
+	}
+	out := &Variant{Pixels: spec, HeadBytes: f.headBytes(v), Variant: &store.Variant{
+		Name: v.Name, Family: v.Family, Basis: v.Basis, Digest: v.Digest,
+		Step: v.Step, Labels: v.Labels, Preprocessor: bytes.Clone(v.Preprocessor),
+		Gains: bytes.Clone(v.Gains), Coefficients: bytes.Clone(v.Coefficients),
+		Head: bytes.Clone(v.Head), HeadStep: v.HeadStep, Private: cloneTensors(v.Private), Exact: cloneTensors(v.Exact)}}
+	out.CoefficientBytes = int64(len(v.Coefficients) + len(v.Gains))
+	out.PrivateBytes = PrivateBytes(v)
+	return out, nil
+}
+
+// PrivateBytes returns the size of a variant's private and exact tensors as stored.
+func PrivateBytes(v *store.Variant) int64 {
+	n := len(v.Head)
+	for _, tensors := range []map[string]tensorfile.Tensor{v.Private, v.Exact} {
+		for _, t := range tensors {
+			n += len(t.Data)
+		}
+	}
+	return int64(n)
+}
+
+func cloneTensors(m map[string]tensorfile.Tensor) map[string]tensorfile.Tensor {
+	if len(m) == 0 {
+		return nil
+	}
+	out := make(map[string]tensorfile.Tensor, len(m))
+	for name, t := range m {
+		t.Data = bytes.Clone(t.Data)
+		out[name] = t
+	}
+	return out
+}
+
+// PixelsOf returns how an image becomes a variant's input: as the variant's own
+// preprocessor_config.json says if it has one, else as the family's does.
+func (f *Family) PixelsOf(v *store.Variant) (image.Spec, error) {
+	if len(v.Preprocessor) == 0 {
+		return f.Model.Input().Image, nil
+	}
+	m, err := models.Open(f.Basis.Config, v.Preprocessor)
+	if err != nil {
+		return image.Spec{}, fmt.Errorf("%w: preprocessor: %v", store.ErrFormat, err)
+	}
+	return m.Input().Image, nil
+}

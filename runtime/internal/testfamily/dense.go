@@ -1,0 +1,55 @@
+package testfamily
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"eigenserve/models"
+	"eigenserve/models/nn"
+)
+
+// DenseLogits answers an image with a model of the given tensors: no basis, no cache,
+// no engine.
+func DenseLogits(t testing.TB, m models.Model, tensors map[string][]float32, labels int, file []byte) []float32 {
+	t.Helper()
+	plan := m.Plan()
+	read := func(name string, dst []float32) error {
+		if copy(dst, tensors[name]) != len(dst) {
+			return fmt.Errorf("%q is missing", name)
+		}
+		return nil
+	}
+	slab := make([]float32, plan.SlabLen())
+	Must(plan.Load(slab, read))
+	w := plan.Bind(slab)
+	Must(plan.BindPrivate(&w, func(name string) ([]float32, []int, error) {
+		if v := tensors[name]; len(v) > labels {
+			return v, []int{labels, len(v) / labels}, nil
+		}
+		return tensors[name], []int{labels}, nil
+	}))
+	spec := m.Input().Image
+	img, err := spec.Decode(file)
+	Must(err)
+	pixels := make([]float32, spec.Len())
+	Must(spec.Fill(pixels, img))
+	var p nn.Pass
+	inputs := []models.Input{{Pixels: pixels}}
+	p.Begin(nn.Group{Spans: models.Spans(m, inputs), Weights: &w})
+	outputs, err := m.Forward(&p, inputs)
+	Must(err)
+	return slices.Clone(outputs[0].Logits)
+}
+
+// ZooFolders lists the checkpoints of a group of the shared zoo, at the given path. The
+// test is skipped if there are none.
+func ZooFolders(t testing.TB, zoo, group string) []string {
+	t.Helper()
+	dirs, _ := filepath.Glob(filepath.Join(zoo, group, "*"))
+	if len(dirs) == 0 {
+		t.Skip(zoo + " is not there")
+	}
+	return dirs
+}

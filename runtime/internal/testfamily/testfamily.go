@@ -1,0 +1,213 @@
+// Package testfamily makes checkpoints of a tiny family for tests: vision transformers
+// of 8×8 images, fine-tunes of one random base with three to five labels each.
+package testfamily
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"eigenserve/models"
+	"eigenserve/runtime/fault"
+	"eigenserve/store"
+	"eigenserve/store/checkpoint"
+	"eigenserve/store/tensorfile"
+)
+
+// The family.
+const (
+	Name         = "tiny"
+	Size         = 6 // members
+	Config       = `{"model_type":"vit","hidden_size":16,"num_hidden_layers":2,"num_attention_heads":2,"intermediate_size":24,"image_size":8,"patch_size":4`
+	Preprocessor = `{"image_processor_type":"ViTImageProcessor","size":{"height":8,"width":8}}`
+)
+
+// Checkpoint is a checkpoint of the family. A test may damage it before it is written.
+type Checkpoint struct {
+	Config       map[string]any
+	Preprocessor string
+	Tensors      map[string]tensorfile.Tensor
+}
+
+// New makes the checkpoint of a seed. Its labels name the seed.
+func New(seed uint64, labels int) *Checkpoint {
+	c := &Checkpoint{Config: map[string]any{}, Preprocessor: Preprocessor, Tensors: map[string]tensorfile.Tensor{}}
+	Must(json.Unmarshal([]byte(Config+"}"), &c.Config))
+	names := map[string]string{}
+	for i := range labels {
+		names[strconv.Itoa(i)] = fmt.Sprintf("label %d of %d", i, seed)
+	}
+	c.Config["id2label"] = names
+	base, own := rand.New(rand.NewPCG(1, 1)), rand.New(rand.NewPCG(2, seed))
+	for _, s := range Model().Plan().Specs() {
+		shape := append([]int(nil), s.Shape...)
+		mean, spread := base, 0.3
+		if shape[0] == -1 {
+			shape[0], mean = labels, own
+		}
+		v := make([]float32, tensorfile.Tensor{Shape: shape}.Len())
+		for i := range v {
+			v[i] = float32(spread*mean.NormFloat64() + 0.03*own.NormFloat64())
+		}
+		c.Tensors[s.Name] = tensorfile.FromFloat32("F32", shape, v)
+	}
+	return c
+}
+
+// Foreign makes a checkpoint of the family's shapes that was trained from another
+// start.
+func Foreign(seed uint64) *Checkpoint {
+	c := New(seed, 3)
+	for name, t := range c.Tensors {
+		other := New(seed+1000, 3).Tensors[name]
+		v := make([]float32, t.Len())
+		Must(other.Float32(v))
+		if strings.HasSuffix(name, ".weight") && len(t.Shape) > 1 {
+			slices.Reverse(v)
+		}
+		c.Tensors[name] = tensorfile.FromFloat32("F32", t.Shape, v)
+	}
+	return c
+}
+
+// Member returns the family's i-th checkpoint and its name.
+func Member(i int) (string, *Checkpoint) { return fmt.Sprintf("m%d", i), New(uint64(i), 3+i%3) }
+
+// Members opens members of the family.
+func Members(t testing.TB, which ...int) (out []*checkpoint.Checkpoint) {
+	t.Helper()
+	for _, i := range which {
+		name, c := Member(i)
+		out = append(out, c.Open(t, name))
+	}
+	return out
+}
+
+// FirstMembers opens the first n members of the family.
+func FirstMembers(t testing.TB, n int) (out []*checkpoint.Checkpoint) {
+	t.Helper()
+	for i := range n {
+		out = append(out, Members(t, i)...)
+	}
+	return out
+}
+
+// Model returns the family's architecture.
+func Model() models.Model {
+	m, err := models.Open([]byte(Config+"}"), []byte(Preprocessor))
+	Must(err)
+	return m
+}
+
+// Model returns the architecture that the checkpoint's files describe.
+func (c *Checkpoint) Model() (models.Model, error) {
+	_, config, preprocessor := c.Files()
+	return models.Open(config, preprocessor)
+}
+
+// Must panics if err is not nil.
+func Must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// Files returns the checkpoint as it is uploaded: weights, config.json and
+// preprocessor_config.json.
+func (c *Checkpoint) Files() (model, config, preprocessor []byte) {
+	var weights bytes.Buffer
+	Must(tensorfile.Encode(&weights, c.Tensors, nil))
+	config, err := json.Marshal(c.Config)
+	Must(err)
+	return weights.Bytes(), config, []byte(c.Preprocessor)
+}
+
+// Write saves the checkpoint as a Hugging Face folder.
+func (c *Checkpoint) Write(dir string) {
+	model, config, preprocessor := c.Files()
+	Must(os.MkdirAll(dir, 0o755))
+	Must(os.WriteFile(filepath.Join(dir, "config.json"), config, 0o644))
+	Must(os.WriteFile(filepath.Join(dir, "preprocessor_config.json"), preprocessor, 0o644))
+	Must(os.WriteFile(filepath.Join(dir, "model.safetensors"), model, 0o644))
+}
+
+// Open writes the checkpoint under a name and opens it.
+func (c *Checkpoint) Open(t testing.TB, name string) *checkpoint.Checkpoint {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), name)
+	c.Write(dir)
+	return OpenFolder(t, dir)
+}
+
+// OpenFolder opens a checkpoint that is closed at the end of the test.
+func OpenFolder(t testing.TB, dir string) *checkpoint.Checkpoint {
+	t.Helper()
+	c, err := checkpoint.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// OpenFolders opens several checkpoints.
+func OpenFolders(t testing.TB, dirs []string) (out []*checkpoint.Checkpoint) {
+	t.Helper()
+	for _, dir := range dirs {
+		out = append(out, OpenFolder(t, dir))
+	}
+	return out
+}
+
+// EmptyStore returns a new store.
+func EmptyStore(t testing.TB) *store.Store {
+	t.Helper()
+	s, err := store.Create(filepath.Join(t.TempDir(), "store"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Reopen opens a store once more, as another process would.
+func Reopen(t testing.TB, dir string) *store.Store {
+	t.Helper()
+	s, err := store.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Picture returns a PNG of random colours.
+func Picture(seed uint64, height, width int) []byte {
+	r := rand.New(rand.NewPCG(3, seed))
+	img := image.NewNRGBA(image.Rect(0, 0, width, height))
+	for y := range height {
+		for x := range width {
+			img.Set(x, y, color.NRGBA{uint8(r.Uint32()), uint8(r.Uint32()), uint8(r.Uint32()), 255})
+		}
+	}
+	var out bytes.Buffer
+	Must(png.Encode(&out, img))
+	return out.Bytes()
+}
+
+// CodeOf returns the code of an error, -1 if it has none.
+func CodeOf(err error) fault.Code {
+	if known, ok := errors.AsType[*fault.Error](err); ok {
+		return known.Code
+	}
+	return -1
+}

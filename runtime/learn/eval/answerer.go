@@ -1,0 +1,68 @@
+package eval
+
+import (
+	"eigenserve/models"
+	"eigenserve/models/nn"
+	"eigenserve/runtime/family"
+	"eigenserve/runtime/learn/gate"
+	"eigenserve/store"
+)
+
+// answerer answers the same images with different weights. Dense weights get the
+// original's head, rebuilt ones the variant's.
+type answerer struct {
+	family *family.Family
+	source family.Source
+	input  []float32 // (images, channels, height, width)
+	images int
+	slab   []float32
+}
+
+// dense returns the best label of each image under dense weights.
+func (a *answerer) dense(read family.Read) ([]int, error) {
+	w, err := family.LoadDense(a.family.Plan, read, a.slab)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.family.Plan.BindPrivate(w, a.source.ReadPrivate); err != nil {
+		return nil, err
+	}
+	return a.answer(w)
+}
+
+// rebuilt returns the best label of each image under a variant's weights, rebuilt as
+// the server does.
+func (a *answerer) rebuilt(v *store.Variant) ([]int, error) {
+	w, err := a.family.Rebuild(v, a.slab)
+	if err != nil {
+		return nil, err
+	}
+	return a.answer(w)
+}
+
+func (a *answerer) answer(w *nn.Weights) ([]int, error) {
+	const batch = 16
+	size := len(a.input) / a.images
+	out := make([]int, 0, a.images)
+	for at := 0; at < a.images; at += batch {
+		n := min(batch, a.images-at)
+		labels, err := a.batch(w, a.input[at*size:(at+n)*size])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, labels...)
+	}
+	return out, nil
+}
+
+// batch returns the best label of each image.
+func (a *answerer) batch(w *nn.Weights, images []float32) (labels []int, err error) {
+	inputs := models.Images(a.family.Model, images)
+	p := a.family.Passes.Begin(nn.Group{Spans: models.Spans(a.family.Model, inputs), Weights: w})
+	defer a.family.Passes.End(p)
+	outputs, err := a.family.Model.Forward(p, inputs)
+	for _, o := range outputs {
+		labels = append(labels, gate.Argmax(o.Logits))
+	}
+	return labels, err
+}

@@ -1,0 +1,77 @@
+package gate
+
+import (
+	"errors"
+	"math"
+
+	"eigenserve/store"
+	"eigenserve/store/subspace"
+)
+
+// fitHead gives a variant the head that turns its features x into the original's
+// logits, and returns the head as a reader will decode it. Without a code for heads
+// the original's head is kept.
+func (t *trial) fitHead(v *store.Variant, x []float32) ([]float32, error) {
+	if t.headStep == 0 {
+		return t.head, t.keepHead(v)
+	}
+	width := len(t.head) / t.labels
+	head, err := subspace.RefitHead(t.head, t.fitting(x), t.fitting(t.original), t.labels, width)
+	if err != nil {
+		return nil, err
+	}
+	return t.codeHead(v, head)
+}
+
+// codeHead codes a head into a variant and returns what a reader will decode.
+func (t *trial) codeHead(v *store.Variant, head []float32) ([]float32, error) {
+	code := t.family.Head()
+	var err error
+	if v.Head, err = code.Code(head, t.labels, t.headStep); err != nil {
+		return nil, err
+	}
+	v.HeadStep = t.headStep
+	return code.Decode(v.Head, t.labels, t.headStep)
+}
+
+// keepHead gives a variant the tensors of the original's head.
+func (t *trial) keepHead(v *store.Variant) error {
+	for _, p := range t.family.Plan.Private {
+		tensor, ok := t.source.Tensor(p.Name)
+		if !ok {
+			return missing(t.source, p.Name)
+		}
+		v.Private[p.Name] = tensor
+	}
+	return nil
+}
+
+// headShare is the share of the allowed divergence that coding the head may use up. Up
+// to about there a byte buys more in the head than in the coefficients.
+const headShare = 1. / 16
+
+// Steps of the head's code, in logits: the first and the last that are tried.
+const coarsestHead, finestHead = 0.5, 1e-4
+
+// chooseHead sets headStep to the coarsest that hardly changes the answers of the
+// original's head, or to 0 if there is none. It runs no pass: the features are known.
+func (t *trial) chooseHead(o Options) error {
+	if !t.family.Codable(len(t.head)) {
+		return nil
+	}
+	for t.headStep = coarsestHead; t.headStep > finestHead; t.headStep /= math.Sqrt2 {
+		head, err := t.codeHead(new(store.Variant), t.head)
+		if errors.Is(err, subspace.ErrStep) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if t.compare(t.heldOut(t.features), head).KL <= headShare*o.MaxKL {
+			t.headStep = Digits(t.headStep)
+			return nil
+		}
+	}
+	t.headStep = 0
+	return nil
+}

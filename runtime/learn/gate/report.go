@@ -1,0 +1,44 @@
+package gate
+
+import (
+	"math"
+
+	"eigenserve/runtime/fault"
+	"eigenserve/store"
+)
+
+// refuse returns the error of a checkpoint that does not pass, with what x, the finest
+// form that fits, would have kept. A nil x means that none fits.
+func (t *trial) refuse(x *form, o Options) error {
+	if x == nil {
+		return fault.Errorf(fault.Refused, "checkpoint %q does not fit in %d bytes at any step; raise --variant-budget", t.source.Name(), o.MaxBytes)
+	}
+	return fault.Errorf(fault.Refused, "checkpoint %q is refused: its finest form within %d bytes (step %.3g) keeps %.2f%% of its best labels on %d images, with a mean KL divergence of %.3g; "+
+		"%.2f%% and %.3g are required. Raise --variant-budget, or store it as it is with --allow-lossy or --exact",
+		t.source.Name(), o.MaxBytes, x.variant.Fidelity.Step, 100*x.answers.Agreement, t.images.judged, x.answers.KL, 100*max(0, o.MinAgreement), o.MaxKL)
+}
+
+// report writes what was measured into a form's variant. It must be the last call: the
+// null of random directions uses up the coefficients.
+func (t *trial) report(x *form, o Options, probes string) error {
+	mean, err := t.meanOnly()
+	if err != nil {
+		return err
+	}
+	random, err := t.random(len(x.variant.Coefficients))
+	if err != nil {
+		return err
+	}
+	for _, v := range []float64{x.answers.KL, x.answers.Logit, mean.KL, mean.Logit, random.KL, random.Logit} {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return fault.Errorf(fault.Refused, "checkpoint %q is refused: at step %g its answers to probe images are not finite", t.source.Name(), x.variant.Fidelity.Step)
+		}
+	}
+	r := &store.Measured{Answers: x.answers, Probes: probes, Images: t.images.judged, Mean: mean, Random: &random}
+	r.AtLeast = Digits(store.Lower(r.Agreement, r.Images))
+	if o.Step == 0 {
+		r.MinAgreement, r.MaxKL = max(0, o.MinAgreement), o.MaxKL
+	}
+	x.variant.Fidelity.Measured = r
+	return nil
+}

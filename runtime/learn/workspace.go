@@ -1,0 +1,130 @@
+package learn
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"math"
+	"slices"
+	"time"
+
+	"eigenserve/runtime/family"
+	"eigenserve/store"
+	"eigenserve/store/checkpoint"
+	"eigenserve/store/subspace"
+)
+
+// workspace keeps the finished parts of a fit in the store until the fit is complete,
+// so that an interrupted fit continues. A nil workspace keeps nothing.
+type workspace struct {
+	store *store.Store
+	kept  *store.Fitting
+}
+
+// open finds what an earlier run of the same fit has left. A fit is identified by a
+// digest of its inputs and options. The inputs count by their own digests, so a changed
+// file makes another fit.
+func (w *workspace) open(name string, layout store.Layout, sources []family.Source, input []float32, o Options) error {
+	if w == nil {
+		return nil
+	}
+	var names [][2]string
+	for _, s := range sources {
+		names = append(names, [2]string{s.Digest(), s.Name()})
+	}
+	slices.SortFunc(names, func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
+	raw, err := json.Marshal(map[string]any{"version": 1, "family": name, "layout": layout, "sources": names,
+		"config": string(sources[0].Config), "preprocessor": string(sources[0].Preprocessor),
+		"rank": o.Rank, "mean": o.MeanType, "metric": o.Metric, "probes": digest(input)})
+	if err != nil {
+		return err
+	}
+	w.kept, err = w.store.Fitting(name, store.Digest(raw))
+	return err
+}
+
+// digest returns the SHA-256 of numbers, little-endian, in hexadecimal.
+func digest(v []float32) string {
+	h := sha256.New()
+	var chunk [4096]byte
+	for len(v) > 0 {
+		n := min(len(v), len(chunk)/4)
+		for i, x := range v[:n] {
+			binary.LittleEndian.PutUint32(chunk[4*i:], math.Float32bits(x))
+		}
+		h.Write(chunk[:4*n])
+		v = v[n:]
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// created returns when the fit first began. However often the fit is interrupted, the
+// basis is then the same file, and variants stored before stand on it.
+func (w *workspace) created() (time.Time, error) {
+	now := time.Now().UTC().Truncate(time.Second)
+	if w == nil {
+		return now, nil
+	}
+	if t, err := time.Parse(time.RFC3339, w.kept.Note("began")); err == nil {
+		return t, nil
+	}
+	return now, w.kept.PutNote("began", now.Format(time.RFC3339))
+}
+
+// layers returns where finished layers are kept.
+func (w *workspace) layers() subspace.Keeper {
+	if w == nil {
+		return nil
+	}
+	return w.kept
+}
+
+// stored reports whether an earlier run has stored a checkpoint as a variant on the
+// given basis, under the same demands, and returns its entry.
+func (w *workspace) stored(basis string, c *checkpoint.Checkpoint, demands string) (store.Entry, bool) {
+	if w == nil || w.kept.Note("stored-"+c.Name) != demands {
+		return store.Entry{}, false
+	}
+	e, err := w.store.Entry(c.Name)
+	if err != nil || e.Basis != basis {
+		return store.Entry{}, false
+	}
+	v, err := w.store.ReadVariant(e.Digest)
+	if err != nil {
+		return store.Entry{}, false
+	}
+	digest, err := c.Inspect()
+	return e, err == nil && v.Provenance.Checkpoint == digest
+}
+
+// noteStored records that a checkpoint was stored under the demands.
+func (w *workspace) noteStored(c *checkpoint.Checkpoint, demands string) error {
+	if w == nil {
+		return nil
+	}
+	return w.kept.PutNote("stored-"+c.Name, demands)
+}
+
+// putProbes stores a family's probes and returns their name, "" if nothing is stored.
+func (w *workspace) putProbes(p *store.Probes) (string, error) {
+	if w == nil {
+		return "", nil
+	}
+	return w.store.PutProbes(p)
+}
+
+// close leaves what is kept for the next run.
+func (w *workspace) close() {
+	if w.kept != nil {
+		w.kept.Close()
+	}
+}
+
+// remove deletes what is kept: the fit is complete.
+func (w *workspace) remove() error {
+	if w == nil || w.kept == nil {
+		return nil
+	}
+	return w.kept.Remove()
+}
