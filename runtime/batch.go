@@ -186,18 +186,6 @@ func nnGroups(groups []*group, weights []*nn.Weights) []nn.Group {
 	return out
 }
 
-// spansOf returns the spans of a pass over whole inputs.
-func spansOf(f *servedFamily, inputs []*input) []nn.Span {
-	spans := make([]nn.Span, len(inputs))
-	for i, in := range inputs {
-		spans[i].Rows = f.Model.Rows(in.modelInput())
-	}
-	return spans
-}
-
-// modelInput returns the input as the model reads it.
-func (in *input) modelInput() models.Input { return models.Input{Pixels: in.pixels} }
-
 // preprocessing returns how long it took to prepare the group's inputs, in all.
 func (g *group) preprocessing() (took time.Duration) {
 	for _, in := range g.inputs {
@@ -220,7 +208,7 @@ func forwardPass(f *servedFamily, groups []nn.Group, inputs []*input) ([][]float
 	defer f.Passes.End(p)
 	read := make([]models.Input, len(inputs))
 	for i, in := range inputs {
-		read[i] = in.modelInput()
+		read[i].Pixels = in.pixels
 	}
 	outputs, err := f.Model.Forward(p, read)
 	if err != nil {
@@ -231,6 +219,15 @@ func forwardPass(f *servedFamily, groups []nn.Group, inputs []*input) ([][]float
 		out[i] = slices.Clone(outputs[i].Logits)
 	}
 	return out, nil
+}
+
+// spansOf returns the spans of a pass over all rows of the inputs.
+func spansOf(f *servedFamily, inputs []*input) []nn.Span {
+	spans := make([]nn.Span, len(inputs))
+	for i, in := range inputs {
+		spans[i].Rows = f.Model.Rows(models.Input{Pixels: in.pixels})
+	}
+	return spans
 }
 
 // finite reports whether all numbers of v are finite.

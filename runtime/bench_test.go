@@ -43,7 +43,7 @@ func BenchmarkClassify(b *testing.B) {
 	b.Run("op=decode-image", func(b *testing.B) { // what of the above is the image's
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := prepare(l.variant.Pixels, image); err != nil {
+			if _, err := prepare(l.variant.Input.Image, image); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -42,7 +42,7 @@ func (eng *Engine) classify(ctx context.Context, name string, image []byte, o Cl
 	}
 	started := time.Now()
 	defer func() { h.record(started, 1, a.Timing, err) }()
-	logits, timing, err := eng.compute(ctx, h, l, decoding(l.variant.Pixels, image))
+	logits, timing, err := eng.compute(ctx, h, l, decoding(l.variant.Input.Image, image))
 	if err != nil {
 		return Answer{}, atFault(h, err)
 	}

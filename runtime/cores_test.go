@@ -55,7 +55,7 @@ func TestLateAnswersOfARemovedVariantLeaveNothing(t *testing.T) {
 	must(err)
 	l.family.costs.rebuild.Observe(time.Hour) // so that no rebuild is due by itself
 	must(eng.DeleteVariant(context.Background(), "m1"))
-	_, _, err = eng.compute(context.Background(), h, l, decoding(l.variant.Pixels, picture(1, 8, 8)))
+	_, _, err = eng.compute(context.Background(), h, l, decoding(l.variant.Input.Image, picture(1, 8, 8)))
 	must(err)
 	eng.rebuildNow([]promotion{{h: h, l: l}})
 	if s := eng.cache.Stats(); s.Weights.Misses != 1 || s.Weights.Entries+s.Decoded.Entries > 0 {

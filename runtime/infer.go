@@ -75,7 +75,7 @@ func (eng *Engine) inputs(in Inputs, l *loaded) ([]inputOpener, error) {
 	inputs := make([]inputOpener, rows)
 	for i := range inputs {
 		if in.Pixels == nil {
-			inputs[i] = decoding(l.variant.Pixels, in.Images[i])
+			inputs[i] = decoding(l.variant.Input.Image, in.Images[i])
 		} else {
 			fill := func(pixels []float32) error { copy(pixels, in.Pixels[i*len(pixels):]); return nil }
 			inputs[i] = func() (int64, inputDecoder, error) { return 0, fill, nil }
@@ -103,10 +103,10 @@ func (in Inputs) fault(h *handle, err error, rows int) error {
 
 // rows counts the inputs after checking that they are what the variant reads.
 func (in Inputs) rows(l *loaded) (int, error) {
-	want := [3]int{l.variant.Pixels.Channels, l.variant.Pixels.Height, l.variant.Pixels.Width}
+	want := [3]int{l.variant.Input.Image.Channels, l.variant.Input.Image.Height, l.variant.Input.Image.Width}
 	rows := len(in.Images)
 	if in.Pixels != nil {
-		size := l.variant.Pixels.Len()
+		size := l.variant.Input.Image.Len()
 		switch {
 		case in.Images != nil:
 			return 0, Errorf(Invalid, "send images or pixel values, not both")

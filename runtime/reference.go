@@ -48,10 +48,10 @@ func (eng *Engine) Reference(name string, images [][]byte) ([][]float32, error) 
 
 // reference answers one image with weights.
 func (l *loaded) reference(w *nn.Weights, image []byte) ([]float32, error) {
-	pixels := make([]float32, l.variant.Pixels.Len())
-	_, fill, err := decoding(l.variant.Pixels, image)()
+	pixels := make([]float32, l.variant.Input.Image.Len())
+	_, decode, err := decoding(l.variant.Input.Image, image)()
 	if err == nil {
-		err = fill(pixels)
+		err = decode(pixels)
 	}
 	if err != nil {
 		return nil, err

@@ -195,7 +195,7 @@ func TestLateAnswersKeepNoRetiredBasis(t *testing.T) {
 		must(err)
 		for _, x := range late {
 			eng.refresh(x.h.entry.Name, nil)
-			_, _, err := eng.compute(context.Background(), x.h, x.l, decoding(x.l.variant.Pixels, image))
+			_, _, err := eng.compute(context.Background(), x.h, x.l, decoding(x.l.variant.Input.Image, image))
 			must(err)
 		}
 		eng.rebuildNow([]promotion{{h: late[0].h, l: late[0].l}})

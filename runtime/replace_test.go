@@ -155,7 +155,7 @@ func TestRequestUnderWayOutlivesItsVariant(t *testing.T) {
 	if _, err := os.Stat(blobPath(eng.store, h.entry.Digest)); err == nil {
 		t.Error("the old file is still there")
 	}
-	logits, _, err := eng.compute(context.Background(), h, l, decoding(l.variant.Pixels, image)) // rebuilt from what is in memory
+	logits, _, err := eng.compute(context.Background(), h, l, decoding(l.variant.Input.Image, image)) // rebuilt from what is in memory
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -171,10 +171,10 @@ func measureFloors() floors {
 	cores := goruntime.GOMAXPROCS(0)
 	const span = 150 * time.Millisecond
 	return floors{
-		ReadGBps:   kernel.MeasureRead(cores, 256<<20, span),
-		CopyGBps:   kernel.MeasureCopy(cores, 256<<20, span),
-		FMAGFlops:  kernel.MeasureFMA(cores, span),
-		BF16GFlops: kernel.MeasureBF16(cores, span),
+		ReadGBps:   kernel.ReadBandwidth(cores, 256<<20, span),
+		CopyGBps:   kernel.CopyBandwidth(cores, 256<<20, span),
+		FMAGFlops:  kernel.PeakFMA(cores, span),
+		BF16GFlops: kernel.PeakBF16(cores, span),
 	}
 }
 

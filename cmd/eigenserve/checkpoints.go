@@ -226,8 +226,8 @@ func (l *madeLineage) layer(out map[string]tensorfile.Tensor, k, i int) {
 	}
 	rescale(core, madeDelta*math.Sqrt(float64(m)))
 	turned, delta := make([]float32, m*madeDirections), make([]float32, m*width)
-	kernel.Gemm(false, false, m, madeDirections, madeDirections, d.left, madeDirections, core, madeDirections, turned, madeDirections, false)
-	kernel.Gemm(false, false, m, width, madeDirections, turned, madeDirections, d.right, width, delta, width, false)
+	kernel.Gemm(kernel.NoTrans, kernel.NoTrans, m, madeDirections, madeDirections, d.left, madeDirections, core, madeDirections, turned, madeDirections, false)
+	kernel.Gemm(kernel.NoTrans, kernel.NoTrans, m, width, madeDirections, turned, madeDirections, d.right, width, delta, width, false)
 	addNoise(delta, r, madeNoise/math.Sqrt(float64(n)))
 	rows := x.Shape[0]
 	for p, part := range x.Parts {

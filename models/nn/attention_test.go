@@ -21,7 +21,7 @@ func TestAttentionFirst(t *testing.T) {
 	stride := kernel.BF16Stride(3 * width)
 	halves := make([]uint16, rows*stride)
 	for r := range rows {
-		kernel.ToHalf(halves[r*stride:][:3*width], x[r*3*width:][:3*width], kernel.BF16)
+		kernel.ToFloat16(halves[r*stride:][:3*width], x[r*3*width:][:3*width], kernel.BF16)
 	}
 	inputs := map[string]nn.Rows{"f32": nn.Float32s(x, 3*width)}
 	if kernel.AttendsBF16(dim) {
@@ -52,7 +52,7 @@ func TestAttentionFirst(t *testing.T) {
 func float32Row(r nn.Rows, row, width int) []float32 {
 	out := make([]float32, width)
 	if r.BF16 != nil {
-		kernel.FromHalf(out, r.BF16[row*r.Stride:][:width], kernel.BF16)
+		kernel.FromFloat16(out, r.BF16[row*r.Stride:][:width], kernel.BF16)
 	} else {
 		copy(out, r.F32[row*r.Stride:])
 	}

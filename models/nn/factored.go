@@ -17,7 +17,7 @@ func (l Linear) factored(p *Pass, groups []group, count, rows int, y, x Rows, re
 	defer p.Free(p.Mark())
 	p.runs = p.runs[:0]
 	for _, g := range groups {
-		p.runs = append(p.runs, kernel.Rows{Rows: p.rowsOf(g, count), Core: &g.weights.Factored.Cores[l.layer]})
+		p.runs = append(p.runs, kernel.Group{Rows: p.rowsOf(g, count), Core: &g.weights.Factored.Cores[l.layer]})
 	}
 	f := groups[0].weights.Factored
 	basis := &f.Basis[l.layer]

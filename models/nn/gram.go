@@ -37,7 +37,7 @@ func (g *gram) add(sum upper, x []float32, rows int) {
 	n := sum.n
 	g.transposed, g.panels = sized(g.transposed, n*rows), sized(g.panels, kernel.PackedLen(n, rows))
 	g.product = sized(g.product, gramRows*n)
-	transpose(g.transposed, x, rows, n)
+	kernel.Transpose(g.transposed, x, rows, n)
 	kernel.Pack(g.panels, g.transposed, rows, n, rows)
 	rest := sum.values
 	for from := 0; from < n; from += gramRows {
@@ -58,19 +58,4 @@ func sized(v []float32, n int) []float32 {
 		return make([]float32, n)
 	}
 	return v[:n]
-}
-
-// transpose writes the transpose of x (rows, n) to dst in square blocks, so that all
-// of a cache line is used on both sides.
-func transpose(dst, x []float32, rows, n int) {
-	const square = 16
-	for r0 := 0; r0 < rows; r0 += square {
-		for c0 := 0; c0 < n; c0 += square {
-			for r := r0; r < min(r0+square, rows); r++ {
-				for c := c0; c < min(c0+square, n); c++ {
-					dst[c*rows+r] = x[r*n+c]
-				}
-			}
-		}
-	}
 }

@@ -21,9 +21,9 @@ type Pass struct {
 	bf16      bool        // activations that only products read are BF16
 	logits    [][]float32 // of the heads so far
 	outputs   []Output
-	runs      []kernel.Rows // of one factored layer
-	tape      *Tape         // of a recorded pass, else nil
-	accounted int           // bytes that the pass's Pool has counted
+	runs      []kernel.Group // of one factored layer
+	tape      *Tape          // of a recorded pass, else nil
+	accounted int            // bytes that the pass's Pool has counted
 }
 
 // Begin starts a pass over groups, which it copies, and frees all memory of the

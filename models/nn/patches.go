@@ -23,7 +23,7 @@ func (c Patches) Forward(p *Pass, inputs []Input) Rows {
 	for i, in := range inputs {
 		y := rows[i*c.Rows()*cols : (i+1)*c.Rows()*cols]
 		clear(y[:c.Lead*cols])
-		kernel.Patches(y[c.Lead*cols:], in.Pixels, c.Channels, c.Height, c.Width, c.PatchHeight, c.PatchWidth)
+		kernel.Im2Col(y[c.Lead*cols:], in.Pixels, c.Channels, c.Height, c.Width, c.PatchHeight, c.PatchWidth)
 	}
 	return Float32s(rows, cols)
 }

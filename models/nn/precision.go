@@ -79,30 +79,22 @@ func (d *Dense) Unpack(weights []float32) {
 // Rebuild fills the layer from a basis and a variant's core. scratch has at least
 // kernel.RebuildScratch elements.
 func (d *Dense) Rebuild(l *kernel.Layer, c *kernel.Core, scratch []float32) {
-	if d.BF16.Panels != nil {
-		kernel.RebuildBF16(d.BF16.Panels, d.Bias, l, c, scratch)
-		return
-	}
-	kernel.Rebuild(d.F32.Panels, d.Bias, l, c, scratch)
+	kernel.Rebuild([]kernel.Target{d.target(c)}, l, scratch)
 }
 
 // RebuildSeveral fills the same layer of several variants and reads the basis once.
 // All must have the same precision. scratch has at least
-// kernel.RebuildSeveralScratch elements.
+// kernel.RebuildScratch elements.
 func RebuildSeveral(to []*Dense, l *kernel.Layer, cores []*kernel.Core, scratch []float32) {
-	if to[0].BF16.Panels != nil {
-		targets := make([]kernel.TargetBF16, len(to))
-		for i, d := range to {
-			targets[i] = kernel.TargetBF16{Dst: d.BF16.Panels, Bias: d.Bias, Core: cores[i]}
-		}
-		kernel.RebuildSeveralBF16(targets, l, scratch)
-		return
-	}
 	targets := make([]kernel.Target, len(to))
 	for i, d := range to {
-		targets[i] = kernel.Target{Dst: d.F32.Panels, Bias: d.Bias, Core: cores[i]}
+		targets[i] = d.target(cores[i])
 	}
-	kernel.RebuildSeveral(targets, l, scratch)
+	kernel.Rebuild(targets, l, scratch)
+}
+
+func (d *Dense) target(c *kernel.Core) kernel.Target {
+	return kernel.Target{F32: d.F32.Panels, BF16: d.BF16.Panels, Bias: d.Bias, Core: c}
 }
 
 // multiply computes the layer's product and its epilogue, to which it adds the bias.

@@ -110,7 +110,7 @@ func (d *Dense) back(dx, g []float32, rows int) {
 	n, k := d.Outputs(), d.Inputs()
 	weights := make([]float32, n*k)
 	d.Unpack(weights)
-	kernel.Gemm(false, false, rows, k, n, g, n, weights, k, dx, k, true)
+	kernel.Gemm(kernel.NoTrans, kernel.NoTrans, rows, k, n, g, n, weights, k, dx, k, true)
 }
 
 // head records the logits from index start on, one slice for each span.

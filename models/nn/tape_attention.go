@@ -31,10 +31,10 @@ func (a Attention) back(dqkv, qkv, g []float32, head int) {
 	scale := float32(1 / math.Sqrt(float64(dim)))
 
 	scores, slope := make([]float32, n*n), make([]float32, n*n)
-	kernel.Gemm(false, true, n, n, dim, at(qkv, 0), ld, at(qkv, 1), ld, scores, n, false)
+	kernel.Gemm(kernel.NoTrans, kernel.Trans, n, n, dim, at(qkv, 0), ld, at(qkv, 1), ld, scores, n, false)
 	kernel.Softmax(scores, n, n, n, scale)
-	kernel.Gemm(true, false, n, dim, n, scores, n, g, width, at(dqkv, 2), ld, true)
-	kernel.Gemm(false, true, n, n, dim, g, width, at(qkv, 2), ld, slope, n, false)
+	kernel.Gemm(kernel.Trans, kernel.NoTrans, n, dim, n, scores, n, g, width, at(dqkv, 2), ld, true)
+	kernel.Gemm(kernel.NoTrans, kernel.Trans, n, n, dim, g, width, at(qkv, 2), ld, slope, n, false)
 	for r := range n {
 		p, d := scores[r*n:][:n], slope[r*n:][:n]
 		sum := 0.0
@@ -45,6 +45,6 @@ func (a Attention) back(dqkv, qkv, g []float32, head int) {
 			d[i] = p[i] * (d[i] - float32(sum)) * scale
 		}
 	}
-	kernel.Gemm(false, false, n, dim, n, slope, n, at(qkv, 1), ld, at(dqkv, 0), ld, true)
-	kernel.Gemm(true, false, n, dim, n, slope, n, at(qkv, 0), ld, at(dqkv, 1), ld, true)
+	kernel.Gemm(kernel.NoTrans, kernel.NoTrans, n, dim, n, slope, n, at(qkv, 1), ld, at(dqkv, 0), ld, true)
+	kernel.Gemm(kernel.Trans, kernel.NoTrans, n, dim, n, slope, n, at(qkv, 0), ld, at(dqkv, 1), ld, true)
 }

@@ -19,7 +19,7 @@ func (f *Family) Check(v *store.Variant) error {
 	if v.Family != f.Name {
 		return fault.Errorf(fault.Conflict, "the variant says it is of family %q, but its basis is of %q", v.Family, f.Name)
 	}
-	if _, err := f.PixelsOf(v); err != nil {
+	if _, err := f.InputOf(v); err != nil {
 		return Coded(err)
 	}
 	if err := f.checkCoefficients(v); err != nil {

@@ -28,25 +28,20 @@ func packLayer(l *kernel.Layer, b *store.BasisLayer) error {
 	if err := b.Right.Float32(right); err != nil {
 		return err
 	}
-	width := b.Width()
 	transposed := make([]float32, len(right))
-	for k := range l.Q {
-		for r := range width {
-			transposed[r*l.Q+k] = right[k*width+r]
-		}
-	}
-	kernel.ToHalf(l.Right, transposed, kernel.BF16)
+	kernel.Transpose(transposed, right, l.Q, b.Width())
+	kernel.ToFloat16(l.Right, transposed, kernel.BF16)
 	return nil
 }
 
 // packHalves packs a 16-bit (n, k) tensor into panels of the same type. No value
 // changes.
-func packHalves(dst []uint16, t tensorfile.Tensor, n, k int, h kernel.Half) error {
+func packHalves(dst []uint16, t tensorfile.Tensor, n, k int, h kernel.Format) error {
 	w, panels := make([]float32, t.Len()), make([]float32, len(dst))
 	if err := t.Float32(w); err != nil {
 		return err
 	}
 	kernel.Pack(panels, w, k, n, k)
-	kernel.ToHalf(dst, panels, h)
+	kernel.ToFloat16(dst, panels, h)
 	return nil
 }

@@ -47,7 +47,7 @@ func (f *Family) rebuild(read reader, plan *nn.Plan, v *store.Variant, slab []fl
 	i := 0
 	for core := range cores {
 		l := &f.layers[i]
-		w.Layers[i].Rebuild(l, &core, s.floats(kernel.RebuildScratch(l)))
+		w.Layers[i].Rebuild(l, &core, s.floats(kernel.RebuildScratch(l, 1)))
 		if err := f.putExact(i, &w.Layers[i], v); err != nil {
 			return nil, err
 		}

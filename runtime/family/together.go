@@ -35,7 +35,7 @@ func (f *Family) RebuildTogether(variants []*store.Variant, slabs [][]float32) (
 		for i := range variants {
 			to[i], cores[i] = &out[i].Layers[k], &decoded[i].Factored.Cores[k]
 		}
-		nn.RebuildSeveral(to, &f.layers[k], cores, s.floats(kernel.RebuildSeveralScratch(&f.layers[k], len(variants))))
+		nn.RebuildSeveral(to, &f.layers[k], cores, s.floats(kernel.RebuildScratch(&f.layers[k], len(variants))))
 	}
 	return out, nil
 }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"eigenserve/models"
-	"eigenserve/models/image"
+	"eigenserve/models/input"
 	"eigenserve/store"
 	"eigenserve/store/tensorfile"
 )
@@ -14,7 +14,7 @@ import (
 // change.
 type Variant struct {
 	*store.Variant
-	Pixels image.Spec // how an image becomes its input
+	Input input.Spec // how what it reads is prepared
 	// CoefficientBytes and PrivateBytes are its size as coded, HeadBytes what its
 	// packed heads will take.
 	CoefficientBytes, PrivateBytes, HeadBytes int64
@@ -26,11 +26,11 @@ func (f *Family) Load(v *store.Variant) (*Variant, error) {
 	if err := v.CheckBasis(f.Basis); err != nil {
 		return nil, Coded(err)
 	}
-	spec, err := f.PixelsOf(v)
+	spec, err := f.InputOf(v)
 	if err != nil {
 		return nil, Coded(err)
 	}
-	out := &Variant{Pixels: spec, HeadBytes: f.headBytes(v), Variant: &store.Variant{
+	out := &Variant{Input: spec, HeadBytes: f.headBytes(v), Variant: &store.Variant{
 		Name: v.Name, Family: v.Family, Basis: v.Basis, Digest: v.Digest,
 		Step: v.Step, Labels: v.Labels, Preprocessor: bytes.Clone(v.Preprocessor),
 		Gains: bytes.Clone(v.Gains), Coefficients: bytes.Clone(v.Coefficients),
@@ -63,15 +63,15 @@ func cloneTensors(m map[string]tensorfile.Tensor) map[string]tensorfile.Tensor {
 	return out
 }
 
-// PixelsOf returns how an image becomes a variant's input: as the variant's own
+// InputOf returns how what a variant reads is prepared: as the variant's own
 // preprocessor_config.json says if it has one, else as the family's does.
-func (f *Family) PixelsOf(v *store.Variant) (image.Spec, error) {
+func (f *Family) InputOf(v *store.Variant) (input.Spec, error) {
 	if len(v.Preprocessor) == 0 {
-		return f.Model.Input().Image, nil
+		return f.Model.Input(), nil
 	}
 	m, err := models.Open(f.Basis.Config, v.Preprocessor)
 	if err != nil {
-		return image.Spec{}, fmt.Errorf("%w: preprocessor: %v", store.ErrFormat, err)
+		return input.Spec{}, fmt.Errorf("%w: preprocessor: %v", store.ErrFormat, err)
 	}
-	return m.Input().Image, nil
+	return m.Input(), nil
 }

@@ -2,16 +2,26 @@ package kernel
 
 import "math"
 
-// The exponential: 2ⁿ·e^r with n the nearest integer to x·log2(e) and
-// |r| ≤ ln2/2, e^r by Cephes' polynomial; relative error below 2e-7. Below
-// expLow, where the result would be denormal, it is zero.
+// Activation is the function that an epilogue applies to each element.
+type Activation uint8
+
+const (
+	Identity  Activation = iota
+	GELU                 // x·Φ(x), to about 1e-7 absolute (relative for |x| > 1)
+	GELUTanh             // the tanh approximation of GELU
+	QuickGELU            // x·sigmoid(1.702x)
+	ReLU
+	SiLU // x·sigmoid(x)
+)
+
+// Constants of exp32.
 const (
 	expLow  = -87.33654
-	expHigh = 88.37626 // e^x is taken as e^expHigh beyond
+	expHigh = 88.37626
 	log2e   = 1.44269504088896341
-	ln2High = 0.693359375 // exact in few bits, so that n·ln2High is exact
+	ln2High = 0.693359375 // has so few bits that n·ln2High is exact
 	ln2Low  = -2.12194440e-4
-	// rounder added and taken away again leaves a float32 rounded to an integer.
+	// Adding and subtracting rounder rounds a float32 to an integer.
 	rounder = 3 << 22
 
 	exp0 = 1.9875691500e-4
@@ -22,6 +32,10 @@ const (
 	exp5 = 5.0000001201e-1
 )
 
+// exp32 returns e^x, computed as 2ⁿ·e^r, where n is the integer nearest to x·log2(e) and
+// |r| ≤ ln2/2, with the polynomial of Cephes for e^r. The relative error is below
+// 2e-7. Below expLow, where the result would be denormal, it is zero; above expHigh
+// it is e^expHigh.
 func exp32(x float32) float32 {
 	if x < expLow {
 		return 0
@@ -39,15 +53,15 @@ func exp32(x float32) float32 {
 	return p * math.Float32frombits(uint32(int32(n)+127)<<23)
 }
 
-// GELU(x) = max(x,0) − h(|x|) with the bump h(t) = t·erfc(t/√2)/2, and
-// h(t) = e^(−t²/2)·q(t), where q = t·erfcx(t/√2)/2 is smooth and slow: a
-// polynomial in u = t·geluScale − 1 for t up to geluMost, constant beyond,
-// where e^(−t²/2) has made it small. Written so, nothing cancels: the absolute
-// error is 1.1e-7 at most without fused operations. (Fitted by weighted least
-// squares, reweighted until the error was even.)
+// GELU(x) = max(x,0) − h(|x|) with the bump h(t) = t·erfc(t/√2)/2. It is
+// h(t) = e^(−t²/2)·q(t), where q = t·erfcx(t/√2)/2 is smooth and varies slowly: a
+// polynomial in u = t·geluScale − 1 for t up to geluMax, and constant beyond, where
+// e^(−t²/2) is small. Nothing cancels in this form: without fused operations the
+// absolute error is at most 1.1e-7. The coefficients were fitted by weighted least
+// squares, reweighted until the error was even.
 const (
-	geluMost  = 4.75
-	geluScale = 2 / geluMost
+	geluMax   = 4.75
+	geluScale = 2 / geluMax
 )
 
 var geluCoefficients = [13]float32{
@@ -57,30 +71,30 @@ var geluCoefficients = [13]float32{
 
 func gelu(x float32) float32 {
 	t := float32(math.Float32frombits(math.Float32bits(x) &^ (1 << 31)))
-	u := min(t, geluMost)*geluScale - 1
+	u := min(t, geluMax)*geluScale - 1
 	q := &geluCoefficients
-	// Even and odd powers apart: two chains half as long.
+	// Even and odd powers separately: two dependency chains of half the length.
 	v := u * u
 	even := (((((q[12]*v+q[10])*v+q[8])*v+q[6])*v+q[4])*v+q[2])*v + q[0]
 	odd := ((((q[11]*v+q[9])*v+q[7])*v+q[5])*v+q[3])*v + q[1]
 	return max(x, 0) - exp32(-0.5*t*t)*(odd*u+even)
 }
 
-// sigmoidal is x·sigmoid(x·(a + b·x²)), which tanh GELU, quick GELU and SiLU
-// are for different a and b: ½(1 + tanh y) = sigmoid(2y). The square is capped,
-// far beyond where it matters, so that an infinite x makes no 0·∞.
+// sigmoidal returns x·sigmoid(x·(a + b·x²)), which is tanh GELU, quick GELU or SiLU
+// depending on a and b, since ½(1 + tanh y) = sigmoid(2y). The square is capped, far
+// beyond where it matters, so that an infinite x does not lead to 0·∞.
 func sigmoidal(x, a, b float32) float32 {
-	return x / (1 + exp32(-x*(a+b*min(x*x, squareMost))))
+	return x / (1 + exp32(-x*(a+b*min(x*x, squareMax))))
 }
 
 const (
 	geluTanhA  = 1.5957691216057308 // 2·√(2/π)
 	geluTanhB  = 0.044715 * geluTanhA
 	quickGELUA = 1.702
-	squareMost = 1e6
+	squareMax  = 1e6
 )
 
-// sigmoidCoefficients are a and b of a sigmoidal activation.
+// sigmoidCoefficients returns a and b of a sigmoidal activation.
 func sigmoidCoefficients(act Activation) (a, b float32) {
 	switch act {
 	case GELUTanh:

@@ -7,19 +7,19 @@ func (h *attentionHead) computeBF16(scratch []float32) {
 	values, scratch := cut(scratch, h.paddedRows*h.paddedDim/2)
 	scores, scratch := cut(scratch, queryBlock*h.paddedRows)
 	sums, rounded := cut(scratch, queryBlock*h.paddedDim)
-	h.packKeysBF16(keys, asHalves(rounded))
-	h.packValuesBF16(asHalves(values), asHalves(scores))
-	x := asHalves(rounded)
+	h.packKeysBF16(keys, asUint16s(rounded))
+	h.packValuesBF16(asUint16s(values), asUint16s(scores))
+	x := asUint16s(rounded)
 	for r := 0; r < h.queries; r += queryBlock {
 		block, out := min(queryBlock, h.queries-r), h.out.From(r)
 		q := h.padded(h.q.From(r), block, x)
-		multiplyPanelsBF16(scores, h.paddedRows, q.BF16, q.Stride, block, asHalves(keys), h.paddedDim)
+		multiplyPanelsBF16(scores, h.paddedRows, q.BF16, q.Stride, block, asUint16s(keys), h.paddedDim)
 		Softmax(scores, block, h.rows, h.paddedRows, h.scale)
 		for i := range block {
 			clear(scores[i*h.paddedRows+h.rows : (i+1)*h.paddedRows])
 		}
 		roundBF16(x[:block*h.paddedRows], scores[:block*h.paddedRows])
-		multiplyPanelsBF16(sums, h.paddedDim, x, h.paddedRows, block, asHalves(values), h.paddedRows)
+		multiplyPanelsBF16(sums, h.paddedDim, x, h.paddedRows, block, asUint16s(values), h.paddedRows)
 		for i := range block {
 			roundBF16(out.BF16[i*out.Stride:][:h.dim], sums[i*h.paddedDim:][:h.dim])
 		}
@@ -46,7 +46,7 @@ func (h *attentionHead) packKeysBF16(keys []float32, scratch []uint16) {
 		rows := min(Panel, h.rows-r)
 		h.prefetch(r)
 		k := h.padded(h.k.From(r), rows, scratch)
-		packPanel(keys[r*h.paddedDim/2:], asFloats(k.BF16), k.Stride/2, rows, h.paddedDim/2)
+		packPanel(keys[r*h.paddedDim/2:], asFloat32s(k.BF16), k.Stride/2, rows, h.paddedDim/2)
 	}
 }
 
@@ -73,14 +73,14 @@ func (h *attentionHead) packValuesBF16(values, scratch []uint16) {
 		whole := 0
 		if width == Panel {
 			whole = h.rows &^ 1
-			pairBF16(panel[:whole*Panel], v.BF16, v.Stride)
+			interleaveBF16(panel[:whole*Panel], v.BF16, v.Stride)
 		}
 		rest := scratch[:(h.paddedRows-whole)*Panel]
 		clear(rest)
 		for r := whole; r < h.rows; r++ {
 			copy(rest[(r-whole)*Panel:], v.BF16[r*v.Stride:][:width])
 		}
-		pairBF16(panel[whole*Panel:], rest, Panel)
+		interleaveBF16(panel[whole*Panel:], rest, Panel)
 	}
 }
 

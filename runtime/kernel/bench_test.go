@@ -30,16 +30,18 @@ func BenchmarkMatMul(b *testing.B) {
 			}
 			gflops(b, 2*float64(m)*float64(n)*float64(k))
 		})
-		half := WeightsBF16{N: n, K: k, Panels: make([]uint16, PackedLenBF16(n, k))}
+		wBF16 := WeightsBF16{N: n, K: k, Panels: make([]uint16, PackedLenBF16(n, k))}
 		eachISA(b, fmt.Sprintf("op=matmulbf16/m=%d/n=%d/k=%d", m, n, k), func(b *testing.B) {
 			for b.Loop() {
-				MatMulBF16(Float32s(dst, n), Float32s(x, k), m, half, Epilogue{})
+				MatMulBF16(Float32s(dst, n), Float32s(x, k), m, wBF16, Epilogue{})
 			}
 			gflops(b, 2*float64(m)*float64(n)*float64(k))
 		})
 	}
 }
 
+// gflops reports the rate of a benchmark whose rounds take the given number of
+// operations.
 func gflops(b *testing.B, each float64) {
 	b.ReportMetric(each*float64(b.N)/b.Elapsed().Seconds()*1e-9, "GFLOP/s")
 }
@@ -48,10 +50,10 @@ func BenchmarkPeak(b *testing.B) {
 	for _, threads := range []int{1, workers} {
 		eachISA(b, fmt.Sprintf("op=peak/threads=%d", threads), func(b *testing.B) {
 			for b.Loop() {
-				b.ReportMetric(MeasureFMA(threads, 100*time.Millisecond), "GFLOP/s")
-				b.ReportMetric(MeasureBF16(threads, 100*time.Millisecond), "bf16-GFLOP/s")
-				b.ReportMetric(MeasureRead(threads, 256<<20, 100*time.Millisecond), "read-GB/s")
-				b.ReportMetric(MeasureCopy(threads, 256<<20, 100*time.Millisecond), "copy-GB/s")
+				b.ReportMetric(PeakFMA(threads, 100*time.Millisecond), "GFLOP/s")
+				b.ReportMetric(PeakBF16(threads, 100*time.Millisecond), "bf16-GFLOP/s")
+				b.ReportMetric(ReadBandwidth(threads, 256<<20, 100*time.Millisecond), "read-GB/s")
+				b.ReportMetric(CopyBandwidth(threads, 256<<20, 100*time.Millisecond), "copy-GB/s")
 			}
 		})
 	}
@@ -87,21 +89,22 @@ func BenchmarkAttention(b *testing.B) {
 func BenchmarkRows(b *testing.B) {
 	const rows, cols = 197, 768
 	x, gamma, bias := random(1, rows*cols), random(2, cols), random(3, cols)
-	dst, halves := make([]float32, rows*cols), make([]uint16, rows*cols)
-	ToHalf(halves, x, BF16)
+	dst, x16 := make([]float32, rows*cols), make([]uint16, rows*cols)
+	ToFloat16(x16, x, BF16)
 	for _, c := range []struct {
 		name string
 		run  func()
 	}{
 		{"layernorm", func() { LayerNorm(Float32s(dst, cols), x, rows, cols, gamma, bias, 1e-6) }},
 		{"softmax", func() { Softmax(dst, rows, cols, cols, 0.1) }},
-		{"gelu", func() { copy(dst, x); finish(dst, Panel, rows*cols/Panel, nil, GELU, nil, 0) }},
-		{"silu", func() { copy(dst, x); finish(dst, Panel, rows*cols/Panel, nil, SiLU, nil, 0) }},
+		{"gelu", func() { copy(dst, x); epilogue(dst, Panel, rows*cols/Panel, nil, GELU, nil, 0) }},
+		{"silu", func() { copy(dst, x); epilogue(dst, Panel, rows*cols/Panel, nil, SiLU, nil, 0) }},
 		{"add", func() { Add(dst, x) }},
-		{"fromBF16", func() { FromHalf(dst, halves, BF16) }},
-		{"toBF16", func() { ToHalf(halves, x, BF16) }},
-		{"fromF16", func() { FromHalf(dst, halves, F16) }},
+		{"fromBF16", func() { FromFloat16(dst, x16, BF16) }},
+		{"toBF16", func() { ToFloat16(x16, x, BF16) }},
+		{"fromF16", func() { FromFloat16(dst, x16, F16) }},
 		{"pack", func() { Pack(dst, x, cols, 192, cols) }},
+		{"transpose", func() { Transpose(dst, x, rows, cols) }},
 	} {
 		eachISA(b, "op="+c.name, func(b *testing.B) {
 			b.SetBytes(4 * rows * cols)

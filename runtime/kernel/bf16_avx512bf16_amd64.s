@@ -5,7 +5,7 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func roundTile(dst *uint16, ldd int, tile *float32, rows int)
+// func roundTileAVX512(dst *uint16, ldd int, tile *float32, rows int)
 TEXT ·roundTileAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ ldd+8(FP), R8
@@ -24,8 +24,8 @@ next1:
 	VZEROUPPER
 	RET
 
-// func roundPairsBF16(pairs *uint16, src *float32, n int)
-TEXT ·roundPairsBF16AVX512(SB), NOSPLIT, $0-24
+// func packPairsNativeAVX512(pairs *uint16, src *float32, n int)
+TEXT ·packPairsNativeAVX512(SB), NOSPLIT, $0-24
 	MOVQ pairs+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
@@ -48,7 +48,7 @@ next2:
 	VZEROUPPER
 	RET
 
-// func pairBF16(pairs, src *uint16, lds, n int)
+// func pairBF16AVX512(pairs, src *uint16, lds, n int)
 TEXT ·pairBF16AVX512(SB), NOSPLIT, $0-32
 	MOVQ pairs+0(FP), DI
 	MOVQ src+8(FP), SI

@@ -6,7 +6,7 @@ import (
 	"gorgonia.org/tensor"
 )
 
-func TestTensorMatMulRunsOnGemm(t *testing.T) {
+func TestTensorMatMulUsesGemm(t *testing.T) {
 	was := tensor.WhichBLAS()
 	tensor.Use(BLAS())
 	defer tensor.Use(was)
@@ -15,12 +15,14 @@ func TestTensorMatMulRunsOnGemm(t *testing.T) {
 	want := product64(x, k, m, w, n, k, Epilogue{}, nil, n)
 	a := func() *tensor.Dense { return tensor.New(tensor.WithShape(m, k), tensor.WithBacking(x)) }
 	aT := func() *tensor.Dense {
-		return transpose(t, tensor.New(tensor.WithShape(k, m), tensor.WithBacking(transposed(x, k, m, k))))
+		return lazyTranspose(t, tensor.New(tensor.WithShape(k, m), tensor.WithBacking(transposed(x, m, k))))
 	}
 	b := func() *tensor.Dense {
-		return tensor.New(tensor.WithShape(k, n), tensor.WithBacking(transposed(w, k, n, k)))
+		return tensor.New(tensor.WithShape(k, n), tensor.WithBacking(transposed(w, n, k)))
 	}
-	bT := func() *tensor.Dense { return transpose(t, tensor.New(tensor.WithShape(n, k), tensor.WithBacking(w))) }
+	bT := func() *tensor.Dense {
+		return lazyTranspose(t, tensor.New(tensor.WithShape(n, k), tensor.WithBacking(w)))
+	}
 	for _, c := range []struct {
 		name string
 		a, b *tensor.Dense
@@ -35,8 +37,8 @@ func TestTensorMatMulRunsOnGemm(t *testing.T) {
 	}
 }
 
-// transpose transposes lazily: the memory stays as it is.
-func transpose(t *testing.T, d *tensor.Dense) *tensor.Dense {
+// lazyTranspose transposes a tensor without moving its elements.
+func lazyTranspose(t *testing.T, d *tensor.Dense) *tensor.Dense {
 	t.Helper()
 	if err := d.T(); err != nil {
 		t.Fatal(err)

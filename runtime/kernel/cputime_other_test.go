@@ -6,5 +6,5 @@ import "time"
 
 var started = time.Now()
 
-// cpuTime is the clock where the processor's time is not to be had.
+// cpuTime returns the time since the start, for lack of the processor time.
 func cpuTime() time.Duration { return time.Since(started) }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// cpuTime is the processor time that this process has taken: on a machine busy
-// with other work it tells what a kernel costs where the clock does not.
+// cpuTime returns the processor time that this process has used. Unlike the clock, it
+// measures a kernel's cost even on a machine that is busy with other work.
 func cpuTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

@@ -8,8 +8,8 @@ import (
 
 // The fuzz targets compare every instruction set with the generic one.
 
-// onEveryISA calls f under each and hands back what it returned under the
-// generic one, first.
+// onEveryISA calls f under each instruction set and passes its result to same, along
+// with the generic one's.
 func onEveryISA(t *testing.T, f func() []float32, same func(t *testing.T, want, got []float32)) {
 	t.Helper()
 	was := isa
@@ -21,11 +21,12 @@ func onEveryISA(t *testing.T, f func() []float32, same func(t *testing.T, want, 
 	}
 }
 
+// within returns a comparison for onEveryISA with a bound as near has.
 func within(bound float64) func(t *testing.T, want, got []float32) {
 	return func(t *testing.T, want, got []float32) { near(t, "fuzzed", got, float64s(want), bound) }
 }
 
-// floats reads any bits at all as float32s.
+// floats returns data as float32s, of any bits.
 func floats(data []byte) []float32 {
 	x := make([]float32, len(data)/4)
 	for i := range x {
@@ -34,8 +35,8 @@ func floats(data []byte) []float32 {
 	return x
 }
 
-// tame keeps numbers small enough that sums of squares stay finite; NaN and
-// infinities stay.
+// tame makes numbers so small that sums of squares are finite. It leaves NaNs and
+// infinities alone.
 func tame(x []float32) []float32 {
 	for i, v := range x {
 		if math.Abs(float64(v)) > 100 && !math.IsInf(float64(v), 0) {
@@ -50,7 +51,7 @@ func FuzzMatMul(f *testing.F) {
 	f.Add(uint8(33), uint8(64), uint16(1600), uint8(13), uint64(2), []byte("\x00\x00\x80\x7f"))
 	f.Fuzz(func(t *testing.T, rows, n uint8, k uint16, flags uint8, seed uint64, special []byte) {
 		m, nn, kk := int(rows%80)+1, int(n%100)+1, int(k%300)
-		if flags&64 != 0 { // several parts; few, since the generic code takes its time
+		if flags&64 != 0 { // more than one part, but not many: the generic code is slow
 			kk += depthBF16 - 150
 		}
 		x, w := random(seed, m*(kk+1)), random(seed+1, nn*kk)
@@ -60,15 +61,15 @@ func FuzzMatMul(f *testing.F) {
 		if flags&16 != 0 {
 			e.Bias, e.Residual = random(3, nn), random(4, m*nn)
 		}
-		half := flags&32 != 0
+		bf16 := flags&32 != 0
 		onEveryISA(t, func() []float32 {
 			dst := random(5, m*nn)
 			switch {
-			case half && flags&128 != 0:
+			case bf16 && flags&128 != 0:
 				y := make([]float32, m*kk)
 				copyTile(y, kk, x, kk+1, m, kk)
 				MatMulBF16(Float32s(dst, nn), bf16Rows(y, kk), m, packedBF16(w, nn, kk), e)
-			case half:
+			case bf16:
 				MatMulBF16(Float32s(dst, nn), Float32s(x, kk+1), m, packedBF16(w, nn, kk), e)
 			default:
 				MatMul(dst, nn, x, kk+1, m, packed(w, nn, kk), e)
@@ -85,11 +86,11 @@ func FuzzFactored(f *testing.F) {
 		if len(runs) > 8 {
 			return
 		}
-		l := randomLayer(int(m%100)+1, int(n%100)+1, int(p%70)+1, int(q%70)+1, flags&1 != 0, Half(flags>>1&1))
-		var groups []Rows
+		l := randomLayer(int(m%100)+1, int(n%100)+1, int(p%70)+1, int(q%70)+1, flags&1 != 0, Format(flags>>1&1))
+		var groups []Group
 		rows := 0
 		for i, r := range runs {
-			groups = append(groups, Rows{int(r % 120), sparseCore(seed+uint64(i), l, int(r>>3), int(seed%5))})
+			groups = append(groups, Group{int(r % 120), sparseCore(seed+uint64(i), l, int(r>>3), int(seed%5))})
 			rows += int(r % 120)
 		}
 		x := scaled(random(seed, rows*l.N), 0.1)
@@ -97,7 +98,7 @@ func FuzzFactored(f *testing.F) {
 		tame(x)
 		e := Epilogue{Activation: Activation(flags >> 2 % 6), Accumulate: flags&128 != 0}
 		for _, c := range []struct {
-			factored func([]float32, int, []float32, int, []Rows, *Layer, Epilogue, []float32)
+			factored func([]float32, int, []float32, int, []Group, *Layer, Epilogue, []float32)
 			bound    float64
 		}{{Factored, 1e-3}, {factoredBF16, 1e-1}} {
 			onEveryISA(t, func() []float32 {
@@ -138,26 +139,23 @@ func FuzzActivations(f *testing.F) {
 		copy(x[:], floats(data))
 		onEveryISA(t, func() []float32 {
 			y := clone(x[:])
-			finish(y, Panel, 2, nil, Activation(act%6), nil, 0)
+			epilogue(y, Panel, 2, nil, Activation(act%6), nil, 0)
 			return y
 		}, within(1e-6))
 	})
 }
 
-// Conversions are the same to the bit, except which NaN a NaN becomes.
-func FuzzHalf(f *testing.F) {
+// FuzzFloat16 expects the same bits under every instruction set, except for NaNs.
+func FuzzFloat16(f *testing.F) {
 	f.Add([]byte("0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz"), true)
-	f.Fuzz(func(t *testing.T, data []byte, short bool) {
-		h := BF16
-		if short {
-			h = F16
+	f.Fuzz(func(t *testing.T, data []byte, f16 bool) {
+		format := BF16
+		if f16 {
+			format = F16
 		}
 		x := floats(data)
 		onEveryISA(t, func() []float32 {
-			y, narrow := make([]float32, len(x)), make([]uint16, len(x))
-			ToHalf(narrow, x, h)
-			FromHalf(y, narrow, h)
-			return y
+			return fromFormat(toFormat(x, format), format)
 		}, within(0))
 	})
 }

@@ -5,8 +5,8 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func gather(dst *uint16, ldd int, src *uint16, lds, rows int, c *columns)
-TEXT ·gatherAVX512(SB), NOSPLIT, $0-48
+// func gatherColumnsAVX512(dst *uint16, ldd int, src *uint16, lds, rows int, c *columnMap)
+TEXT ·gatherColumnsAVX512(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ ldd+8(FP), R8
 	MOVQ src+16(FP), SI
@@ -15,14 +15,14 @@ TEXT ·gatherAVX512(SB), NOSPLIT, $0-48
 	MOVQ c+40(FP), BX
 	SHLQ $1, R8
 	SHLQ $1, R9
-	MOVQ columns_windows(BX), DX
-	VMOVDQU16 columns_place(BX), Z1
+	MOVQ columnMap_windows(BX), DX
+	VMOVDQU16 columnMap_offset(BX), Z1
 row:
 	VPXORD Z0, Z0, Z0
 	XORQ AX, AX
 window:
-	MOVLQSX columns_start(BX)(AX*4), R10
-	KMOVD columns_mask(BX)(AX*4), K1
+	MOVLQSX columnMap_start(BX)(AX*4), R10
+	KMOVD columnMap_mask(BX)(AX*4), K1
 	VPERMW (SI)(R10*2), Z1, K1, Z0
 	INCQ AX
 	CMPQ AX, DX

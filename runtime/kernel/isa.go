@@ -8,28 +8,28 @@ import (
 	"strings"
 )
 
-// A level is an instruction set that kernels are written for; each includes the
-// ones below it.
+// A level is an instruction set that kernels are written for. Each level includes
+// the ones below it.
 type level uint8
 
 const (
 	generic    level = iota
 	avx2             // AVX2, FMA and F16C
 	avx512           // AVX-512 F, BW, DQ and VL
-	avx512bf16       // and BF16 products
-	amx              // and tiles of BF16
+	avx512bf16       // and BF16 dot products
+	amx              // and BF16 tiles
 )
 
 var levelNames = []string{"generic", "avx2", "avx512", "avx512bf16", "amx"}
 
-// isaVariable names the environment variable that forces an instruction set.
+// isaVariable is the environment variable that selects an instruction set.
 const isaVariable = "EIGENSERVE_ISA"
 
 var (
-	// isa is what the kernels run on. It is written at start only (and by tests).
+	// isa is the level in use. Only init and tests write it.
 	isa level
 	// levels are those that the machine has and whose kernels passed the
-	// self-test, ascending.
+	// self-test, in ascending order.
 	levels = []level{generic}
 	errISA error
 )
@@ -38,17 +38,17 @@ func init() {
 	levels = passing(detect())
 	isa, errISA = choose(os.Getenv(isaVariable))
 	if errISA != nil {
-		slog.Error("kernel: falling back", "isa", ISA(), "error", errISA)
+		slog.Error("the instruction set that was asked for is not available", "using", ISA(), "error", errISA)
 	}
 }
 
-// passing drops the levels with a kernel that differs from the generic one.
+// passing returns the levels whose kernels agree with the generic ones.
 func passing(found []level) []level {
 	passed := found[:0]
 	for _, l := range found {
 		isa = l
 		if err := selfTest(); err != nil {
-			slog.Warn("kernel: instruction set steps aside", "isa", levelNames[l], "error", err)
+			slog.Warn("an instruction set failed its self-test and is not used", "isa", levelNames[l], "error", err)
 			continue
 		}
 		passed = append(passed, l)
@@ -56,7 +56,7 @@ func passing(found []level) []level {
 	return passed
 }
 
-// choose returns the best level, or the one that is asked for by name.
+// choose returns the named level, or the best one if name is empty.
 func choose(name string) (level, error) {
 	best := levels[len(levels)-1]
 	if name == "" {
@@ -65,19 +65,19 @@ func choose(name string) (level, error) {
 	if l := slices.Index(levelNames, name); l >= 0 && slices.Contains(levels, level(l)) {
 		return level(l), nil
 	}
-	return best, fmt.Errorf("kernel: %s=%q is not available, only %s", isaVariable, name, strings.Join(Available(), ", "))
+	return best, fmt.Errorf("%s=%q is not available on this machine: use %s", isaVariable, name, strings.Join(Available(), ", "))
 }
 
-// ISA is the name of the instruction set that the kernels run on.
+// ISA returns the name of the instruction set that the kernels use.
 func ISA() string { return levelNames[isa] }
 
-// CheckISA returns an error when the environment variable EIGENSERVE_ISA asks
-// for an instruction set that this machine lacks or whose kernels failed their
-// self-test. The kernels then run on the best there is.
+// CheckISA returns an error if the environment variable EIGENSERVE_ISA names an
+// instruction set that this machine lacks or whose kernels failed their self-test.
+// The kernels then use the best one available.
 func CheckISA() error { return errISA }
 
-// Available names the instruction sets that EIGENSERVE_ISA may ask for,
-// slowest first.
+// Available returns the instruction sets that EIGENSERVE_ISA may name, slowest
+// first.
 func Available() []string {
 	names := make([]string, len(levels))
 	for i, l := range levels {
@@ -86,6 +86,6 @@ func Available() []string {
 	return names
 }
 
-// MultipliesBF16 tells whether the processor multiplies BF16 itself. Elsewhere
-// BF16 products are right but no faster than float32 ones.
+// MultipliesBF16 reports whether the processor multiplies BF16 itself. Elsewhere
+// BF16 products are correct but no faster than float32 ones.
 func MultipliesBF16() bool { return multipliesBF16() }

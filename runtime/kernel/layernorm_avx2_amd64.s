@@ -5,7 +5,7 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func layerNorm(dst, x, gamma, beta *float32, cols int, eps float32)
+// func layerNormAVX2(dst, x, gamma, beta *float32, cols int, eps float32)
 TEXT ·layerNormAVX2(SB), NOSPLIT, $0-44
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -42,7 +42,7 @@ one3:
 rest4:
 	ADDQ $8, CX
 	JZ   done5
-	LEAQ ·window+32(SB), AX
+	LEAQ ·tailMasks+32(SB), AX
 	SHLQ $2, CX
 	SUBQ CX, AX
 	VMOVDQU (AX), Y14
@@ -98,7 +98,7 @@ one8:
 rest9:
 	ADDQ $8, CX
 	JZ   done10
-	LEAQ ·window+32(SB), AX
+	LEAQ ·tailMasks+32(SB), AX
 	SHLQ $2, CX
 	SUBQ CX, AX
 	VMOVDQU (AX), Y14
@@ -121,7 +121,7 @@ done10:
 	VBROADCASTSS eps+40(FP), Y6
 	VADDPS Y6, Y5, Y5
 	VSQRTPS Y5, Y5
-	VBROADCASTSS ·vectors+const_cOne(SB), Y6
+	VBROADCASTSS ·constants+const_cOne(SB), Y6
 	VDIVPS Y5, Y6, Y5
 	MOVQ R9, CX
 	XORQ R8, R8
@@ -141,7 +141,7 @@ one13:
 rest14:
 	ADDQ $8, CX
 	JZ   done15
-	LEAQ ·window+32(SB), AX
+	LEAQ ·tailMasks+32(SB), AX
 	SHLQ $2, CX
 	SUBQ CX, AX
 	VMOVDQU (AX), Y14

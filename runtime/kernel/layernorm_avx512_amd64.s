@@ -5,7 +5,7 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func layerNorm(dst, x, gamma, beta *float32, cols int, eps float32)
+// func layerNormAVX512(dst, x, gamma, beta *float32, cols int, eps float32)
 TEXT ·layerNormAVX512(SB), NOSPLIT, $0-44
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -125,7 +125,7 @@ done10:
 	VBROADCASTSS eps+40(FP), Z6
 	VADDPS Z6, Z5, Z5
 	VSQRTPS Z5, Z5
-	VBROADCASTSS ·vectors+const_cOne(SB), Z6
+	VBROADCASTSS ·constants+const_cOne(SB), Z6
 	VDIVPS Z5, Z6, Z5
 	MOVQ R9, CX
 	XORQ R8, R8

@@ -1,13 +1,13 @@
 package kernel
 
-// maxTileRows is the tallest tile of any instruction set.
+// maxTileRows is the number of rows in the tallest tile of any instruction set.
 const maxTileRows = 32
 
-// genericTileRows is how many rows the generic tile shares a panel's part
-// among while it is in the first-level cache.
+// genericTileRows is the number of rows in a tile of the generic micro-kernel, which
+// share a part of a panel while it is in the first-level cache.
 const genericTileRows = 8
 
-// tileGeneric computes c (rows, 32) = [c +] x (rows, k) · panel (k, 32).
+// tileGeneric is the micro-kernel: c (rows, 32) = [c +] x (rows, k) · panel (k, 32).
 func tileGeneric(c []float32, ldc int, x []float32, ldx int, panel []float32, rows, k int, load bool) {
 	if !load {
 		for r := 0; r < rows; r++ {
@@ -22,20 +22,20 @@ func tileGeneric(c []float32, ldc int, x []float32, ldx int, panel []float32, ro
 		x0, x1 := x[r*ldx:][:k], x[(r+1)*ldx:][:k]
 		c0, c1 := c[r*ldc:][:Panel], c[(r+1)*ldc:][:Panel]
 		for j := 0; j < Panel; j += 4 {
-			twoRows((*[4]float32)(c0[j:]), (*[4]float32)(c1[j:]), x0, x1, panel[j:])
+			addProducts2x4((*[4]float32)(c0[j:]), (*[4]float32)(c1[j:]), x0, x1, panel[j:])
 		}
 	}
 	if r < rows {
 		x0, c0 := x[r*ldx:][:k], c[r*ldc:][:Panel]
 		for j := 0; j < Panel; j += 4 {
-			oneRow((*[4]float32)(c0[j:]), x0, panel[j:])
+			addProducts1x4((*[4]float32)(c0[j:]), x0, panel[j:])
 		}
 	}
 }
 
-// twoRows adds 2×4 outputs: eight sums, as many as stay in registers beside
-// what they are made of.
-func twoRows(c0, c1 *[4]float32, x0, x1, panel []float32) {
+// addProducts2x4 adds to 2×4 outputs: eight sums, as many as fit in registers
+// together with their factors.
+func addProducts2x4(c0, c1 *[4]float32, x0, x1, panel []float32) {
 	var a0, a1, a2, a3, b0, b1, b2, b3 float32
 	x1 = x1[:len(x0)]
 	for i, a := range x0 {
@@ -54,7 +54,7 @@ func twoRows(c0, c1 *[4]float32, x0, x1, panel []float32) {
 	c1[0], c1[1], c1[2], c1[3] = c1[0]+b0, c1[1]+b1, c1[2]+b2, c1[3]+b3
 }
 
-func oneRow(c *[4]float32, x, panel []float32) {
+func addProducts1x4(c *[4]float32, x, panel []float32) {
 	var a0, a1, a2, a3 float32
 	for i, a := range x {
 		w := (*[4]float32)(panel[i*Panel:])
@@ -66,9 +66,9 @@ func oneRow(c *[4]float32, x, panel []float32) {
 	c[0], c[1], c[2], c[3] = c[0]+a0, c[1]+a1, c[2]+a2, c[3]+a3
 }
 
-// finishGeneric applies bias (32), activation and residual to a tile
-// (rows, 32); bias and residual may be nil.
-func finishGeneric(c []float32, ldc, rows int, bias []float32, act Activation, residual []float32, ldr int) {
+// epilogueGeneric applies bias (32), activation and residual (rows, 32) to the tile c
+// (rows, 32). bias and residual may be nil.
+func epilogueGeneric(c []float32, ldc, rows int, bias []float32, act Activation, residual []float32, ldr int) {
 	for r := 0; r < rows; r++ {
 		row := c[r*ldc:][:Panel]
 		if bias != nil {
@@ -78,12 +78,5 @@ func finishGeneric(c []float32, ldc, rows int, bias []float32, act Activation, r
 		if residual != nil {
 			addGeneric(row, residual[r*ldr:][:Panel])
 		}
-	}
-}
-
-func addGeneric(dst, x []float32) {
-	x = x[:len(dst)]
-	for i := range dst {
-		dst[i] += x[i]
 	}
 }

@@ -1,12 +1,12 @@
 package kernel
 
 import (
-	"math"
 	"strings"
 	"testing"
 )
 
-// product64 is act(x·wᵀ + bias [+ old]) + residual in float64, without gaps.
+// product64 is the definition of MatMul: act(x·wᵀ + bias [+ old]) + residual in float64,
+// without gaps between rows.
 func product64(x []float32, ldx, rows int, w []float32, n, k int, e Epilogue, old []float32, ldd int) []float64 {
 	out := make([]float64, rows*n)
 	for r := 0; r < rows; r++ {
@@ -31,25 +31,19 @@ func product64(x []float32, ldx, rows int, w []float32, n, k int, e Epilogue, ol
 	return out
 }
 
+// packed returns w (n, k) packed.
 func packed(w []float32, n, k int) Weights {
 	p := Weights{N: n, K: k, Panels: make([]float32, PackedLen(n, k))}
 	Pack(p.Panels, w, k, n, k)
 	return p
 }
 
-// dense drops the gaps between rows.
-func dense(x []float32, ld, rows, cols int) []float32 {
-	d := make([]float32, rows*cols)
-	copyTile(d, cols, x, ld, rows, cols)
-	return d
-}
-
-// A form is one of the number formats that a product has.
+// A form is one of the number formats of a product's factors.
 type form struct {
 	name string
-	// round is what becomes of both factors.
+	// round returns a factor as the product rounds it.
 	round func(x []float32) []float32
-	// prepare packs w (n, k) and returns the product with it.
+	// prepare packs w (n, k) and returns a function that multiplies by it.
 	prepare func(w []float32, n, k int) func(dst []float32, ldd int, x []float32, ldx, rows int, e Epilogue)
 }
 
@@ -75,7 +69,7 @@ func TestMatMul(t *testing.T) {
 				{1, 1, 1}, {1, 32, 64}, {2, 33, 7}, {3, 31, 5}, {5, 64, 0}, {7, 100, 33}, {13, 96, 129},
 				{17, 192, 64}, {25, 65, 300}, {100, 40, 50}, {9, 64, 1600}, {13, 96, 512 - 3}, {200, 65, 192},
 			} {
-				for name, e := range epilogues(s[1], s[0]*(s[1]+5)) {
+				for name, e := range epilogues(s[1]) {
 					testMatMul(t, f, s[0], s[1], s[2], name, e)
 				}
 			}
@@ -83,8 +77,9 @@ func TestMatMul(t *testing.T) {
 	}
 }
 
-// Every height of a tile, and two tiles of heights that differ.
-func TestMatMulOfAnyRows(t *testing.T) {
+// TestMatMulOfAnyNumberOfRows covers every height of a tile, and two tiles of different
+// height.
+func TestMatMulOfAnyNumberOfRows(t *testing.T) {
 	for _, f := range forms {
 		t.Run(f.name, func(t *testing.T) {
 			for rows := 1; rows <= 2*maxTileRows+1; rows++ {
@@ -100,9 +95,9 @@ func testMatMul(t *testing.T, f form, rows, n, k int, name string, e Epilogue) {
 	ldx, ldd := k+3, n+5
 	x, w, old := random(1, rows*ldx), random(2, n*k), random(3, rows*ldd)
 	multiply := f.prepare(w, n, k)
-	ontoItself := strings.HasSuffix(name, "residual is dst")
+	inPlace := strings.HasSuffix(name, "residual is dst")
 	reference := e
-	if ontoItself {
+	if inPlace {
 		reference.Residual = old
 	}
 	want := product64(f.round(x), ldx, rows, f.round(w), n, k, reference, old, ldd)
@@ -110,7 +105,7 @@ func testMatMul(t *testing.T, f form, rows, n, k int, name string, e Epilogue) {
 	defer func() { isa = was }()
 	for _, isa = range levels {
 		dst := clone(old)
-		if ontoItself {
+		if inPlace {
 			e.Residual = dst
 		}
 		multiply(dst, ldd, x, ldx, rows, e)
@@ -119,7 +114,8 @@ func testMatMul(t *testing.T, f form, rows, n, k int, name string, e Epilogue) {
 	}
 }
 
-func epilogues(n, residual int) map[string]Epilogue {
+// epilogues returns epilogues for n outputs, by name.
+func epilogues(n int) map[string]Epilogue {
 	return map[string]Epilogue{
 		"plain":                        {},
 		"bias":                         {Bias: random(4, n)},
@@ -131,16 +127,7 @@ func epilogues(n, residual int) map[string]Epilogue {
 	}
 }
 
-func gapsUntouched(t *testing.T, dst, old []float32, ld, n int) {
-	t.Helper()
-	for i := range dst {
-		if i%ld >= n && dst[i] != old[i] {
-			t.Fatalf("element %d between rows was written", i)
-		}
-	}
-}
-
-func TestMatMulResidualApart(t *testing.T) {
+func TestMatMulWithSeparateResidual(t *testing.T) {
 	everyISA(t, func(t *testing.T) {
 		const rows, n, k, ldd = 14, 70, 40, 71
 		x, w := random(1, rows*k), random(2, n*k)
@@ -151,7 +138,7 @@ func TestMatMulResidualApart(t *testing.T) {
 	})
 }
 
-func TestMatMulSpreadOverCores(t *testing.T) {
+func TestMatMulInParallel(t *testing.T) {
 	everyISA(t, func(t *testing.T) {
 		const rows, n, k = 210, 100, 800
 		x, w := random(1, rows*k), random(2, n*k)
@@ -162,18 +149,19 @@ func TestMatMulSpreadOverCores(t *testing.T) {
 	})
 }
 
-// A row stride that makes rows fall on the same cache lines.
-func TestMatMulGathersRows(t *testing.T) {
+// TestMatMulCopiesConflictingRows has a row stride that maps all rows to the same cache
+// sets.
+func TestMatMulCopiesConflictingRows(t *testing.T) {
 	everyISA(t, func(t *testing.T) {
 		const rows, n, k, ldx = 14, 128, 800, 1024
 		x, w := random(1, rows*ldx), random(2, n*k)
 		dst := make([]float32, rows*n)
 		MatMul(dst, n, x, ldx, rows, packed(w, n, k), Epilogue{})
-		near(t, "gathered", dst, product64(x, ldx, rows, w, n, k, Epilogue{}, nil, n), 1e-4)
+		near(t, "copied", dst, product64(x, ldx, rows, w, n, k, Epilogue{}, nil, n), 1e-4)
 	})
 }
 
-func TestMatMulKeepsNaNAndInf(t *testing.T) {
+func TestMatMulPropagatesNaNAndInf(t *testing.T) {
 	everyISA(t, func(t *testing.T) {
 		const rows, n, k = 3, 40, 9
 		for _, bad := range []float32{nan, inf, -inf} {
@@ -197,12 +185,10 @@ func TestMatMulOfDenormals(t *testing.T) {
 	})
 }
 
-func TestMatMulAllocatesNothing(t *testing.T) {
+func TestMatMulDoesNotAllocate(t *testing.T) {
 	const rows, n, k = 128, 512, 512
 	x, dst, w := random(1, rows*k), make([]float32, rows*n), packed(random(2, n*k), n, k)
-	if a := testing.AllocsPerRun(20, func() { MatMul(dst, n, x, k, rows, w, Epilogue{}) }); a >= 1 && !raceEnabled {
-		t.Fatalf("%v allocations a call", a)
-	}
+	mustNotAllocate(t, func() { MatMul(dst, n, x, k, rows, w, Epilogue{}) })
 }
 
 func TestMatMulPanicsOnShortSlices(t *testing.T) {
@@ -216,59 +202,6 @@ func TestMatMulPanicsOnShortSlices(t *testing.T) {
 			MatMul(make([]float32, 16), 8, make([]float32, 16), 8, 2, w, Epilogue{Bias: make([]float32, 7)})
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			defer func() {
-				if recover() == nil {
-					t.Fatal("no panic")
-				}
-			}()
-			call()
-		})
+		t.Run(name, func(t *testing.T) { mustPanic(t, call) })
 	}
-}
-
-func TestPackAndUnpack(t *testing.T) {
-	for _, s := range [][2]int{{1, 1}, {32, 4}, {33, 7}, {70, 31}, {3, 64}} {
-		n, k := s[0], s[1]
-		w := random(1, n*(k+2))
-		p := make([]float32, PackedLen(n, k))
-		for i := range p {
-			p[i] = nan
-		}
-		Pack(p, w, k+2, n, k)
-		got := make([]float32, n*k)
-		Unpack(got, k, p, n, k)
-		near(t, "unpacked"+sizes(n, k), got, float64s(dense(w, k+2, n, k)), 0)
-		for _, v := range p {
-			if math.IsNaN(float64(v)) {
-				t.Fatal("the outputs beyond n are not zero")
-			}
-		}
-	}
-}
-
-func TestGemm(t *testing.T) {
-	everyISA(t, func(t *testing.T) {
-		for _, s := range [][3]int{{1, 1, 1}, {5, 33, 17}, {40, 20, 35}} {
-			m, n, k := s[0], s[1], s[2]
-			for flags := 0; flags < 8; flags++ {
-				testGemm(t, m, n, k, flags&1 != 0, flags&2 != 0, flags&4 != 0)
-			}
-		}
-	})
-}
-
-func testGemm(t *testing.T, m, n, k int, transA, transB, accumulate bool) {
-	t.Helper()
-	x, w, old := random(1, m*k), random(2, n*k), random(3, m*n)
-	want := product64(x, k, m, w, n, k, Epilogue{Accumulate: accumulate}, old, n)
-	lda, ldb := k, k
-	if transA {
-		x, lda = transposed(x, k, m, k), m
-	}
-	if !transB {
-		w, ldb = transposed(w, k, n, k), n
-	}
-	Gemm(transA, transB, m, n, k, x, lda, w, ldb, old, n, accumulate)
-	near(t, sizes(m, n, k), old, want, 1e-5)
 }

@@ -1,48 +1,55 @@
 package kernel
 
-// A Matrix is rows of activations with a stride between them: float32, or BF16,
-// where only products with BF16 factors read them. One of the slices is set.
+// A Matrix is a view of rows of activations with a stride between them, either
+// float32 or BF16; exactly one of the two slices is set. Only BF16 products read
+// BF16 rows.
 //
-// BF16 rows that a product reads have whole steps of 32 elements, and what is
-// beyond the row's own elements is zero; whoever writes them leaves that alone.
+// A product reads BF16 rows in steps of 32 elements, so the elements from a row's
+// last column up to a multiple of 32 must be zero. Kernels that write BF16 rows
+// leave them alone.
 type Matrix struct {
 	F32    []float32
 	BF16   []uint16
 	Stride int // in elements
 }
 
-// Float32s are rows in float32.
+// Float32s returns float32 rows that are stride elements apart.
 func Float32s(x []float32, stride int) Matrix { return Matrix{F32: x, Stride: stride} }
 
-// BF16Stride is the row stride that suits BF16 rows of so many columns: whole
-// steps, and a cache line more, so that the rows of a tile do not all fall on the
-// same cache lines.
+// BF16Stride returns a good row stride for BF16 rows of cols columns: a multiple of
+// 32, plus a cache line, so that the rows of a tile do not all map to the same
+// cache sets.
 func BF16Stride(cols int) int { return paddedBF16(cols) + 2*gap }
 
-// Float32Stride is the row stride that suits float32 rows of so many columns: rows
-// that would collide in the first-level cache lie a cache line further apart.
+// Float32Stride returns a good row stride for float32 rows of cols columns: cols,
+// plus a cache line where rows would otherwise conflict in the first-level cache.
 func Float32Stride(cols int) int {
-	if collides(cols) {
+	if strideConflicts(cols) {
 		return cols + gap
 	}
 	return cols
 }
 
-// collides reports whether rows so far apart, in float32s, all fall on the same few
-// cache lines and push each other out: by half a way of the first-level cache.
-func collides(stride int) bool { return stride%512 == 0 }
+// gap is a cache line of float32s, left between rows so that the rows of a tile do
+// not all map to the same cache sets.
+const gap = 16
 
-// From is the matrix from a row on.
+// strideConflicts reports whether float32 rows that are stride elements apart map
+// to so few sets of the first-level cache that they evict each other: the stride is
+// a multiple of half a cache way.
+func strideConflicts(stride int) bool { return stride%512 == 0 }
+
+// From returns the matrix from the given row on.
 func (m Matrix) From(row int) Matrix { return m.skip(row * m.Stride) }
 
-// Pad zeroes what is beyond the columns of BF16 rows up to whole steps.
+// Pad zeroes BF16 rows from column cols up to a multiple of 32.
 func (m Matrix) Pad(rows, cols int) {
 	for r := range rows {
 		clear(m.BF16[r*m.Stride+cols : r*m.Stride+paddedBF16(cols)])
 	}
 }
 
-// columns is the matrix from a column on.
+// columns returns the matrix from the given column on.
 func (m Matrix) columns(column int) Matrix { return m.skip(column) }
 
 func (m Matrix) skip(n int) Matrix {
@@ -54,9 +61,10 @@ func (m Matrix) check(what string, rows, cols int) {
 	checkMatrix(what, max(len(m.F32), len(m.BF16)), m.Stride, rows, cols)
 }
 
-// checkInputs checks rows of k inputs of a product.
+// checkInputs checks rows of k inputs of a product, which reads BF16 rows in steps
+// of 32.
 func (m Matrix) checkInputs(what string, rows, k int) {
-	if m.BF16 != nil { // whole steps of it are read
+	if m.BF16 != nil {
 		k = paddedBF16(k)
 	}
 	m.check(what, rows, k)

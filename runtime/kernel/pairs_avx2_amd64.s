@@ -5,8 +5,8 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func joinPairs(pairs *uint16, src *float32, n int)
-TEXT ·joinPairsAVX2(SB), NOSPLIT, $0-24
+// func packPairsAVX2(pairs *uint16, src *float32, n int)
+TEXT ·packPairsAVX2(SB), NOSPLIT, $0-24
 	MOVQ pairs+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
@@ -15,80 +15,80 @@ next1:
 	VMOVUPS 128(SI), Y1
 	VPSRLD $16, Y0, Y5
 	VCMPPS $3, Y0, Y0, Y7
-	VPOR ·vectors+const_cQuiet(SB), Y0, Y6
-	VANDPS ·vectors+const_cLowestBit(SB), Y5, Y5
+	VPOR ·constants+const_cQuiet(SB), Y0, Y6
+	VANDPS ·constants+const_cLowestBit(SB), Y5, Y5
 	VPADDD Y5, Y0, Y0
-	VPADDD ·vectors+const_cBelowHalf(SB), Y0, Y0
+	VPADDD ·constants+const_cBelowHalf(SB), Y0, Y0
 	VBLENDVPS Y7, Y6, Y0, Y0
 	VPSRLD $16, Y1, Y5
 	VCMPPS $3, Y1, Y1, Y7
-	VPOR ·vectors+const_cQuiet(SB), Y1, Y6
-	VANDPS ·vectors+const_cLowestBit(SB), Y5, Y5
+	VPOR ·constants+const_cQuiet(SB), Y1, Y6
+	VANDPS ·constants+const_cLowestBit(SB), Y5, Y5
 	VPADDD Y5, Y1, Y1
-	VPADDD ·vectors+const_cBelowHalf(SB), Y1, Y1
+	VPADDD ·constants+const_cBelowHalf(SB), Y1, Y1
 	VBLENDVPS Y7, Y6, Y1, Y1
 	VPSRLD $16, Y0, Y0
-	VANDPS ·vectors+const_cUpperHalf(SB), Y1, Y1
+	VANDPS ·constants+const_cUpperHalf(SB), Y1, Y1
 	VORPS Y0, Y1, Y1
 	VMOVUPS Y1, 0(DI)
 	VMOVUPS 32(SI), Y0
 	VMOVUPS 160(SI), Y1
 	VPSRLD $16, Y0, Y5
 	VCMPPS $3, Y0, Y0, Y7
-	VPOR ·vectors+const_cQuiet(SB), Y0, Y6
-	VANDPS ·vectors+const_cLowestBit(SB), Y5, Y5
+	VPOR ·constants+const_cQuiet(SB), Y0, Y6
+	VANDPS ·constants+const_cLowestBit(SB), Y5, Y5
 	VPADDD Y5, Y0, Y0
-	VPADDD ·vectors+const_cBelowHalf(SB), Y0, Y0
+	VPADDD ·constants+const_cBelowHalf(SB), Y0, Y0
 	VBLENDVPS Y7, Y6, Y0, Y0
 	VPSRLD $16, Y1, Y5
 	VCMPPS $3, Y1, Y1, Y7
-	VPOR ·vectors+const_cQuiet(SB), Y1, Y6
-	VANDPS ·vectors+const_cLowestBit(SB), Y5, Y5
+	VPOR ·constants+const_cQuiet(SB), Y1, Y6
+	VANDPS ·constants+const_cLowestBit(SB), Y5, Y5
 	VPADDD Y5, Y1, Y1
-	VPADDD ·vectors+const_cBelowHalf(SB), Y1, Y1
+	VPADDD ·constants+const_cBelowHalf(SB), Y1, Y1
 	VBLENDVPS Y7, Y6, Y1, Y1
 	VPSRLD $16, Y0, Y0
-	VANDPS ·vectors+const_cUpperHalf(SB), Y1, Y1
+	VANDPS ·constants+const_cUpperHalf(SB), Y1, Y1
 	VORPS Y0, Y1, Y1
 	VMOVUPS Y1, 32(DI)
 	VMOVUPS 64(SI), Y0
 	VMOVUPS 192(SI), Y1
 	VPSRLD $16, Y0, Y5
 	VCMPPS $3, Y0, Y0, Y7
-	VPOR ·vectors+const_cQuiet(SB), Y0, Y6
-	VANDPS ·vectors+const_cLowestBit(SB), Y5, Y5
+	VPOR ·constants+const_cQuiet(SB), Y0, Y6
+	VANDPS ·constants+const_cLowestBit(SB), Y5, Y5
 	VPADDD Y5, Y0, Y0
-	VPADDD ·vectors+const_cBelowHalf(SB), Y0, Y0
+	VPADDD ·constants+const_cBelowHalf(SB), Y0, Y0
 	VBLENDVPS Y7, Y6, Y0, Y0
 	VPSRLD $16, Y1, Y5
 	VCMPPS $3, Y1, Y1, Y7
-	VPOR ·vectors+const_cQuiet(SB), Y1, Y6
-	VANDPS ·vectors+const_cLowestBit(SB), Y5, Y5
+	VPOR ·constants+const_cQuiet(SB), Y1, Y6
+	VANDPS ·constants+const_cLowestBit(SB), Y5, Y5
 	VPADDD Y5, Y1, Y1
-	VPADDD ·vectors+const_cBelowHalf(SB), Y1, Y1
+	VPADDD ·constants+const_cBelowHalf(SB), Y1, Y1
 	VBLENDVPS Y7, Y6, Y1, Y1
 	VPSRLD $16, Y0, Y0
-	VANDPS ·vectors+const_cUpperHalf(SB), Y1, Y1
+	VANDPS ·constants+const_cUpperHalf(SB), Y1, Y1
 	VORPS Y0, Y1, Y1
 	VMOVUPS Y1, 64(DI)
 	VMOVUPS 96(SI), Y0
 	VMOVUPS 224(SI), Y1
 	VPSRLD $16, Y0, Y5
 	VCMPPS $3, Y0, Y0, Y7
-	VPOR ·vectors+const_cQuiet(SB), Y0, Y6
-	VANDPS ·vectors+const_cLowestBit(SB), Y5, Y5
+	VPOR ·constants+const_cQuiet(SB), Y0, Y6
+	VANDPS ·constants+const_cLowestBit(SB), Y5, Y5
 	VPADDD Y5, Y0, Y0
-	VPADDD ·vectors+const_cBelowHalf(SB), Y0, Y0
+	VPADDD ·constants+const_cBelowHalf(SB), Y0, Y0
 	VBLENDVPS Y7, Y6, Y0, Y0
 	VPSRLD $16, Y1, Y5
 	VCMPPS $3, Y1, Y1, Y7
-	VPOR ·vectors+const_cQuiet(SB), Y1, Y6
-	VANDPS ·vectors+const_cLowestBit(SB), Y5, Y5
+	VPOR ·constants+const_cQuiet(SB), Y1, Y6
+	VANDPS ·constants+const_cLowestBit(SB), Y5, Y5
 	VPADDD Y5, Y1, Y1
-	VPADDD ·vectors+const_cBelowHalf(SB), Y1, Y1
+	VPADDD ·constants+const_cBelowHalf(SB), Y1, Y1
 	VBLENDVPS Y7, Y6, Y1, Y1
 	VPSRLD $16, Y0, Y0
-	VANDPS ·vectors+const_cUpperHalf(SB), Y1, Y1
+	VANDPS ·constants+const_cUpperHalf(SB), Y1, Y1
 	VORPS Y0, Y1, Y1
 	VMOVUPS Y1, 96(DI)
 	ADDQ $256, SI
@@ -98,30 +98,30 @@ next1:
 	VZEROUPPER
 	RET
 
-// func splitPairs(dst *float32, pairs *uint16, n int)
-TEXT ·splitPairsAVX2(SB), NOSPLIT, $0-24
+// func unpackPairsAVX2(dst *float32, pairs *uint16, n int)
+TEXT ·unpackPairsAVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ pairs+8(FP), SI
 	MOVQ n+16(FP), CX
 next2:
 	VMOVUPS 0(SI), Y0
 	VPSLLD $16, Y0, Y1
-	VANDPS ·vectors+const_cUpperHalf(SB), Y0, Y2
+	VANDPS ·constants+const_cUpperHalf(SB), Y0, Y2
 	VMOVUPS Y1, 0(DI)
 	VMOVUPS Y2, 128(DI)
 	VMOVUPS 32(SI), Y0
 	VPSLLD $16, Y0, Y1
-	VANDPS ·vectors+const_cUpperHalf(SB), Y0, Y2
+	VANDPS ·constants+const_cUpperHalf(SB), Y0, Y2
 	VMOVUPS Y1, 32(DI)
 	VMOVUPS Y2, 160(DI)
 	VMOVUPS 64(SI), Y0
 	VPSLLD $16, Y0, Y1
-	VANDPS ·vectors+const_cUpperHalf(SB), Y0, Y2
+	VANDPS ·constants+const_cUpperHalf(SB), Y0, Y2
 	VMOVUPS Y1, 64(DI)
 	VMOVUPS Y2, 192(DI)
 	VMOVUPS 96(SI), Y0
 	VPSLLD $16, Y0, Y1
-	VANDPS ·vectors+const_cUpperHalf(SB), Y0, Y2
+	VANDPS ·constants+const_cUpperHalf(SB), Y0, Y2
 	VMOVUPS Y1, 96(DI)
 	VMOVUPS Y2, 224(DI)
 	ADDQ $128, SI

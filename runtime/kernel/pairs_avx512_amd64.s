@@ -5,8 +5,8 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func joinPairs(pairs *uint16, src *float32, n int)
-TEXT ·joinPairsAVX512(SB), NOSPLIT, $0-24
+// func packPairsAVX512(pairs *uint16, src *float32, n int)
+TEXT ·packPairsAVX512(SB), NOSPLIT, $0-24
 	MOVQ pairs+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
@@ -15,40 +15,40 @@ next1:
 	VMOVUPS 128(SI), Z1
 	VPSRLD $16, Z0, Z5
 	VCMPPS $3, Z0, Z0, K1
-	VPORD.BCST ·vectors+const_cQuiet(SB), Z0, Z6
-	VPANDD.BCST ·vectors+const_cLowestBit(SB), Z5, Z5
+	VPORD.BCST ·constants+const_cQuiet(SB), Z0, Z6
+	VPANDD.BCST ·constants+const_cLowestBit(SB), Z5, Z5
 	VPADDD Z5, Z0, Z0
-	VPADDD.BCST ·vectors+const_cBelowHalf(SB), Z0, Z0
+	VPADDD.BCST ·constants+const_cBelowHalf(SB), Z0, Z0
 	VMOVDQA32 Z6, K1, Z0
 	VPSRLD $16, Z1, Z5
 	VCMPPS $3, Z1, Z1, K1
-	VPORD.BCST ·vectors+const_cQuiet(SB), Z1, Z6
-	VPANDD.BCST ·vectors+const_cLowestBit(SB), Z5, Z5
+	VPORD.BCST ·constants+const_cQuiet(SB), Z1, Z6
+	VPANDD.BCST ·constants+const_cLowestBit(SB), Z5, Z5
 	VPADDD Z5, Z1, Z1
-	VPADDD.BCST ·vectors+const_cBelowHalf(SB), Z1, Z1
+	VPADDD.BCST ·constants+const_cBelowHalf(SB), Z1, Z1
 	VMOVDQA32 Z6, K1, Z1
 	VPSRLD $16, Z0, Z0
-	VPANDD.BCST ·vectors+const_cUpperHalf(SB), Z1, Z1
+	VPANDD.BCST ·constants+const_cUpperHalf(SB), Z1, Z1
 	VORPS Z0, Z1, Z1
 	VMOVUPS Z1, 0(DI)
 	VMOVUPS 64(SI), Z0
 	VMOVUPS 192(SI), Z1
 	VPSRLD $16, Z0, Z5
 	VCMPPS $3, Z0, Z0, K1
-	VPORD.BCST ·vectors+const_cQuiet(SB), Z0, Z6
-	VPANDD.BCST ·vectors+const_cLowestBit(SB), Z5, Z5
+	VPORD.BCST ·constants+const_cQuiet(SB), Z0, Z6
+	VPANDD.BCST ·constants+const_cLowestBit(SB), Z5, Z5
 	VPADDD Z5, Z0, Z0
-	VPADDD.BCST ·vectors+const_cBelowHalf(SB), Z0, Z0
+	VPADDD.BCST ·constants+const_cBelowHalf(SB), Z0, Z0
 	VMOVDQA32 Z6, K1, Z0
 	VPSRLD $16, Z1, Z5
 	VCMPPS $3, Z1, Z1, K1
-	VPORD.BCST ·vectors+const_cQuiet(SB), Z1, Z6
-	VPANDD.BCST ·vectors+const_cLowestBit(SB), Z5, Z5
+	VPORD.BCST ·constants+const_cQuiet(SB), Z1, Z6
+	VPANDD.BCST ·constants+const_cLowestBit(SB), Z5, Z5
 	VPADDD Z5, Z1, Z1
-	VPADDD.BCST ·vectors+const_cBelowHalf(SB), Z1, Z1
+	VPADDD.BCST ·constants+const_cBelowHalf(SB), Z1, Z1
 	VMOVDQA32 Z6, K1, Z1
 	VPSRLD $16, Z0, Z0
-	VPANDD.BCST ·vectors+const_cUpperHalf(SB), Z1, Z1
+	VPANDD.BCST ·constants+const_cUpperHalf(SB), Z1, Z1
 	VORPS Z0, Z1, Z1
 	VMOVUPS Z1, 64(DI)
 	ADDQ $256, SI
@@ -58,20 +58,20 @@ next1:
 	VZEROUPPER
 	RET
 
-// func splitPairs(dst *float32, pairs *uint16, n int)
-TEXT ·splitPairsAVX512(SB), NOSPLIT, $0-24
+// func unpackPairsAVX512(dst *float32, pairs *uint16, n int)
+TEXT ·unpackPairsAVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ pairs+8(FP), SI
 	MOVQ n+16(FP), CX
 next2:
 	VMOVUPS 0(SI), Z0
 	VPSLLD $16, Z0, Z1
-	VPANDD.BCST ·vectors+const_cUpperHalf(SB), Z0, Z2
+	VPANDD.BCST ·constants+const_cUpperHalf(SB), Z0, Z2
 	VMOVUPS Z1, 0(DI)
 	VMOVUPS Z2, 128(DI)
 	VMOVUPS 64(SI), Z0
 	VPSLLD $16, Z0, Z1
-	VPANDD.BCST ·vectors+const_cUpperHalf(SB), Z0, Z2
+	VPANDD.BCST ·constants+const_cUpperHalf(SB), Z0, Z2
 	VMOVUPS Z1, 64(DI)
 	VMOVUPS Z2, 192(DI)
 	ADDQ $128, SI

@@ -6,28 +6,29 @@ import (
 	"sync/atomic"
 )
 
-// workers is the most goroutines that one operation runs on. It is settled at
-// start because callers size their scratch by it.
+// workers is the maximum number of goroutines that one operation uses. It is fixed
+// at start because callers size their scratch by it.
 var workers = min(goruntime.GOMAXPROCS(0), 64)
 
-// A task is an operation cut into units that may run in any order, at once.
-// The worker number, below the number of workers asked for, tells which share
-// of a scratch is the call's own.
+// A task is an operation cut into units, which may run in any order and at the same
+// time. worker is less than the limit given to run, and no two units run at the same
+// time with the same worker, so each worker may have its own part of a scratch.
 type task interface {
 	unit(worker, unit int)
 }
 
-// A job is one run of a task: helpers and the caller draw units until none is
+// A job is one run of a task. The caller and its helpers claim units until none is
 // left.
 type job struct {
 	task    task
 	units   int64
-	next    atomic.Int64 // the next unit to draw
-	worker  atomic.Int32 // the last worker number given out; the caller is 0
+	next    atomic.Int64 // the next unit to claim
+	worker  atomic.Int32 // the last worker number assigned; the caller is 0
 	helpers sync.WaitGroup
 }
 
-func (j *job) draw(worker int) {
+// work runs units until all are claimed.
+func (j *job) work(worker int) {
 	for {
 		u := j.next.Add(1) - 1
 		if u >= j.units {
@@ -40,30 +41,30 @@ func (j *job) draw(worker int) {
 var (
 	jobs = sync.Pool{New: func() any { return new(job) }}
 
-	// idle hands a job to a helper that waits. It has no buffer: a job that
-	// finds no helper waiting is done by its caller alone, so many requests at
-	// once do not queue behind each other.
+	// idle hands a job to a waiting helper. It is unbuffered: if no helper is
+	// waiting, the caller does the job alone, so that many parallel requests do not
+	// queue behind each other.
 	idle         = make(chan *job)
 	startHelpers sync.Once
 
-	// running counts the operations under way. Each has a core of its own, and
-	// only the rest of them is shared: a helper that has to wait for a core makes
-	// its caller wait with it.
+	// running counts the operations in progress. Each has a core already, and only
+	// the other cores are worth sharing: a helper that waits for a core makes its
+	// caller wait, too.
 	running atomic.Int32
 )
 
 func help() {
 	for j := range idle {
-		j.draw(int(j.worker.Add(1)))
+		j.work(int(j.worker.Add(1)))
 		j.helpers.Done()
 	}
 }
 
-// run does a task's units, on the caller's goroutine and on as many idle
-// helpers as there are, most in all at most.
-func run(t task, units, most int) {
+// run runs a task's units on the caller's goroutine and on idle helpers, limit
+// goroutines at most, and returns when all are done.
+func run(t task, units, limit int) {
 	defer running.Add(-1)
-	if most = min(most, units, workers-int(running.Add(1))+1); most <= 1 {
+	if limit = min(limit, units, workers-int(running.Add(1))+1); limit <= 1 {
 		for u := 0; u < units; u++ {
 			t.unit(0, u)
 		}
@@ -78,13 +79,14 @@ func run(t task, units, most int) {
 	j.task, j.units = t, int64(units)
 	j.next.Store(0)
 	j.worker.Store(0)
-	offer(j, most-1)
-	j.draw(0)
+	offer(j, limit-1)
+	j.work(0)
 	j.helpers.Wait()
 	j.task = nil
 	jobs.Put(j)
 }
 
+// offer hands a job to as many idle helpers as there are, up to a number.
 func offer(j *job, helpers int) {
 	for range helpers {
 		j.helpers.Add(1)

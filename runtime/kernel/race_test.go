@@ -2,5 +2,6 @@
 
 package kernel
 
-// raceEnabled: the race detector makes a sync.Pool drop things at random.
+// raceEnabled reports that the race detector is on, which makes a sync.Pool drop items at
+// random.
 const raceEnabled = true

@@ -17,15 +17,15 @@ func TestSelfTestPassesUnderEveryISA(t *testing.T) {
 
 func TestAgreeSeesNaNAndDifference(t *testing.T) {
 	if agree([]float32{1}, []float32{1.001}) || agree([]float32{nan}, []float32{1}) || !agree([]float32{1}, []float32{1}) {
-		t.Fatal("agree")
+		t.Fatal("agree is wrong")
 	}
 }
 
-func TestMeasurements(t *testing.T) {
+func TestPeaksArePositive(t *testing.T) {
 	everyISA(t, func(t *testing.T) {
 		const d = 2 * time.Millisecond
 		for name, rate := range map[string]float64{
-			"fma": MeasureFMA(1, d), "read": MeasureRead(2, 1<<20, d), "copy": MeasureCopy(2, 1<<20, d),
+			"FMA": PeakFMA(1, d), "read": ReadBandwidth(2, 1<<20, d), "copy": CopyBandwidth(2, 1<<20, d),
 		} {
 			if !(rate > 0) {
 				t.Errorf("%s: %g", name, rate)

@@ -5,12 +5,12 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func softmax(x *float32, cols int, scale float32)
+// func softmaxAVX2(x *float32, cols int, scale float32)
 TEXT ·softmaxAVX2(SB), NOSPLIT, $0-20
 	MOVQ x+0(FP), SI
 	MOVQ cols+8(FP), R9
 	VBROADCASTSS scale+16(FP), Y7
-	VBROADCASTSS ·vectors+const_cMinusInf(SB), Y0
+	VBROADCASTSS ·constants+const_cMinusInf(SB), Y0
 	VMOVAPS Y0, Y1
 	MOVQ R9, CX
 	XORQ R8, R8
@@ -37,14 +37,14 @@ one3:
 rest4:
 	ADDQ $8, CX
 	JZ   done5
-	LEAQ ·window+32(SB), AX
+	LEAQ ·tailMasks+32(SB), AX
 	SHLQ $2, CX
 	SUBQ CX, AX
 	VMOVDQU (AX), Y14
-	// beyond the row: −∞, which changes no maximum
+	// lanes beyond the row are −∞, which changes no maximum
 	VMASKMOVPS 0(SI)(R8*1), Y14, Y3
 	VMULPS Y7, Y3, Y3
-	VBROADCASTSS ·vectors+const_cMinusInf(SB), Y4
+	VBROADCASTSS ·constants+const_cMinusInf(SB), Y4
 	VBLENDVPS Y14, Y3, Y4, Y3
 	VMAXPS Y3, Y0, Y0
 done5:
@@ -64,26 +64,26 @@ done5:
 one8:
 	VMOVUPS 0(SI)(R8*1), Y3
 	VFMSUB213PS Y0, Y7, Y3
-	// not less than the least; a NaN is not less
-	VCMPPS $5, ·vectors+const_cExpLow(SB), Y3, Y15
-	VBROADCASTSS ·vectors+const_cExpLow(SB), Y5
+	// Y15 masks the lanes that are not below expLow; a NaN is not below it
+	VCMPPS $5, ·constants+const_cExpLow(SB), Y3, Y15
+	VBROADCASTSS ·constants+const_cExpLow(SB), Y5
 	VMAXPS Y3, Y5, Y3
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Y5
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Y5
 	VMINPS Y3, Y5, Y3
-	VMULPS ·vectors+const_cLog2e(SB), Y3, Y5
+	VMULPS ·constants+const_cLog2e(SB), Y3, Y5
 	VROUNDPS $8, Y5, Y5
-	VFNMADD231PS ·vectors+const_cLn2High(SB), Y5, Y3
-	VFNMADD231PS ·vectors+const_cLn2Low(SB), Y5, Y3
-	VBROADCASTSS ·vectors+const_cExp0(SB), Y6
-	VFMADD213PS ·vectors+const_cExp1(SB), Y3, Y6
-	VFMADD213PS ·vectors+const_cExp2(SB), Y3, Y6
-	VFMADD213PS ·vectors+const_cExp3(SB), Y3, Y6
-	VFMADD213PS ·vectors+const_cExp4(SB), Y3, Y6
-	VFMADD213PS ·vectors+const_cExp5(SB), Y3, Y6
-	VFMADD213PS ·vectors+const_cOne(SB), Y3, Y6
-	VFMADD213PS ·vectors+const_cOne(SB), Y3, Y6
+	VFNMADD231PS ·constants+const_cLn2High(SB), Y5, Y3
+	VFNMADD231PS ·constants+const_cLn2Low(SB), Y5, Y3
+	VBROADCASTSS ·constants+const_cExp0(SB), Y6
+	VFMADD213PS ·constants+const_cExp1(SB), Y3, Y6
+	VFMADD213PS ·constants+const_cExp2(SB), Y3, Y6
+	VFMADD213PS ·constants+const_cExp3(SB), Y3, Y6
+	VFMADD213PS ·constants+const_cExp4(SB), Y3, Y6
+	VFMADD213PS ·constants+const_cExp5(SB), Y3, Y6
+	VFMADD213PS ·constants+const_cOne(SB), Y3, Y6
+	VFMADD213PS ·constants+const_cOne(SB), Y3, Y6
 	VCVTPS2DQ Y5, Y5
-	VPADDD ·vectors+const_cExpBias(SB), Y5, Y5
+	VPADDD ·constants+const_cExpBias(SB), Y5, Y5
 	VPSLLD $23, Y5, Y5
 	VMULPS Y5, Y6, Y3
 	VANDPS Y15, Y3, Y3
@@ -95,32 +95,32 @@ one8:
 rest9:
 	ADDQ $8, CX
 	JZ   done10
-	LEAQ ·window+32(SB), AX
+	LEAQ ·tailMasks+32(SB), AX
 	SHLQ $2, CX
 	SUBQ CX, AX
 	VMOVDQU (AX), Y14
 	VMASKMOVPS 0(SI)(R8*1), Y14, Y3
 	VFMSUB213PS Y0, Y7, Y3
-	// not less than the least; a NaN is not less
-	VCMPPS $5, ·vectors+const_cExpLow(SB), Y3, Y15
-	VBROADCASTSS ·vectors+const_cExpLow(SB), Y5
+	// Y15 masks the lanes that are not below expLow; a NaN is not below it
+	VCMPPS $5, ·constants+const_cExpLow(SB), Y3, Y15
+	VBROADCASTSS ·constants+const_cExpLow(SB), Y5
 	VMAXPS Y3, Y5, Y3
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Y5
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Y5
 	VMINPS Y3, Y5, Y3
-	VMULPS ·vectors+const_cLog2e(SB), Y3, Y5
+	VMULPS ·constants+const_cLog2e(SB), Y3, Y5
 	VROUNDPS $8, Y5, Y5
-	VFNMADD231PS ·vectors+const_cLn2High(SB), Y5, Y3
-	VFNMADD231PS ·vectors+const_cLn2Low(SB), Y5, Y3
-	VBROADCASTSS ·vectors+const_cExp0(SB), Y6
-	VFMADD213PS ·vectors+const_cExp1(SB), Y3, Y6
-	VFMADD213PS ·vectors+const_cExp2(SB), Y3, Y6
-	VFMADD213PS ·vectors+const_cExp3(SB), Y3, Y6
-	VFMADD213PS ·vectors+const_cExp4(SB), Y3, Y6
-	VFMADD213PS ·vectors+const_cExp5(SB), Y3, Y6
-	VFMADD213PS ·vectors+const_cOne(SB), Y3, Y6
-	VFMADD213PS ·vectors+const_cOne(SB), Y3, Y6
+	VFNMADD231PS ·constants+const_cLn2High(SB), Y5, Y3
+	VFNMADD231PS ·constants+const_cLn2Low(SB), Y5, Y3
+	VBROADCASTSS ·constants+const_cExp0(SB), Y6
+	VFMADD213PS ·constants+const_cExp1(SB), Y3, Y6
+	VFMADD213PS ·constants+const_cExp2(SB), Y3, Y6
+	VFMADD213PS ·constants+const_cExp3(SB), Y3, Y6
+	VFMADD213PS ·constants+const_cExp4(SB), Y3, Y6
+	VFMADD213PS ·constants+const_cExp5(SB), Y3, Y6
+	VFMADD213PS ·constants+const_cOne(SB), Y3, Y6
+	VFMADD213PS ·constants+const_cOne(SB), Y3, Y6
 	VCVTPS2DQ Y5, Y5
-	VPADDD ·vectors+const_cExpBias(SB), Y5, Y5
+	VPADDD ·constants+const_cExpBias(SB), Y5, Y5
 	VPSLLD $23, Y5, Y5
 	VMULPS Y5, Y6, Y3
 	VANDPS Y15, Y3, Y3
@@ -135,7 +135,7 @@ done10:
 	VPERMILPS $0xb1, X2, X1
 	VADDPS X1, X2, X2
 	VBROADCASTSS X2, Y2
-	VBROADCASTSS ·vectors+const_cOne(SB), Y3
+	VBROADCASTSS ·constants+const_cOne(SB), Y3
 	VDIVPS Y2, Y3, Y7
 	MOVQ R9, CX
 	XORQ R8, R8
@@ -150,7 +150,7 @@ one13:
 rest14:
 	ADDQ $8, CX
 	JZ   done15
-	LEAQ ·window+32(SB), AX
+	LEAQ ·tailMasks+32(SB), AX
 	SHLQ $2, CX
 	SUBQ CX, AX
 	VMOVDQU (AX), Y14

@@ -5,12 +5,12 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func softmax(x *float32, cols int, scale float32)
+// func softmaxAVX512(x *float32, cols int, scale float32)
 TEXT ·softmaxAVX512(SB), NOSPLIT, $0-20
 	MOVQ x+0(FP), SI
 	MOVQ cols+8(FP), R9
 	VBROADCASTSS scale+16(FP), Z7
-	VBROADCASTSS ·vectors+const_cMinusInf(SB), Z0
+	VBROADCASTSS ·constants+const_cMinusInf(SB), Z0
 	VMOVAPS Z0, Z1
 	MOVQ R9, CX
 	XORQ R8, R8
@@ -41,10 +41,10 @@ rest4:
 	SHLL CX, AX
 	DECL AX
 	KMOVW AX, K1
-	// beyond the row: −∞, which changes no maximum
+	// lanes beyond the row are −∞, which changes no maximum
 	VMOVUPS.Z 0(SI)(R8*1), K1, Z3
 	VMULPS Z7, Z3, Z3
-	VBROADCASTSS ·vectors+const_cMinusInf(SB), Z4
+	VBROADCASTSS ·constants+const_cMinusInf(SB), Z4
 	VMOVAPS Z3, K1, Z4
 	VMOVAPS Z4, Z3
 	VMAXPS Z3, Z0, Z0
@@ -67,22 +67,22 @@ done5:
 one8:
 	VMOVUPS 0(SI)(R8*1), Z3
 	VFMSUB213PS Z0, Z7, Z3
-	VBROADCASTSS ·vectors+const_cExpLowest(SB), Z5
+	VBROADCASTSS ·constants+const_cExpLowest(SB), Z5
 	VMAXPS Z3, Z5, Z3
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Z5
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Z5
 	VMINPS Z3, Z5, Z3
-	VMULPS.BCST ·vectors+const_cLog2e(SB), Z3, Z5
+	VMULPS.BCST ·constants+const_cLog2e(SB), Z3, Z5
 	VRNDSCALEPS $8, Z5, Z5
-	VFNMADD231PS.BCST ·vectors+const_cLn2High(SB), Z5, Z3
-	VFNMADD231PS.BCST ·vectors+const_cLn2Low(SB), Z5, Z3
-	VBROADCASTSS ·vectors+const_cExp0(SB), Z6
-	VFMADD213PS.BCST ·vectors+const_cExp1(SB), Z3, Z6
-	VFMADD213PS.BCST ·vectors+const_cExp2(SB), Z3, Z6
-	VFMADD213PS.BCST ·vectors+const_cExp3(SB), Z3, Z6
-	VFMADD213PS.BCST ·vectors+const_cExp4(SB), Z3, Z6
-	VFMADD213PS.BCST ·vectors+const_cExp5(SB), Z3, Z6
-	VFMADD213PS.BCST ·vectors+const_cOne(SB), Z3, Z6
-	VFMADD213PS.BCST ·vectors+const_cOne(SB), Z3, Z6
+	VFNMADD231PS.BCST ·constants+const_cLn2High(SB), Z5, Z3
+	VFNMADD231PS.BCST ·constants+const_cLn2Low(SB), Z5, Z3
+	VBROADCASTSS ·constants+const_cExp0(SB), Z6
+	VFMADD213PS.BCST ·constants+const_cExp1(SB), Z3, Z6
+	VFMADD213PS.BCST ·constants+const_cExp2(SB), Z3, Z6
+	VFMADD213PS.BCST ·constants+const_cExp3(SB), Z3, Z6
+	VFMADD213PS.BCST ·constants+const_cExp4(SB), Z3, Z6
+	VFMADD213PS.BCST ·constants+const_cExp5(SB), Z3, Z6
+	VFMADD213PS.BCST ·constants+const_cOne(SB), Z3, Z6
+	VFMADD213PS.BCST ·constants+const_cOne(SB), Z3, Z6
 	VSCALEFPS Z5, Z6, Z3
 	VMOVUPS Z3, 0(SI)(R8*1)
 	VADDPS Z3, Z2, Z2
@@ -98,22 +98,22 @@ rest9:
 	KMOVW AX, K1
 	VMOVUPS.Z 0(SI)(R8*1), K1, Z3
 	VFMSUB213PS Z0, Z7, Z3
-	VBROADCASTSS ·vectors+const_cExpLowest(SB), Z5
+	VBROADCASTSS ·constants+const_cExpLowest(SB), Z5
 	VMAXPS Z3, Z5, Z3
-	VBROADCASTSS ·vectors+const_cExpHigh(SB), Z5
+	VBROADCASTSS ·constants+const_cExpHigh(SB), Z5
 	VMINPS Z3, Z5, Z3
-	VMULPS.BCST ·vectors+const_cLog2e(SB), Z3, Z5
+	VMULPS.BCST ·constants+const_cLog2e(SB), Z3, Z5
 	VRNDSCALEPS $8, Z5, Z5
-	VFNMADD231PS.BCST ·vectors+const_cLn2High(SB), Z5, Z3
-	VFNMADD231PS.BCST ·vectors+const_cLn2Low(SB), Z5, Z3
-	VBROADCASTSS ·vectors+const_cExp0(SB), Z6
-	VFMADD213PS.BCST ·vectors+const_cExp1(SB), Z3, Z6
-	VFMADD213PS.BCST ·vectors+const_cExp2(SB), Z3, Z6
-	VFMADD213PS.BCST ·vectors+const_cExp3(SB), Z3, Z6
-	VFMADD213PS.BCST ·vectors+const_cExp4(SB), Z3, Z6
-	VFMADD213PS.BCST ·vectors+const_cExp5(SB), Z3, Z6
-	VFMADD213PS.BCST ·vectors+const_cOne(SB), Z3, Z6
-	VFMADD213PS.BCST ·vectors+const_cOne(SB), Z3, Z6
+	VFNMADD231PS.BCST ·constants+const_cLn2High(SB), Z5, Z3
+	VFNMADD231PS.BCST ·constants+const_cLn2Low(SB), Z5, Z3
+	VBROADCASTSS ·constants+const_cExp0(SB), Z6
+	VFMADD213PS.BCST ·constants+const_cExp1(SB), Z3, Z6
+	VFMADD213PS.BCST ·constants+const_cExp2(SB), Z3, Z6
+	VFMADD213PS.BCST ·constants+const_cExp3(SB), Z3, Z6
+	VFMADD213PS.BCST ·constants+const_cExp4(SB), Z3, Z6
+	VFMADD213PS.BCST ·constants+const_cExp5(SB), Z3, Z6
+	VFMADD213PS.BCST ·constants+const_cOne(SB), Z3, Z6
+	VFMADD213PS.BCST ·constants+const_cOne(SB), Z3, Z6
 	VSCALEFPS Z5, Z6, Z3
 	VMOVAPS.Z Z3, K1, Z3
 	VMOVUPS Z3, K1, 0(SI)(R8*1)
@@ -128,7 +128,7 @@ done10:
 	VPERMILPS $0xb1, X2, X1
 	VADDPS X1, X2, X2
 	VBROADCASTSS X2, Z2
-	VBROADCASTSS ·vectors+const_cOne(SB), Z3
+	VBROADCASTSS ·constants+const_cOne(SB), Z3
 	VDIVPS Z2, Z3, Z7
 	MOVQ R9, CX
 	XORQ R8, R8

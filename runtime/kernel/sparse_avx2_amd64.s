@@ -5,11 +5,11 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func combine(dst, from *float32, places *int32, values *float32, n int)
+// func combineAVX2(dst, from *float32, indices *int32, values *float32, n int)
 TEXT ·combineAVX2(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), DI
 	MOVQ from+8(FP), SI
-	MOVQ places+16(FP), BX
+	MOVQ indices+16(FP), BX
 	MOVQ values+24(FP), DX
 	MOVQ n+32(FP), CX
 	VXORPS Y0, Y0, Y0
@@ -20,9 +20,9 @@ TEXT ·combineAVX2(SB), NOSPLIT, $0-40
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-pairs1:
+two1:
 	SUBQ $2, CX
-	JLT  pair2
+	JLT  one2
 	MOVLQSX 0(BX), AX
 	SHLQ $7, AX
 	VBROADCASTSS 0(DX), Y8
@@ -39,8 +39,8 @@ pairs1:
 	VFMADD231PS 96(SI)(AX*1), Y8, Y7
 	ADDQ $8, BX
 	ADDQ $8, DX
-	JMP  pairs1
-pair2:
+	JMP  two1
+one2:
 	ADDQ $2, CX
 	JZ   done3
 	MOVLQSX 0(BX), AX
@@ -62,10 +62,10 @@ done3:
 	VZEROUPPER
 	RET
 
-// func scatter(dst *float32, places *int32, values, from *float32, n int)
-TEXT ·scatterAVX2(SB), NOSPLIT, $0-40
+// func scatterAddAVX2(dst *float32, indices *int32, values, from *float32, n int)
+TEXT ·scatterAddAVX2(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), DI
-	MOVQ places+8(FP), BX
+	MOVQ indices+8(FP), BX
 	MOVQ values+16(FP), DX
 	MOVQ from+24(FP), SI
 	MOVQ n+32(FP), CX
@@ -96,11 +96,11 @@ next4:
 	VZEROUPPER
 	RET
 
-// func pick(dst, from *uint16, places *int32, n int)
-TEXT ·pickAVX2(SB), NOSPLIT, $0-32
+// func gatherRowsAVX2(dst, from *uint16, indices *int32, n int)
+TEXT ·gatherRowsAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ from+8(FP), SI
-	MOVQ places+16(FP), BX
+	MOVQ indices+16(FP), BX
 	MOVQ n+24(FP), CX
 next5:
 	MOVLQSX (BX), AX

@@ -5,20 +5,20 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func combine(dst, from *float32, places *int32, values *float32, n int)
+// func combineAVX512(dst, from *float32, indices *int32, values *float32, n int)
 TEXT ·combineAVX512(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), DI
 	MOVQ from+8(FP), SI
-	MOVQ places+16(FP), BX
+	MOVQ indices+16(FP), BX
 	MOVQ values+24(FP), DX
 	MOVQ n+32(FP), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-pairs1:
+two1:
 	SUBQ $2, CX
-	JLT  pair2
+	JLT  one2
 	MOVLQSX 0(BX), AX
 	SHLQ $7, AX
 	VBROADCASTSS 0(DX), Z8
@@ -31,8 +31,8 @@ pairs1:
 	VFMADD231PS 64(SI)(AX*1), Z8, Z3
 	ADDQ $8, BX
 	ADDQ $8, DX
-	JMP  pairs1
-pair2:
+	JMP  two1
+one2:
 	ADDQ $2, CX
 	JZ   done3
 	MOVLQSX 0(BX), AX
@@ -48,10 +48,10 @@ done3:
 	VZEROUPPER
 	RET
 
-// func scatter(dst *float32, places *int32, values, from *float32, n int)
-TEXT ·scatterAVX512(SB), NOSPLIT, $0-40
+// func scatterAddAVX512(dst *float32, indices *int32, values, from *float32, n int)
+TEXT ·scatterAddAVX512(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), DI
-	MOVQ places+8(FP), BX
+	MOVQ indices+8(FP), BX
 	MOVQ values+16(FP), DX
 	MOVQ from+24(FP), SI
 	MOVQ n+32(FP), CX
@@ -74,11 +74,11 @@ next4:
 	VZEROUPPER
 	RET
 
-// func pick(dst, from *uint16, places *int32, n int)
-TEXT ·pickAVX512(SB), NOSPLIT, $0-32
+// func gatherRowsAVX512(dst, from *uint16, indices *int32, n int)
+TEXT ·gatherRowsAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ from+8(FP), SI
-	MOVQ places+16(FP), BX
+	MOVQ indices+16(FP), BX
 	MOVQ n+24(FP), CX
 next5:
 	MOVLQSX (BX), AX

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestGather(t *testing.T) {
+func TestGatherColumns(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	everyISA(t, func(t *testing.T) {
 		for _, width := range []int{1, 31, 32, 33, 64, 100, 768} {
@@ -21,17 +21,17 @@ func TestGather(t *testing.T) {
 				for i := range got {
 					got[i], want[i] = 1, 2
 				}
-				gather(got, Panel, src, width, columns, rows)
-				gatherGeneric(want, Panel, src, width, columns, rows)
+				gatherColumns(got, Panel, src, width, columns, rows)
+				gatherColumnsGeneric(want, Panel, src, width, columns, rows)
 				if !slices.Equal(got, want) {
-					t.Fatalf("%d columns of %d: %d", count, width, columns)
+					t.Fatalf("%d columns of %d, %d, differ", count, width, columns)
 				}
 			}
 		}
 	})
 }
 
-// chosen is so many of 0 to n−1, ascending.
+// chosen returns count of the numbers 0 to n−1, ascending.
 func chosen(r *rand.Rand, n, count int) []int32 {
 	var c []int32
 	for _, i := range r.Perm(n)[:count] {
@@ -41,19 +41,19 @@ func chosen(r *rand.Rand, n, count int) []int32 {
 	return c
 }
 
-func TestCombineAndScatter(t *testing.T) {
+func TestCombineAndScatterAdd(t *testing.T) {
 	everyISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(2, 2))
 		from := random(1, 50*Panel)
 		for count := range 20 {
-			places, values := chosen(r, 50, count), random(3, count)
+			indices, values := chosen(r, 50, count), random(3, count)
 			var got, want [Panel]float32
-			combine(&got, from, places, values)
-			combineGeneric(&want, from, places, values)
+			combine(&got, from, indices, values)
+			combineGeneric(&want, from, indices, values)
 			near(t, "combined", got[:], float64s(want[:]), 1e-5)
 			gotRows, wantRows := clone(from), clone(from)
-			scatter(gotRows, places, values, &want)
-			scatterGeneric(wantRows, places, values, &want)
+			scatterAdd(gotRows, indices, values, &want)
+			scatterAddGeneric(wantRows, indices, values, &want)
 			near(t, "scattered", gotRows, float64s(wantRows), 1e-5)
 		}
 	})

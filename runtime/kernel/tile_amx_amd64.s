@@ -5,7 +5,7 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func tile(c *float32, ldc int, x *uint16, ldx int, panel *uint16, rows, blocks int, load bool, config *[64]byte)
+// func tileAMX(c *float32, ldc int, x *uint16, ldx int, panel *uint16, rows, blocks int, load bool, config *[64]byte)
 TEXT ·tileAMX(SB), NOSPLIT, $0-72
 	MOVQ config+64(FP), AX
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0x00 // LDTILECFG (AX)
@@ -20,7 +20,7 @@ TEXT ·tileAMX(SB), NOSPLIT, $0-72
 	MOVQ $128, R10
 	MOVQ blocks+48(FP), R13
 	LEAQ 64(DI), R12
-	// the lower 16 rows: x at R9, c at BX, which becomes the right half's at the end
+	// the lower 16 rows: x at R9, c at BX
 	MOVQ R8, R9
 	SHLQ $4, R9
 	ADDQ SI, R9
@@ -94,7 +94,7 @@ next6:
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0xc0 // TILERELEASE
 	RET
 
-// func dot(rounds int, config *[64]byte)
+// func dotAMX(rounds int, config *[64]byte)
 TEXT ·dotAMX(SB), NOSPLIT, $0-16
 	MOVQ config+8(FP), AX
 	MOVQ rounds+0(FP), CX

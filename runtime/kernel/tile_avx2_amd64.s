@@ -5,7 +5,7 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func tile(c *float32, ldc int, x *float32, ldx int, panel *float32, rows, k int, load bool)
+// func tileAVX2(c *float32, ldc int, x *float32, ldx int, panel *float32, rows, k int, load bool)
 TEXT ·tileAVX2(SB), NOSPLIT, $0-57
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), R8
@@ -17,7 +17,7 @@ TEXT ·tileAVX2(SB), NOSPLIT, $0-57
 	MOVQ rows+40(FP), AX
 	MOVQ k+48(FP), CX
 	MOVBLZX load+56(FP), DX
-	// x's rows in threes: R10, R11 and R12 point to rows 3, 6 and 9
+	// x's rows are addressed in threes: R10, R11 and R12 point to rows 3, 6 and 9
 	LEAQ (R9)(R9*2), R13
 	LEAQ (SI)(R13*1), R10
 	LEAQ (R10)(R13*1), R11

@@ -5,7 +5,7 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func tileBF16(c *float32, ldc int, x *uint16, ldx int, panel *uint16, rows, k int, load bool)
+// func tileBF16AVX512(c *float32, ldc int, x *uint16, ldx int, panel *uint16, rows, k int, load bool)
 TEXT ·tileBF16AVX512(SB), NOSPLIT, $0-57
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), R8
@@ -17,7 +17,7 @@ TEXT ·tileBF16AVX512(SB), NOSPLIT, $0-57
 	MOVQ rows+40(FP), AX
 	MOVQ k+48(FP), CX
 	MOVBLZX load+56(FP), DX
-	// x's rows in threes: R10, R11 and R12 point to rows 3, 6 and 9
+	// x's rows are addressed in threes: R10, R11 and R12 point to rows 3, 6 and 9
 	LEAQ (R9)(R9*2), R13
 	LEAQ (SI)(R13*1), R10
 	LEAQ (R10)(R13*1), R11
@@ -1257,7 +1257,7 @@ done52:
 	VZEROUPPER
 	RET
 
-// func dotBF16(rounds int), 12 products a round in registers alone
+// func dotBF16AVX512(rounds int)
 TEXT ·dotBF16AVX512(SB), NOSPLIT, $0-8
 	MOVQ rounds+0(FP), CX
 	VPXORD Z0, Z0, Z0

@@ -1,21 +1,20 @@
 package kernel
 
-import "fmt"
-
-// Weights are the packed weights of a linear layer with N outputs and K
-// inputs: panels of 32 outputs, [ceil(N/32)][K][32], so that one input's
-// weights for a whole panel are contiguous. The outputs beyond N are zero.
+// Weights are the packed weights of a linear layer with N outputs and K inputs, in
+// panels of 32 outputs, [ceil(N/32)][K][32], so that one input's weights for a
+// whole panel are contiguous. Outputs beyond N are zero.
 type Weights struct {
 	N, K   int
 	Panels []float32
 }
 
-// PackedLen is the number of float32s that n outputs of k inputs take packed.
+// PackedLen returns the number of elements of n packed outputs of k inputs.
 func PackedLen(n, k int) int { return panels(n) * Panel * k }
 
+// panels returns the number of panels of n outputs.
 func panels(n int) int { return (n + Panel - 1) / Panel }
 
-// Pack lays the weights w, (n, k) with row stride ldw, into the panels dst.
+// Pack packs the weights w, (n, k) with row stride ldw, into the panels dst.
 func Pack(dst, w []float32, ldw, n, k int) {
 	checkMatrix("Pack: w", len(w), ldw, n, k)
 	checkLen("Pack: dst", len(dst), PackedLen(n, k))
@@ -24,13 +23,13 @@ func Pack(dst, w []float32, ldw, n, k int) {
 	}
 }
 
-// packPanel transposes rows×k of w into one panel, whose missing outputs it
-// fills with zeros.
+// packPanel transposes w (rows, k) into one panel (k, 32) and fills the outputs
+// beyond rows with zeros.
 func packPanel(panel, w []float32, ldw, rows, k int) {
-	r, i := turn(panel, w, ldw, rows, k)
-	packRows(panel[i*Panel:], w[i:], ldw, r, k-i)
+	r, i := transposeBlocks(panel, w, ldw, rows, k)
+	transposeRows(panel[i*Panel:], w[i:], ldw, r, k-i)
 	if r < rows {
-		packRows(panel[r:], w[r*ldw:], ldw, rows-r, k)
+		transposeRows(panel[r:], w[r*ldw:], ldw, rows-r, k)
 	}
 	if rows == Panel {
 		return
@@ -40,12 +39,12 @@ func packPanel(panel, w []float32, ldw, rows, k int) {
 	}
 }
 
-// packRows transposes rows×k of w into the first places of a panel's inputs.
-func packRows(panel, w []float32, ldw, rows, k int) {
+// transposeRows transposes w (rows, k) into the first columns of a panel (k, 32).
+func transposeRows(panel, w []float32, ldw, rows, k int) {
 	if k == 0 {
 		return
 	}
-	// Four rows at a time: each step then fills a quarter of a cache line.
+	// Four rows at a time, so that each step fills a quarter of a cache line.
 	const step = 4
 	r := 0
 	for ; r+step <= rows; r += step {
@@ -65,22 +64,36 @@ func packRows(panel, w []float32, ldw, rows, k int) {
 	}
 }
 
-// Unpack is Pack's inverse: panels of n outputs and k inputs become dst,
-// (n, k) with row stride ldd.
+// packTransposed packs the weights bᵀ into the panels dst, where b is (k, n) with
+// row stride ldb. A row of b is contiguous in a panel, too.
+func packTransposed(dst, b []float32, ldb, n, k int) {
+	for n0 := 0; n0 < n; n0 += Panel {
+		panel := dst[n0*k:]
+		width := min(Panel, n-n0)
+		for i := 0; i < k; i++ {
+			row := panel[i*Panel : (i+1)*Panel]
+			copy(row, b[i*ldb+n0:][:width])
+			clear(row[width:])
+		}
+	}
+}
+
+// Unpack is the inverse of Pack: it writes panels of n outputs and k inputs to dst,
+// (n, k) with row stride ldd. Large ones are spread over the cores.
 func Unpack(dst []float32, ldd int, panels []float32, n, k int) {
 	checkMatrix("Unpack: dst", len(dst), ldd, n, k)
 	checkLen("Unpack: panels", len(panels), PackedLen(n, k))
-	most := 1
+	limit := 1
 	if n*k >= parallelUnpack {
-		most = workers
+		limit = workers
 	}
-	run(&unpacking{dst, ldd, panels, n, k}, (n+Panel-1)/Panel, most)
+	run(&unpacking{dst, ldd, panels, n, k}, (n+Panel-1)/Panel, limit)
 }
 
-// parallelUnpack is how many weights are unpacked on several cores.
+// Unpack uses several cores from this many weights on.
 const parallelUnpack = 1 << 16
 
-// unpacking has a panel as its unit.
+// An unpacking is one call of Unpack. Its units are panels.
 type unpacking struct {
 	dst    []float32
 	ldd    int
@@ -96,34 +109,4 @@ func (u *unpacking) unit(_, at int) {
 			row[i] = panel[i*Panel+r%Panel]
 		}
 	}
-}
-
-// packTransposed lays the weights whose transpose is b, (k, n) with row stride
-// ldb, into the panels dst: what a row of b holds is contiguous in a panel too.
-func packTransposed(dst, b []float32, ldb, n, k int) {
-	for n0 := 0; n0 < n; n0 += Panel {
-		panel := dst[n0*k:]
-		width := min(Panel, n-n0)
-		for i := 0; i < k; i++ {
-			row := panel[i*Panel : (i+1)*Panel]
-			copy(row, b[i*ldb+n0:][:width])
-			clear(row[width:])
-		}
-	}
-}
-
-func checkLen(what string, have, need int) {
-	if have < need {
-		panic(fmt.Sprintf("kernel: %s has %d elements, needs %d", what, have, need))
-	}
-}
-
-func checkMatrix(what string, have, stride, rows, cols int) {
-	if rows <= 0 || cols <= 0 {
-		return
-	}
-	if stride < cols {
-		panic(fmt.Sprintf("kernel: %s has row stride %d, narrower than its %d columns", what, stride, cols))
-	}
-	checkLen(what, have, (rows-1)*stride+cols)
 }

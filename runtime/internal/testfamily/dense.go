@@ -33,10 +33,10 @@ func DenseLogits(t testing.TB, m models.Model, tensors map[string][]float32, lab
 	spec := m.Input().Image
 	img, err := spec.Decode(file)
 	Must(err)
-	pixels := make([]float32, spec.Len())
+	pixels := make([]float32, spec.Channels*spec.Height*spec.Width)
 	Must(spec.Fill(pixels, img))
-	var p nn.Pass
 	inputs := []models.Input{{Pixels: pixels}}
+	var p nn.Pass
 	p.Begin(nn.Group{Spans: models.Spans(m, inputs), Weights: &w})
 	outputs, err := m.Forward(&p, inputs)
 	Must(err)

@@ -1,16 +1,16 @@
 package main
 
-// General registers by their numbers in an instruction.
+// General registers by their number in an instruction's encoding.
 const (
 	rCX, rDX, rBX, rSI, rDI = 1, 2, 3, 6, 7
 	r8, r9, r10, r11, r12   = 8, 9, 10, 11, 12
 )
 
-// tileAMX computes up to 32 rows by 32 outputs in tiles 0 to 3 (2×2 of 16×16),
-// from tiles 4 and 5 of x and 6 and 7 of the panel. Tile state belongs to the
-// thread: it is set up, used and released in one function.
+// tileAMX computes up to 32 rows by 32 outputs in the tile registers 0 to 3 (2×2
+// of 16×16), from registers 4 and 5 for x, and 6 and 7 for the panel. Tile state
+// belongs to the thread, so one function configures, uses and releases it.
 func tileAMX(a *asm) {
-	a.function("func tile(c *float32, ldc int, x *uint16, ldx int, panel *uint16, rows, blocks int, load bool, config *[64]byte)", "tile", 72)
+	a.function("tile", "c *float32, ldc int, x *uint16, ldx int, panel *uint16, rows, blocks int, load bool, config *[64]byte", 72)
 	a.o("MOVQ config+64(FP), AX")
 	a.bytesOf("LDTILECFG (AX)", 0xc4, 0xe2, 0x78, 0x49, 0x00)
 	a.o("MOVQ c+0(FP), DI")
@@ -24,7 +24,7 @@ func tileAMX(a *asm) {
 	a.o("MOVQ $128, R10")
 	a.o("MOVQ blocks+48(FP), R13")
 	a.o("LEAQ 64(DI), R12")
-	a.comment("the lower 16 rows: x at R9, c at BX, which becomes the right half's at the end")
+	a.comment("the lower 16 rows: x at R9, c at BX")
 	a.o("MOVQ R8, R9")
 	a.o("SHLQ $4, R9")
 	a.o("ADDQ SI, R9")
@@ -39,7 +39,7 @@ func tileAMX(a *asm) {
 	amxHalves(a, 2)
 }
 
-// amxHalves multiplies one or both halves of 16 rows.
+// amxHalves multiplies the upper 16 rows, or with halves 2 also the lower 16.
 func amxHalves(a *asm, halves int) {
 	zero, multiply, next := a.newLabel("zero"), a.newLabel("multiply"), a.newLabel("next")
 	a.o("TESTB AX, AX")
@@ -73,7 +73,7 @@ func amxHalves(a *asm, halves int) {
 	a.o("RET")
 }
 
-// eachAMXSum visits the tiles of sums and their places in c.
+// eachAMXSum calls visit for each register of sums with its address in c.
 func eachAMXSum(a *asm, halves int, visit func(tile, base, index int)) {
 	visit(0, rDI, rCX)
 	visit(1, r12, rCX)
@@ -85,9 +85,9 @@ func eachAMXSum(a *asm, halves int, visit func(tile, base, index int)) {
 	}
 }
 
-// dotAMX measures the peak: four independent sums a round.
+// dotAMX does four independent tile products a round, in registers only.
 func dotAMX(a *asm) {
-	a.function("func dot(rounds int, config *[64]byte)", "dot", 16)
+	a.function("dot", "rounds int, config *[64]byte", 16)
 	a.o("MOVQ config+8(FP), AX")
 	a.o("MOVQ rounds+0(FP), CX")
 	a.bytesOf("LDTILECFG (AX)", 0xc4, 0xe2, 0x78, 0x49, 0x00)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Encodings as GNU's assembler makes them.
+// The expected bytes are those of the GNU assembler.
 func TestEncodings(t *testing.T) {
 	for _, c := range []struct {
 		write func(a *asm)
@@ -24,15 +24,15 @@ func TestEncodings(t *testing.T) {
 		{func(a *asm) { a.tileStore(1, r12, rCX) }, "c4 c2 7a 4b 0c 0c"},
 		{func(a *asm) { a.dotBF16(24, 26, 0) }, "62 92 2e 40 52 c0"},
 		{func(a *asm) { a.dotBF16(3, 5, 17) }, "62 e2 56 48 52 cb"},
-		{func(a *asm) { a.narrowBF16(1, 2, 3) }, "62 f2 6f 48 72 d9"},
-		{func(a *asm) { a.narrowBF16(24, 17, 30) }, "62 02 77 40 72 f0"},
+		{func(a *asm) { a.cvtBF16(1, 2, 3) }, "62 f2 6f 48 72 d9"},
+		{func(a *asm) { a.cvtBF16(24, 17, 30) }, "62 02 77 40 72 f0"},
 	} {
 		a := &asm{}
 		c.write(a)
 		text, comment, _ := strings.Cut(a.text.String(), " // ")
 		got := strings.NewReplacer("BYTE $0x", "", ";", "").Replace(strings.TrimSpace(text))
 		if got != c.want {
-			t.Errorf("%s: %s, want %s", strings.TrimSpace(comment), got, c.want)
+			t.Errorf("%s: got %s, want %s", strings.TrimSpace(comment), got, c.want)
 		}
 	}
 }

@@ -2,31 +2,27 @@ package main
 
 import "fmt"
 
-// tile: c (rows, 32) = [c +] x (rows, k) · panel (k, 32), every sum in a
-// register. Each step of k loads the panel's row once and multiplies it by one
-// element of each of x's rows.
+// tile is the micro-kernel: c (rows, 32) = [c +] x (rows, k) · panel (k, 32), with
+// every sum in a register. Each step of k loads one row of the panel and multiplies
+// it by one element of each row of x.
 func tile(a *asm) {
-	a.function("func tile(c *float32, ldc int, x *float32, ldx int, panel *float32, rows, k int, load bool)", "tile", 57)
+	a.function("tile", "c *float32, ldc int, x *float32, ldx int, panel *float32, rows, k int, load bool", 57)
 	tiles(a, func(w, x, sum int) {
 		a.o("VFMADD231PS %s, %s, %s", a.r(w), a.r(x), a.r(sum))
 	})
 }
 
-// tileBF16 is the same with pairs for elements: a step adds two products to
-// each sum.
+// tileBF16 is tile with BF16 pairs as elements: a step adds two products to each
+// sum.
 func tileBF16(a *asm) {
-	a.function("func tileBF16(c *float32, ldc int, x *uint16, ldx int, panel *uint16, rows, k int, load bool)", "tileBF16", 57)
+	a.function("tileBF16", "c *float32, ldc int, x *uint16, ldx int, panel *uint16, rows, k int, load bool", 57)
 	tiles(a, func(w, x, sum int) { a.dotBF16(w, x, sum) })
-
-	const sums = 12
-	a.function("func dotBF16(rounds int), 12 products a round in registers alone", "dotBF16", 8)
-	a.rounds(sums, func(i int) { a.dotBF16(sums, sums+1, i) })
 }
 
-// A multiply adds the product of weights and x to the sum; all three are
-// register numbers.
+// A multiply writes sum += w·x; all three are register numbers.
 type multiply func(w, x, sum int)
 
+// tiles writes the body of a micro-kernel: one loop for each number of rows.
 func tiles(a *asm, m multiply) {
 	a.o("MOVQ c+0(FP), DI")
 	a.o("MOVQ ldc+8(FP), R8")
@@ -38,37 +34,39 @@ func tiles(a *asm, m multiply) {
 	a.o("MOVQ rows+40(FP), AX")
 	a.o("MOVQ k+48(FP), CX")
 	a.o("MOVBLZX load+56(FP), DX")
-	a.comment("x's rows in threes: R10, R11 and R12 point to rows 3, 6 and 9")
+	a.comment("x's rows are addressed in threes: R10, R11 and R12 point to rows 3, 6 and 9")
 	a.o("LEAQ (R9)(R9*2), R13")
 	a.o("LEAQ (SI)(R13*1), R10")
 	a.o("LEAQ (R10)(R13*1), R11")
 	a.o("LEAQ (R11)(R13*1), R12")
-	heights := []int{}
-	for r := a.tall; r >= 1; r-- {
-		heights = append(heights, r)
+	for r := a.maxRows; r >= 1; r-- {
 		a.o("CMPQ AX, $%d", r)
 		a.o("JEQ  rows%d", r)
 	}
 	a.o("RET")
-	for _, r := range heights {
+	for r := a.maxRows; r >= 1; r-- {
 		a.label(fmt.Sprintf("rows%d", r))
 		tileOf(a, r, m)
 	}
 }
 
-// A shape says how a tile of one height uses the registers.
+// A shape is how a tile of a certain number of rows uses the registers.
 type shape struct {
-	rows, vectors int // vectors across
-	sets          int // independent sums for each output, so that short tiles do not wait for the adder
+	rows    int
+	vectors int // registers across
+	sets    int // independent sums per output, which hide the latency of the adder in short tiles
 }
 
+// sum returns the register of a sum.
 func (s shape) sum(set, row, v int) int { return (set*s.rows+row)*s.vectors + v }
 
+// tileOf writes the tile of one number of rows. AVX2 has too few registers for
+// more than 3 rows of a whole panel, and computes half a panel at a time.
 func tileOf(a *asm, rows int, m multiply) {
 	s := shape{rows: rows, vectors: 128 / a.bytes, sets: 1}
 	passes := 1
-	if !a.wide() && rows > 3 {
-		s.vectors, passes = 2, 2 // half a panel at a time
+	if !a.is512() && rows > 3 {
+		s.vectors, passes = 2, 2
 	}
 	for s.sets < 4 && rows*s.vectors*s.sets < 8 {
 		s.sets *= 2
@@ -85,14 +83,14 @@ func tileOf(a *asm, rows int, m multiply) {
 	a.ret()
 }
 
-// saveTile keeps what a pass moves; R13, R14, R15 and AX are free.
+// saveTile saves the registers that a pass moves; R13, R14, R15 and AX are free.
 func saveTile(a *asm) {
 	a.o("MOVQ CX, R13")
 	a.o("MOVQ BX, R14")
 	a.o("MOVQ DI, AX")
 }
 
-// restoreTile goes back to the first k, half a panel further on.
+// restoreTile goes back to k = 0, half a panel further along the outputs.
 func restoreTile(a *asm, s shape) {
 	half := s.vectors * a.bytes
 	a.o("MOVQ R13, CX")
@@ -104,14 +102,16 @@ func restoreTile(a *asm, s shape) {
 	}
 }
 
+// xPointers returns the registers that point to x's rows, three rows each.
 func xPointers(rows int) []string { return []string{"SI", "R10", "R11", "R12"}[:(rows+2)/3] }
 
-// xElement is the operand of row's element, step elements on.
+// xElement returns the address of a row's element, step elements ahead.
 func xElement(row, step int) string {
 	base := []string{"SI", "R10", "R11", "R12"}[row/3]
 	return fmt.Sprintf("%d(%s)%s", 4*step, base, []string{"", "(R9*1)", "(R9*2)"}[row%3])
 }
 
+// tilePass computes the sums of one pass and stores them.
 func tilePass(a *asm, s shape, m multiply) {
 	for i := s.rows * s.vectors; i < s.sets*s.rows*s.vectors; i++ {
 		a.zero(a.r(i))
@@ -131,7 +131,8 @@ func tilePass(a *asm, s shape, m multiply) {
 	eachSum(a, s, func(sum, memory string) { a.o("VMOVUPS %s, %s", sum, memory) })
 }
 
-// eachSum visits the first set's sums and their places in c. It moves R15.
+// eachSum calls visit for each sum of the first set with its address in c. It changes
+// R15.
 func eachSum(a *asm, s shape, visit func(sum, memory string)) {
 	a.o("MOVQ DI, R15")
 	for row := range s.rows {
@@ -144,7 +145,8 @@ func eachSum(a *asm, s shape, visit func(sum, memory string)) {
 	}
 }
 
-// steps runs over k, sets steps at a time and then one by one.
+// steps loops over k, as many steps at a time as there are sets, and then one by
+// one.
 func steps(a *asm, s shape, m multiply) {
 	one, done := a.newLabel("one"), a.newLabel("done")
 	if s.sets > 1 {
@@ -172,6 +174,7 @@ func steps(a *asm, s shape, m multiply) {
 	a.label(done)
 }
 
+// advance moves the pointers by a number of steps.
 func advance(a *asm, s shape, steps int) {
 	a.o("ADDQ $%d, BX", 128*steps)
 	for _, p := range xPointers(s.rows) {
@@ -179,10 +182,11 @@ func advance(a *asm, s shape, steps int) {
 	}
 }
 
-// step multiplies one row of the panel, set steps on, by one element of each row.
+// step multiplies one row of the panel, set steps ahead, by one element of each row
+// of x.
 func step(a *asm, s shape, set int, m multiply) {
 	free := s.sets * s.rows * s.vectors
-	if s.rows*s.vectors+s.vectors < 16 || a.wide() {
+	if s.rows*s.vectors+s.vectors < 16 || a.is512() {
 		element := free + s.vectors
 		for v := range s.vectors {
 			a.o("VMOVUPS %d(BX), %s", 128*set+v*a.bytes, a.r(free+v))
@@ -195,19 +199,20 @@ func step(a *asm, s shape, set int, m multiply) {
 		}
 		return
 	}
-	// Registers are short: x's elements stay, the panel's row passes by.
+	// Few registers: hold x's elements and load the panel's row bit by bit.
 	for row := range s.rows {
 		a.o("VBROADCASTSS %s, %s", xElement(row, set), a.r(free+row))
 	}
-	passing := free + s.rows
+	part := free + s.rows
 	for v := range s.vectors {
-		a.o("VMOVUPS %d(BX), %s", 128*set+v*a.bytes, a.r(passing))
+		a.o("VMOVUPS %d(BX), %s", 128*set+v*a.bytes, a.r(part))
 		for row := range s.rows {
-			m(passing, free+row, s.sum(set, row, v))
+			m(part, free+row, s.sum(set, row, v))
 		}
 	}
 }
 
+// foldSets adds up the sets of sums into the first.
 func foldSets(a *asm, s shape) {
 	each := s.rows * s.vectors
 	for n := s.sets / 2; n >= 1; n /= 2 {

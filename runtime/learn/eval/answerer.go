@@ -14,7 +14,6 @@ type answerer struct {
 	family *family.Family
 	source family.Source
 	input  []float32 // (images, channels, height, width)
-	images int
 	slab   []float32
 }
 
@@ -42,11 +41,10 @@ func (a *answerer) rebuilt(v *store.Variant) ([]int, error) {
 
 func (a *answerer) answer(w *nn.Weights) ([]int, error) {
 	const batch = 16
-	size := len(a.input) / a.images
-	out := make([]int, 0, a.images)
-	for at := 0; at < a.images; at += batch {
-		n := min(batch, a.images-at)
-		labels, err := a.batch(w, a.input[at*size:(at+n)*size])
+	images := models.Images(a.family.Model, a.input)
+	out := make([]int, 0, len(images))
+	for at := 0; at < len(images); at += batch {
+		labels, err := a.batch(w, images[at:min(at+batch, len(images))])
 		if err != nil {
 			return nil, err
 		}
@@ -56,11 +54,10 @@ func (a *answerer) answer(w *nn.Weights) ([]int, error) {
 }
 
 // batch returns the best label of each image.
-func (a *answerer) batch(w *nn.Weights, images []float32) (labels []int, err error) {
-	inputs := models.Images(a.family.Model, images)
-	p := a.family.Passes.Begin(nn.Group{Spans: models.Spans(a.family.Model, inputs), Weights: w})
+func (a *answerer) batch(w *nn.Weights, images []models.Input) (labels []int, err error) {
+	p := a.family.Passes.Begin(nn.Group{Spans: models.Spans(a.family.Model, images), Weights: w})
 	defer a.family.Passes.End(p)
-	outputs, err := a.family.Model.Forward(p, inputs)
+	outputs, err := a.family.Model.Forward(p, images)
 	for _, o := range outputs {
 		labels = append(labels, gate.Argmax(o.Logits))
 	}

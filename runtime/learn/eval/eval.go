@@ -125,7 +125,7 @@ func (ev *Evaluator) Evaluate(ctx context.Context, c *checkpoint.Checkpoint, ima
 	}
 	out := Evaluation{Name: c.Name, Energy: v.Fidelity.Energy, Step: v.Fidelity.Step, Bytes: int64(len(file)),
 		SourceBytes: c.Bytes(), SharedBytes: v.Fidelity.Bytes.Coefficients, SharedHalfBytes: f.DenseBytes() / 2}
-	a := answerer{family: f, source: s, input: input, images: len(labels), slab: make([]float32, f.Plan.SlabLen())}
+	a := answerer{family: f, source: s, input: input, slab: make([]float32, f.Plan.SlabLen())}
 	err = ev.score(&out, &a, v, labels)
 	return out, err
 }
@@ -186,10 +186,11 @@ func (ev *Evaluator) prepare(v *store.Variant, images Images, n int) ([]float32,
 	if n == 0 {
 		return nil, fault.Errorf(fault.Invalid, "there are no images")
 	}
-	spec, err := ev.family.PixelsOf(v)
+	in, err := ev.family.InputOf(v)
 	if err != nil {
 		return nil, err
 	}
+	spec := in.Image
 	size := spec.Len()
 	out := make([]float32, n*size)
 	for i := range n {

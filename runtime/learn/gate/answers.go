@@ -75,7 +75,7 @@ func Logits(features, head []float32, labels int) []float32 {
 	width := len(head) / labels
 	n := len(features) / width
 	out := make([]float32, n*labels)
-	kernel.Gemm(false, true, n, labels, width, features, width, head, width, out, labels, false)
+	kernel.Gemm(kernel.NoTrans, kernel.Trans, n, labels, width, features, width, head, width, out, labels, false)
 	return out
 }
 

@@ -40,7 +40,7 @@ func labelSimilarity(head []float32, labels, inputs int) float64 {
 	cosines := make([]float32, min(block, labels)*labels)
 	for from := 0; from < labels; from += block {
 		n := min(block, labels-from)
-		kernel.Gemm(false, true, n, labels, inputs, rows[from*inputs:], inputs, rows, inputs, cosines, labels, false)
+		kernel.Gemm(kernel.NoTrans, kernel.Trans, n, labels, inputs, rows[from*inputs:], inputs, rows, inputs, cosines, labels, false)
 		for i := range n {
 			row := cosines[i*labels:][:labels]
 			row[from+i] = -1 // with itself

@@ -14,24 +14,22 @@ import (
 func Features(m models.Model, pool *nn.Pool, w *nn.Weights, input []float32, workers int) ([]float32, error) {
 	const batch = 16
 	images, width := models.Images(m, input), family.HeadWidth(m.Plan().Heads()[0])
-	n := len(images)
-	out := make([]float32, n*width)
+	out := make([]float32, len(images)*width)
 	var group errgroup.Group
 	group.SetLimit(max(1, workers))
-	for at := 0; at < n; at += batch {
-		count := min(batch, n-at)
+	for at := 0; at < len(images); at += batch {
+		some := images[at:min(at+batch, len(images))]
 		group.Go(func() error {
-			inputs := images[at : at+count]
-			p := pool.Begin(nn.Group{Spans: models.Spans(m, inputs), Weights: w})
+			p := pool.Begin(nn.Group{Spans: models.Spans(m, some), Weights: w})
 			defer pool.End(p)
-			rows, err := m.Forward(p, inputs)
+			outputs, err := m.Forward(p, some)
 			if err != nil {
 				return err
 			}
-			for i, row := range rows {
+			for i, o := range outputs {
 				to := out[(at+i)*width:][:width]
 				to[width-1] = 1
-				copy(to, row.Logits)
+				copy(to, o.Logits)
 			}
 			return nil
 		})

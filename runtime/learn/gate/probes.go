@@ -52,7 +52,7 @@ func (p *Probes) Pack(spec image.Spec) (*store.Probes, error) {
 	if p.Count < 1 {
 		return nil, errNoProbes
 	}
-	size := spec.Height * spec.Width * spec.Channels
+	size := spec.Len()
 	n := max(1, min(p.Count, store.MostProbes, store.MostProbeBytes/size))
 	out := &store.Probes{Count: n, Height: spec.Height, Width: spec.Width, Channels: spec.Channels, Pix: make([]byte, 0, n*size)}
 	for i := range n {

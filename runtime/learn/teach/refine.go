@@ -182,7 +182,7 @@ func (r *Refiner) load(l *subspace.Latents) {
 	for i := range r.weights.Layers {
 		l.Sparse(i, &r.sparse)
 		core := family.CoreOf(&r.sparse, l.Step())
-		n := kernel.RebuildScratch(&layers[i])
+		n := kernel.RebuildScratch(&layers[i], 1)
 		if cap(r.scratch) < n {
 			r.scratch = make([]float32, n)
 		}
@@ -240,7 +240,7 @@ func (r *Refiner) weightGradient(i int, t nn.Taped) []float32 {
 		r.dense = make([]float32, m*width)
 	}
 	dw := r.dense[:m*width]
-	kernel.Gemm(true, false, m, n, rows, t.Gradient, m, t.Input, n, dw, width, false)
+	kernel.Gemm(kernel.Trans, kernel.NoTrans, m, n, rows, t.Gradient, m, t.Input, n, dw, width, false)
 	if l.Bias {
 		for k := range m {
 			sum := float32(0)
