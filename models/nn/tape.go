@@ -45,7 +45,7 @@ func (p *Pass) Record(g Group) *Tape {
 		weights:   w,
 		gradients: map[*float32][]float32{},
 	}
-	t.batch.set([]Group{g})
+	t.batch.assign([]Group{g})
 	for i, v := range w.Vectors {
 		t.Vectors[i] = make([]float32, len(g.Spans)*len(v))
 	}
