@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"eigenserve/models"
+	"eigenserve/runtime/family"
 	"eigenserve/store"
 	"eigenserve/store/checkpoint"
 	"eigenserve/store/subspace"
@@ -100,19 +101,20 @@ func (sy synthetic) install(s *store.Store) error {
 	r := rand.New(rand.NewPCG(7, 7))
 	b := &store.Basis{Family: sy.name, Config: config, RMS: 1, Metric: "none", Rank: sy.directions,
 		Sources: []store.Source{{Name: "synthetic", Digest: store.Digest(config)}}, Created: time.Unix(0, 0).UTC()}
-	for _, l := range model.Plan().Layers {
-		layer, err := sy.layer(store.Layer(l), r)
+	layout := family.LayoutOf(model.Plan())
+	for _, l := range layout.Layers {
+		layer, err := sy.layer(l, r)
 		if err != nil {
 			return err
 		}
 		b.Layers = append(b.Layers, layer)
 	}
-	for _, v := range model.Plan().Vectors {
+	for _, v := range layout.Vectors {
 		mean, err := sy.tensor(v.Name, v.Shape, r)
 		if err != nil {
 			return err
 		}
-		b.Vectors = append(b.Vectors, store.BasisVector{Vector: store.Vector(v), Mean: mean, Scale: constant(len(mean), 1)})
+		b.Vectors = append(b.Vectors, store.BasisVector{Vector: v, Mean: mean, Scale: constant(len(mean), 1)})
 	}
 	f, err := s.PutBasis(b)
 	if err != nil {

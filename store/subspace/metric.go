@@ -189,13 +189,13 @@ func isotropic(g []float64, n int) []float64 {
 // weigh replaces z (m,width) by S_Gᵀ·z·S_A, and turned by its transpose.
 func (w *weighing) weigh(z, turned []float32, m, width int) {
 	if w == nil {
-		turn(turned, z, m, width)
+		kernel.Transpose(turned, z, m, width)
 		return
 	}
 	w.input.times(w.scratch, z, m)
-	turn(z, w.scratch, m, width)
+	kernel.Transpose(z, w.scratch, m, width)
 	w.output.times(turned, z, width)
-	turn(z, turned, width, m)
+	kernel.Transpose(z, turned, width, m)
 }
 
 // absorb turns eigenvectors U (m,p) and V (width,q) of the weighed deltas into

@@ -189,23 +189,6 @@ func pseudoInverse(a []float32, n, k int) ([]float32, error) {
 
 func transpose(a []float32, rows, cols int) []float32 {
 	out := make([]float32, len(a))
-	turn(out, a, rows, cols)
+	kernel.Transpose(out, a, rows, cols)
 	return out
-}
-
-// turn writes the transpose of a (rows,cols) to dst, in squares, so that neither
-// side's cache lines are left half used.
-func turn(dst, a []float32, rows, cols int) {
-	const square = 16
-	inParallel((rows+square-1)/square, func(from, to int) {
-		for r0 := from * square; r0 < min(to*square, rows); r0 += square {
-			for c0 := 0; c0 < cols; c0 += square {
-				for r := r0; r < min(r0+square, rows); r++ {
-					for c := c0; c < min(c0+square, cols); c++ {
-						dst[c*rows+r] = a[r*cols+c]
-					}
-				}
-			}
-		}
-	})
 }

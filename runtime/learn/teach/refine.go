@@ -229,7 +229,7 @@ func (r *Refiner) logits(x []float32) []float32 {
 
 // weightGradient returns Σ g[x;1]ᵀ over the rows of the i-th layer, (m, width), in
 // memory that the next call reuses.
-func (r *Refiner) weightGradient(i int, t nn.Taped) []float32 {
+func (r *Refiner) weightGradient(i int, t nn.TapedLayer) []float32 {
 	l := r.plan.Layers[i]
 	m, n := l.Rows(), l.Cols()
 	width, rows := n, len(t.Gradient)/m
