@@ -5,7 +5,7 @@ import (
 
 	"eigenserve/models/nn"
 	"eigenserve/store"
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 	"eigenserve/store/subspace"
 )
 
@@ -39,7 +39,7 @@ func (f *family) checkCoefficients(v *store.Variant) error {
 		return nil
 	}
 	return subspace.Visit(f.basis, v,
-		func(_ int, s *code.Sparse) error { return finite(s.Q) },
+		func(_ int, s *rans.Sparse) error { return finite(s.Q) },
 		func(_ int, q []int32) error { return finite(q) })
 }
 

@@ -9,7 +9,7 @@ import (
 	"eigenserve/models/nn"
 	"eigenserve/runtime/kernel"
 	"eigenserve/store"
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 	"eigenserve/store/subspace"
 	"eigenserve/store/tensorfile"
 )
@@ -82,14 +82,14 @@ func (f *family) read(v *store.Variant, w *nn.Weights, layer func(i int, c kerne
 
 // readShared is a variantReader of what the family shares: layers and vectors.
 func (f *family) readShared(v *store.Variant, w *nn.Weights, layer func(i int, c kernel.Core)) error {
-	return subspace.Visit(f.basis, v, func(i int, c *code.Sparse) error {
+	return subspace.Visit(f.basis, v, func(i int, c *rans.Sparse) error {
 		layer(i, coreOf(c, v.Step))
 		return nil
 	}, func(i int, q []int32) error { return f.vector(w.Vectors[i], v, i, q) })
 }
 
 // coreOf is a copy of a decoded core, times the step.
-func coreOf(c *code.Sparse, step float64) kernel.Core {
+func coreOf(c *rans.Sparse, step float64) kernel.Core {
 	values := make([]float32, len(c.Q))
 	for i, q := range c.Q {
 		values[i] = float32(float64(q) * step)

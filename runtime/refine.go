@@ -8,7 +8,7 @@ import (
 	"eigenserve/models/nn"
 	"eigenserve/runtime/kernel"
 	"eigenserve/store"
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 	"eigenserve/store/subspace"
 )
 
@@ -55,7 +55,7 @@ type refiner struct {
 	width   int     // of features
 	weight  float32 // of the features' squared error
 	pass    nn.Pass
-	sparse  code.Sparse
+	sparse  rans.Sparse
 	dense   []float32 // a layer's gradient (m, width)
 	rebuild scratch
 }

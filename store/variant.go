@@ -35,7 +35,7 @@ type Variant struct {
 
 	// Gains holds one byte for each layer and vector: see Gain.
 	Gains []byte `json:"-"`
-	// Coefficients is the coded stream (store/code).
+	// Coefficients is the coded stream (store/rans).
 	Coefficients []byte `json:"-"`
 	// Private tensors under their checkpoint names.
 	Private map[string]tensorfile.Tensor `json:"-"`

@@ -9,7 +9,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"eigenserve/store"
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 	"eigenserve/store/subspace"
 )
 
@@ -52,7 +52,7 @@ func TestDecode(t *testing.T) {
 }
 
 // spread makes all of a core (q,p) of its nonzeros.
-func spread(s code.Sparse, left, right int) []int32 {
+func spread(s rans.Sparse, left, right int) []int32 {
 	q := make([]int32, left*right)
 	for k, j := range s.Rights {
 		for at := s.Starts[k]; at < s.Starts[k+1]; at++ {
@@ -123,10 +123,10 @@ func TestDecodeRefusals(t *testing.T) {
 		is    error
 	}{
 		{"as it is", func(*store.Variant) {}, nil},
-		{"no stream", func(v *store.Variant) { v.Coefficients = nil }, code.ErrTruncated},
-		{"a stream cut short", func(v *store.Variant) { v.Coefficients = v.Coefficients[:len(v.Coefficients)-4] }, code.ErrTruncated},
-		{"a stream too long", func(v *store.Variant) { v.Coefficients = append(v.Coefficients, 0, 0, 0, 0) }, code.ErrTrailing},
-		{"a stream of the future", func(v *store.Variant) { v.Coefficients[0]++ }, code.ErrVersion},
+		{"no stream", func(v *store.Variant) { v.Coefficients = nil }, rans.ErrTruncated},
+		{"a stream cut short", func(v *store.Variant) { v.Coefficients = v.Coefficients[:len(v.Coefficients)-4] }, rans.ErrTruncated},
+		{"a stream too long", func(v *store.Variant) { v.Coefficients = append(v.Coefficients, 0, 0, 0, 0) }, rans.ErrTrailing},
+		{"a stream of the future", func(v *store.Variant) { v.Coefficients[0]++ }, rans.ErrVersion},
 		{"a gain too few", func(v *store.Variant) { v.Gains = v.Gains[1:] }, store.ErrFormat},
 		{"no gains", func(v *store.Variant) { v.Gains = nil }, store.ErrFormat},
 	} {
@@ -145,12 +145,12 @@ func TestVisitEnds(t *testing.T) {
 	v := quantised(t, projector(t, b), sources[0], 1)
 	stop := errors.New("stop")
 	seen := 0
-	layer := func(int, *code.Sparse) error { seen++; return stop }
+	layer := func(int, *rans.Sparse) error { seen++; return stop }
 	if err := subspace.Visit(b, v, layer, nil); !errors.Is(err, stop) || seen != 1 {
 		t.Errorf("%v after %d layers", err, seen)
 	}
 	vector := func(int, []int32) error { return stop }
-	if err := subspace.Visit(b, v, func(int, *code.Sparse) error { return nil }, vector); !errors.Is(err, stop) {
+	if err := subspace.Visit(b, v, func(int, *rans.Sparse) error { return nil }, vector); !errors.Is(err, stop) {
 		t.Errorf("%v, want %v", err, stop)
 	}
 }

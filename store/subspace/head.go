@@ -9,7 +9,7 @@ import (
 
 	"eigenserve/runtime/kernel"
 	"eigenserve/store"
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 	"eigenserve/store/tensorfile"
 )
 
@@ -88,12 +88,12 @@ func (h *Head) Code(w []float32, labels int, step float64) ([]byte, error) {
 	c := make([]float32, h.Width*labels) // (width,labels): the labels are the left side
 	kernel.Gemm(true, true, h.Width, labels, h.Width, h.inverse, h.Width, w, h.Width, c, labels, false)
 	for _, x := range c {
-		if !(math.Abs(float64(x))/step < code.MaxMagnitude) {
+		if !(math.Abs(float64(x))/step < rans.MaxMagnitude) {
 			return nil, fmt.Errorf("%w: %g is too small for head %q", ErrStep, step, h.Name)
 		}
 	}
 	b, gain := quantise(c, ones(labels), h.scale, step, rounding).shortest(step)
-	stream, err := code.Encode([]code.Block{b})
+	stream, err := rans.Encode([]rans.Block{b})
 	return append([]byte{gain}, stream...), err
 }
 
@@ -103,11 +103,11 @@ func (h *Head) Decode(coded []byte, labels int, step float64) ([]float32, error)
 	if len(coded) == 0 {
 		return nil, fmt.Errorf("%w: head %q is empty", store.ErrFormat, h.Name)
 	}
-	d, err := code.NewDecoder(coded[1:])
+	d, err := rans.NewDecoder(coded[1:])
 	if err != nil {
 		return nil, fmt.Errorf("head %q: %w", h.Name, err)
 	}
-	var s code.Sparse
+	var s rans.Sparse
 	if err := d.Block(stepped(h.scale, coded[0], step), ones(labels), &s); err != nil {
 		return nil, fmt.Errorf("head %q: %w", h.Name, err)
 	}

@@ -5,7 +5,7 @@ import (
 
 	"eigenserve/runtime/kernel"
 	"eigenserve/store"
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 )
 
 // Latents are a checkpoint's coefficients on their way to integers: numbers that
@@ -62,7 +62,7 @@ func (l *Latents) rounded(i, k int) int32 {
 }
 
 // Sparse rounds layer i into out, whose memory is used again.
-func (l *Latents) Sparse(i int, out *code.Sparse) {
+func (l *Latents) Sparse(i int, out *rans.Sparse) {
 	p, _ := l.projector.basis.Layers[i].Directions()
 	out.Rights, out.Lefts, out.Q = out.Rights[:0], out.Lefts[:0], out.Q[:0]
 	out.Starts = append(out.Starts[:0], 0)

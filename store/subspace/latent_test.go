@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"eigenserve/store"
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 	"eigenserve/store/subspace"
 
 	"github.com/google/go-cmp/cmp"
@@ -57,7 +57,7 @@ func TestLatentsAreQuantised(t *testing.T) {
 				t.Errorf("step %g: 5 is read as %d", step, q)
 			}
 			for i := range b.Layers {
-				var s code.Sparse
+				var s rans.Sparse
 				l.Sparse(i, &s)
 				left, right := b.Layers[i].Directions()
 				if diff := cmp.Diff(spread(values.Layers[i], left, right), spread(s, left, right)); diff != "" {

@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"eigenserve/store"
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 )
 
 // ErrStep marks a quantisation step that can't be used.
@@ -49,7 +49,7 @@ func checkStep(c *Coefficients, step, absolute float64) error {
 			}
 		}
 	}
-	if !(most/absolute < code.MaxMagnitude) {
+	if !(most/absolute < rans.MaxMagnitude) {
 		return fmt.Errorf("%w: %g is too small: the largest coefficient would take %.3g steps", ErrStep, step, most/absolute)
 	}
 	return nil
@@ -57,20 +57,20 @@ func checkStep(c *Coefficients, step, absolute float64) error {
 
 // block is one tensor's coefficients, quantised.
 type block struct {
-	code.Block
+	rans.Block
 	gain     byte
 	expected []float32 // the right scales before the gain
 }
 
 // encode sets a variant's gains and coefficients.
 func encode(v *store.Variant, blocks []block) error {
-	plain := make([]code.Block, len(blocks))
+	plain := make([]rans.Block, len(blocks))
 	v.Gains = make([]byte, len(blocks))
 	for i := range blocks {
 		plain[i], v.Gains[i] = blocks[i].shortest(v.Step)
 	}
 	var err error
-	v.Coefficients, err = code.Encode(plain)
+	v.Coefficients, err = rans.Encode(plain)
 	return err
 }
 
@@ -152,11 +152,11 @@ const octave = 8
 // integers take the fewest bits. It differs from what they were rounded by: that
 // one counts the many coefficients where next to nothing is expected as much as
 // the few that make up the code.
-func (b block) shortest(step float64) (code.Block, byte) {
+func (b block) shortest(step float64) (rans.Block, byte) {
 	if b.gain == 0 {
 		return b.Block, 0
 	}
-	var t code.Tally
+	var t rans.Tally
 	for j, r := range b.Right {
 		for i, l := range b.Left {
 			t.Add(r*l, b.Q[j*len(b.Left)+i])

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"eigenserve/store"
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 	"eigenserve/store/subspace"
 
 	"github.com/google/go-cmp/cmp"
@@ -47,7 +47,7 @@ func TestNoOtherGainIsShorter(t *testing.T) {
 		for i := range b.Layers {
 			layer, q := &b.Layers[i], &values.Layers[i]
 			bits := func(gain byte) float64 {
-				c := code.Block{Left: layer.LeftScale, Q: make([]int32, len(layer.LeftScale)*len(layer.RightScale))}
+				c := rans.Block{Left: layer.LeftScale, Q: make([]int32, len(layer.LeftScale)*len(layer.RightScale))}
 				for _, r := range layer.RightScale {
 					c.Right = append(c.Right, r*store.Gain(gain)/float32(v.Step))
 				}
@@ -56,7 +56,7 @@ func TestNoOtherGainIsShorter(t *testing.T) {
 						c.Q[int(j)*len(c.Left)+int(q.Lefts[at])] = q.Q[at]
 					}
 				}
-				return code.Length([]code.Block{c})
+				return rans.Length([]rans.Block{c})
 			}
 			chosen := bits(v.Gains[i])
 			for by := -40; by <= 40; by++ {

@@ -8,7 +8,7 @@ import (
 
 	"eigenserve/runtime/kernel"
 	"eigenserve/store"
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 )
 
 // Put takes one tensor of a rebuilt or mean model: its checkpoint name, and its
@@ -27,7 +27,7 @@ func Rebuild(b *store.Basis, v *store.Variant, put Put) error {
 		}
 		put(name, t)
 	}
-	err := Visit(b, v, func(i int, s *code.Sparse) error {
+	err := Visit(b, v, func(i int, s *rans.Sparse) error {
 		l := &b.Layers[i]
 		w, err := meanOf(l)
 		if err != nil {
@@ -102,7 +102,7 @@ func dense32(shape []int, values []float32) *tensor.Dense {
 func init() { tensor.Use(kernel.BLAS()) }
 
 // spread makes a dense core (q,p) of a sparse one, times the step.
-func spread(s *code.Sparse, p, q int, step float64) []float32 {
+func spread(s *rans.Sparse, p, q int, step float64) []float32 {
 	c := make([]float32, q*p)
 	for k, j := range s.Rights {
 		for at := s.Starts[k]; at < s.Starts[k+1]; at++ {

@@ -3,16 +3,16 @@ package subspace
 import (
 	"math"
 
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 )
 
-// roundings holds code.Rounding for scales from 1/16 of a step to 2¹⁶ of them,
+// roundings holds rans.Rounding for scales from 1/16 of a step to 2¹⁶ of them,
 // one for each 1/32 of an octave: the curve is flat on both sides and so smooth
 // between that the nearest entry is off by less than 0.003.
 var roundings = func() (f [(lastOctave - firstOctave) * perOctave]float64) {
 	for i := range f {
 		middle := uint32(i)<<mantissa + firstBits + 1<<(mantissa-1)
-		f[i] = code.Rounding(float64(math.Float32frombits(middle)))
+		f[i] = rans.Rounding(float64(math.Float32frombits(middle)))
 	}
 	return f
 }()

@@ -1,15 +1,15 @@
-package code_test
+package rans_test
 
 import (
 	"math"
 	"math/rand/v2"
 	"testing"
 
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 )
 
-func tally(b code.Block) *code.Tally {
-	var t code.Tally
+func tally(b rans.Block) *rans.Tally {
+	var t rans.Tally
 	for j, r := range b.Right {
 		for i, l := range b.Left {
 			t.Add(r*l, b.Q[j*len(b.Left)+i])
@@ -30,7 +30,7 @@ func TestTallyTellsTheLength(t *testing.T) {
 			for _, r := range b.Right {
 				scaled.Right = append(scaled.Right, r*float32(math.Exp2(float64(eighths)/8)))
 			}
-			want := code.Length([]code.Block{scaled})
+			want := rans.Length([]rans.Block{scaled})
 			if got := counted.Bits(eighths); math.Abs(got/want-1) > 0.01 {
 				t.Errorf("scale %g, %d eighths of an octave: %.0f bits, want %.0f", scale, eighths, got, want)
 			}
@@ -39,9 +39,9 @@ func TestTallyTellsTheLength(t *testing.T) {
 }
 
 func TestTallyOfAnything(t *testing.T) {
-	var counted code.Tally
+	var counted rans.Tally
 	for _, scale := range []float32{0, -1, float32(math.NaN()), float32(math.Inf(1)), math.MaxFloat32, math.SmallestNonzeroFloat32} {
-		for _, q := range []int32{0, 1, -15, 16, -17, code.MaxMagnitude, -code.MaxMagnitude} {
+		for _, q := range []int32{0, 1, -15, 16, -17, rans.MaxMagnitude, -rans.MaxMagnitude} {
 			counted.Add(scale, q)
 		}
 	}

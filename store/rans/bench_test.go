@@ -1,23 +1,23 @@
-package code_test
+package rans_test
 
 import (
 	"math/rand/v2"
 	"testing"
 
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 )
 
 // benchmarked are blocks like those of real variants.
-func benchmarked(b *testing.B) map[string][]code.Block {
+func benchmarked(b *testing.B) map[string][]rans.Block {
 	rng := rand.New(rand.NewPCG(1, 2))
-	one := func(right, left []float32) []code.Block {
-		return []code.Block{draw(rng, right, left)}
+	one := func(right, left []float32) []rans.Block {
+		return []rans.Block{draw(rng, right, left)}
 	}
 	leading := falling(769, 1, 0.3)
 	for i := 128; i < len(leading); i++ {
 		leading[i] *= 0.05
 	}
-	return map[string][]code.Block{
+	return map[string][]rans.Block{
 		"block=zoo":                 zoo(b),
 		"block=256x65/nonzeros=5%":  one(falling(65, 0.5, 0.11), falling(256, 0.72, 0.1)),
 		"block=768x769/nonzeros=1%": one(leading, falling(768, 0.45, 0.01)),
@@ -26,7 +26,7 @@ func benchmarked(b *testing.B) map[string][]code.Block {
 	}
 }
 
-func coefficients(blocks []code.Block) (all, nonzero int) {
+func coefficients(blocks []rans.Block) (all, nonzero int) {
 	for _, b := range blocks {
 		all += len(b.Q)
 		for _, q := range b.Q {
@@ -43,11 +43,11 @@ func BenchmarkDecode(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			stream := encode(b, blocks)
 			all, nonzero := coefficients(blocks)
-			var s code.Sparse
+			var s rans.Sparse
 			b.SetBytes(int64(len(stream)))
 			b.ReportAllocs()
 			for b.Loop() {
-				d, err := code.NewDecoder(stream)
+				d, err := rans.NewDecoder(stream)
 				if err != nil {
 					b.Fatal(err)
 				}

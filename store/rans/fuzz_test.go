@@ -1,4 +1,4 @@
-package code_test
+package rans_test
 
 import (
 	"encoding/binary"
@@ -7,12 +7,12 @@ import (
 	"slices"
 	"testing"
 
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 )
 
 // take cuts a block out of fuzzed bytes: two sizes, scale factors of any bits,
 // and coefficients of one byte, now and then shifted to large ones.
-func take(data []byte) code.Block {
+func take(data []byte) rans.Block {
 	next := func() byte {
 		if len(data) == 0 {
 			return 0
@@ -21,7 +21,7 @@ func take(data []byte) code.Block {
 		data = data[1:]
 		return v
 	}
-	var b code.Block
+	var b rans.Block
 	factors := func(n byte) []float32 {
 		v := make([]float32, n%40)
 		for i := range v {
@@ -45,7 +45,7 @@ func FuzzRoundTrip(f *testing.F) {
 	f.Add([]byte{2, 2, 0x3f, 0x80, 0, 0, 0x3e, 0, 0, 0, 0x3f, 0, 0, 0, 0x7f, 0xc0, 0, 0, 1, 0, 0xff, 5, 22})
 	f.Add([]byte{1, 3, 0x4f, 0, 0, 0, 0x3f, 0x80, 0, 0, 0, 0, 0, 0, 0xff, 0x80, 0, 0, 13, 22, 0, 1})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		blocks := []code.Block{take(data), take(data[len(data)/2:])}
+		blocks := []rans.Block{take(data), take(data[len(data)/2:])}
 		for _, version := range []byte{1, 2} {
 			got, err := decode(encodeAs(t, version, blocks), blocks)
 			if err != nil {
@@ -62,13 +62,13 @@ func FuzzRoundTrip(f *testing.F) {
 
 func FuzzDecode(f *testing.F) {
 	b := fixed()
-	f.Add(encode(f, []code.Block{b}), []byte{})
-	f.Add(encodeAs(f, 1, []code.Block{b}), []byte{})
+	f.Add(encode(f, []rans.Block{b}), []byte{})
+	f.Add(encodeAs(f, 1, []rans.Block{b}), []byte{})
 	f.Add(encode(f, nil), []byte{3, 4, 0x4e, 0x80})
 	f.Fuzz(func(t *testing.T, stream, shape []byte) {
-		blocks := []code.Block{b, take(shape)}
+		blocks := []rans.Block{b, take(shape)}
 		got, err := decode(stream, blocks)
-		for _, want := range []error{code.ErrVersion, code.ErrTruncated, code.ErrTrailing, code.ErrCorrupt} {
+		for _, want := range []error{rans.ErrVersion, rans.ErrTruncated, rans.ErrTrailing, rans.ErrCorrupt} {
 			if errors.Is(err, want) {
 				return
 			}

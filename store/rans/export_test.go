@@ -1,4 +1,4 @@
-package code
+package rans
 
 // EncodeAs writes streams of older versions too.
 var EncodeAs = encodeAs

@@ -1,4 +1,4 @@
-package code_test
+package rans_test
 
 import (
 	"errors"
@@ -8,17 +8,17 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 )
 
 // decode reads all blocks of a stream and gives their coefficients.
-func decode(stream []byte, blocks []code.Block) ([][]int32, error) {
-	d, err := code.NewDecoder(stream)
+func decode(stream []byte, blocks []rans.Block) ([][]int32, error) {
+	d, err := rans.NewDecoder(stream)
 	if err != nil {
 		return nil, err
 	}
 	var all [][]int32
-	var s code.Sparse
+	var s rans.Sparse
 	for _, b := range blocks {
 		if err := d.Block(b.Right, b.Left, &s); err != nil {
 			return nil, err
@@ -34,18 +34,18 @@ func decode(stream []byte, blocks []code.Block) ([][]int32, error) {
 	return all, d.Close()
 }
 
-func encode(t testing.TB, blocks []code.Block) []byte {
+func encode(t testing.TB, blocks []rans.Block) []byte {
 	t.Helper()
-	stream, err := code.Encode(blocks)
+	stream, err := rans.Encode(blocks)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return stream
 }
 
-func encodeAs(t testing.TB, version byte, blocks []code.Block) []byte {
+func encodeAs(t testing.TB, version byte, blocks []rans.Block) []byte {
 	t.Helper()
-	stream, err := code.EncodeAs(version, blocks)
+	stream, err := rans.EncodeAs(version, blocks)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,8 +53,8 @@ func encodeAs(t testing.TB, version byte, blocks []code.Block) []byte {
 }
 
 // draw is a block whose coefficients follow its scales.
-func draw(rng *rand.Rand, right, left []float32) code.Block {
-	b := code.Block{Right: right, Left: left}
+func draw(rng *rand.Rand, right, left []float32) rans.Block {
+	b := rans.Block{Right: right, Left: left}
 	for _, r := range right {
 		for _, l := range left {
 			scale := float64(r * l)
@@ -62,7 +62,7 @@ func draw(rng *rand.Rand, right, left []float32) code.Block {
 				scale = 0
 			}
 			x := rng.ExpFloat64() * scale
-			n := int32(min(math.Floor(x+code.Rounding(scale)), code.MaxMagnitude))
+			n := int32(min(math.Floor(x+rans.Rounding(scale)), rans.MaxMagnitude))
 			if rng.IntN(2) == 0 {
 				n = -n
 			}
@@ -89,7 +89,7 @@ func shuffled(rng *rand.Rand, v []float32) []float32 {
 func TestRoundTrip(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	inf, nan := float32(math.Inf(1)), float32(math.NaN())
-	cases := map[string][]code.Block{
+	cases := map[string][]rans.Block{
 		"nothing":               nil,
 		"empty block":           {{}},
 		"no lefts":              {{Right: falling(3, 1, 1)}},
@@ -108,10 +108,10 @@ func TestRoundTrip(t *testing.T) {
 		"overflowing scales":    {draw(rng, falling(8, 1e38, 1), falling(9, 1e38, 1))},
 		"scales not to rely on": {{Right: []float32{0, nan, inf, -1, 1}, Left: []float32{1, inf, nan, 0, -inf}, Q: append(make([]int32, 20), 1, -1, 5, 0, -70000)}},
 		"nonzero where none is expected": {{Right: []float32{1, 1e-9}, Left: []float32{1e-9, 0},
-			Q: []int32{1, -1, code.MaxMagnitude, -code.MaxMagnitude}}},
+			Q: []int32{1, -1, rans.MaxMagnitude, -rans.MaxMagnitude}}},
 		"zero where none is expected": {{Right: []float32{1e9}, Left: []float32{1e9, 1}, Q: []int32{0, 0}}},
 		"largest magnitudes": {{Right: []float32{1e9, 20, 1}, Left: []float32{1, 1},
-			Q: []int32{code.MaxMagnitude, -code.MaxMagnitude, code.MaxMagnitude, -code.MaxMagnitude, code.MaxMagnitude, -code.MaxMagnitude}}},
+			Q: []int32{rans.MaxMagnitude, -rans.MaxMagnitude, rans.MaxMagnitude, -rans.MaxMagnitude, rans.MaxMagnitude, -rans.MaxMagnitude}}},
 	}
 	for name, blocks := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -131,15 +131,15 @@ func TestRoundTrip(t *testing.T) {
 func TestSparseAscends(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	b := draw(rng, shuffled(rng, falling(40, 1, 1e-2)), shuffled(rng, falling(60, 1, 1e-2)))
-	d, err := code.NewDecoder(encode(t, []code.Block{b}))
+	d, err := rans.NewDecoder(encode(t, []rans.Block{b}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := code.Sparse{Rights: []int32{9}, Starts: []int32{5, 6}, Lefts: []int32{1}, Q: []int32{7}}
+	s := rans.Sparse{Rights: []int32{9}, Starts: []int32{5, 6}, Lefts: []int32{1}, Q: []int32{7}}
 	if err := d.Block(b.Right, b.Left, &s); err != nil {
 		t.Fatal(err)
 	}
-	var want code.Sparse
+	var want rans.Sparse
 	want.Starts = []int32{0}
 	for j := range b.Right {
 		for i := range b.Left {
@@ -159,17 +159,17 @@ func TestSparseAscends(t *testing.T) {
 func TestEncodeRefuses(t *testing.T) {
 	one := []float32{1}
 	for name, c := range map[string]struct {
-		block code.Block
+		block rans.Block
 		want  error
 	}{
-		"too few coefficients":  {code.Block{Right: one, Left: one}, code.ErrShape},
-		"too many coefficients": {code.Block{Right: one, Left: one, Q: []int32{1, 2}}, code.ErrShape},
-		"too large":             {code.Block{Right: one, Left: one, Q: []int32{code.MaxMagnitude + 1}}, code.ErrRange},
-		"too small":             {code.Block{Right: one, Left: one, Q: []int32{-code.MaxMagnitude - 1}}, code.ErrRange},
-		"least of all":          {code.Block{Right: one, Left: one, Q: []int32{math.MinInt32}}, code.ErrRange},
+		"too few coefficients":  {rans.Block{Right: one, Left: one}, rans.ErrShape},
+		"too many coefficients": {rans.Block{Right: one, Left: one, Q: []int32{1, 2}}, rans.ErrShape},
+		"too large":             {rans.Block{Right: one, Left: one, Q: []int32{rans.MaxMagnitude + 1}}, rans.ErrRange},
+		"too small":             {rans.Block{Right: one, Left: one, Q: []int32{-rans.MaxMagnitude - 1}}, rans.ErrRange},
+		"least of all":          {rans.Block{Right: one, Left: one, Q: []int32{math.MinInt32}}, rans.ErrRange},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := code.Encode([]code.Block{c.block}); !errors.Is(err, c.want) {
+			if _, err := rans.Encode([]rans.Block{c.block}); !errors.Is(err, c.want) {
 				t.Fatalf("got %v, want %v", err, c.want)
 			}
 		})

@@ -1,4 +1,4 @@
-package code_test
+package rans_test
 
 import (
 	"bytes"
@@ -11,12 +11,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 )
 
 // fixed is a block that is the same on every machine: golden bytes rest on it.
-func fixed() code.Block {
-	b := code.Block{}
+func fixed() rans.Block {
+	b := rans.Block{}
 	for v := float32(6); len(b.Right) < 12; v *= 0.625 {
 		b.Right = append(b.Right, v)
 	}
@@ -39,12 +39,12 @@ func TestGoldenStreams(t *testing.T) {
 		1: "fecdc279ceb93391966d6753d7dd60c4d6a98409fd02873dafb630d376e5acc4",
 		2: "80cbdea1abcef17e104c6fff6ee1c4c97cc44992b4756be9ab3aabc8fc9ef679",
 	} {
-		stream := encodeAs(t, version, []code.Block{b})
+		stream := encodeAs(t, version, []rans.Block{b})
 		sum := sha256.Sum256(stream)
 		if got := hex.EncodeToString(sum[:]); got != want {
 			t.Errorf("streams of version %d changed: %s; raise the version and add a hash", version, got)
 		}
-		got, err := decode(stream, []code.Block{b})
+		got, err := decode(stream, []rans.Block{b})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,24 +56,24 @@ func TestGoldenStreams(t *testing.T) {
 
 func TestCorruptStreams(t *testing.T) {
 	b := fixed()
-	good := encode(t, []code.Block{b})
+	good := encode(t, []rans.Block{b})
 	change := func(f func(s []byte) []byte) []byte { return f(bytes.Clone(good)) }
 	for name, c := range map[string]struct {
 		stream []byte
 		want   error
 	}{
-		"empty":             {nil, code.ErrTruncated},
-		"unknown version":   {change(func(s []byte) []byte { s[0]++; return s }), code.ErrVersion},
-		"version 0":         {change(func(s []byte) []byte { s[0] = 0; return s }), code.ErrVersion},
-		"cut in the states": {good[:9], code.ErrTruncated},
-		"cut within a word": {good[:len(good)-1], code.ErrTruncated},
-		"cut at a word":     {good[:len(good)-4], code.ErrTruncated},
-		"states alone":      {good[:17], code.ErrTruncated},
-		"a word more":       {append(bytes.Clone(good), 0, 0, 0, 0), code.ErrTrailing},
-		"a state of zero":   {change(func(s []byte) []byte { copy(s[1:9], make([]byte, 8)); return s }), code.ErrCorrupt},
+		"empty":             {nil, rans.ErrTruncated},
+		"unknown version":   {change(func(s []byte) []byte { s[0]++; return s }), rans.ErrVersion},
+		"version 0":         {change(func(s []byte) []byte { s[0] = 0; return s }), rans.ErrVersion},
+		"cut in the states": {good[:9], rans.ErrTruncated},
+		"cut within a word": {good[:len(good)-1], rans.ErrTruncated},
+		"cut at a word":     {good[:len(good)-4], rans.ErrTruncated},
+		"states alone":      {good[:17], rans.ErrTruncated},
+		"a word more":       {append(bytes.Clone(good), 0, 0, 0, 0), rans.ErrTrailing},
+		"a state of zero":   {change(func(s []byte) []byte { copy(s[1:9], make([]byte, 8)); return s }), rans.ErrCorrupt},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := decode(c.stream, []code.Block{b})
+			_, err := decode(c.stream, []rans.Block{b})
 			if !errors.Is(err, c.want) {
 				t.Fatalf("got %v, want %v", err, c.want)
 			}
@@ -84,8 +84,8 @@ func TestCorruptStreams(t *testing.T) {
 func TestEndStates(t *testing.T) {
 	stream := encode(t, nil)
 	stream[1] ^= 1
-	if _, err := decode(stream, nil); !errors.Is(err, code.ErrCorrupt) {
-		t.Fatalf("got %v, want %v", err, code.ErrCorrupt)
+	if _, err := decode(stream, nil); !errors.Is(err, rans.ErrCorrupt) {
+		t.Fatalf("got %v, want %v", err, rans.ErrCorrupt)
 	}
 }
 
@@ -101,12 +101,12 @@ func TestTooLargeAMagnitude(t *testing.T) {
 			stream[i] = byte(rng.Uint32())
 		}
 		stream[0] = encode(t, nil)[0]
-		d, err := code.NewDecoder(stream)
+		d, err := rans.NewDecoder(stream)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var s code.Sparse
-		if errors.Is(d.Block(right, left, &s), code.ErrCorrupt) {
+		var s rans.Sparse
+		if errors.Is(d.Block(right, left, &s), rans.ErrCorrupt) {
 			seen++
 		}
 	}

@@ -1,4 +1,4 @@
-// Package code is the entropy coder of coefficients: a variant's quantised
+// Package rans is the entropy coder of coefficients: a variant's quantised
 // cores go in, one short stream of bytes comes out, and back.
 //
 // Every coefficient is coded under the law that its block's scale factors
@@ -13,7 +13,7 @@
 // blocks it holds or how large they are. The reader knows that from the basis.
 // Nor is a stream a checksum of itself: one that is cut, extended or made up is
 // refused, but a bit that flips within may just turn a sign. Files have digests.
-package code
+package rans
 
 import (
 	"errors"

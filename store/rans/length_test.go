@@ -1,4 +1,4 @@
-package code_test
+package rans_test
 
 import (
 	"compress/gzip"
@@ -10,11 +10,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 )
 
 // zoo reads a real variant's coefficients; testdata/_gen/zoo.py says of what.
-func zoo(t testing.TB) []code.Block {
+func zoo(t testing.TB) []rans.Block {
 	t.Helper()
 	f, err := os.Open("testdata/zoo.bin.gz")
 	if err != nil {
@@ -32,11 +32,11 @@ func zoo(t testing.TB) []code.Block {
 	}
 	var count uint32
 	read(&count)
-	blocks := make([]code.Block, count)
+	blocks := make([]rans.Block, count)
 	for i := range blocks {
 		var size [2]uint32
 		read(&size)
-		b := code.Block{Right: make([]float32, size[0]), Left: make([]float32, size[1])}
+		b := rans.Block{Right: make([]float32, size[0]), Left: make([]float32, size[1])}
 		q := make([]int8, size[0]*size[1])
 		read(b.Right)
 		read(b.Left)
@@ -51,7 +51,7 @@ func zoo(t testing.TB) []code.Block {
 
 func TestZooComesNearTheIdeal(t *testing.T) {
 	blocks := zoo(t)
-	ideal := code.Length(blocks) / 8
+	ideal := rans.Length(blocks) / 8
 	stream := encode(t, blocks)
 	t.Logf("%d bytes, ideal %.0f: %+.2f%%", len(stream), ideal, 100*(float64(len(stream))/ideal-1))
 	if float64(len(stream)) > 1.01*ideal {
@@ -72,8 +72,8 @@ func TestDrawnCoefficientsComeNearTheIdeal(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))
 	for _, scale := range []float64{0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3, 7.9, 8.1, 50, 1000, 1e6} {
 		t.Run(fmt.Sprint("scale ", scale), func(t *testing.T) {
-			blocks := []code.Block{draw(rng, falling(100, scale*1.1, scale/1.1), falling(200, 1.1, 1/1.1))}
-			ideal, got := code.Length(blocks)/8, len(encode(t, blocks))
+			blocks := []rans.Block{draw(rng, falling(100, scale*1.1, scale/1.1), falling(200, 1.1, 1/1.1))}
+			ideal, got := rans.Length(blocks)/8, len(encode(t, blocks))
 			t.Logf("%d bytes, ideal %.0f: %+.2f%%", got, ideal, 100*(float64(got)/ideal-1))
 			if float64(got) > 1.01*ideal+24 {
 				t.Errorf("%d bytes, ideal %.0f", got, ideal)
