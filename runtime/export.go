@@ -12,6 +12,7 @@ import (
 
 	"eigenserve/store"
 	"eigenserve/store/checkpoint"
+	"eigenserve/store/durable"
 	"eigenserve/store/subspace"
 	"eigenserve/store/tensorfile"
 )
@@ -77,7 +78,7 @@ func (eng *Engine) Export(name, dir string) error {
 }
 
 func writeFile(path string, content []byte) error {
-	return tensorfile.Replace(path, func(w io.Writer) error {
+	return durable.Replace(path, func(w io.Writer) error {
 		_, err := w.Write(content)
 		return err
 	})

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"eigenserve/store/tensorfile"
+	"eigenserve/store/durable"
 )
 
 // Alias is a name for names: what asks for it is answered by one of its targets,
@@ -110,7 +110,7 @@ func (s *Store) PutAlias(a Alias) (replaced bool, err error) {
 		}
 	}
 	// Stores from before aliases have no such folder.
-	if err := tensorfile.MakeFolder(filepath.Join(s.dir, "aliases")); err != nil {
+	if err := durable.Mkdir(filepath.Join(s.dir, "aliases")); err != nil {
 		return false, fmt.Errorf("store: %w", err)
 	}
 	if err := s.putPointer("aliases", a.Name, a); err != nil {

@@ -10,7 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"eigenserve/store/tensorfile"
+	"eigenserve/store/durable"
 )
 
 // Digest is the SHA-256 of a file's bytes in hexadecimal: its name in the store.
@@ -27,7 +27,7 @@ func (s *Store) blob(digest string) string {
 // again: its name says nothing of whether its bytes survived.
 func (s *Store) putBlob(raw []byte) (string, error) {
 	digest := Digest(raw)
-	return digest, tensorfile.Replace(s.blob(digest), func(w io.Writer) error {
+	return digest, durable.Replace(s.blob(digest), func(w io.Writer) error {
 		_, err := w.Write(raw)
 		return err
 	})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"eigenserve/store/durable"
 	"eigenserve/store/tensorfile"
 )
 
@@ -102,7 +103,7 @@ func (f *Fitting) Layer(i int) *BasisLayer {
 // PutLayer keeps a finished layer.
 func (f *Fitting) PutLayer(i int, l *BasisLayer) error {
 	one := &Basis{Family: f.family, Config: []byte(`{}`), Metric: "none", Layers: []BasisLayer{*l}}
-	if err := tensorfile.Replace(f.layer(i), one.Encode); err != nil {
+	if err := durable.Replace(f.layer(i), one.Encode); err != nil {
 		return fmt.Errorf("store: keep layer %q: %w", l.Name, err)
 	}
 	return nil

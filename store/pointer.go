@@ -12,7 +12,7 @@ import (
 	"strings"
 	"syscall"
 
-	"eigenserve/store/tensorfile"
+	"eigenserve/store/durable"
 )
 
 func (s *Store) pointer(folder, name string) string {
@@ -78,7 +78,7 @@ func (s *Store) putPointer(folder, name string, v any) error {
 
 // dropPointer removes one. The caller holds change.
 func (s *Store) dropPointer(folder, name string) error {
-	err := tensorfile.Remove(s.pointer(folder, name))
+	err := durable.Remove(s.pointer(folder, name))
 	s.unsure = s.unsure || err != nil
 	return err
 }
@@ -88,7 +88,7 @@ func writeJSON(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	return tensorfile.Replace(path, func(w io.Writer) error {
+	return durable.Replace(path, func(w io.Writer) error {
 		_, err := w.Write(append(raw, '\n'))
 		return err
 	})

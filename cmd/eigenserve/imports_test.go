@@ -18,8 +18,9 @@ import (
 var mayImport = map[string][]string{
 	"runtime/fault":       {},
 	"runtime/kernel":      {},
-	"store":               {"store/tensorfile"},
-	"store/tensorfile":    {},
+	"store":               {"store/durable", "store/tensorfile"},
+	"store/durable":       {},
+	"store/tensorfile":    {"store/durable"},
 	"store/checkpoint":    {"store/tensorfile"},
 	"store/rans":          {},
 	"store/subspace":      {"store", "store/rans", "store/tensorfile", "runtime/kernel"},

@@ -7,6 +7,8 @@ import (
 	"io"
 	"unicode/utf8"
 
+	"eigenserve/store/durable"
+
 	"github.com/nlpodyssey/safetensors"
 )
 
@@ -34,6 +36,12 @@ func Encode(w io.Writer, tensors map[string]Tensor, metadata map[string]string) 
 		return fmt.Errorf("tensorfile: encode: %w", err)
 	}
 	return nil
+}
+
+// WriteFile encodes the tensors into the file at path with the durability of
+// durable.Replace.
+func WriteFile(path string, tensors map[string]Tensor, metadata map[string]string) error {
+	return durable.Replace(path, func(w io.Writer) error { return Encode(w, tensors, metadata) })
 }
 
 // view is a Tensor as the library's writer wants it. The library's own view

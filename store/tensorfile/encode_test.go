@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -94,5 +95,28 @@ func TestEncodeRefusesAHeaderThatCannotBeReadBack(t *testing.T) {
 	}
 	if _, err := (&headerLimit{w: &b}).Write(binary.LittleEndian.AppendUint64(nil, maxHeader)); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestWriteFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.safetensors")
+	tensors := map[string]Tensor{"a": FromFloat32("F32", []int{2}, []float32{1, 2})}
+	if err := WriteFile(path, tensors, map[string]string{"k": "v"}); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := f.Tensor("a"); !ok || f.Metadata["k"] != "v" {
+		t.Error("what was written is not there")
+	}
+	for range 2 {
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, ok := f.Tensor("a"); ok {
+		t.Error("a closed file still gives a tensor")
 	}
 }

@@ -1,4 +1,6 @@
-package tensorfile
+// Package durable replaces and removes files so that a crash at any moment leaves
+// the old content or the new, whole, and what a call has reported done stays done.
+package durable
 
 import (
 	"bufio"
@@ -12,12 +14,6 @@ import (
 	goruntime "runtime"
 )
 
-// WriteFile encodes the tensors into the file at path with the durability of
-// Replace.
-func WriteFile(path string, tensors map[string]Tensor, metadata map[string]string) error {
-	return Replace(path, func(w io.Writer) error { return Encode(w, tensors, metadata) })
-}
-
 // Replace makes path hold what write writes. After a crash at any moment path
 // holds the old content or the new, whole; once Replace returns nil it holds the
 // new for good. On an error path is as it was, unless it is the folder that could not
@@ -27,7 +23,7 @@ func WriteFile(path string, tensors map[string]Tensor, metadata map[string]strin
 // which is synced and renamed. A crash may leave that one behind.
 func Replace(path string, write func(io.Writer) error) error {
 	if err := replace(path, write); err != nil {
-		return fmt.Errorf("tensorfile: write %q: %w", path, err)
+		return fmt.Errorf("write %q: %w", path, err)
 	}
 	return nil
 }
@@ -71,9 +67,18 @@ func fill(f *os.File, write func(io.Writer) error) error {
 	return f.Close()
 }
 
-// MakeFolder makes a folder, to last, in one that is there. That it exists
+// Remove removes the file at path; once it returns nil, a crash does not bring
+// the file back.
+func Remove(path string) error {
+	if err := os.Remove(path); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// Mkdir makes a folder, to last, in one that is there. That it exists
 // already is no error.
-func MakeFolder(path string) error {
+func Mkdir(path string) error {
 	err := os.Mkdir(path, 0o755)
 	if errors.Is(err, fs.ErrExist) {
 		return nil

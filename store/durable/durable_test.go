@@ -1,4 +1,4 @@
-package tensorfile
+package durable_test
 
 import (
 	"errors"
@@ -8,7 +8,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"eigenserve/store/durable"
 )
+
+var errWrite = errors.New("write failed")
 
 // folder lists what lies beside path, hidden files too.
 func folder(t *testing.T, path string) string {
@@ -34,7 +38,7 @@ func text(s string) func(io.Writer) error {
 func TestReplace(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "current")
 	for _, want := range []string{"first", "second, longer", "3"} {
-		if err := Replace(path, text(want)); err != nil {
+		if err := durable.Replace(path, text(want)); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := os.ReadFile(path); err != nil || string(got) != want {
@@ -48,19 +52,19 @@ func TestReplace(t *testing.T) {
 
 func TestReplaceLeavesTheOldOnFailure(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "current")
-	if err := Replace(path, text("old")); err != nil {
+	if err := durable.Replace(path, text("old")); err != nil {
 		t.Fatal(err)
 	}
-	err := Replace(path, func(w io.Writer) error {
+	err := durable.Replace(path, func(w io.Writer) error {
 		io.WriteString(w, "half of the ne")
-		return errBroken
+		return errWrite
 	})
-	if !errors.Is(err, errBroken) || !strings.Contains(err.Error(), path) {
+	if !errors.Is(err, errWrite) || !strings.Contains(err.Error(), path) {
 		t.Errorf("%v, want the cause and the path", err)
 	}
 	func() {
 		defer func() { recover() }()
-		Replace(path, func(io.Writer) error { panic("in the middle") })
+		durable.Replace(path, func(io.Writer) error { panic("in the middle") })
 	}()
 	if got, _ := os.ReadFile(path); string(got) != "old" {
 		t.Errorf("the file holds %q", got)
@@ -73,10 +77,10 @@ func TestReplaceLeavesTheOldOnFailure(t *testing.T) {
 // While the new content is being written, a reader sees the old.
 func TestReplaceSwitchesAtOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "current")
-	if err := Replace(path, text("old")); err != nil {
+	if err := durable.Replace(path, text("old")); err != nil {
 		t.Fatal(err)
 	}
-	err := Replace(path, func(w io.Writer) error {
+	err := durable.Replace(path, func(w io.Writer) error {
 		if got, _ := os.ReadFile(path); string(got) != "old" {
 			t.Errorf("before the switch the file holds %q", got)
 		}
@@ -89,49 +93,26 @@ func TestReplaceSwitchesAtOnce(t *testing.T) {
 
 func TestReplaceInTheWorkingFolder(t *testing.T) {
 	t.Chdir(t.TempDir())
-	if err := Replace("plain", text("x")); err != nil {
+	if err := durable.Replace("plain", text("x")); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestReplaceIntoNoFolder(t *testing.T) {
-	if err := Replace(filepath.Join(t.TempDir(), "none", "x"), text("x")); !errors.Is(err, fs.ErrNotExist) {
+	if err := durable.Replace(filepath.Join(t.TempDir(), "none", "x"), text("x")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v, want ErrNotExist", err)
 	}
 }
 
 func TestRemove(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "current")
-	if err := Replace(path, text("x")); err != nil {
+	if err := durable.Replace(path, text("x")); err != nil {
 		t.Fatal(err)
 	}
-	if err := Remove(path); err != nil {
+	if err := durable.Remove(path); err != nil {
 		t.Error(err)
 	}
-	if err := Remove(path); !errors.Is(err, fs.ErrNotExist) {
+	if err := durable.Remove(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v, want ErrNotExist", err)
-	}
-}
-
-func TestWriteFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a.safetensors")
-	tensors := map[string]Tensor{"a": FromFloat32("F32", []int{2}, []float32{1, 2})}
-	if err := WriteFile(path, tensors, map[string]string{"k": "v"}); err != nil {
-		t.Fatal(err)
-	}
-	f, err := Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, ok := f.Tensor("a"); !ok || f.Metadata["k"] != "v" {
-		t.Error("what was written is not there")
-	}
-	for range 2 {
-		if err := f.Close(); err != nil {
-			t.Error(err)
-		}
-	}
-	if _, ok := f.Tensor("a"); ok {
-		t.Error("a closed file still gives a tensor")
 	}
 }
