@@ -213,7 +213,7 @@ func (eng *Engine) familyInfo(f *family, p store.Family) FamilyInfo {
 			variants++
 		}
 	}
-	return FamilyInfo{Name: p.Name, Basis: p.Basis, Bytes: p.Bytes, Resident: f.bytes(), Rank: f.basis.Largest(),
+	return FamilyInfo{Name: p.Name, Basis: p.Basis, Bytes: p.Bytes, Resident: f.bytes(), Rank: f.basis.MaxDirections(),
 		RMS: f.basis.RMS, Fitted: len(f.basis.Sources), Variants: variants,
 		Parameters: f.shared, DenseBytes: f.dense(), SlabBytes: f.slabs.bytes, Input: inputOf(f.model)}
 }

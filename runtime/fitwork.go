@@ -17,7 +17,7 @@ import (
 // that was cut off goes on where it was. A nil one keeps nothing.
 type fitWork struct {
 	store *store.Store
-	kept  *store.Fitting
+	kept  *store.Workspace
 }
 
 // open finds what a fit of the same inputs and options has left. Which they are
@@ -38,7 +38,7 @@ func (w *fitWork) open(family string, layout store.Layout, sources []source, inp
 	if err != nil {
 		return err
 	}
-	w.kept, err = w.store.Fitting(family, store.Digest(raw))
+	w.kept, err = w.store.Workspace(family, store.Digest(raw))
 	return err
 }
 

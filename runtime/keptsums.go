@@ -87,7 +87,7 @@ func (k *keptSums) drop() error {
 	if k.work == nil || k.members == 0 {
 		return nil
 	}
-	if err := k.work.kept.DropNote(k.note()); err != nil {
+	if err := k.work.kept.DeleteNote(k.note()); err != nil {
 		return err
 	}
 	err := k.dropFiles()
@@ -97,7 +97,7 @@ func (k *keptSums) drop() error {
 
 func (k *keptSums) dropFiles() error {
 	for i := k.from; k.members > 0 && i < k.to; i++ {
-		if err := k.work.kept.DropNumbers(k.file(k.members, i)); err != nil {
+		if err := k.work.kept.DeleteNumbers(k.file(k.members, i)); err != nil {
 			return err
 		}
 	}

@@ -137,4 +137,4 @@ func (m *Meter) Cost(n int) (bytes, operations int64, err error) {
 func (m *Meter) Input() Input { return inputOf(m.family.model) }
 
 // Directions is the most that a layer of the family has on a side.
-func (m *Meter) Directions() int { return m.family.basis.Largest() }
+func (m *Meter) Directions() int { return m.family.basis.MaxDirections() }

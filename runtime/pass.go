@@ -171,7 +171,7 @@ func (t *trial) report(x *form, g Gate) error {
 		}
 	}
 	r := &store.Measured{Answers: x.answers, Probes: t.family.probesName(), Images: t.images.judged, Mean: mean, Random: &random}
-	r.AtLeast = digits(store.Lower(r.Agreement, r.Images))
+	r.AtLeast = digits(store.WilsonLowerBound(r.Agreement, r.Images))
 	if g.Step == 0 {
 		r.MinAgreement, r.MaxKL = max(0, g.MinAgreement), g.MaxKL
 	}

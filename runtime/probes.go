@@ -26,13 +26,13 @@ func (p *Probes) fill(m models.Model, most int) ([]float32, error) {
 }
 
 // keep gives the probes as a store keeps them, at the model's size: evenly picked
-// where they are more than store.MostProbes or take more than store.MostProbeBytes.
+// where they are more than store.MaxProbes or take more than store.MaxProbeBytes.
 func (p *Probes) keep(spec pixel.Spec) (*store.Probes, error) {
 	if p.Count < 1 {
 		return nil, Errorf(Invalid, "there are no probe images")
 	}
 	size := spec.Height * spec.Width * spec.Channels
-	n := max(1, min(p.Count, store.MostProbes, store.MostProbeBytes/size))
+	n := max(1, min(p.Count, store.MaxProbes, store.MaxProbeBytes/size))
 	out := &store.Probes{Count: n, Height: spec.Height, Width: spec.Width, Channels: spec.Channels, Pix: make([]byte, 0, n*size)}
 	for i := range n {
 		img, err := p.Image(spec, i*p.Count/n)

@@ -115,8 +115,8 @@ func (b *Basis) Layout() Layout {
 	return l
 }
 
-// Largest gives the most directions a side of any layer.
-func (b *Basis) Largest() int {
+// MaxDirections gives the most directions a side of any layer.
+func (b *Basis) MaxDirections() int {
 	most := 0
 	for i := range b.Layers {
 		p, q := b.Layers[i].Directions()
@@ -143,8 +143,6 @@ const (
 	VariantFormat = "eigenserve.variant"
 	// Version 2 codes heads; files of version 1 are read as well.
 	version = "2"
-	// storeVersion is that of the folder's own layout.
-	storeVersion = "1"
 )
 
 // maxHeadWidth keeps the sizes of a head's directions from overflowing.

@@ -27,8 +27,8 @@ func TestBasisRoundTrip(t *testing.T) {
 	if again := encoded(t, got); !bytes.Equal(raw, again) {
 		t.Error("what was read encodes to other bytes")
 	}
-	if got.Largest() != 2 || got.Layout().Parameters() != 4*3+2*3+3 {
-		t.Errorf("%d directions, %d parameters", got.Largest(), got.Layout().Parameters())
+	if got.MaxDirections() != 2 || got.Layout().Parameters() != 4*3+2*3+3 {
+		t.Errorf("%d directions, %d parameters", got.MaxDirections(), got.Layout().Parameters())
 	}
 	if err := got.Close(); err != nil {
 		t.Error(err)

@@ -1,165 +1,124 @@
 package store
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
-
-	"github.com/gofrs/flock"
 )
 
-// Several processes may have one store open. Changes are ordered by a lock on
-// the file lockName, which the system lets go when its holder ends, however it
-// ends. The file changesName holds a number that is odd while a change is under
-// way and grows with each, so that whoever has the folder in memory sees that
-// another changed it by reading twenty bytes (a sequence lock).
-const (
-	lockName    = "lock"
-	changesName = "changes"
-)
+// Several processes may have one store open. The backend's lock orders their changes.
+// Its change counter is odd while a change is under way and grows with each one, so a
+// process that has the catalogue in memory reads one number to see whether another
+// changed the store (a sequence lock).
 
-// ErrLocked marks a change that waited in vain for another process's.
-var ErrLocked = errors.New("locked by another process")
-
-// lockPatience is how long a change waits for that of another process: longer
-// than the largest basis takes to be written.
+// lockPatience is how long a change waits for that of another process: longer than
+// the largest basis takes to be written.
 var lockPatience = time.Minute
 
-// begin orders a change of the folder after all others, of this process and of
-// any other, and brings the catalogue up to date with those. end must be called
-// once after it.
+// begin waits for all other changes of the store, by this process or another, and
+// brings the catalogue up to date. The caller must call end once.
 func (s *Store) begin() (end func(), err error) {
 	s.change.Lock()
-	lock := flock.New(filepath.Join(s.dir, lockName))
-	if err := acquire(lock); err != nil {
+	lock, err := s.files.Lock(".", lockPatience)
+	if err != nil {
 		s.change.Unlock()
-		return nil, fmt.Errorf("store: %q: %w", s.dir, err)
+		if errors.Is(err, ErrLocked) {
+			err = fmt.Errorf("%w: it has held the lock for %v; try again when it is done", err, lockPatience)
+		}
+		return nil, fmt.Errorf("store: %q: %w", s.files, err)
 	}
-	n, err := s.settle()
+	n, err := s.catchUp()
 	if err == nil {
-		err = s.writeChanges(n + 1)
+		err = lock.SetChanges(n + 1)
 	}
 	if err != nil {
-		lock.Close()
+		lock.Unlock()
 		s.change.Unlock()
 		return nil, fmt.Errorf("store: %w", err)
 	}
+	s.lock = lock
 	return func() {
-		if s.writeChanges(n+2) == nil && !s.unsure {
+		if lock.SetChanges(n+2) == nil && !s.uncertain {
 			s.seen = n + 2
 		}
-		s.unsure = false
-		lock.Close()
+		s.uncertain, s.lock = false, nil
+		lock.Unlock()
 		s.change.Unlock()
 	}, nil
 }
 
-func acquire(lock *flock.Flock) error {
-	ctx, cancel := context.WithTimeout(context.Background(), lockPatience)
-	defer cancel()
-	_, err := lock.TryLockContext(ctx, 5*time.Millisecond)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("%w: it has held the file %s for %v; try again when it is done", ErrLocked, lockName, lockPatience)
+// catchUp reads the pointers again if another process has changed them, or restored a
+// damaged one. It returns the change counter, rounded up to an even number. The caller
+// holds the lock, so an odd number is that of a process that ended during a change.
+func (s *Store) catchUp() (uint64, error) {
+	n, err := s.files.Changes()
+	if err != nil {
+		return 0, err
 	}
-	return err
-}
-
-// settle reads the folder again if another process changed it, or mended it, and gives the
-// number of changes as an even one. The caller holds the lock: an odd number is
-// that of a process which ended in the middle of a change.
-func (s *Store) settle() (uint64, error) {
-	n := s.readChanges()
-	if n != s.seen || n&1 == 1 || s.restored() {
-		if err := s.reread(); err != nil {
+	if n != s.seen || n&1 == 1 || s.damagedChanged() {
+		if err := s.load(); err != nil {
 			return 0, err
 		}
 	}
-	if n <= 1 { // the first change; a folder that was restored must not count on from an old number
+	if n <= 1 { // the first change; a store that was restored must not count on from an old number
 		n = uint64(time.Now().UnixNano()) &^ 1
 	}
 	return n + n&1, nil
 }
 
-// Refresh brings the catalogue up to date with what other processes changed. It
-// waits for no change under way: that is seen by the next. Without force it
-// reads twenty bytes where nothing changed, and what was damaged; with it, all pointers, for a folder
-// that was changed by other means. The reading that it gives grows whenever the
-// pointers were read again, here or before a change of one's own.
-func (s *Store) Refresh(force bool) (reading uint64, err error) {
+// Refresh brings the catalogue up to date with the changes of other processes. It does
+// not wait for a change that is under way; the next Refresh sees that one. Without
+// force it reads the change counter and the damaged pointers, and all pointers only if
+// those changed. With force it reads all pointers, for a store that was changed by
+// other means. The generation it returns grows whenever the pointers are read again,
+// here or before a change by this process.
+func (s *Store) Refresh(force bool) (generation uint64, err error) {
 	s.change.Lock()
 	defer s.change.Unlock()
-	n := s.readChanges()
+	n, err := s.files.Changes()
 	switch {
-	case n != s.seen || force || s.restored():
-		if err = s.reread(); err == nil {
+	case err != nil:
+	case n != s.seen || force || s.damagedChanged():
+		if err = s.load(); err == nil {
 			s.seen = n
 		}
 	case n&1 == 1:
-		err = s.afterCrash()
+		err = s.recover()
 	}
 	if err != nil {
 		err = fmt.Errorf("store: %w", err)
 	}
-	return s.reading, err
+	return s.generation, err
 }
 
-// Changing tells whether a change is under way, here or in another process, or was
-// when a process ended. What Refresh read in the middle of one may be old before its
-// number tells: who misses a file that it read of then needs Refresh with force.
-func (s *Store) Changing() bool { return s.readChanges()&1 == 1 }
+// Changing reports whether a change is under way in any process, or was cut off when a
+// process ended. What Refresh read during a change may be out of date before the
+// counter shows it, so a caller that misses a file should call Refresh with force.
+func (s *Store) Changing() bool {
+	n, err := s.files.Changes()
+	return err == nil && n&1 == 1
+}
 
-// afterCrash reads the folder again if nobody holds the lock although a change
-// is under way. Where the folder may not be written, it does so once.
-func (s *Store) afterCrash() error {
+// recover reads the pointers again if nobody holds the lock although a change is under
+// way. In a store that may not be written it does so once for each such change. The
+// caller holds change.
+func (s *Store) recover() error {
 	if s.crashed == s.seen {
 		return nil
 	}
-	lock := flock.New(filepath.Join(s.dir, lockName))
-	defer lock.Close()
-	if free, err := lock.TryLock(); err != nil || !free {
-		return nil // not ours to lock, or a change under way
+	lock, err := s.files.Lock(".", 0)
+	if err != nil {
+		return nil // held by the change that is under way, or read-only
 	}
-	n, err := s.settle()
+	defer lock.Unlock()
+	n, err := s.catchUp()
 	if err != nil {
 		return err
 	}
-	if s.writeChanges(n) == nil {
+	if lock.SetChanges(n) == nil {
 		s.seen = n
 	} else {
 		s.crashed = s.seen
 	}
 	return nil
 }
-
-// readChanges gives the number of changes, 0 before the first.
-func (s *Store) readChanges() uint64 {
-	raw, err := os.ReadFile(filepath.Join(s.dir, changesName))
-	if err != nil {
-		return 0
-	}
-	n, err := strconv.ParseUint(strings.TrimSpace(string(raw)), 10, 64)
-	if err != nil {
-		return 1 // half written: as one under way
-	}
-	return n
-}
-
-// writeChanges is not synced: after the whole system failed, nobody has an older
-// folder in memory.
-func (s *Store) writeChanges(n uint64) error {
-	f, err := os.OpenFile(filepath.Join(s.dir, changesName), os.O_WRONLY|os.O_CREATE, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(f, "%020d\n", n)
-	return errors.Join(err, f.Close())
-}
-
-// gone tells that a pointer was removed between the listing and its turn.
-func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"eigenserve/store"
+	"eigenserve/store/backend/folder"
 
-	"github.com/gofrs/flock"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -20,7 +20,7 @@ import (
 
 func refresh(t testing.TB, s *store.Store, want bool) {
 	t.Helper()
-	before := store.Readings(s)
+	before := store.Generation(s)
 	if now, err := s.Refresh(false); err != nil || (now > before) != want {
 		t.Fatalf("refresh: from %d to %d, %v, want a change %t", before, now, err, want)
 	}
@@ -120,19 +120,19 @@ func TestSeveralProcessesChangeAtOnce(t *testing.T) {
 func TestLockedByAnother(t *testing.T) {
 	defer store.SetLockPatience(20 * time.Millisecond)()
 	s := create(t)
-	lock := flock.New(filepath.Join(s.Dir(), "lock"))
-	if err := lock.Lock(); err != nil {
+	lock, err := folder.New(s.Dir()).Lock(".", 0)
+	if err != nil {
 		t.Fatal(err)
 	}
 	v, raw := labelled(t, "one")
-	_, _, err := s.PutVariant("a", v, raw)
+	_, _, err = s.PutVariant("a", v, raw)
 	if !errors.Is(err, store.ErrLocked) || !strings.Contains(err.Error(), "try again") {
 		t.Errorf("locked: %v", err)
 	}
 	if len(s.Variants()) != 0 {
 		t.Error("changed without the lock")
 	}
-	lock.Close()
+	lock.Unlock()
 	put(t, s, "a", "one")
 }
 

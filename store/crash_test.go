@@ -42,6 +42,9 @@ func churn(dir string) error {
 	if err != nil {
 		return err
 	}
+	if _, err := s.PutBasis(tinyBasis()); err != nil { // what the variants refer to
+		return err
+	}
 	for {
 		if err := changeSomething(s); err != nil {
 			return err

@@ -83,9 +83,9 @@ func (a Answers) Passes(minAgreement, maxKL float64) bool {
 	return a.Agreement >= minAgreement && a.KL <= maxKL
 }
 
-// Lower is Wilson's lower bound of a share that was seen in n tries, one-sided
+// WilsonLowerBound is Wilson's lower bound of a share that was seen in n tries, one-sided
 // at 95% (Wilson 1927): where the share is 1, n/(n+z²).
-func Lower(share float64, n int) float64 {
+func WilsonLowerBound(share float64, n int) float64 {
 	if n < 1 {
 		return 0
 	}

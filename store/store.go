@@ -2,45 +2,47 @@ package store
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"sync"
 	"time"
 
+	"eigenserve/store/backend"
 	"eigenserve/store/tensorfile"
 )
 
-// Store is a folder of families and variants:
+// Store is a store of families and variants. Its files are:
 //
-//	store.json               what this folder is
-//	families/<family>.json   pointer: the family's current basis
-//	models/<name>.json       pointer: the versions of that name
-//	aliases/<alias>.json     pointer: the names and versions that an alias stands for
-//	blobs/<digest>.safetensors   basis and variant files, never changed
-//	fitting/<key>/           what fits under way have finished: see fitting.go
-//	lock, changes            how several processes share it: see lock.go
+//	store.json                   says that this is a store
+//	families/<family>.json       pointer: the family's current basis
+//	models/<name>.json           pointer: the versions of a name
+//	aliases/<alias>.json         pointer: the names and versions that an alias stands for
+//	blobs/<digest>.safetensors   basis, variant and probe files, never changed
+//	fitting/<key>/               what fits under way have finished: see Workspace
 //
-// Blobs come before the pointers to them and go after, each written to a
-// temporary name, synced, renamed, the folder synced; so a crash at any moment
-// leaves the old or the new, at worst with a blob that nothing points to.
+// Blobs are written before the pointers to them and removed after, and each file is
+// written atomically. A crash at any moment leaves the old state or the new, at worst
+// with a blob that nothing points to.
 type Store struct {
-	dir string
+	files backend.Backend
 
-	// change orders all changes of the folder, so that a file can't be removed
-	// while another change is about to point to it; begin takes it, and the lock
-	// that orders those of other processes. Taken before mu. It guards seen, the
-	// number of changes that catalogue knows of, crashed, the last of a process that
-	// ended in it, and reading, how often it was read.
-	change                 sync.Mutex
-	seen, crashed, reading uint64
-	// unsure says that a change may have been made although it failed: the catalogue is
-	// read again. change guards it.
-	unsure bool
-	// keep is how many versions of a name stay; change guards it.
+	// change orders the changes by this process, so that a file cannot be removed while
+	// another change is about to point to it. begin locks it, and the backend's lock,
+	// which orders those of other processes. It is locked before mu. It guards the
+	// fields below it.
+	change sync.Mutex
+	// lock is the backend's lock during a change.
+	lock backend.Lock
+	// seen is the change counter that the catalogue belongs to, and crashed that of a
+	// change that was cut off and cannot be cleared; generation counts how often the
+	// pointers were read.
+	seen, crashed, generation uint64
+	// uncertain says that a write failed and may still have happened, so the catalogue
+	// must be read again.
+	uncertain bool
+	// keep is how many versions of a name are kept.
 	keep int
-	// mu guards catalogue; never held while a file is read or written.
+
+	// mu guards catalogue. It is not held while a pointer is read or written.
 	mu sync.RWMutex
 	catalogue
 }
@@ -49,51 +51,44 @@ type Store struct {
 type Family struct {
 	Name    string    `json:"name"`
 	Basis   string    `json:"basis"`
-	Probes  string    `json:"probes,omitempty"` // digest of the basis's probe images, where it has a file of them
+	Probes  string    `json:"probes,omitempty"` // digest of the basis's probe images, if they are stored
 	Bytes   int64     `json:"bytes"`
 	Updated time.Time `json:"updated"`
 }
 
-const (
-	storeFormat = "eigenserve.store"
-	marker      = "store.json"
-)
+// Dir returns the folder of the store.
+func (s *Store) Dir() string { return s.files.String() }
 
-var folders = [...]string{"families", "models", "aliases", "blobs"}
-
-// Dir is the folder of the store.
-func (s *Store) Dir() string { return s.dir }
-
-// Families lists the families by name.
+// Families returns the families, sorted by name.
 func (s *Store) Families() []Family {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return sorted(s.families)
 }
 
-// Family finds a family's pointer.
+// Family returns a family's pointer.
 func (s *Store) Family(name string) (Family, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	f, ok := s.families[name]
 	if !ok {
-		return f, s.missing("families", "family", name)
+		return f, s.notFound("families", "family", name)
 	}
 	return f, nil
 }
 
-// CheckFamily tells whether a family may have a name.
+// CheckFamily returns an error unless a family may be stored under a name.
 func (s *Store) CheckFamily(name string) error {
 	if err := CheckName(name); err != nil {
 		return fmt.Errorf("family %w", err)
 	}
-	if err := s.spelling("families", name); err != nil {
+	if err := s.checkSpelling("families", name); err != nil {
 		return fmt.Errorf("family %w", err)
 	}
 	return nil
 }
 
-// PutBasis stores a basis and makes it its family's current one.
+// PutBasis stores a basis and makes it the current one of its family.
 func (s *Store) PutBasis(b *Basis) (Family, error) {
 	var buf bytes.Buffer
 	if err := b.Encode(&buf); err != nil {
@@ -102,7 +97,7 @@ func (s *Store) PutBasis(b *Basis) (Family, error) {
 	return s.PutBasisFile(buf.Bytes())
 }
 
-// PutBasisFile is PutBasis from the bytes of a basis's file, checked first.
+// PutBasisFile is like PutBasis for the bytes of a basis file, which it checks first.
 func (s *Store) PutBasisFile(raw []byte) (Family, error) {
 	file, err := tensorfile.Parse(raw)
 	if err != nil {
@@ -139,13 +134,12 @@ func (s *Store) PutBasisFile(raw []byte) (Family, error) {
 	return f, nil
 }
 
-// OpenBasis maps a basis by digest after checking that its bytes have it.
+// OpenBasis maps a basis after checking that its bytes have the digest.
 func (s *Store) OpenBasis(digest string) (*Basis, error) {
-	path := s.blob(digest)
-	if err := s.verify(path, digest); err != nil {
+	if err := s.verifyBlob(digest, "fit the family again or restore the file"); err != nil {
 		return nil, fmt.Errorf("store: basis %s: %w", short(digest), err)
 	}
-	f, err := tensorfile.Open(path)
+	f, err := s.openBlob(blobFile(digest))
 	if err != nil {
 		return nil, fmt.Errorf("store: basis %s: %w", short(digest), err)
 	}
@@ -158,17 +152,11 @@ func (s *Store) OpenBasis(digest string) (*Basis, error) {
 	return b, nil
 }
 
-// ReadVariant reads a variant by digest after checking that its bytes have it.
+// ReadVariant reads a variant after checking that its bytes have the digest.
 func (s *Store) ReadVariant(digest string) (*Variant, error) {
-	raw, err := os.ReadFile(s.blob(digest))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("store: variant %s: %w", short(digest), ErrNotFound)
-	}
+	raw, err := s.readBlob(digest, "add the model again")
 	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
-	}
-	if has := Digest(raw); has != digest {
-		return nil, fmt.Errorf("store: variant %s: %w: its bytes have digest %s; add the model again", short(digest), ErrDigest, short(has))
+		return nil, fmt.Errorf("store: variant %s: %w", short(digest), err)
 	}
 	v, err := parseVariant(raw, digest)
 	if err != nil {
@@ -177,15 +165,15 @@ func (s *Store) ReadVariant(digest string) (*Variant, error) {
 	return v, nil
 }
 
-// release drops one use of a blob and removes it with the last, unless a damaged
-// pointer may lead to it too. A file that is left with nothing that points to it does
-// no harm. The caller holds both locks.
+// release drops one use of a blob and removes the file with the last one, unless a
+// damaged pointer may lead to it too. A file that stays although nothing points to it
+// does no harm. The caller holds change and mu.
 func (s *Store) release(digest string) {
 	if s.uses[digest]--; s.uses[digest] > 0 {
 		return
 	}
 	delete(s.uses, digest)
 	if len(s.damaged) == 0 {
-		os.Remove(s.blob(digest))
+		s.lock.Discard(blobFile(digest))
 	}
 }

@@ -266,7 +266,7 @@ func TestPutRefusesAndChangesNothing(t *testing.T) {
 	}
 	b := tinyBasis()
 	b.Family = "Tiny"
-	if _, err := s.PutBasis(b); !errors.Is(err, store.ErrName) || !strings.Contains(err.Error(), `"tiny" is there`) {
+	if _, err := s.PutBasis(b); !errors.Is(err, store.ErrName) || !strings.Contains(err.Error(), `"tiny" exists`) {
 		t.Errorf("a family that differs by case: %v", err)
 	}
 	b.Family = "a/b"

@@ -1,96 +1,78 @@
 package store
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
-	"github.com/gofrs/flock"
-
-	"eigenserve/store/durable"
+	"eigenserve/store/backend"
 	"eigenserve/store/tensorfile"
 )
 
-// fittings is the folder of fits that are under way, or were cut off.
-const fittings = "fitting"
+// workspaceDir is the directory of the fits that are under way, or were cut off.
+const workspaceDir = "fitting"
 
-// Fitting is what a fit has finished, in a folder of the store:
+// Workspace holds what a fit has finished, in a directory of the store:
 //
-//	fitting/<key>/layer-<i>.safetensors   a finished layer, as a basis of that alone
+//	fitting/<key>/layer-<i>.safetensors   a finished layer, as a basis with that layer alone
 //	fitting/<key>/<name>.safetensors      other numbers
 //	fitting/<key>/<name>.txt              notes
-//	fitting/<key>/lock                    held by the fit as long as it is at work
+//	fitting/<key>/lock                    held while the fit is at work
 //
-// The key stands for the fit's inputs and options, so that the same fit finds it
-// again after it was cut off and any other does not. Each of the numbers' files is
-// written whole or not at all; one that can't be read counts as missing. Nothing in a store
-// depends on it.
-type Fitting struct {
+// The key is a digest of the fit's inputs and options, so the same fit finds its
+// workspace again after it was cut off, and no other fit does. Every file is written
+// whole or not at all. One that cannot be read counts as missing. Nothing else in a
+// store depends on a workspace.
+type Workspace struct {
+	files       backend.Backend
+	lock        backend.Lock
 	dir, family string
-	lock        *flock.Flock
 }
 
-// Fitting opens the folder of a fit, and makes it if it is not there, until Close or
-// Remove. The key is a digest. It fails with ErrLocked while the same fit is at work
+// workspacePatience is how long Workspace waits for the lock: longer than anybody holds
+// it just to look.
+const workspacePatience = time.Second
+
+// Workspace opens the workspace of a fit until Close or Remove, and makes it if there
+// is none. The key is a digest. It fails with ErrLocked while the same fit is at work
 // elsewhere.
-func (s *Store) Fitting(family, key string) (*Fitting, error) {
+func (s *Store) Workspace(family, key string) (*Workspace, error) {
 	if !isDigest(key) {
-		return nil, fmt.Errorf("store: fitting %q: %w: not a digest", key, ErrFormat)
+		return nil, fmt.Errorf("store: workspace %q: %w: not a digest", key, ErrFormat)
 	}
-	dir := filepath.Join(s.dir, fittings, key)
-	f := &Fitting{dir: dir, family: family, lock: flock.New(filepath.Join(dir, lockName))}
-	if err := os.MkdirAll(f.dir, 0o755); err != nil {
-		return nil, fmt.Errorf("store: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), fittingPatience)
-	defer cancel()
-	_, err := f.lock.TryLockContext(ctx, 5*time.Millisecond)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("%w, which fits the same now", ErrLocked)
+	dir := workspaceDir + "/" + key
+	lock, err := s.files.Lock(dir, workspacePatience)
+	if errors.Is(err, ErrLocked) {
+		err = fmt.Errorf("%w, which is running the same fit", ErrLocked)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("store: fit of %q: %w", family, err)
 	}
-	return f, nil
+	return &Workspace{files: s.files, lock: lock, dir: dir, family: family}, nil
 }
 
-// fittingPatience is longer than anybody holds the lock who only looks.
-const fittingPatience = time.Second
+// Close releases the workspace and leaves its files for the same fit to resume.
+func (w *Workspace) Close() error { return w.lock.Unlock() }
 
-// Close leaves the folder for the same fit to go on.
-func (f *Fitting) Close() error { return f.lock.Close() }
-
-// atWork tells whether a fit holds a folder, as far as can be told.
-func atWork(dir string) bool {
-	path := filepath.Join(dir, lockName)
-	if !exists(path) { // it was left before there were locks, or in its first moment
-		return false
+// Remove removes the workspace. It is called when the fit is complete.
+func (w *Workspace) Remove() error {
+	if err := w.lock.Discard(w.dir); err != nil {
+		return fmt.Errorf("store: %w", err)
 	}
-	lock := flock.New(path)
-	defer lock.Close()
-	free, err := lock.TryLock()
-	return err != nil || !free
+	return nil
 }
 
-func (f *Fitting) layer(i int) string {
-	return filepath.Join(f.dir, fmt.Sprintf("layer-%04d.safetensors", i))
-}
+func layerName(i int) string { return fmt.Sprintf("layer-%04d", i) }
 
-// HasLayer tells whether a layer was kept, without reading it.
-func (f *Fitting) HasLayer(i int) bool { return exists(f.layer(i)) }
+// HasLayer reports whether layer i is stored, without reading it.
+func (w *Workspace) HasLayer(i int) bool { return w.Has(layerName(i)) }
 
-// Layer is a finished layer, or nil.
-func (f *Fitting) Layer(i int) *BasisLayer {
-	raw, err := os.ReadFile(f.layer(i))
-	if err != nil {
-		return nil
-	}
-	file, err := tensorfile.Parse(raw)
-	if err != nil {
+// Layer returns the finished layer i, or nil if it is not stored.
+func (w *Workspace) Layer(i int) *BasisLayer {
+	file := w.read(layerName(i))
+	if file == nil {
 		return nil
 	}
 	b, err := DecodeBasis(file)
@@ -100,26 +82,25 @@ func (f *Fitting) Layer(i int) *BasisLayer {
 	return &b.Layers[0]
 }
 
-// PutLayer keeps a finished layer.
-func (f *Fitting) PutLayer(i int, l *BasisLayer) error {
-	one := &Basis{Family: f.family, Config: []byte(`{}`), Metric: "none", Layers: []BasisLayer{*l}}
-	if err := durable.Replace(f.layer(i), one.Encode); err != nil {
-		return fmt.Errorf("store: keep layer %q: %w", l.Name, err)
+// PutLayer stores the finished layer i.
+func (w *Workspace) PutLayer(i int, l *BasisLayer) error {
+	one := &Basis{Family: w.family, Config: []byte(`{}`), Metric: "none", Layers: []BasisLayer{*l}}
+	if err := w.lock.Put(w.file(layerName(i), "safetensors"), one.Encode); err != nil {
+		return fmt.Errorf("store: put layer %q: %w", l.Name, err)
 	}
 	return nil
 }
 
-// Has tells whether numbers of a name were kept, without reading them.
-func (f *Fitting) Has(name string) bool { return exists(f.file(name, "safetensors")) }
+// Has reports whether numbers are stored under a name, without reading them.
+func (w *Workspace) Has(name string) bool {
+	_, err := fs.Stat(w.files, w.file(name, "safetensors"))
+	return err == nil
+}
 
-// Numbers are those kept under a name, or nil.
-func (f *Fitting) Numbers(name string) map[string][]float32 {
-	raw, err := os.ReadFile(f.file(name, "safetensors"))
-	if err != nil {
-		return nil
-	}
-	file, err := tensorfile.Parse(raw)
-	if err != nil {
+// Numbers returns the numbers stored under a name, or nil if there are none.
+func (w *Workspace) Numbers(name string) map[string][]float32 {
+	file := w.read(name)
+	if file == nil {
 		return nil
 	}
 	out := map[string][]float32{}
@@ -134,58 +115,61 @@ func (f *Fitting) Numbers(name string) map[string][]float32 {
 	return out
 }
 
-// PutNumbers keeps numbers under a name.
-func (f *Fitting) PutNumbers(name string, numbers map[string][]float32) error {
+// PutNumbers stores numbers under a name.
+func (w *Workspace) PutNumbers(name string, numbers map[string][]float32) error {
 	tensors := map[string]tensorfile.Tensor{}
 	for key, v := range numbers {
 		tensors[key] = floats(v)
 	}
-	if err := tensorfile.WriteFile(f.file(name, "safetensors"), tensors, nil); err != nil {
-		return fmt.Errorf("store: keep %q: %w", name, err)
+	err := w.lock.Put(w.file(name, "safetensors"), func(w io.Writer) error { return tensorfile.Encode(w, tensors, nil) })
+	if err != nil {
+		return fmt.Errorf("store: put %q: %w", name, err)
 	}
 	return nil
 }
 
-// Note is the text kept under a name, or nothing.
-func (f *Fitting) Note(name string) string {
-	raw, _ := os.ReadFile(f.file(name, "txt"))
+// DeleteNumbers removes the numbers stored under a name, if there are any.
+func (w *Workspace) DeleteNumbers(name string) error { return w.delete(name, "safetensors") }
+
+// Note returns the text stored under a name, or "" if there is none.
+func (w *Workspace) Note(name string) string {
+	raw, _ := fs.ReadFile(w.files, w.file(name, "txt"))
 	return string(raw)
 }
 
-// PutNote keeps a text under a name. After a crash it may be cut short.
-func (f *Fitting) PutNote(name, text string) error {
-	if err := os.WriteFile(f.file(name, "txt"), []byte(text), 0o644); err != nil {
-		return fmt.Errorf("store: note %q: %w", name, err)
+// PutNote stores a text under a name.
+func (w *Workspace) PutNote(name, text string) error {
+	err := w.lock.Put(w.file(name, "txt"), func(w io.Writer) error {
+		_, err := io.WriteString(w, text)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("store: put note %q: %w", name, err)
 	}
 	return nil
 }
 
-// DropNumbers removes numbers of a name, if there are any.
-func (f *Fitting) DropNumbers(name string) error { return f.drop(name, "safetensors") }
+// DeleteNote removes the text stored under a name, if there is one.
+func (w *Workspace) DeleteNote(name string) error { return w.delete(name, "txt") }
 
-// DropNote removes a note, if there is one.
-func (f *Fitting) DropNote(name string) error { return f.drop(name, "txt") }
+// read returns the tensors stored under a name, or nil if they cannot be read.
+func (w *Workspace) read(name string) *tensorfile.File {
+	raw, err := fs.ReadFile(w.files, w.file(name, "safetensors"))
+	if err != nil {
+		return nil
+	}
+	file, err := tensorfile.Parse(raw)
+	if err != nil {
+		return nil
+	}
+	return file
+}
 
-func (f *Fitting) drop(name, kind string) error {
-	if err := os.Remove(f.file(name, kind)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("store: drop %q: %w", name, err)
+func (w *Workspace) delete(name, kind string) error {
+	if err := w.lock.Discard(w.file(name, kind)); err != nil {
+		return fmt.Errorf("store: delete %q: %w", name, err)
 	}
 	return nil
 }
 
-func (f *Fitting) file(name, kind string) string { return filepath.Join(f.dir, name+"."+kind) }
-
-// Remove removes the folder once the fit has come to its end.
-func (f *Fitting) Remove() error {
-	f.Close()
-	if err := os.RemoveAll(f.dir); err != nil {
-		return fmt.Errorf("store: %w", err)
-	}
-	os.Remove(filepath.Dir(f.dir)) // unless another fit is there
-	return nil
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
+func (w *Workspace) file(name, kind string) string { return w.dir + "/" + name + "." + kind }

@@ -12,9 +12,9 @@ import (
 )
 
 // fitting opens the folder of a fit that is named by a word.
-func fitting(t *testing.T, s *store.Store, word string) *store.Fitting {
+func fitting(t *testing.T, s *store.Store, word string) *store.Workspace {
 	t.Helper()
-	f, err := s.Fitting("tiny", store.Digest([]byte(word)))
+	f, err := s.Workspace("tiny", store.Digest([]byte(word)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func TestFittingKeeps(t *testing.T) {
 	if err := errors.Join(f.PutNumbers("n", numbers), f.PutNote("n", "text")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Fitting("tiny", store.Digest([]byte("one"))); !errors.Is(err, store.ErrLocked) {
+	if _, err := s.Workspace("tiny", store.Digest([]byte("one"))); !errors.Is(err, store.ErrLocked) {
 		t.Errorf("twice at once: %v", err)
 	}
 	if found, err := s.Collect(store.CollectOptions{}); err != nil || found[len(found)-1].Kept != "a fit is at work" {
@@ -97,7 +97,7 @@ func TestDamagedFitting(t *testing.T) {
 }
 
 func TestFittingKeyIsADigest(t *testing.T) {
-	if _, err := create(t).Fitting("tiny", "../../x"); !errors.Is(err, store.ErrFormat) {
+	if _, err := create(t).Workspace("tiny", "../../x"); !errors.Is(err, store.ErrFormat) {
 		t.Errorf("%v, want %v", err, store.ErrFormat)
 	}
 }

@@ -18,8 +18,7 @@ import (
 var mayImport = map[string][]string{
 	"runtime/fault":       {},
 	"runtime/kernel":      {},
-	"store":               {"store/durable", "store/tensorfile"},
-	"store/durable":       {},
+	"store":               {"store/backend", "store/backend/folder", "store/tensorfile"},
 	"store/tensorfile":    {"store/durable"},
 	"store/checkpoint":    {"store/tensorfile"},
 	"store/rans":          {},
@@ -35,6 +34,11 @@ var mayImport = map[string][]string{
 	"server/web":          {},
 	"server/inference":    {},
 	"cmd/eigenserve":      {"..."},
+
+	"store/backend":             {},
+	"store/backend/folder":      {"store/backend", "store/durable"},
+	"store/backend/backendtest": {"store/backend"},
+	"store/durable":             {},
 }
 
 // fences say where outside packages may be imported.
@@ -50,7 +54,7 @@ var fences = map[string][]string{
 	"go.yaml.in/":                     {"server", "cmd/..."},
 	"gonum.org/":                      {"store/subspace", "runtime/kernel"},
 	"github.com/edsrzf/mmap-go":       {"store/tensorfile", "runtime"},
-	"github.com/gofrs/flock":          {"store"},
+	"github.com/gofrs/flock":          {"store/backend/folder"},
 }
 
 const root = "../.."
