@@ -16,13 +16,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Two stores on one folder are as two processes: the lock is on the open file.
+// Two stores of one folder in one process stand for two processes: a lock belongs to an
+// open file.
 
+// refresh calls Refresh and checks whether it read the pointers again.
 func refresh(t testing.TB, s *store.Store, want bool) {
 	t.Helper()
 	before := store.Generation(s)
 	if now, err := s.Refresh(false); err != nil || (now > before) != want {
-		t.Fatalf("refresh: from %d to %d, %v, want a change %t", before, now, err, want)
+		t.Fatalf("refresh: from %d to %d, %v, want another reading: %t", before, now, err, want)
 	}
 }
 
@@ -44,14 +46,14 @@ func TestRefreshSeesAnotherProcess(t *testing.T) {
 	}
 	refresh(t, ours, true)
 	if len(ours.Variants()) != 0 {
-		t.Errorf("deleted by another, still there: %v", ours.Variants())
+		t.Errorf("deleted by another process, still there: %v", ours.Variants())
 	}
-	put(t, ours, "b", "one") // one's own change is none to see
+	put(t, ours, "b", "one") // a store's own change needs no refresh
 	refresh(t, ours, false)
 	refresh(t, theirs, true)
 }
 
-func TestForcedRefreshSeesWhatNobodyTold(t *testing.T) {
+func TestForcedRefreshSeesManualChange(t *testing.T) {
 	s := create(t)
 	put(t, s, "a", "one")
 	if err := os.Remove(filepath.Join(s.Dir(), "models", "a.json")); err != nil {
@@ -63,9 +65,9 @@ func TestForcedRefreshSeesWhatNobodyTold(t *testing.T) {
 	}
 }
 
-// A file that another process points to meanwhile is not removed with one's own
+// A file that another process has come to point to is not removed with this process's
 // last pointer to it.
-func TestChangeKnowsOthersPointers(t *testing.T) {
+func TestChangeSeesOthersPointers(t *testing.T) {
 	ours := create(t)
 	theirs := reopen(t, ours)
 	e := put(t, ours, "a", "one")
@@ -74,14 +76,14 @@ func TestChangeKnowsOthersPointers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := theirs.ReadVariant(e.Digest); err != nil {
-		t.Errorf("another's file is gone: %v", err)
+		t.Errorf("the other process's file is gone: %v", err)
 	}
 	if _, err := theirs.Entry("A"); err == nil {
-		t.Error("no such name")
+		t.Error("a name in another case is found")
 	}
 	v, raw := labelled(t, "two")
 	if _, _, err := theirs.PutVariant("B", v, raw); !errors.Is(err, store.ErrName) {
-		t.Errorf("a name that another spelled otherwise: %v", err)
+		t.Errorf("a name that another process wrote in another case: %v", err)
 	}
 }
 
@@ -106,13 +108,13 @@ func TestSeveralProcessesChangeAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	again := reopen(t, first)
-	checkWhole(t, again)
+	checkIntact(t, again)
 	for _, s := range stores {
 		if _, err := s.Refresh(false); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(again.Variants(), s.Variants()); diff != "" {
-			t.Errorf("a catalogue is not what the folder holds: %s", diff)
+			t.Errorf("a catalogue differs from the files: %s", diff)
 		}
 	}
 }
@@ -130,15 +132,15 @@ func TestLockedByAnother(t *testing.T) {
 		t.Errorf("locked: %v", err)
 	}
 	if len(s.Variants()) != 0 {
-		t.Error("changed without the lock")
+		t.Error("it was changed without the lock")
 	}
 	lock.Unlock()
 	put(t, s, "a", "one")
 }
 
-// A process that ends in the middle of a change leaves an odd number behind and
-// a free lock: what it did is seen all the same.
-func TestRefreshAfterACrash(t *testing.T) {
+// A process that ends during a change leaves an odd counter and no lock. Other processes
+// see what it did.
+func TestRefreshAfterCrash(t *testing.T) {
 	s := create(t)
 	put(t, s, "a", "one")
 	theirs := reopen(t, s)
@@ -152,11 +154,11 @@ func TestRefreshAfterACrash(t *testing.T) {
 	if err := os.WriteFile(path, fmt.Appendf(nil, "%020d\n", n+1), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	refresh(t, theirs, true) // the change is under way
+	refresh(t, theirs, true) // during the change
 	if err := os.Remove(filepath.Join(s.Dir(), "models", "a.json")); err != nil {
 		t.Fatal(err)
 	}
-	refresh(t, theirs, true) // and given up
+	refresh(t, theirs, true) // after it was given up
 	if len(theirs.Variants()) != 0 {
 		t.Errorf("%v", theirs.Variants())
 	}

@@ -12,43 +12,43 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// create makes a store that is empty but for the file of tinyBasis.
+// create makes a store that holds no more than the file of tinyBasis.
 func create(t testing.TB) *store.Store {
 	t.Helper()
 	s, err := store.Create(filepath.Join(t.TempDir(), "store"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	layBasis(t, s)
+	writeBasis(t, s)
 	return s
 }
 
-// layBasis puts the file of tinyBasis into a store, which no family has yet, so
-// that variants have something to stand on, and gives its path.
-func layBasis(t testing.TB, s *store.Store) string {
+// writeBasis puts the file of tinyBasis into a store, for variants to refer to, without
+// making it a family's basis. It returns the file's path.
+func writeBasis(t testing.TB, s *store.Store) string {
 	t.Helper()
 	raw := encoded(t, tinyBasis())
 	path := "blobs/" + store.Digest(raw) + ".safetensors"
-	lay(t, s, path, string(raw))
+	writeIn(t, s, path, string(raw))
 	return path
 }
 
-// untouched are the files of a store as create makes it.
-func untouched(t testing.TB) []string { return files(t, create(t)) }
+// emptyFiles returns the files of a store that create has made.
+func emptyFiles(t testing.TB) []string { return files(t, create(t)) }
 
-// A basis that nothing referred to may be collected before a variant made for it
-// is put: it is refused, where it would be answered by errors ever after.
-func TestPutOnACollectedBasis(t *testing.T) {
+// A basis that nothing refers to may be collected before a variant of it is put. Such a
+// variant is refused: it could never be served.
+func TestPutOnCollectedBasis(t *testing.T) {
 	s := create(t)
 	collect(t, s, store.CollectOptions{})
 	v := tinyVariant(t)
 	if _, _, err := s.PutVariant("cats", v, bytesOf(t, v)); !errors.Is(err, store.ErrBasis) {
-		t.Errorf("put on a basis that is gone: %v", err)
+		t.Errorf("put on a missing basis: %v", err)
 	}
 	if diff := cmp.Diff([]string{"store.json"}, files(t, s)); diff != "" {
-		t.Errorf("refused, it left: %s", diff)
+		t.Errorf("the refused variant left files: %s", diff)
 	}
-	layBasis(t, s)
+	writeBasis(t, s)
 	put(t, s, "cats", "one")
 	if removed, _ := collect(t, s, store.CollectOptions{}); removed != nil {
 		t.Errorf("removed %v", removed)
@@ -64,7 +64,7 @@ func reopen(t testing.TB, s *store.Store) *store.Store {
 	return again
 }
 
-// labelled gives a variant's file; files of other labels have other digests.
+// labelled returns a variant with a label, and its file. Each label makes another digest.
 func labelled(t testing.TB, label string) (*store.Variant, []byte) {
 	t.Helper()
 	v := tinyVariant(t)
@@ -87,7 +87,7 @@ func put(t testing.TB, s *store.Store, name, label string) store.Entry {
 	return e
 }
 
-// files lists what lies under a store's folder, but for how processes share it.
+// files returns the files of a store, without lock and changes.
 func files(t testing.TB, s *store.Store) []string {
 	t.Helper()
 	var all []string
@@ -114,7 +114,7 @@ func TestCreateOpenReopen(t *testing.T) {
 		t.Fatal(err)
 	}
 	dogs, cats := put(t, s, "dogs", "dog"), put(t, s, "cats", "cat")
-	again, err := store.Create(s.Dir()) // opens what is there
+	again, err := store.Create(s.Dir()) // opens the existing store
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestCreateOpenReopen(t *testing.T) {
 		if diff := cmp.Diff([]store.Entry{cats, dogs}, s.Variants()); diff != "" {
 			t.Error(diff)
 		}
-		checkWhole(t, s)
+		checkIntact(t, s)
 	}
 	want := store.Entry{Name: "cats", Version: 1, Digest: cats.Digest, Family: "tiny", Basis: f.Basis, Bytes: cats.Bytes,
 		SourceBytes: 1000, Classes: 1, Step: 0.5, Energy: 0.9, Added: someDay}
@@ -134,8 +134,8 @@ func TestCreateOpenReopen(t *testing.T) {
 	}
 }
 
-// checkWhole follows every pointer of a store to a sound file.
-func checkWhole(t testing.TB, s *store.Store) {
+// checkIntact checks that every pointer of a store leads to an intact file.
+func checkIntact(t testing.TB, s *store.Store) {
 	t.Helper()
 	for _, f := range s.Families() {
 		b, err := s.OpenBasis(f.Basis)
@@ -144,7 +144,7 @@ func checkWhole(t testing.TB, s *store.Store) {
 			continue
 		}
 		if b.Digest != f.Basis || b.Family != f.Name || int64(len(encoded(t, b))) != f.Bytes {
-			t.Errorf("family %q has %d bytes of basis %s of %q", f.Name, f.Bytes, b.Digest, b.Family)
+			t.Errorf("family %q: %d bytes of basis %s of %q", f.Name, f.Bytes, b.Digest, b.Family)
 		}
 		if err := b.Close(); err != nil {
 			t.Error(err)
@@ -157,7 +157,7 @@ func checkWhole(t testing.TB, s *store.Store) {
 			continue
 		}
 		if v.Digest != e.Digest || v.Basis != e.Basis || int64(len(bytesOf(t, v))) != e.Bytes {
-			t.Errorf("model %q is %+v, its pointer says %+v", e.Name, v, e)
+			t.Errorf("model %q is %+v, but its pointer says %+v", e.Name, v, e)
 		}
 	}
 }
@@ -171,10 +171,10 @@ func TestPutReplacesAndDeletes(t *testing.T) {
 		t.Fatalf("replaced %v, %v", replaced, err)
 	}
 	if _, replaced, err = s.PutVariant("cats", v, raw); err != nil || !replaced {
-		t.Fatalf("the same again: replaced %v, %v", replaced, err)
+		t.Fatalf("the same file again: replaced %v, %v", replaced, err)
 	}
 	if _, err := s.ReadVariant(old.Digest); err != nil {
-		t.Errorf("the same again took the file away: %v", err)
+		t.Errorf("putting the same file again removed it: %v", err)
 	}
 	now := put(t, s, "cats", "new")
 	if _, err := s.ReadVariant(old.Digest); !errors.Is(err, store.ErrNotFound) {
@@ -194,13 +194,13 @@ func TestPutReplacesAndDeletes(t *testing.T) {
 			t.Errorf("looked up after it was deleted: %v", err)
 		}
 	}
-	if diff := cmp.Diff(untouched(t), files(t, s)); diff != "" {
-		t.Errorf("files are left behind: %s", diff)
+	if diff := cmp.Diff(emptyFiles(t), files(t, s)); diff != "" {
+		t.Errorf("files were left behind: %s", diff)
 	}
 }
 
-func TestNamesShareAFile(t *testing.T) {
-	for _, way := range []string{"in one run", "after it was opened again"} {
+func TestNamesShareFile(t *testing.T) {
+	for _, way := range []string{"in one run", "after reopening"} {
 		t.Run(way, func(t *testing.T) {
 			s := create(t)
 			one, other := put(t, s, "one", "same"), put(t, s, "other", "same")
@@ -214,17 +214,17 @@ func TestNamesShareAFile(t *testing.T) {
 			if err := s.DeleteVariant("one"); err != nil {
 				t.Fatal(err)
 			}
-			checkWhole(t, s)
+			checkIntact(t, s)
 			put(t, s, "other", "new")
 			if _, err := s.ReadVariant(one.Digest); !errors.Is(err, store.ErrNotFound) {
-				t.Errorf("the file outlived its last name: %v", err)
+				t.Errorf("the file is still there without a name: %v", err)
 			}
-			checkWhole(t, s)
+			checkIntact(t, s)
 		})
 	}
 }
 
-func TestNewBasisKeepsTheOld(t *testing.T) {
+func TestNewBasisKeepsOld(t *testing.T) {
 	s := create(t)
 	old, err := s.PutBasis(tinyBasis())
 	if err != nil {
@@ -243,7 +243,7 @@ func TestNewBasisKeepsTheOld(t *testing.T) {
 		if _, err := s.Family("huge"); !errors.Is(err, store.ErrNotFound) || !strings.Contains(err.Error(), `family "huge"`) {
 			t.Errorf("an unknown family: %v", err)
 		}
-		b, err := s.OpenBasis(old.Basis) // variants may stand on it
+		b, err := s.OpenBasis(old.Basis) // variants may refer to it
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -251,7 +251,7 @@ func TestNewBasisKeepsTheOld(t *testing.T) {
 	}
 }
 
-func TestPutRefusesAndChangesNothing(t *testing.T) {
+func TestPutRefusals(t *testing.T) {
 	s := create(t)
 	put(t, s, "Cats", "cat")
 	if _, err := s.PutBasis(tinyBasis()); err != nil {
@@ -274,10 +274,10 @@ func TestPutRefusesAndChangesNothing(t *testing.T) {
 		t.Errorf("a family with a slash: %v", err)
 	}
 	if _, err := s.PutBasisFile(raw); !errors.Is(err, store.ErrFormat) {
-		t.Errorf("a variant for a basis: %v", err)
+		t.Errorf("a variant as a basis: %v", err)
 	}
 	if _, err := s.PutBasisFile(encoded(t, tinyBasis())[:100]); err == nil {
-		t.Error("half a basis is taken")
+		t.Error("half a basis was stored")
 	}
 	if diff := cmp.Diff(before, files(t, s)); diff != "" {
 		t.Error(diff)

@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// fitting opens the folder of a fit that is named by a word.
-func fitting(t *testing.T, s *store.Store, word string) *store.Workspace {
+// workspace opens the workspace of a fit whose key is made from a word.
+func workspace(t *testing.T, s *store.Store, word string) *store.Workspace {
 	t.Helper()
 	f, err := s.Workspace("tiny", store.Digest([]byte(word)))
 	if err != nil {
@@ -21,12 +21,12 @@ func fitting(t *testing.T, s *store.Store, word string) *store.Workspace {
 	return f
 }
 
-// What is kept is found again by the same key alone, until it is removed.
-func TestFittingKeeps(t *testing.T) {
+// A workspace is found again under its own key only, until it is removed.
+func TestWorkspace(t *testing.T) {
 	s := create(t)
-	f := fitting(t, s, "one")
+	f := workspace(t, s, "one")
 	if f.Layer(0) != nil || f.Numbers("n") != nil || f.Has("n") || f.Note("n") != "" {
-		t.Error("a new fit has kept something")
+		t.Error("a new workspace is not empty")
 	}
 	want := tinyBasis().Layers
 	for i := range want {
@@ -39,13 +39,13 @@ func TestFittingKeeps(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := s.Workspace("tiny", store.Digest([]byte("one"))); !errors.Is(err, store.ErrLocked) {
-		t.Errorf("twice at once: %v", err)
+		t.Errorf("opened twice: %v", err)
 	}
 	if found, err := s.Collect(store.CollectOptions{}); err != nil || found[len(found)-1].Kept != "a fit is at work" {
-		t.Errorf("collected while it is at work: %+v, %v", found, err)
+		t.Errorf("collected while the fit is at work: %+v, %v", found, err)
 	}
 	f.Close()
-	again := fitting(t, s, "one")
+	again := workspace(t, s, "one")
 	for i := range want {
 		if diff := cmp.Diff(&want[i], again.Layer(i)); diff != "" {
 			t.Errorf("layer %d: %s", i, diff)
@@ -54,16 +54,16 @@ func TestFittingKeeps(t *testing.T) {
 	if diff := cmp.Diff(numbers, again.Numbers("n")); diff != "" || !again.Has("n") || again.Note("n") != "text" {
 		t.Errorf("note %q, numbers %s", again.Note("n"), diff)
 	}
-	other := fitting(t, s, "two")
+	other := workspace(t, s, "two")
 	defer other.Close()
 	if other.Layer(0) != nil || other.Has("n") || other.Note("n") != "" {
-		t.Error("another fit finds it")
+		t.Error("another fit finds the same files")
 	}
 	if err := again.Remove(); err != nil {
 		t.Fatal(err)
 	}
 	if f.Layer(0) != nil || f.Has("n") {
-		t.Error("it is still there")
+		t.Error("its files are still there")
 	}
 	other.Close()
 	if found, err := s.Collect(store.CollectOptions{}); err != nil || len(found) != 1 || found[0].Kept != "" {
@@ -74,10 +74,10 @@ func TestFittingKeeps(t *testing.T) {
 	}
 }
 
-// What can't be read counts as missing.
-func TestDamagedFitting(t *testing.T) {
+// A file that cannot be read counts as missing.
+func TestDamagedWorkspace(t *testing.T) {
 	s := create(t)
-	f := fitting(t, s, "one")
+	f := workspace(t, s, "one")
 	if err := errors.Join(f.PutLayer(0, &tinyBasis().Layers[0]), f.PutNumbers("n", map[string][]float32{"a": {1}})); err != nil {
 		t.Fatal(err)
 	}
@@ -92,11 +92,11 @@ func TestDamagedFitting(t *testing.T) {
 		}
 	}
 	if f.Layer(0) != nil || f.Numbers("n") != nil {
-		t.Error("half a file is taken for whole")
+		t.Error("half a file was read")
 	}
 }
 
-func TestFittingKeyIsADigest(t *testing.T) {
+func TestWorkspaceKey(t *testing.T) {
 	if _, err := create(t).Workspace("tiny", "../../x"); !errors.Is(err, store.ErrFormat) {
 		t.Errorf("%v, want %v", err, store.ErrFormat)
 	}
