@@ -83,10 +83,10 @@ func (s *Store) Alias(name string) (Alias, error) {
 // the alias existed before.
 func (s *Store) PutAlias(a Alias) (replaced bool, err error) {
 	if err := CheckName(a.Name); err != nil {
-		return false, fmt.Errorf("store: alias %w", err)
+		return false, fmt.Errorf("alias: %w", err)
 	}
 	if err := a.check(); err != nil {
-		return false, fmt.Errorf("store: alias %q: %w", a.Name, err)
+		return false, fmt.Errorf("alias %q: %w", a.Name, err)
 	}
 	a.Targets = slices.Clone(a.Targets)
 	end, err := s.begin()
@@ -95,21 +95,21 @@ func (s *Store) PutAlias(a Alias) (replaced bool, err error) {
 	}
 	defer end()
 	if err := s.checkSpelling("models", a.Name); err != nil {
-		return false, fmt.Errorf("store: alias %w", err)
+		return false, fmt.Errorf("alias: %w", err)
 	}
 	switch _, err := s.Entry(a.Name); {
 	case err == nil:
-		return false, fmt.Errorf("store: alias %q: %w: a model has this name", a.Name, ErrInUse)
+		return false, fmt.Errorf("alias %q: %w: a model has this name", a.Name, ErrInUse)
 	case !errors.Is(err, ErrNotFound):
-		return false, fmt.Errorf("store: %w", err)
+		return false, err
 	}
 	for _, t := range a.Targets {
 		if err := s.checkTarget(t); err != nil {
-			return false, fmt.Errorf("store: alias %q: %w", a.Name, err)
+			return false, fmt.Errorf("alias %q: %w", a.Name, err)
 		}
 	}
 	if err := s.putPointer("aliases", a.Name, a); err != nil {
-		return false, fmt.Errorf("store: alias %q: %w", a.Name, err)
+		return false, fmt.Errorf("alias %q: %w", a.Name, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,7 +143,7 @@ func (s *Store) DeleteAlias(name string) error {
 		return err
 	}
 	if err := s.deletePointer("aliases", name); err != nil {
-		return fmt.Errorf("store: %w", err)
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -25,7 +25,7 @@ func (s *Store) begin() (end func(), err error) {
 		if errors.Is(err, ErrLocked) {
 			err = fmt.Errorf("%w: it has held the lock for %v; try again when it is done", err, lockPatience)
 		}
-		return nil, fmt.Errorf("store: %q: %w", s.files, err)
+		return nil, fmt.Errorf("store %q: %w", s.files, err)
 	}
 	n, err := s.catchUp()
 	if err == nil {
@@ -34,7 +34,7 @@ func (s *Store) begin() (end func(), err error) {
 	if err != nil {
 		lock.Unlock()
 		s.change.Unlock()
-		return nil, fmt.Errorf("store: %w", err)
+		return nil, err
 	}
 	s.lock = lock
 	return func() {
@@ -84,9 +84,6 @@ func (s *Store) Refresh(force bool) (generation uint64, err error) {
 		}
 	case n&1 == 1:
 		err = s.recover()
-	}
-	if err != nil {
-		err = fmt.Errorf("store: %w", err)
 	}
 	return s.generation, err
 }

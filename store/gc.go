@@ -49,7 +49,7 @@ func (s *Store) Collect(o CollectOptions) ([]Garbage, error) {
 	}
 	defer end()
 	if err := s.checkReferences(); err != nil {
-		return nil, fmt.Errorf("store: nothing is removed: %w", err)
+		return nil, fmt.Errorf("nothing is removed: %w", err)
 	}
 	out, dropped, err := s.dropVersions(o)
 	if err != nil {
@@ -57,15 +57,15 @@ func (s *Store) Collect(o CollectOptions) ([]Garbage, error) {
 	}
 	blobs, err := s.unusedBlobs(dropped)
 	if err != nil {
-		return out, fmt.Errorf("store: %w", err)
+		return out, err
 	}
 	temporaries, err := s.temporaries()
 	if err != nil {
-		return out, fmt.Errorf("store: %w", err)
+		return out, err
 	}
 	workspaces, err := s.workspaces()
 	if err != nil {
-		return out, fmt.Errorf("store: %w", err)
+		return out, err
 	}
 	for _, c := range slices.Concat(blobs, temporaries) {
 		out = append(out, s.discard(c, o.Grace, o.DryRun))

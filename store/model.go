@@ -164,19 +164,19 @@ func (s *Store) ReplaceVariant(name, was string, v *Variant, file []byte) (e Ent
 	}
 	defer end()
 	if err := s.CheckModel(name); err != nil {
-		return e, false, fmt.Errorf("store: %w", err)
+		return e, false, err
 	}
 	old, err := s.model(name)
 	replaced = err == nil
 	if was != "" && old.Digest != was {
-		return e, false, fmt.Errorf("store: model %q: %w", name, ErrChanged)
+		return e, false, fmt.Errorf("model %q: %w", name, ErrChanged)
 	}
 	if err := s.checkBasisStored(v.Basis); err != nil {
-		return e, false, fmt.Errorf("store: model %q: %w", name, err)
+		return e, false, fmt.Errorf("model %q: %w", name, err)
 	}
 	digest, err := s.putBlob(file)
 	if err != nil {
-		return e, false, fmt.Errorf("store: model %q: %w", name, err)
+		return e, false, fmt.Errorf("model %q: %w", name, err)
 	}
 	e = Entry{Name: name, Version: max(1, old.Next), Digest: digest, Family: v.Family, Basis: v.Basis,
 		Bytes: int64(len(file)), SourceBytes: v.Fidelity.Bytes.Source, Classes: len(v.Labels),
@@ -198,10 +198,10 @@ func (s *Store) ReplaceVariant(name, was string, v *Variant, file []byte) (e Ent
 // CheckModel returns an error unless a variant may be put under a name.
 func (s *Store) CheckModel(name string) error {
 	if err := CheckName(name); err != nil {
-		return fmt.Errorf("model %w", err)
+		return fmt.Errorf("model: %w", err)
 	}
 	if err := s.checkSpelling("models", name); err != nil {
-		return fmt.Errorf("model %w", err)
+		return fmt.Errorf("model: %w", err)
 	}
 	switch _, err := s.Alias(name); {
 	case err == nil:
@@ -246,7 +246,7 @@ func (s *Store) prune(versions []Entry, keep int) []Entry {
 // The caller holds change.
 func (s *Store) setModel(old, now model) error {
 	if err := s.putPointer("models", now.Name, now); err != nil {
-		return fmt.Errorf("store: model %q: %w", now.Name, err)
+		return fmt.Errorf("model %q: %w", now.Name, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -308,7 +308,7 @@ func (s *Store) remove(name string) error {
 		return fmt.Errorf("model %q: %w", name, err)
 	}
 	if err := s.deletePointer("models", name); err != nil {
-		return fmt.Errorf("store: %w", err)
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -35,7 +35,7 @@ func CreateOn(files backend.Backend) (*Store, error) {
 		return nil, err
 	}
 	if _, err := files.Init(marker, data, directories...); err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+		return nil, err
 	}
 	return OpenOn(files)
 }
@@ -45,21 +45,21 @@ func OpenOn(files backend.Backend) (*Store, error) {
 	var mark struct{ Format, Version string }
 	if err := readJSON(files, marker, &mark); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("store: %q: %w: it has no %s; `eigenserve fit --store %s …` makes one", files, ErrNoStore, marker, files)
+			return nil, fmt.Errorf("%q: %w: it has no %s; `eigenserve fit --store %s …` makes one", files, ErrNoStore, marker, files)
 		}
-		return nil, fmt.Errorf("store: %q: %s: %w", files, marker, err)
+		return nil, fmt.Errorf("%q: %s: %w", files, marker, err)
 	}
 	if mark.Format != storeFormat || mark.Version != storeVersion {
-		return nil, fmt.Errorf("store: %q: %w: format %q version %q; this program reads %q version %s",
+		return nil, fmt.Errorf("%q: %w: format %q version %q; this program reads %q version %s",
 			files, ErrNoStore, mark.Format, mark.Version, storeFormat, storeVersion)
 	}
 	s := &Store{files: files, keep: DefaultKeep}
 	var err error
 	if s.seen, err = files.Changes(); err != nil { // before the pointers: the next Refresh sees a change meanwhile
-		return nil, fmt.Errorf("store: %w", err)
+		return nil, err
 	}
 	if err := s.load(); err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+		return nil, err
 	}
 	return s, nil
 }

@@ -47,12 +47,12 @@ func (p *Probes) check() error {
 // is called before the basis is put.
 func (s *Store) PutProbes(p *Probes) (digest string, err error) {
 	if err := p.check(); err != nil {
-		return "", fmt.Errorf("store: %w", err)
+		return "", err
 	}
 	var file bytes.Buffer
 	tensors := map[string]tensorfile.Tensor{probesTensor: {DType: "U8", Shape: []int{p.Count, p.Height, p.Width, p.Channels}, Data: p.Pix}}
 	if err := tensorfile.Encode(&file, tensors, map[string]string{"format": probesFormat, "version": version}); err != nil {
-		return "", fmt.Errorf("store: probes: %w", err)
+		return "", fmt.Errorf("probes: %w", err)
 	}
 	end, err := s.begin()
 	if err != nil {
@@ -60,7 +60,7 @@ func (s *Store) PutProbes(p *Probes) (digest string, err error) {
 	}
 	defer end()
 	if digest, err = s.putBlob(file.Bytes()); err != nil {
-		return "", fmt.Errorf("store: probes: %w", err)
+		return "", fmt.Errorf("probes: %w", err)
 	}
 	return digest, nil
 }
@@ -68,15 +68,15 @@ func (s *Store) PutProbes(p *Probes) (digest string, err error) {
 // ReadProbes reads probe images after checking that their bytes have the digest.
 func (s *Store) ReadProbes(digest string) (*Probes, error) {
 	if !isDigest(digest) {
-		return nil, fmt.Errorf("store: %w: %q is not a digest of probe images", ErrFormat, digest)
+		return nil, fmt.Errorf("%w: %q is not a digest of probe images", ErrFormat, digest)
 	}
 	raw, err := s.readBlob(digest, "fit the family again or restore the file")
 	if err != nil {
-		return nil, fmt.Errorf("store: probe images %s: %w", short(digest), err)
+		return nil, fmt.Errorf("probe images %s: %w", short(digest), err)
 	}
 	p, err := ParseProbes(raw)
 	if err != nil {
-		return nil, fmt.Errorf("store: probe images %s: %w", short(digest), err)
+		return nil, fmt.Errorf("probe images %s: %w", short(digest), err)
 	}
 	return p, nil
 }

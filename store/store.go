@@ -80,10 +80,10 @@ func (s *Store) Family(name string) (Family, error) {
 // CheckFamily returns an error unless a family may be stored under a name.
 func (s *Store) CheckFamily(name string) error {
 	if err := CheckName(name); err != nil {
-		return fmt.Errorf("family %w", err)
+		return fmt.Errorf("family: %w", err)
 	}
 	if err := s.checkSpelling("families", name); err != nil {
-		return fmt.Errorf("family %w", err)
+		return fmt.Errorf("family: %w", err)
 	}
 	return nil
 }
@@ -92,7 +92,7 @@ func (s *Store) CheckFamily(name string) error {
 func (s *Store) PutBasis(b *Basis) (Family, error) {
 	var buf bytes.Buffer
 	if err := b.Encode(&buf); err != nil {
-		return Family{}, fmt.Errorf("store: basis of %q: %w", b.Family, err)
+		return Family{}, fmt.Errorf("basis of %q: %w", b.Family, err)
 	}
 	return s.PutBasisFile(buf.Bytes())
 }
@@ -101,11 +101,11 @@ func (s *Store) PutBasis(b *Basis) (Family, error) {
 func (s *Store) PutBasisFile(raw []byte) (Family, error) {
 	file, err := tensorfile.Parse(raw)
 	if err != nil {
-		return Family{}, fmt.Errorf("store: basis: %w", err)
+		return Family{}, fmt.Errorf("basis: %w", err)
 	}
 	b, err := DecodeBasis(file)
 	if err != nil {
-		return Family{}, fmt.Errorf("store: basis: %w", err)
+		return Family{}, fmt.Errorf("basis: %w", err)
 	}
 	end, err := s.begin()
 	if err != nil {
@@ -113,18 +113,18 @@ func (s *Store) PutBasisFile(raw []byte) (Family, error) {
 	}
 	defer end()
 	if err := s.CheckFamily(b.Family); err != nil {
-		return Family{}, fmt.Errorf("store: %w", err)
+		return Family{}, err
 	}
 	digest, err := s.putBlob(raw)
 	if err != nil {
-		return Family{}, fmt.Errorf("store: basis of %q: %w", b.Family, err)
+		return Family{}, fmt.Errorf("basis of %q: %w", b.Family, err)
 	}
 	f := Family{Name: b.Family, Basis: digest, Bytes: int64(len(raw)), Updated: b.Created}
 	if isDigest(b.Probes) {
 		f.Probes = b.Probes
 	}
 	if err := s.putPointer("families", b.Family, f); err != nil {
-		return Family{}, fmt.Errorf("store: %w", err)
+		return Family{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,16 +137,16 @@ func (s *Store) PutBasisFile(raw []byte) (Family, error) {
 // OpenBasis maps a basis after checking that its bytes have the digest.
 func (s *Store) OpenBasis(digest string) (*Basis, error) {
 	if err := s.verifyBlob(digest, "fit the family again or restore the file"); err != nil {
-		return nil, fmt.Errorf("store: basis %s: %w", short(digest), err)
+		return nil, fmt.Errorf("basis %s: %w", short(digest), err)
 	}
 	f, err := s.openBlob(blobFile(digest))
 	if err != nil {
-		return nil, fmt.Errorf("store: basis %s: %w", short(digest), err)
+		return nil, fmt.Errorf("basis %s: %w", short(digest), err)
 	}
 	b, err := DecodeBasis(f)
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("store: basis %s: %w", short(digest), err)
+		return nil, fmt.Errorf("basis %s: %w", short(digest), err)
 	}
 	b.Digest = digest
 	return b, nil
@@ -156,11 +156,11 @@ func (s *Store) OpenBasis(digest string) (*Basis, error) {
 func (s *Store) ReadVariant(digest string) (*Variant, error) {
 	raw, err := s.readBlob(digest, "add the model again")
 	if err != nil {
-		return nil, fmt.Errorf("store: variant %s: %w", short(digest), err)
+		return nil, fmt.Errorf("variant %s: %w", short(digest), err)
 	}
 	v, err := parseVariant(raw, digest)
 	if err != nil {
-		return nil, fmt.Errorf("store: variant %s: %w", short(digest), err)
+		return nil, fmt.Errorf("variant %s: %w", short(digest), err)
 	}
 	return v, nil
 }

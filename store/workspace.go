@@ -40,7 +40,7 @@ const workspacePatience = time.Second
 // elsewhere.
 func (s *Store) Workspace(family, key string) (*Workspace, error) {
 	if !isDigest(key) {
-		return nil, fmt.Errorf("store: workspace %q: %w: not a digest", key, ErrFormat)
+		return nil, fmt.Errorf("workspace %q: %w: not a digest", key, ErrFormat)
 	}
 	dir := workspaceDir + "/" + key
 	lock, err := s.files.Lock(dir, workspacePatience)
@@ -48,7 +48,7 @@ func (s *Store) Workspace(family, key string) (*Workspace, error) {
 		err = fmt.Errorf("%w, which is running the same fit", ErrLocked)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("store: fit of %q: %w", family, err)
+		return nil, fmt.Errorf("fit of %q: %w", family, err)
 	}
 	return &Workspace{files: s.files, lock: lock, dir: dir, family: family}, nil
 }
@@ -59,7 +59,7 @@ func (w *Workspace) Close() error { return w.lock.Unlock() }
 // Remove removes the workspace. It is called when the fit is complete.
 func (w *Workspace) Remove() error {
 	if err := w.lock.Discard(w.dir); err != nil {
-		return fmt.Errorf("store: %w", err)
+		return err
 	}
 	return nil
 }
@@ -86,7 +86,7 @@ func (w *Workspace) Layer(i int) *BasisLayer {
 func (w *Workspace) PutLayer(i int, l *BasisLayer) error {
 	one := &Basis{Family: w.family, Config: []byte(`{}`), Metric: "none", Layers: []BasisLayer{*l}}
 	if err := w.lock.Put(w.file(layerName(i), "safetensors"), one.Encode); err != nil {
-		return fmt.Errorf("store: put layer %q: %w", l.Name, err)
+		return fmt.Errorf("put layer %q: %w", l.Name, err)
 	}
 	return nil
 }
@@ -123,7 +123,7 @@ func (w *Workspace) PutNumbers(name string, numbers map[string][]float32) error 
 	}
 	err := w.lock.Put(w.file(name, "safetensors"), func(w io.Writer) error { return tensorfile.Encode(w, tensors, nil) })
 	if err != nil {
-		return fmt.Errorf("store: put %q: %w", name, err)
+		return fmt.Errorf("put %q: %w", name, err)
 	}
 	return nil
 }
@@ -144,7 +144,7 @@ func (w *Workspace) PutNote(name, text string) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("store: put note %q: %w", name, err)
+		return fmt.Errorf("put note %q: %w", name, err)
 	}
 	return nil
 }
@@ -167,7 +167,7 @@ func (w *Workspace) read(name string) *tensorfile.File {
 
 func (w *Workspace) delete(name, kind string) error {
 	if err := w.lock.Discard(w.file(name, kind)); err != nil {
-		return fmt.Errorf("store: delete %q: %w", name, err)
+		return fmt.Errorf("delete %q: %w", name, err)
 	}
 	return nil
 }

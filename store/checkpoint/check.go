@@ -89,7 +89,7 @@ func (e *MismatchError) Error() string {
 	list("missing", e.Missing)
 	list("not known", e.Extra)
 	list("of another shape", misshaped)
-	return fmt.Sprintf("checkpoint: %q: %v: %s", e.Checkpoint, ErrMismatch, strings.Join(parts, "; "))
+	return fmt.Sprintf("checkpoint %q: %v: %s", e.Checkpoint, ErrMismatch, strings.Join(parts, "; "))
 }
 
 // CheckFinite looks at every value and names the first tensor, by name, that
@@ -106,7 +106,7 @@ func (c *Checkpoint) CheckFinite() error {
 func (c *Checkpoint) checkFinite(name string) error {
 	t := c.tensors[name]
 	if bad := countNotFinite(t); bad > 0 {
-		return fmt.Errorf("checkpoint: %q: tensor %q: %d of its %d values are %w", c.Name, name, bad, t.Len(), ErrNotFinite)
+		return fmt.Errorf("checkpoint %q: tensor %q: %d of its %d values are %w", c.Name, name, bad, t.Len(), ErrNotFinite)
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func TestCheckReportsAllAtOnce(t *testing.T) {
 	if diff := cmp.Diff(want, mismatch); diff != "" {
 		t.Error(diff)
 	}
-	const says = `checkpoint: "glyphs": tensors do not fit the architecture: 1 missing: vit.layernorm.bias; ` +
+	const says = `checkpoint "glyphs": tensors do not fit the architecture: 1 missing: vit.layernorm.bias; ` +
 		`1 not known: surprise; 2 of another shape: classifier.bias [3 1] instead of [any], vit.embeddings.cls_token [1 2 6] instead of [1 1 6]`
 	if err.Error() != says {
 		t.Errorf("it says\n%s, not\n%s", err, says)

@@ -56,7 +56,7 @@ type Checkpoint struct {
 func Open(dir string) (*Checkpoint, error) {
 	c, err := open(dir)
 	if err != nil {
-		return nil, fmt.Errorf("checkpoint: open %q: %w", dir, err)
+		return nil, fmt.Errorf("open checkpoint %q: %w", dir, err)
 	}
 	return c, nil
 }
@@ -97,7 +97,7 @@ func openAround(files []*tensorfile.File, dir, name string) (*Checkpoint, error)
 func FromFiles(name string, config, preprocessor []byte, model *tensorfile.File) (*Checkpoint, error) {
 	c, err := assemble(name, config, preprocessor, []*tensorfile.File{model})
 	if err != nil {
-		return nil, fmt.Errorf("checkpoint: read %q: %w", name, err)
+		return nil, fmt.Errorf("read checkpoint %q: %w", name, err)
 	}
 	return c, nil
 }
@@ -127,18 +127,17 @@ func (c *Checkpoint) Tensor(name string) (tensorfile.Tensor, bool) {
 	return t, ok
 }
 
-// Ahead tells the system that a tensor is about to be read; Release that its
-// memory is not needed for now. Both are hints and change no value.
-func (c *Checkpoint) Ahead(name string) {
+// Prefetch asks the system to read a tensor into memory, because it will be needed soon.
+func (c *Checkpoint) Prefetch(name string) {
 	for _, f := range c.files {
-		f.Ahead(c.tensors[name])
+		f.Prefetch(c.tensors[name])
 	}
 }
 
-// Release is Ahead's counterpart.
-func (c *Checkpoint) Release(name string) {
+// Evict frees the memory that a tensor was read into. The tensor can still be read.
+func (c *Checkpoint) Evict(name string) {
 	for _, f := range c.files {
-		f.Release(c.tensors[name])
+		f.Evict(c.tensors[name])
 	}
 }
 

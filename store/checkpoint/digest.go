@@ -8,7 +8,7 @@ import (
 	"hash"
 )
 
-var errClosed = errors.New("checkpoint: digest of a closed checkpoint")
+var errClosed = errors.New("the checkpoint is closed")
 
 // Digest is the SHA-256, in hex, of the tensors' canonical names, types, shapes
 // and bytes. The same weights give the same digest whichever library named them
@@ -38,7 +38,7 @@ func (c *Checkpoint) digest(check func(name string) error) (string, error) {
 	h := sha256.New()
 	for i, name := range c.names {
 		if i+1 < len(c.names) {
-			c.Ahead(c.names[i+1])
+			c.Prefetch(c.names[i+1])
 		}
 		if err := check(name); err != nil {
 			return "", err
@@ -51,7 +51,7 @@ func (c *Checkpoint) digest(check func(name string) error) (string, error) {
 			writeNumber(h, d)
 		}
 		h.Write(t.Data) // its length follows from type and shape
-		c.Release(name)
+		c.Evict(name)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }

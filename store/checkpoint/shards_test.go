@@ -68,7 +68,7 @@ func TestShardsThatDoNotFitTheirIndex(t *testing.T) {
 		{"a tensor that is not listed", func(m map[string]string) { delete(m, bias) }, `"classifier.bias" in model-00001-of-00002.safetensors is not listed`},
 		{"a tensor that is listed for the other file", func(m map[string]string) { m[bias] = shardName(1) }, `"classifier.bias" in model-00001-of-00002.safetensors is listed for model-00002-of-00002.safetensors`},
 		{"a tensor that is in no file", func(m map[string]string) { m["ghost"] = shardName(1) }, `"ghost" is not in model-00002-of-00002.safetensors`},
-		{"a file that is not there", func(m map[string]string) { m["ghost"] = "model-00003.safetensors" }, "shard 3 of 3: tensorfile: open"},
+		{"a file that is not there", func(m map[string]string) { m["ghost"] = "model-00003.safetensors" }, "shard 3 of 3: stat"},
 		{"no weight_map", func(m map[string]string) { clear(m) }, "model.safetensors.index.json has no weight_map"},
 		{"a file in a folder above", func(m map[string]string) { m[weight] = "../model.safetensors" }, `names "../model.safetensors", which is no safetensors file in the same folder`},
 		{"a file in a folder below", func(m map[string]string) { m[weight] = "a/model.safetensors" }, "which is no safetensors file in the same folder"},

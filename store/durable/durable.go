@@ -1,5 +1,5 @@
-// Package durable replaces and removes files so that a crash at any moment leaves
-// the old content or the new, whole, and what a call has reported done stays done.
+// Package durable replaces and removes files so that a crash at any moment leaves the old
+// content or the new, whole, and a change lasts once the call has returned.
 package durable
 
 import (
@@ -14,13 +14,13 @@ import (
 	goruntime "runtime"
 )
 
-// Replace makes path hold what write writes. After a crash at any moment path
-// holds the old content or the new, whole; once Replace returns nil it holds the
-// new for good. On an error path is as it was, unless it is the folder that could not
-// be synced: then path holds the new, which a crash may take back.
+// Replace makes the file at path hold what write writes. After a crash at any moment it
+// holds the old content or the new, whole, and once Replace has returned nil the new. After
+// an error the file is unchanged, unless the error was in syncing its directory: then it
+// holds the new content, which a crash may undo.
 //
-// The content goes to a temporary file in the same folder, .<name>.<random>.tmp,
-// which is synced and renamed. A crash may leave that one behind.
+// The content is written to a temporary file in the same directory, .<name>.<random>.tmp,
+// which is synced and renamed. A crash may leave the temporary file behind.
 func Replace(path string, write func(io.Writer) error) error {
 	if err := replace(path, write); err != nil {
 		return fmt.Errorf("write %q: %w", path, err)
@@ -36,7 +36,7 @@ func replace(path string, write func(io.Writer) error) error {
 		return err
 	}
 	renamed := false
-	defer func() { // also when write panics
+	defer func() { // even if write panics
 		if !renamed {
 			f.Close()
 			os.Remove(temporary)
@@ -49,10 +49,10 @@ func replace(path string, write func(io.Writer) error) error {
 		return err
 	}
 	renamed = true
-	return syncFolder(filepath.Dir(path))
+	return syncDir(filepath.Dir(path))
 }
 
-// fill writes, syncs and closes: only a closed file can be renamed on Windows.
+// fill writes, syncs and closes a file. Windows renames only closed files.
 func fill(f *os.File, write func(io.Writer) error) error {
 	buffered := bufio.NewWriterSize(f, 1<<16)
 	if err := write(buffered); err != nil {
@@ -67,17 +67,16 @@ func fill(f *os.File, write func(io.Writer) error) error {
 	return f.Close()
 }
 
-// Remove removes the file at path; once it returns nil, a crash does not bring
-// the file back.
+// Remove removes a file. Once it has returned nil, a crash does not bring the file back.
 func Remove(path string) error {
 	if err := os.Remove(path); err != nil {
 		return err
 	}
-	return syncFolder(filepath.Dir(path))
+	return syncDir(filepath.Dir(path))
 }
 
-// Mkdir makes a folder, to last, in one that is there. That it exists
-// already is no error.
+// Mkdir makes a directory if it does not exist. Once it has returned nil, a crash does not
+// remove the directory.
 func Mkdir(path string) error {
 	err := os.Mkdir(path, 0o755)
 	if errors.Is(err, fs.ErrExist) {
@@ -86,12 +85,12 @@ func Mkdir(path string) error {
 	if err != nil {
 		return err
 	}
-	return syncFolder(filepath.Dir(path))
+	return syncDir(filepath.Dir(path))
 }
 
-// syncFolder makes a rename in the folder last. Windows has no such call and
-// orders its own metadata.
-func syncFolder(path string) error {
+// syncDir makes the changes of a directory's entries durable. Windows has no such call: it
+// orders changes of directories itself.
+func syncDir(path string) error {
 	if goruntime.GOOS == "windows" {
 		return nil
 	}

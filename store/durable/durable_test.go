@@ -14,8 +14,8 @@ import (
 
 var errWrite = errors.New("write failed")
 
-// folder lists what lies beside path, hidden files too.
-func folder(t *testing.T, path string) string {
+// siblings returns the names of all files in the directory of path.
+func siblings(t *testing.T, path string) string {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {
@@ -44,13 +44,13 @@ func TestReplace(t *testing.T) {
 		if got, err := os.ReadFile(path); err != nil || string(got) != want {
 			t.Errorf("%q, %v, want %q", got, err, want)
 		}
-		if got := folder(t, path); got != "current" {
-			t.Errorf("the folder holds %s", got)
+		if got := siblings(t, path); got != "current" {
+			t.Errorf("the directory holds %s", got)
 		}
 	}
 }
 
-func TestReplaceLeavesTheOldOnFailure(t *testing.T) {
+func TestReplaceKeepsOldOnError(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "current")
 	if err := durable.Replace(path, text("old")); err != nil {
 		t.Fatal(err)
@@ -69,20 +69,20 @@ func TestReplaceLeavesTheOldOnFailure(t *testing.T) {
 	if got, _ := os.ReadFile(path); string(got) != "old" {
 		t.Errorf("the file holds %q", got)
 	}
-	if got := folder(t, path); got != "current" {
-		t.Errorf("the folder holds %s", got)
+	if got := siblings(t, path); got != "current" {
+		t.Errorf("the directory holds %s", got)
 	}
 }
 
-// While the new content is being written, a reader sees the old.
-func TestReplaceSwitchesAtOnce(t *testing.T) {
+// A reader sees the old content while the new is being written.
+func TestReplaceIsAtomic(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "current")
 	if err := durable.Replace(path, text("old")); err != nil {
 		t.Fatal(err)
 	}
 	err := durable.Replace(path, func(w io.Writer) error {
 		if got, _ := os.ReadFile(path); string(got) != "old" {
-			t.Errorf("before the switch the file holds %q", got)
+			t.Errorf("before the replacement the file holds %q", got)
 		}
 		return text("new")(w)
 	})
@@ -91,14 +91,14 @@ func TestReplaceSwitchesAtOnce(t *testing.T) {
 	}
 }
 
-func TestReplaceInTheWorkingFolder(t *testing.T) {
+func TestReplaceInWorkingDirectory(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if err := durable.Replace("plain", text("x")); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestReplaceIntoNoFolder(t *testing.T) {
+func TestReplaceInMissingDirectory(t *testing.T) {
 	if err := durable.Replace(filepath.Join(t.TempDir(), "none", "x"), text("x")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v, want ErrNotExist", err)
 	}

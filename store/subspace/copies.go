@@ -9,10 +9,10 @@ import (
 	"eigenserve/store"
 )
 
-// Ahead is a Source that can be told what will be read of it soon, so that its
-// disk works while the layer before is computed.
-type Ahead interface {
-	Ahead(tensor string)
+// Prefetcher is a Source that can begin to read a tensor before it is needed, so that its
+// disk works while the previous layer is computed.
+type Prefetcher interface {
+	Prefetch(tensor string)
 }
 
 // copies hold one layer of as many sources as the memory takes, read several
@@ -102,12 +102,12 @@ func (c *copies) read(ctx context.Context, group []Source) error {
 // ahead tells every source that a layer comes next.
 func ahead(sources []Source, l store.Layer) {
 	for _, s := range sources {
-		a, ok := s.(Ahead)
+		a, ok := s.(Prefetcher)
 		if !ok {
 			return
 		}
 		for _, part := range l.Parts {
-			a.Ahead(part + ".weight")
+			a.Prefetch(part + ".weight")
 		}
 	}
 }

@@ -31,17 +31,17 @@ func TestEncodeNothing(t *testing.T) {
 	}
 }
 
-func TestEncodeRefuses(t *testing.T) {
+func TestEncodeRefusals(t *testing.T) {
 	ok := FromFloat32("F32", []int{1}, []float32{1})
 	cases := []struct {
 		name     string
 		tensors  map[string]Tensor
 		metadata map[string]string
-		want     error // nil where there is no sentinel
+		want     error // nil if there is no sentinel
 		says     string
 	}{
 		{"an empty name", map[string]Tensor{"": ok}, nil, nil, "the name is empty"},
-		{"the metadata's name", map[string]Tensor{metadataKey: ok}, nil, nil, "kept for metadata"},
+		{"the name of the metadata", map[string]Tensor{metadataKey: ok}, nil, nil, "reserved for metadata"},
 		{"a name that is not UTF-8", map[string]Tensor{"\xff": ok}, nil, nil, "not valid UTF-8"},
 		{"a type that cannot be written", map[string]Tensor{"a": FromFloat32("I8", []int{1}, []float32{1})}, nil, ErrDType, `"float32 as I8"`},
 		{"data shorter than the shape", map[string]Tensor{"a": {DType: "F32", Shape: []int{2}, Data: ok.Data}}, nil, ErrShape, "F32 [2] takes 8 bytes, not 4"},
@@ -65,7 +65,7 @@ func TestEncodeRefuses(t *testing.T) {
 	}
 }
 
-// broken fails after n bytes.
+// broken is a writer that fails after n bytes.
 type broken struct{ n int }
 
 var errBroken = errors.New("disk full")
@@ -78,7 +78,7 @@ func (w *broken) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestEncodePassesOnTheWritersError(t *testing.T) {
+func TestEncodeReturnsWriteErrors(t *testing.T) {
 	tensors := map[string]Tensor{"a": FromFloat32("F32", []int{1}, []float32{1})}
 	for n := range len(encode(t, tensors, nil)) {
 		if err := Encode(&broken{n}, tensors, nil); !errors.Is(err, errBroken) {
@@ -87,7 +87,7 @@ func TestEncodePassesOnTheWritersError(t *testing.T) {
 	}
 }
 
-func TestEncodeRefusesAHeaderThatCannotBeReadBack(t *testing.T) {
+func TestEncodeRefusesLongHeader(t *testing.T) {
 	var b bytes.Buffer
 	length := binary.LittleEndian.AppendUint64(nil, maxHeader+1)
 	if _, err := (&headerLimit{w: &b}).Write(length); err == nil || b.Len() > 0 {
@@ -109,7 +109,7 @@ func TestWriteFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, ok := f.Tensor("a"); !ok || f.Metadata["k"] != "v" {
-		t.Error("what was written is not there")
+		t.Error("the tensor or the metadata is missing")
 	}
 	for range 2 {
 		if err := f.Close(); err != nil {
@@ -117,6 +117,6 @@ func TestWriteFile(t *testing.T) {
 		}
 	}
 	if _, ok := f.Tensor("a"); ok {
-		t.Error("a closed file still gives a tensor")
+		t.Error("a closed file still returns a tensor")
 	}
 }

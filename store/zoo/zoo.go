@@ -24,7 +24,7 @@ var archive []byte
 func open() (*zip.Reader, error) {
 	r, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
 	if err != nil {
-		return nil, fmt.Errorf("zoo: %w", err)
+		return nil, fmt.Errorf("embedded family: %w", err)
 	}
 	return r, nil
 }
@@ -41,32 +41,32 @@ func Install(s *store.Store) (family string, err error) {
 			_, err = s.PutProbes(p)
 		}
 		if err != nil {
-			return "", fmt.Errorf("zoo: probes: %w", err)
+			return "", fmt.Errorf("embedded family: probes: %w", err)
 		}
 	}
 	raw, err := fs.ReadFile(r, "basis.safetensors")
 	if err != nil {
-		return "", fmt.Errorf("zoo: %w", err)
+		return "", fmt.Errorf("embedded family: %w", err)
 	}
 	f, err := s.PutBasisFile(raw)
 	if err != nil {
-		return "", fmt.Errorf("zoo: %w", err)
+		return "", fmt.Errorf("embedded family: %w", err)
 	}
 	models, err := fs.Glob(r, "models/*.safetensors")
 	if err != nil {
-		return "", fmt.Errorf("zoo: %w", err)
+		return "", fmt.Errorf("embedded family: %w", err)
 	}
 	for _, file := range models {
 		raw, err := fs.ReadFile(r, file)
 		if err != nil {
-			return "", fmt.Errorf("zoo: %w", err)
+			return "", fmt.Errorf("embedded family: %w", err)
 		}
 		v, err := store.ParseVariant(raw)
 		if err != nil {
-			return "", fmt.Errorf("zoo: %s: %w", file, err)
+			return "", fmt.Errorf("embedded family: %s: %w", file, err)
 		}
 		if _, _, err := s.PutVariant(strings.TrimSuffix(path.Base(file), ".safetensors"), v, raw); err != nil {
-			return "", fmt.Errorf("zoo: %w", err)
+			return "", fmt.Errorf("embedded family: %w", err)
 		}
 	}
 	return f.Name, nil

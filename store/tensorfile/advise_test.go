@@ -8,9 +8,9 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// Hints change nothing of what is read, whether the file is mapped or in memory,
-// whole pages or parts of some.
-func TestHints(t *testing.T) {
+// Prefetch and Evict do not change what is read, whether the file is mapped or in memory,
+// and whether a tensor fills whole pages or not.
+func TestAdvise(t *testing.T) {
 	want := map[string]tensorfile.Tensor{}
 	for name, n := range map[string]int{"one": 1, "some": 1000, "pages": 5000, "none": 0} {
 		v := make([]float32, n)
@@ -40,12 +40,12 @@ func TestHints(t *testing.T) {
 		for name, w := range want {
 			got, _ := f.Tensor(name)
 			for range 2 {
-				f.Ahead(got)
+				f.Prefetch(got)
 				if !bytes.Equal(got.Data, w.Data) {
 					t.Errorf("%s: %q changed", what, name)
 				}
-				f.Release(got)
-				mapped.Release(w) // of no file: it must keep its content
+				f.Evict(got)
+				mapped.Evict(w) // not in the mapping: it must keep its content
 			}
 			if !bytes.Equal(got.Data, w.Data) || len(w.Data) > 8 && w.Data[6] == 0 {
 				t.Errorf("%s: %q changed", what, name)
