@@ -1,9 +1,9 @@
-// Package zoo embeds a family to try: a basis and its variants, small Vision
-// Transformers that each read one alphabet, and some images for them.
+// Package zoo embeds a family to try: a basis and its variants, which are small Vision
+// Transformers that each recognize the characters of one alphabet, and some images for them.
 //
-// zoo.zip is written by the command in _gen/pack from a fitted store; _gen also
-// holds the recipe by which such a family is trained. The glyphs of the images
-// are rendered from the Noto fonts (SIL OFL 1.1); the archive holds the notice.
+// The command in _gen/pack writes zoo.zip from a fitted store, and _gen/README.md says how
+// such a family is trained. The glyphs in the images are rendered from the Noto fonts (SIL
+// OFL 1.1); the archive holds the notice.
 package zoo
 
 import (
@@ -21,6 +21,7 @@ import (
 //go:embed zoo.zip
 var archive []byte
 
+// open opens the embedded archive.
 func open() (*zip.Reader, error) {
 	r, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
 	if err != nil {
@@ -72,8 +73,8 @@ func Install(s *store.Store) (family string, err error) {
 	return f.Name, nil
 }
 
-// Samples are images to try: a file v/l.png is one of the label l for the
-// variant v.
+// Samples returns images to try: the file v/l.png is an image for the variant v with the
+// label l.
 func Samples() (fs.FS, error) {
 	r, err := open()
 	if err != nil {

@@ -1,11 +1,11 @@
-"""Writes ../zoo.bin.gz: the quantised coefficients of one checkpoint of the zoo and the scales that are expected of them.
+"""Write ../zoo.bin.gz: the quantised coefficients of one checkpoint of the zoo and their predicted scales.
 
     python3 zoo.py ZOO [CHECKPOINT]
 
-The family's directions without a metric, step 5.6 times the root-mean-square coefficient, scales the rank-one fit of
-Laplace scales l_i*r_j to the family's mean magnitudes, times one gain a layer. Needs numpy.
+It uses the family's directions without a metric and a step of 5.6 times the root-mean-square coefficient. The scales are
+the rank-one fit of Laplace scales l_i*r_j to the mean magnitudes over the family, times one gain per layer. Needs numpy.
 
-File, gzipped, little-endian: u32 blocks; for each u32 rights, u32 lefts, f32 right[], f32 left[], i8 q[] right-major.
+The file is gzipped and little-endian: u32 blocks; for each u32 rights, u32 lefts, f32 right[], f32 left[], i8 q[] right-major.
 """
 import gzip, json, os, struct, sys
 import numpy as np
@@ -20,7 +20,7 @@ def load(path):
 
 
 def stacked(w):
-    """The shared layers as matrices [W b], query, key and value as one; and the vectors as columns."""
+    """Return the shared layers as matrices [W b], with query, key and value stacked, and the vectors as columns."""
     at = 'vit.encoder.layer.%d.'; layers = [['vit.embeddings.patch_embeddings.projection']]
     for i in range(DEPTH):
         p = at % i
@@ -36,7 +36,7 @@ def rounding(scale):
 
 
 def rank_one(e):
-    """l, r: the maximum-likelihood Laplace scales l_i*r_j of mean magnitudes e."""
+    """Return l and r, the maximum-likelihood Laplace scales l_i*r_j for mean magnitudes e."""
     l, r = np.ones(e.shape[0]), np.maximum(e.mean(0), 1e-12)
     for _ in range(50):
         l = np.maximum((e / r).mean(1), 1e-12); r = np.maximum((e / l[:, None]).mean(0), 1e-12)
@@ -44,7 +44,7 @@ def rank_one(e):
 
 
 def family(zoo):
-    """name -> every model's projected coefficients (models, left, right)."""
+    """Return the names of the models and, by layer and vector, their projected coefficients (models, left, right)."""
     names = sorted(os.listdir(zoo + '/models')); every = [stacked(load(f'{zoo}/models/{n}/model.safetensors')) for n in names]
     layers, vectors = {}, {}
     for k in every[0][0]:
