@@ -7,7 +7,7 @@ import (
 	"eigenserve/store/rans"
 )
 
-// benchmarked are blocks like those of real variants.
+// benchmarked returns blocks like those of real variants.
 func benchmarked(b *testing.B) map[string][]rans.Block {
 	rng := rand.New(rand.NewPCG(1, 2))
 	one := func(right, left []float32) []rans.Block {
@@ -26,6 +26,7 @@ func benchmarked(b *testing.B) map[string][]rans.Block {
 	}
 }
 
+// coefficients counts all and the nonzero coefficients.
 func coefficients(blocks []rans.Block) (all, nonzero int) {
 	for _, b := range blocks {
 		all += len(b.Q)

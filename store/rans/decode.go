@@ -6,41 +6,40 @@ import (
 	"slices"
 )
 
-// A Decoder reads the blocks of a stream, in the order that Encode got them.
-// It is not safe for concurrent use.
+// A Decoder reads the blocks of a stream in the order in which they were encoded. It is not
+// safe for concurrent use.
 //
-// The stream may hold anything: work and memory are bounded by the sizes of the
-// blocks that are asked for, and a stream that does not fit them ends in an
-// error, of Block or of Close at the latest.
+// A stream need not be trusted: time and memory depend on the sizes of the blocks that the
+// caller reads, and if the stream does not fit them, Block or Close returns an error.
 type Decoder struct {
-	words  []byte // what is left of them
+	words  []byte // not yet read
 	states [lanes]uint64
 	err    error // sticky
 	lefts  lefts
-	keys   []uint64 // of one right direction, to sort
+	keys   []uint64 // scratch of restore
 }
 
-// NewDecoder starts reading a stream, which it keeps and does not change.
+// NewDecoder returns a Decoder of stream, which it does not change.
 func NewDecoder(stream []byte) (*Decoder, error) {
 	if len(stream) > 0 && (stream[0] == 0 || stream[0] > version) {
-		return nil, fmt.Errorf("code: open: %w: %d", ErrVersion, stream[0])
+		return nil, fmt.Errorf("%w: %d", ErrVersion, stream[0])
 	}
 	if len(stream) < headBytes || (len(stream)-headBytes)%wordBytes != 0 {
-		return nil, fmt.Errorf("code: open: %w", ErrTruncated)
+		return nil, ErrTruncated
 	}
 	d := &Decoder{words: stream[headBytes:], lefts: lefts{tables: versions[stream[0]]}}
 	for i := range d.states {
 		d.states[i] = binary.LittleEndian.Uint64(stream[1+8*i:])
 		if d.states[i] < stateLow {
-			return nil, fmt.Errorf("code: open: %w", ErrCorrupt)
+			return nil, ErrCorrupt
 		}
 	}
 	return d, nil
 }
 
-// Block reads the next block, which has the given scale factors, into out. What
-// out held is dropped and its memory reused. After an error, ErrTruncated or
-// ErrCorrupt, out holds nothing of use and nothing more can be read.
+// Block reads the next block, which has the given scale factors, into out, reusing its
+// memory. After an error, ErrTruncated or ErrCorrupt, the content of out is undefined and
+// nothing more can be read.
 func (d *Decoder) Block(right, left []float32, out *Sparse) error {
 	out.Rights, out.Lefts, out.Q = out.Rights[:0], out.Lefts[:0], out.Q[:0]
 	out.Starts = append(out.Starts[:0], 0)
@@ -49,7 +48,7 @@ func (d *Decoder) Block(right, left []float32, out *Sparse) error {
 		start := len(out.Lefts)
 		d.row(factor(scale), out)
 		if d.err != nil {
-			return fmt.Errorf("code: read block: %w", d.err)
+			return d.err
 		}
 		if len(out.Lefts) == start {
 			continue
@@ -63,9 +62,8 @@ func (d *Decoder) Block(right, left []float32, out *Sparse) error {
 	return nil
 }
 
-// Close checks that the blocks read were all that the stream holds and that they
-// ended where coding began: ErrTrailing or ErrCorrupt if not, or else the error
-// that Block met.
+// Close returns the error of Block, if there was one, or ErrTrailing or ErrCorrupt unless
+// the blocks that were read are the whole stream.
 func (d *Decoder) Close() error {
 	err := d.err
 	if err == nil && len(d.words) > 0 {
@@ -74,17 +72,14 @@ func (d *Decoder) Close() error {
 	if err == nil && d.states != [lanes]uint64{stateLow, stateLow} {
 		err = ErrCorrupt
 	}
-	if err != nil {
-		return fmt.Errorf("code: close: %w", err)
-	}
-	return nil
+	return err
 }
 
-// row appends the nonzeros of one right direction, by their place in the order
-// of lefts.
+// row appends the nonzero coefficients of one right direction. The elements of out.Lefts are
+// places in the order of lefts.
 func (d *Decoder) row(right float32, out *Sparse) {
 	for k, from := 0, 0; from < d.lefts.size(); k++ {
-		t, end := d.lefts.stretch(k, right)
+		t, end := d.lefts.band(k, right)
 		if t.runs != nil {
 			d.sparse(t, from, end, out)
 		} else {
@@ -94,7 +89,7 @@ func (d *Decoder) row(right float32, out *Sparse) {
 	}
 }
 
-// restore turns places into left directions, ascending.
+// restore replaces places with left directions, in ascending order.
 func (d *Decoder) restore(lefts, q []int32) {
 	d.keys = d.keys[:0]
 	for k, place := range lefts {
@@ -106,16 +101,16 @@ func (d *Decoder) restore(lefts, q []int32) {
 	}
 }
 
-// sparse reads a stretch coded by its runs of zeros.
+// sparse reads a band that was encoded as runs of zeros.
 func (d *Decoder) sparse(t *table, from, end int, out *Sparse) {
 	edges, longest := t.runs.edges, t.runs.longest()
 	state, other := d.states[0], d.states[1]
 	for from < end {
-		most := min(end-from, longest)
+		limit := min(end-from, longest)
 		slot := uint32(state % probOne)
-		if low := edges[most]; slot >= low { // zeros only
+		if low := edges[limit]; slot >= low { // only zeros
 			state = d.refill(uint64(probOne-low)*(state>>probBits) + uint64(slot-low))
-			from += most
+			from += limit
 			continue
 		}
 		zeros := t.runs.find(slot)
@@ -130,19 +125,19 @@ func (d *Decoder) sparse(t *table, from, end int, out *Sparse) {
 	d.states = [lanes]uint64{state, other}
 }
 
-// dense reads a stretch coded coefficient by coefficient. It writes each one
-// and goes back over the zeros: a branch could not foresee them.
+// dense reads a band that was encoded coefficient by coefficient. It writes every coefficient
+// and overwrites the zeros, to avoid a branch that cannot be predicted.
 func (d *Decoder) dense(t *table, from, end int, out *Sparse) {
-	kept, most := len(out.Q), len(out.Q)+end-from
-	lefts := slices.Grow(out.Lefts, end-from)[:most]
-	values := slices.Grow(out.Q, end-from)[:most]
+	n, limit := len(out.Q), len(out.Q)+end-from
+	lefts := slices.Grow(out.Lefts, end-from)[:limit]
+	values := slices.Grow(out.Q, end-from)[:limit]
 	state, other := d.states[0], d.states[1]
 	for i := from; i < end; i++ {
 		var q int32
 		q, state = d.value(t, state)
-		lefts[kept], values[kept] = int32(i), q
+		lefts[n], values[n] = int32(i), q
 		if q != 0 {
-			kept++
+			n++
 		}
 		state, other = other, state
 	}
@@ -150,11 +145,11 @@ func (d *Decoder) dense(t *table, from, end int, out *Sparse) {
 		state, other = other, state
 	}
 	d.states = [lanes]uint64{state, other}
-	out.Lefts, out.Q = lefts[:kept], values[:kept]
+	out.Lefts, out.Q = lefts[:n], values[:n]
 }
 
-// value reads one coefficient, which is not zero where runs tell the zeros,
-// and gives the state after it.
+// value reads one coefficient and returns it with the next state. In a band of runs it is
+// not zero.
 func (d *Decoder) value(t *table, state uint64) (int32, uint64) {
 	slot := uint32(state % probOne)
 	s, low, freq, sign := t.value(slot)
@@ -166,7 +161,7 @@ func (d *Decoder) value(t *table, state uint64) (int32, uint64) {
 	return n ^ sign - sign, state
 }
 
-// large reads the rest of a magnitude that its symbol does not tell alone.
+// large reads the rest of a magnitude that its symbol does not determine.
 func (d *Decoder) large(t *table, state uint64, s int) (int32, uint64) {
 	group := uint64(s)
 	if s == t.escape {
@@ -188,21 +183,21 @@ func (d *Decoder) large(t *table, state uint64, s int) (int32, uint64) {
 	return int32(n), state
 }
 
-// raw reads bits that are each as likely 0 as 1, the lowest first.
+// raw reads count bits of equal probabilities, the lowest first.
 func (d *Decoder) raw(state uint64, count uint) (uint32, uint64) {
 	v := uint32(0)
 	for at := uint(0); at < count; {
-		some := min(count-at, probBits)
-		slots := uint32(probOne) >> some
+		n := min(count-at, probBits)
+		slots := uint32(probOne) >> n
 		slot := uint32(state % probOne)
 		v |= slot / slots << at
 		state = d.refill(uint64(slots)*(state>>probBits) + uint64(slot%slots))
-		at += some
+		at += n
 	}
 	return v, state
 }
 
-// refill takes a word into a state that has fallen below its range.
+// refill adds a word to a state that is below its range.
 func (d *Decoder) refill(state uint64) uint64 {
 	if state >= stateLow {
 		return state
@@ -210,6 +205,7 @@ func (d *Decoder) refill(state uint64) uint64 {
 	return d.word(state)
 }
 
+// word adds the next word to a state.
 func (d *Decoder) word(state uint64) uint64 {
 	if len(d.words) < wordBytes {
 		d.fail(ErrTruncated)

@@ -5,17 +5,16 @@ import (
 	"math/bits"
 )
 
-// Encode codes blocks into one stream. It fails with ErrShape when a block's
-// coefficients do not fill it, and with ErrRange when one is larger than
-// MaxMagnitude.
+// Encode encodes blocks as one stream. It fails with ErrShape if a block has the wrong
+// number of coefficients, and with ErrRange if one is larger than MaxMagnitude.
 func Encode(blocks []Block) ([]byte, error) { return encodeAs(version, blocks) }
 
-// encodeAs codes a stream of a version: tests write older ones too.
+// encodeAs encodes a stream of any version, for tests.
 func encodeAs(version byte, blocks []Block) ([]byte, error) {
 	e := encoder{lefts: lefts{tables: versions[version]}}
 	for i, b := range blocks {
 		if err := b.check(); err != nil {
-			return nil, fmt.Errorf("code: encode block %d: %w", i, err)
+			return nil, fmt.Errorf("encode block %d: %w", i, err)
 		}
 		e.block(b)
 	}
@@ -26,9 +25,10 @@ func encodeAs(version byte, blocks []Block) ([]byte, error) {
 type encoder struct {
 	symbols []symbol
 	lefts   lefts
-	row     []int32 // one right direction's coefficients in the order of lefts
+	row     []int32 // coefficients of one right direction in the order of lefts
 }
 
+// block encodes a block, one right direction after the other.
 func (e *encoder) block(b Block) {
 	e.lefts.set(b.Left)
 	n := len(b.Left)
@@ -39,7 +39,7 @@ func (e *encoder) block(b Block) {
 		}
 		right = factor(right)
 		for k, from := 0, 0; from < n; k++ {
-			t, end := e.lefts.stretch(k, right)
+			t, end := e.lefts.band(k, right)
 			if t.runs != nil {
 				e.sparse(t, e.row[from:end])
 			} else {
@@ -50,15 +50,15 @@ func (e *encoder) block(b Block) {
 	}
 }
 
-// sparse codes a stretch by its runs of zeros.
+// sparse encodes a band as runs of zeros and the coefficients between them.
 func (e *encoder) sparse(t *table, q []int32) {
 	for len(q) > 0 {
-		most := min(len(q), t.runs.longest())
+		limit := min(len(q), t.runs.longest())
 		zeros := 0
-		for zeros < most && q[zeros] == 0 {
+		for zeros < limit && q[zeros] == 0 {
 			zeros++
 		}
-		if zeros == most {
+		if zeros == limit {
 			e.put(0, t.runs.edges[zeros], probOne)
 			q = q[zeros:]
 			continue
@@ -69,7 +69,7 @@ func (e *encoder) sparse(t *table, q []int32) {
 	}
 }
 
-// dense codes a stretch coefficient by coefficient.
+// dense encodes a band coefficient by coefficient.
 func (e *encoder) dense(t *table, q []int32) {
 	for i, v := range q {
 		lane := uint8(i % lanes)
@@ -81,7 +81,7 @@ func (e *encoder) dense(t *table, q []int32) {
 	}
 }
 
-// value codes a coefficient that is not zero.
+// value encodes a coefficient that is not zero.
 func (e *encoder) value(t *table, lane uint8, q int32) {
 	n, negative := uint32(q), false
 	if q < 0 {
@@ -101,27 +101,27 @@ func (e *encoder) value(t *table, lane uint8, q int32) {
 		excess := uint32(group-t.escape) + 1
 		length := uint(bits.Len32(excess))
 		e.raw(lane, uint32(length), lengthBits)
-		e.raw(lane, excess, length-1) // the leading one is known
+		e.raw(lane, excess, length-1) // without the leading one
 	}
 	e.raw(lane, n-1, t.shift)
 }
 
-// lengthBits is what the bit length of an escape's excess takes.
+// lengthBits is the number of bits of the length of an escape's excess.
 const lengthBits = 5
 
-// raw codes the low bits of v, each as likely 0 as 1, the lowest first.
+// raw encodes count low bits of v with equal probabilities, the lowest first.
 func (e *encoder) raw(lane uint8, v uint32, count uint) {
 	for count > 0 {
-		some := min(count, probBits)
-		slots := uint32(probOne) >> some
-		start := v & (1<<some - 1) * slots
+		n := min(count, probBits)
+		slots := uint32(probOne) >> n
+		start := v & (1<<n - 1) * slots
 		e.put(lane, start, start+slots)
-		v >>= some
-		count -= some
+		v >>= n
+		count -= n
 	}
 }
 
-// put codes the slots from start to end, which are neither none nor all.
+// put adds a symbol with the slots from start to end, which are at least one and not all.
 func (e *encoder) put(lane uint8, start, end uint32) {
 	e.symbols = append(e.symbols, symbol{start: uint16(start), freq: uint16(end - start), lane: lane})
 }

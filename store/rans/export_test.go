@@ -1,4 +1,4 @@
 package rans
 
-// EncodeAs writes streams of older versions too.
+// EncodeAs encodes a stream of any version.
 var EncodeAs = encodeAs

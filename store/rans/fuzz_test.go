@@ -10,8 +10,8 @@ import (
 	"eigenserve/store/rans"
 )
 
-// take cuts a block out of fuzzed bytes: two sizes, scale factors of any bits,
-// and coefficients of one byte, now and then shifted to large ones.
+// take makes a block of fuzzed bytes: two sizes, arbitrary scale factors, and coefficients of
+// one byte, some of them shifted to be large.
 func take(data []byte) rans.Block {
 	next := func() byte {
 		if len(data) == 0 {
@@ -74,14 +74,14 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 		if err != nil {
-			t.Fatalf("an error of no kind: %v", err)
+			t.Fatalf("unexpected error: %v", err)
 		}
-		// What passes for a stream must also be one.
+		// A valid stream is the one that Encode makes.
 		for i := range blocks {
 			blocks[i].Q = got[i]
 		}
 		if !slices.Equal(encodeAs(t, stream[0], blocks), stream) {
-			t.Fatal("another stream for the same coefficients")
+			t.Fatal("the coefficients are encoded as another stream")
 		}
 	})
 }

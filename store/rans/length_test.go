@@ -13,7 +13,7 @@ import (
 	"eigenserve/store/rans"
 )
 
-// zoo reads a real variant's coefficients; testdata/_gen/zoo.py says of what.
+// zoo reads the coefficients of a real variant: see testdata/_gen/zoo.py.
 func zoo(t testing.TB) []rans.Block {
 	t.Helper()
 	f, err := os.Open("testdata/zoo.bin.gz")
@@ -49,7 +49,7 @@ func zoo(t testing.TB) []rans.Block {
 	return blocks
 }
 
-func TestZooComesNearTheIdeal(t *testing.T) {
+func TestZooIsNearIdealLength(t *testing.T) {
 	blocks := zoo(t)
 	ideal := rans.Length(blocks) / 8
 	stream := encode(t, blocks)
@@ -68,7 +68,7 @@ func TestZooComesNearTheIdeal(t *testing.T) {
 	}
 }
 
-func TestDrawnCoefficientsComeNearTheIdeal(t *testing.T) {
+func TestRandomIsNearIdealLength(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))
 	for _, scale := range []float64{0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3, 7.9, 8.1, 50, 1000, 1e6} {
 		t.Run(fmt.Sprint("scale ", scale), func(t *testing.T) {

@@ -2,31 +2,30 @@ package rans
 
 import "encoding/binary"
 
-// A stream is a version byte, the states that decoding starts from, and the
-// words that it takes in, in that order; all little-endian.
+// A stream consists of a version byte, the states from which decoding starts, and the words
+// that it reads, in that order and all little-endian.
 //
-// There are lanes rANS states, so that the arithmetic of one symbol need not
-// wait for that of the one before: zero runs and even coefficients go through
-// the first, magnitudes that follow a run and odd coefficients the second.
-// A state lies in [stateLow, 2^64) and moves one word of 32 bits at a time.
-// Coding starts from stateLow exactly, which is where decoding must end: 32
-// bits a lane that tell a stream read to its true end from any other.
+// There are two rANS states (lanes), so that the arithmetic of one symbol need not wait for
+// that of the previous one. Runs of zeros and even coefficients use the first lane,
+// magnitudes after a run and odd coefficients the second. A state is in [stateLow, 2^64) and
+// moves one word of 32 bits at a time. Encoding starts with stateLow in each lane, and
+// decoding must end there: these 32 bits per lane check that a stream was read to its end.
 const (
-	version   = 2 // 1 has other tables
+	version   = 2 // version 1 has other tables
 	lanes     = 2
 	stateLow  = 1 << 32
 	wordBytes = 4
 	headBytes = 1 + 8*lanes
 )
 
-// symbol is what one rANS step codes: freq slots from start on, in one lane.
+// symbol is one step of rANS: freq slots from start on, in one lane.
 type symbol struct {
-	start, freq uint16 // of the probOne slots, 0 < freq
+	start, freq uint16 // of probOne slots, 0 < freq
 	lane        uint8
 }
 
-// push codes a symbol into the state, which first gives off a word if it would
-// outgrow 64 bits.
+// push adds a symbol to a state. If the state would exceed 64 bits, it first moves a word of
+// it to words.
 func push(state uint64, s symbol, words []uint32) (uint64, []uint32) {
 	if state >= uint64(s.freq)<<(64-probBits) {
 		words = append(words, uint32(state))
@@ -36,9 +35,8 @@ func push(state uint64, s symbol, words []uint32) (uint64, []uint32) {
 	return quotient<<probBits + rest + uint64(s.start), words
 }
 
-// interleave codes the symbols into all of a stream but its version. rANS is last
-// in, first out: they go in from the last to the first, and the words come out
-// likewise.
+// interleave encodes the symbols as a stream without its version byte. rANS is last in, first
+// out, so it begins with the last symbol and ends with the first, and reverses the words.
 func interleave(symbols []symbol) []byte {
 	var states [lanes]uint64
 	for i := range states {

@@ -11,7 +11,7 @@ import (
 	"eigenserve/store/rans"
 )
 
-// decode reads all blocks of a stream and gives their coefficients.
+// decode returns the coefficients of all blocks of a stream.
 func decode(stream []byte, blocks []rans.Block) ([][]int32, error) {
 	d, err := rans.NewDecoder(stream)
 	if err != nil {
@@ -52,7 +52,7 @@ func encodeAs(t testing.TB, version byte, blocks []rans.Block) []byte {
 	return stream
 }
 
-// draw is a block whose coefficients follow its scales.
+// draw returns a block of random coefficients with its scales.
 func draw(rng *rand.Rand, right, left []float32) rans.Block {
 	b := rans.Block{Right: right, Left: left}
 	for _, r := range right {
@@ -72,7 +72,7 @@ func draw(rng *rand.Rand, right, left []float32) rans.Block {
 	return b
 }
 
-// falling are n scale factors that fall from first to last geometrically.
+// falling returns n scale factors that fall geometrically from first to last.
 func falling(n int, first, last float64) []float32 {
 	v := make([]float32, n)
 	for i := range v {
@@ -90,26 +90,26 @@ func TestRoundTrip(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	inf, nan := float32(math.Inf(1)), float32(math.NaN())
 	cases := map[string][]rans.Block{
-		"nothing":               nil,
-		"empty block":           {{}},
-		"no lefts":              {{Right: falling(3, 1, 1)}},
-		"one zero":              {draw(rng, falling(1, 0.1, 0.1), falling(1, 0.1, 0.1))},
-		"small scales":          {draw(rng, falling(70, 0.3, 0.01), falling(300, 0.5, 0.001))},
-		"scales around a step":  {draw(rng, falling(33, 4, 0.2), falling(65, 2, 0.2))},
-		"large scales":          {draw(rng, falling(9, 3000, 10), falling(17, 10, 1))},
-		"largest scales":        {draw(rng, falling(5, 1e4, 1e3), falling(5, 1e4, 1e3))},
-		"all scales":            {draw(rng, falling(64, 1e5, 1e-5), falling(64, 1e5, 1e-5))},
-		"rising scales":         {draw(rng, falling(20, 1e-3, 1e3), falling(50, 1e-3, 1e3))},
-		"scales in no order":    {draw(rng, shuffled(rng, falling(40, 10, 1e-3)), shuffled(rng, falling(90, 10, 1e-3)))},
-		"a column":              {draw(rng, []float32{1}, falling(1000, 3, 0.01))},
-		"a long run":            {draw(rng, []float32{1}, falling(5000, 1e-9, 1e-9))},
-		"several blocks":        {draw(rng, falling(8, 1, 0.1), falling(9, 1, 0.1)), {}, draw(rng, falling(7, 30, 0.1), falling(6, 1, 0.1))},
-		"denormal scales":       {draw(rng, falling(8, 1e-30, 1e-38), falling(9, 1e-5, 1e-10))},
-		"overflowing scales":    {draw(rng, falling(8, 1e38, 1), falling(9, 1e38, 1))},
-		"scales not to rely on": {{Right: []float32{0, nan, inf, -1, 1}, Left: []float32{1, inf, nan, 0, -inf}, Q: append(make([]int32, 20), 1, -1, 5, 0, -70000)}},
-		"nonzero where none is expected": {{Right: []float32{1, 1e-9}, Left: []float32{1e-9, 0},
+		"nothing":              nil,
+		"empty block":          {{}},
+		"no lefts":             {{Right: falling(3, 1, 1)}},
+		"one zero":             {draw(rng, falling(1, 0.1, 0.1), falling(1, 0.1, 0.1))},
+		"small scales":         {draw(rng, falling(70, 0.3, 0.01), falling(300, 0.5, 0.001))},
+		"scales around a step": {draw(rng, falling(33, 4, 0.2), falling(65, 2, 0.2))},
+		"large scales":         {draw(rng, falling(9, 3000, 10), falling(17, 10, 1))},
+		"largest scales":       {draw(rng, falling(5, 1e4, 1e3), falling(5, 1e4, 1e3))},
+		"all scales":           {draw(rng, falling(64, 1e5, 1e-5), falling(64, 1e5, 1e-5))},
+		"rising scales":        {draw(rng, falling(20, 1e-3, 1e3), falling(50, 1e-3, 1e3))},
+		"unordered scales":     {draw(rng, shuffled(rng, falling(40, 10, 1e-3)), shuffled(rng, falling(90, 10, 1e-3)))},
+		"a column":             {draw(rng, []float32{1}, falling(1000, 3, 0.01))},
+		"a long run":           {draw(rng, []float32{1}, falling(5000, 1e-9, 1e-9))},
+		"several blocks":       {draw(rng, falling(8, 1, 0.1), falling(9, 1, 0.1)), {}, draw(rng, falling(7, 30, 0.1), falling(6, 1, 0.1))},
+		"denormal scales":      {draw(rng, falling(8, 1e-30, 1e-38), falling(9, 1e-5, 1e-10))},
+		"overflowing scales":   {draw(rng, falling(8, 1e38, 1), falling(9, 1e38, 1))},
+		"invalid scales":       {{Right: []float32{0, nan, inf, -1, 1}, Left: []float32{1, inf, nan, 0, -inf}, Q: append(make([]int32, 20), 1, -1, 5, 0, -70000)}},
+		"unexpected nonzero": {{Right: []float32{1, 1e-9}, Left: []float32{1e-9, 0},
 			Q: []int32{1, -1, rans.MaxMagnitude, -rans.MaxMagnitude}}},
-		"zero where none is expected": {{Right: []float32{1e9}, Left: []float32{1e9, 1}, Q: []int32{0, 0}}},
+		"unexpected zeros": {{Right: []float32{1e9}, Left: []float32{1e9, 1}, Q: []int32{0, 0}}},
 		"largest magnitudes": {{Right: []float32{1e9, 20, 1}, Left: []float32{1, 1},
 			Q: []int32{rans.MaxMagnitude, -rans.MaxMagnitude, rans.MaxMagnitude, -rans.MaxMagnitude, rans.MaxMagnitude, -rans.MaxMagnitude}}},
 	}
@@ -128,7 +128,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-func TestSparseAscends(t *testing.T) {
+func TestSparseIsAscending(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	b := draw(rng, shuffled(rng, falling(40, 1, 1e-2)), shuffled(rng, falling(60, 1, 1e-2)))
 	d, err := rans.NewDecoder(encode(t, []rans.Block{b}))
@@ -156,7 +156,7 @@ func TestSparseAscends(t *testing.T) {
 	}
 }
 
-func TestEncodeRefuses(t *testing.T) {
+func TestEncodeRefusals(t *testing.T) {
 	one := []float32{1}
 	for name, c := range map[string]struct {
 		block rans.Block
@@ -166,7 +166,7 @@ func TestEncodeRefuses(t *testing.T) {
 		"too many coefficients": {rans.Block{Right: one, Left: one, Q: []int32{1, 2}}, rans.ErrShape},
 		"too large":             {rans.Block{Right: one, Left: one, Q: []int32{rans.MaxMagnitude + 1}}, rans.ErrRange},
 		"too small":             {rans.Block{Right: one, Left: one, Q: []int32{-rans.MaxMagnitude - 1}}, rans.ErrRange},
-		"least of all":          {rans.Block{Right: one, Left: one, Q: []int32{math.MinInt32}}, rans.ErrRange},
+		"smallest integer":      {rans.Block{Right: one, Left: one, Q: []int32{math.MinInt32}}, rans.ErrRange},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := rans.Encode([]rans.Block{c.block}); !errors.Is(err, c.want) {

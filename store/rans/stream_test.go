@@ -14,7 +14,7 @@ import (
 	"eigenserve/store/rans"
 )
 
-// fixed is a block that is the same on every machine: golden bytes rest on it.
+// fixed returns a block that is the same on every machine, for golden streams.
 func fixed() rans.Block {
 	b := rans.Block{}
 	for v := float32(6); len(b.Right) < 12; v *= 0.625 {
@@ -32,7 +32,7 @@ func fixed() rans.Block {
 	return b
 }
 
-// Streams of every version stay what they were, and are read.
+// The streams of every version stay the same and can be read.
 func TestGoldenStreams(t *testing.T) {
 	b := fixed()
 	for version, want := range map[byte]string{
@@ -49,7 +49,7 @@ func TestGoldenStreams(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !cmp.Equal(b.Q, got[0]) {
-			t.Errorf("a stream of version %d is read as other coefficients", version)
+			t.Errorf("a stream of version %d is read as different coefficients", version)
 		}
 	}
 }
@@ -62,15 +62,15 @@ func TestCorruptStreams(t *testing.T) {
 		stream []byte
 		want   error
 	}{
-		"empty":             {nil, rans.ErrTruncated},
-		"unknown version":   {change(func(s []byte) []byte { s[0]++; return s }), rans.ErrVersion},
-		"version 0":         {change(func(s []byte) []byte { s[0] = 0; return s }), rans.ErrVersion},
-		"cut in the states": {good[:9], rans.ErrTruncated},
-		"cut within a word": {good[:len(good)-1], rans.ErrTruncated},
-		"cut at a word":     {good[:len(good)-4], rans.ErrTruncated},
-		"states alone":      {good[:17], rans.ErrTruncated},
-		"a word more":       {append(bytes.Clone(good), 0, 0, 0, 0), rans.ErrTrailing},
-		"a state of zero":   {change(func(s []byte) []byte { copy(s[1:9], make([]byte, 8)); return s }), rans.ErrCorrupt},
+		"empty":                   {nil, rans.ErrTruncated},
+		"unknown version":         {change(func(s []byte) []byte { s[0]++; return s }), rans.ErrVersion},
+		"version 0":               {change(func(s []byte) []byte { s[0] = 0; return s }), rans.ErrVersion},
+		"truncated states":        {good[:9], rans.ErrTruncated},
+		"truncated word":          {good[:len(good)-1], rans.ErrTruncated},
+		"truncated between words": {good[:len(good)-4], rans.ErrTruncated},
+		"only states":             {good[:17], rans.ErrTruncated},
+		"one more word":           {append(bytes.Clone(good), 0, 0, 0, 0), rans.ErrTrailing},
+		"a state of zero":         {change(func(s []byte) []byte { copy(s[1:9], make([]byte, 8)); return s }), rans.ErrCorrupt},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := decode(c.stream, []rans.Block{b})
@@ -89,9 +89,9 @@ func TestEndStates(t *testing.T) {
 	}
 }
 
-func TestTooLargeAMagnitude(t *testing.T) {
-	// Of many random streams for a scale that makes each symbol an escape or
-	// nearly so, some must hold a magnitude out of range.
+func TestMagnitudeOutOfRange(t *testing.T) {
+	// With this scale most symbols are escapes, so some of many random streams hold a
+	// magnitude out of range.
 	rng := rand.New(rand.NewPCG(5, 6))
 	right, left := []float32{1e9}, falling(1000, 1e9, 1e9)
 	seen := 0
@@ -111,6 +111,6 @@ func TestTooLargeAMagnitude(t *testing.T) {
 		}
 	}
 	if seen == 0 {
-		t.Fatal("no random stream was found corrupt")
+		t.Fatal("no random stream was corrupt")
 	}
 }

@@ -8,9 +8,8 @@ import (
 	"testing"
 )
 
-// TestTablesAreTheSameEverywhere holds every table of every architecture to the
-// same bits, without which streams could not be carried from one to another.
-func TestTablesAreTheSameEverywhere(t *testing.T) {
+// The tables are the same on every architecture, so that streams can be exchanged.
+func TestGoldenTables(t *testing.T) {
 	for v, want := range map[int]string{
 		1: "8f0274aaf872ad3b582ad1324ba3d5b48636faa589baf350a0b4a145dd199fff",
 		2: "38ca4bd29de6fce22901f92fdf7e5e7007c0322c7bac909778f8c9fa0f0221d6",
@@ -30,7 +29,7 @@ func TestTablesAreTheSameEverywhere(t *testing.T) {
 	}
 }
 
-func TestTablesDivideAllSlots(t *testing.T) {
+func TestTablesUseAllSlots(t *testing.T) {
 	check := func(bucket int, s *slots, from int) {
 		t.Helper()
 		if s.edges[from] != 0 || s.edges[len(s.edges)-1] != probOne {
@@ -42,7 +41,7 @@ func TestTablesDivideAllSlots(t *testing.T) {
 				symbol++
 			}
 			if got := s.find(slot); got != symbol {
-				t.Fatalf("bucket %d: slot %d is of symbol %d, found %d", bucket, slot, symbol, got)
+				t.Fatalf("bucket %d: slot %d belongs to symbol %d, found %d", bucket, slot, symbol, got)
 			}
 		}
 		for symbol := from; symbol+1 < len(s.edges); symbol++ {
@@ -51,7 +50,7 @@ func TestTablesDivideAllSlots(t *testing.T) {
 			}
 		}
 	}
-	for bucket := versions[version].least; bucket < buckets; bucket += 5 {
+	for bucket := versions[version].minBucket; bucket < buckets; bucket += 5 {
 		table := versions[version].of(bucket)
 		if table.runs == nil {
 			check(bucket, &table.values, 0)
@@ -65,7 +64,7 @@ func TestTablesDivideAllSlots(t *testing.T) {
 	}
 }
 
-func TestBucketsCoverEveryScale(t *testing.T) {
+func TestBuckets(t *testing.T) {
 	for scale, want := range map[float32]int{
 		0: 0, math.SmallestNonzeroFloat32: 0, 1.5 / 64: 0, 1.625 / 64: 1, 1: 44, 1.124: 44, 1.125: 45,
 		math.MaxFloat32: buckets - 1, float32(math.Inf(1)): buckets - 1,

@@ -2,20 +2,19 @@ package rans
 
 import "math"
 
-// The probabilities below decide the tables, and the tables decide what a
-// stream means. So they may not differ in one bit between machines: only
-// operations that IEEE 754 fixes are used, and every product is converted to
-// float64 before it is added to, which forbids the compiler to fuse the two.
+// These probabilities determine the tables, and the tables determine what a stream means. So
+// they must not differ in a single bit between machines: only operations that IEEE 754
+// specifies exactly are used, and every product is converted to float64 before an addition,
+// which keeps the compiler from fusing the two.
 
 const (
 	ln2 = 0x1.62e42fefa39efp-1
-	// ln2 once more in two parts: a short one whose small multiples are
-	// exact, and the rest.
+	// ln2 is also the sum of a short part, whose small multiples are exact, and the rest.
 	ln2High = 0x1.62e42feep-1
 	ln2Low  = 0x1.a39ef35793c76p-33
 )
 
-// exp is e**x for x < 700.
+// exp returns e**x for x < 700.
 func exp(x float64) float64 {
 	if x < -700 {
 		return 0
@@ -30,7 +29,7 @@ func exp(x float64) float64 {
 	return math.Ldexp(s, int(k))
 }
 
-// log is the natural logarithm of x > 0.
+// log returns the natural logarithm of x > 0.
 func log(x float64) float64 {
 	m, k := math.Frexp(x)
 	if m < math.Sqrt2/2 {
@@ -45,7 +44,7 @@ func log(x float64) float64 {
 	return float64(2*float64(s*sum)) + float64(float64(k)*ln2)
 }
 
-// decay is (1-e**-r)/r for r >= 0.
+// decay returns (1-e**-r)/r for r >= 0.
 func decay(r float64) float64 {
 	if r > 0.5 {
 		return (1 - exp(-r)) / r
@@ -57,79 +56,78 @@ func decay(r float64) float64 {
 	return s
 }
 
-// mostSteps is how many steps to a scale the rounding follows. Beyond that a
-// mean magnitude could only be kept by rounding up ever smaller coefficients.
-const mostSteps = 8
+// maxRate is the largest number of steps per scale for which Rounding keeps the mean
+// magnitude. Above it, ever smaller coefficients would have to be rounded up.
+const maxRate = 8
 
-// Rounding is the f of q = sgn(c)⌊|c|/step + f⌋ that keeps the mean magnitude
-// of a Laplace variable of the given scale, counted in steps: E|q|·step = E|c|.
-// It falls from 0.74 for small scales to 0.5 for large ones.
+// Rounding returns the f of q = sgn(c)⌊|c|/step + f⌋ that keeps the mean magnitude of a
+// Laplace variable of the given scale, in steps: E|q|·step = E|c|. It falls from 0.74 for
+// small scales to 0.5 for large ones.
 func Rounding(scale float64) float64 {
-	r := float64(mostSteps)
-	if scale > 1.0/mostSteps {
+	r := float64(maxRate)
+	if scale > 1.0/maxRate {
 		r = 1 / scale
 	}
-	if r < 1e-6 { // f = 1/2 + r/24 + …; the form below would end in 0/0
+	if r < 1e-6 { // f = 1/2 + r/24 + …; the formula below is 0/0
 		return 0.5
 	}
 	return 1 + log(decay(r))/r
 }
 
-// law is the distribution of a coefficient of one scale, quantised with Rounding.
-type law struct {
-	rate  float64 // steps to a scale
-	some  float64 // P(q != 0)
-	first float64 // steps to the least magnitude that is rounded to one
-	shape float64
+// distribution is that of a coefficient of one scale, quantised with Rounding.
+type distribution struct {
+	rate    float64 // steps per scale
+	nonzero float64 // P(q != 0)
+	first   float64 // smallest magnitude that is rounded to one, in steps
+	shape   float64
 }
 
-// laplace is the law of streams of version 1: P(|q| > n) = some·e**(-n·rate).
-func laplace(scale float64) law {
-	l := law{rate: 1 / scale, first: 1 - Rounding(scale), shape: 1}
-	l.some = exp(-float64(l.first * l.rate))
-	return l
+// laplace returns the distribution of streams of version 1: P(|q| > n) = nonzero·e**(-n·rate).
+func laplace(scale float64) distribution {
+	d := distribution{rate: 1 / scale, first: 1 - Rounding(scale), shape: 1}
+	d.nonzero = exp(-float64(d.first * d.rate))
+	return d
 }
 
-// weibullShape was fitted to real variants, whose magnitudes fall off faster than
-// a Laplace variable's once their block's gain is known: P(|c| > x) = e**-x**shape,
-// x in scales (Weibull). Tables of what was counted instead save 0.1% more.
+// weibullShape was fitted to real variants. Once the gain of a block is known, their
+// magnitudes fall off faster than those of a Laplace variable: P(|c| > x) = e**-x**shape, with
+// x in scales. Tables of counted frequencies save another 0.1%.
 const weibullShape = 1.25
 
-// weibull is the law of streams of version 2.
-func weibull(scale float64) law {
-	l := law{rate: 1 / scale, first: 1 - Rounding(scale), shape: weibullShape}
-	l.some = exp(-l.power(0))
-	return l
+// weibull returns the distribution of streams of version 2.
+func weibull(scale float64) distribution {
+	d := distribution{rate: 1 / scale, first: 1 - Rounding(scale), shape: weibullShape}
+	d.nonzero = exp(-d.power(0))
+	return d
 }
 
-// power is -log P(|q| > n), q any.
-func (l law) power(n float64) float64 {
-	return exp(float64(l.shape * log(float64((n+l.first)*l.rate))))
+// power returns -log P(|q| > n).
+func (d distribution) power(n float64) float64 {
+	return exp(float64(d.shape * log(float64((n+d.first)*d.rate))))
 }
 
-// beyond is P(|q| > n), given that q is not zero.
-func (l law) beyond(n float64) float64 {
-	if l.shape == 1 {
-		return exp(-float64(n * l.rate))
+// tail returns P(|q| > n), given that q is not zero.
+func (d distribution) tail(n float64) float64 {
+	if d.shape == 1 {
+		return exp(-float64(n * d.rate))
 	}
-	return exp(l.power(0) - l.power(n))
+	return exp(d.power(0) - d.power(n))
 }
 
-// impossible is the least probability that Length reckons with.
-const impossible = 1e-12
+// minProb is the smallest probability that Length uses.
+const minProb = 1e-12
 
-// bits is the ideal code length of q.
-func (l law) bits(q int32) float64 {
-	p := 1 - l.some
+// bits returns the ideal code length of q.
+func (d distribution) bits(q int32) float64 {
+	p := 1 - d.nonzero
 	if n := math.Abs(float64(q)); n > 0 {
-		p = l.some / 2 * (l.beyond(n-1) - l.beyond(n))
+		p = d.nonzero / 2 * (d.tail(n-1) - d.tail(n))
 	}
-	return -math.Log2(max(p, impossible))
+	return -math.Log2(max(p, minProb))
 }
 
-// Length is the ideal code length of the blocks in bits: what a coder without
-// any loss would take under the exact laws. Encode comes within a
-// percent of it. A probability below 1e-12 counts as that.
+// Length returns the ideal code length of the blocks in bits, for the exact distributions.
+// Encode comes within one percent of it. Probabilities below 1e-12 count as 1e-12.
 func Length(blocks []Block) float64 {
 	total := 0.0
 	for _, b := range blocks {

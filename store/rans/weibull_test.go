@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestExpAndLogAreAccurate(t *testing.T) {
+func TestExpAndLog(t *testing.T) {
 	near := func(what string, x, got, want float64) {
 		t.Helper()
 		if math.Abs(got-want) > 4e-16*math.Abs(want) {
@@ -24,11 +24,11 @@ func TestExpAndLogAreAccurate(t *testing.T) {
 	}
 }
 
-func TestRoundingKeepsTheMeanMagnitude(t *testing.T) {
+func TestRoundingKeepsMeanMagnitude(t *testing.T) {
 	for _, scale := range []float64{0.125, 0.2, 0.5, 1, 3, 10, 100, 1e4} {
 		l, mean := laplace(scale), 0.0
 		for n := 1.0; n < 50*scale+50; n++ {
-			mean += n * l.some * (l.beyond(n-1) - l.beyond(n))
+			mean += n * l.nonzero * (l.tail(n-1) - l.tail(n))
 		}
 		if math.Abs(mean-scale) > 1e-6*scale {
 			t.Errorf("scale %g: mean magnitude %g", scale, mean)
@@ -36,8 +36,8 @@ func TestRoundingKeepsTheMeanMagnitude(t *testing.T) {
 	}
 }
 
-func TestRoundingAtTheEnds(t *testing.T) {
-	smallest := Rounding(1.0 / mostSteps)
+func TestRoundingAtLimits(t *testing.T) {
+	smallest := Rounding(1.0 / maxRate)
 	for scale, want := range map[float64]float64{
 		0: smallest, -1: smallest, 1e-300: smallest, math.NaN(): smallest,
 		1e9: 0.5, math.Inf(1): 0.5,
@@ -48,7 +48,7 @@ func TestRoundingAtTheEnds(t *testing.T) {
 	}
 }
 
-func TestLengthIsThatOfTheLaw(t *testing.T) {
+func TestLengthIsNormalized(t *testing.T) {
 	for _, scale := range []float32{0.05, 0.3, 1, 7, 1000} {
 		b := Block{Right: []float32{scale}, Left: []float32{1}, Q: []int32{0}}
 		total := math.Exp2(-Length([]Block{b}))
@@ -57,7 +57,7 @@ func TestLengthIsThatOfTheLaw(t *testing.T) {
 			total += 2 * math.Exp2(-Length([]Block{b}))
 		}
 		if math.Abs(total-1) > 1e-6 {
-			t.Errorf("scale %g: probabilities add up to %g", scale, total)
+			t.Errorf("scale %g: the probabilities add up to %g", scale, total)
 		}
 	}
 }

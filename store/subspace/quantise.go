@@ -156,7 +156,7 @@ func (b block) shortest(step float64) (rans.Block, byte) {
 	if b.gain == 0 {
 		return b.Block, 0
 	}
-	var t rans.Tally
+	var t rans.Histogram
 	for j, r := range b.Right {
 		for i, l := range b.Left {
 			t.Add(r*l, b.Q[j*len(b.Left)+i])

@@ -8,8 +8,8 @@ import (
 	"eigenserve/store/rans"
 )
 
-func tally(b rans.Block) *rans.Tally {
-	var t rans.Tally
+func histogram(b rans.Block) *rans.Histogram {
+	var t rans.Histogram
 	for j, r := range b.Right {
 		for i, l := range b.Left {
 			t.Add(r*l, b.Q[j*len(b.Left)+i])
@@ -18,12 +18,12 @@ func tally(b rans.Block) *rans.Tally {
 	return &t
 }
 
-// A tally knows the length within what its buckets are apart.
-func TestTallyTellsTheLength(t *testing.T) {
+// The code length is accurate to the width of a bucket.
+func TestHistogramBits(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 10))
 	for _, scale := range []float64{0.5, 3, 40, 1e4} {
 		b := draw(rng, falling(60, scale*1.2, scale/1.2), falling(80, 1.2, 0.3))
-		counted := tally(b)
+		counted := histogram(b)
 		for _, eighths := range []int{-8, 0, 3, 8} {
 			scaled := b
 			scaled.Right = nil
@@ -38,8 +38,8 @@ func TestTallyTellsTheLength(t *testing.T) {
 	}
 }
 
-func TestTallyOfAnything(t *testing.T) {
-	var counted rans.Tally
+func TestHistogramOfExtremes(t *testing.T) {
+	var counted rans.Histogram
 	for _, scale := range []float32{0, -1, float32(math.NaN()), float32(math.Inf(1)), math.MaxFloat32, math.SmallestNonzeroFloat32} {
 		for _, q := range []int32{0, 1, -15, 16, -17, rans.MaxMagnitude, -rans.MaxMagnitude} {
 			counted.Add(scale, q)
