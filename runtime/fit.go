@@ -182,7 +182,7 @@ func learn(ctx context.Context, name string, checkpoints []*checkpoint.Checkpoin
 	}
 	b, err := subspace.Fit(ctx, name, layoutOf(first.Plan()), fitted, subspace.Options{
 		Rank: o.Rank, MeanType: o.MeanType, Metric: metric, Config: config, Preprocessor: checkpoints[0].Preprocessor,
-		Created: created, Memory: o.Memory, Keep: o.work.layers(),
+		Created: created, Memory: o.Memory, Cache: o.work.layers(),
 		Progress: func(done, total int) { o.Progress("fit", done, total) },
 	})
 	if err != nil {

@@ -72,7 +72,7 @@ func (w *fitWork) created() (time.Time, error) {
 }
 
 // layers keeps finished layers.
-func (w *fitWork) layers() subspace.Keeper {
+func (w *fitWork) layers() subspace.LayerCache {
 	if w == nil {
 		return nil
 	}

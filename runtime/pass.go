@@ -183,7 +183,7 @@ func (t *trial) report(x *form, g Gate) error {
 func (f *family) exact(s source, p *subspace.Projector) (*store.Variant, error) {
 	v := &store.Variant{Step: 1, Private: map[string]tensorfile.Tensor{}, Exact: map[string]tensorfile.Tensor{}}
 	layers, vectors := zeros(p.Basis())
-	if err := subspace.Code(v, p.Basis(), layers, vectors); err != nil {
+	if err := subspace.EncodeIntegers(v, p.Basis(), layers, vectors); err != nil {
 		return nil, err
 	}
 	v.Fidelity.Energy, v.Fidelity.Bytes.Coefficients = 1, int64(len(v.Coefficients)+len(v.Gains))

@@ -85,7 +85,7 @@ func (t *target) row(i int) []float32 {
 // subspace.Projector.Quantise sets. It takes refineSteps passes over refineImages
 // images and back, and is the same every time.
 func (r *refiner) refine(ctx context.Context, p *subspace.Projector, v *store.Variant, c *subspace.Coefficients, step float64) error {
-	l, err := p.Latents(c, step)
+	l, err := p.Unrounded(c, step)
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func move(values, velocity, gradient [][]float32, rate float64) {
 }
 
 // slope sets gradient to that of batch t's loss.
-func (r *refiner) slope(l *subspace.Latents, t int, gradient [][]float32) error {
+func (r *refiner) slope(l *subspace.Unrounded, t int, gradient [][]float32) error {
 	r.load(l)
 	n := len(r.features) / r.width
 	size := len(r.images) / n
@@ -169,7 +169,7 @@ func (r *refiner) slope(l *subspace.Latents, t int, gradient [][]float32) error 
 }
 
 // load rebuilds the weights from the latents as they are rounded.
-func (r *refiner) load(l *subspace.Latents) {
+func (r *refiner) load(l *subspace.Unrounded) {
 	f, w := r.family, r.weights
 	for i := range w.Layers {
 		l.Sparse(i, &r.sparse)

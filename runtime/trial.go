@@ -155,7 +155,7 @@ func (t *trial) fitHead(v *store.Variant, x []float32) ([]float32, error) {
 // codeHead codes a head into the variant and gives what a reader will decode.
 func (t *trial) codeHead(v *store.Variant, head []float32) ([]float32, error) {
 	var err error
-	if v.Head, err = t.family.head.Code(head, t.labels, t.headStep); err != nil {
+	if v.Head, err = t.family.head.Encode(head, t.labels, t.headStep); err != nil {
 		return nil, err
 	}
 	v.HeadStep = t.headStep
@@ -221,7 +221,7 @@ func (t *trial) readMean() ([]float32, error) {
 	b := t.projector.Basis()
 	zero := &store.Variant{Step: 1}
 	layers, vectors := zeros(b)
-	if err := subspace.Code(zero, b, layers, vectors); err != nil {
+	if err := subspace.EncodeIntegers(zero, b, layers, vectors); err != nil {
 		return nil, fmt.Errorf("the mean alone: %w", err)
 	}
 	w, err := t.family.rebuildShared(t.plan, zero, t.slab)

@@ -15,81 +15,80 @@ type Prefetcher interface {
 	Prefetch(tensor string)
 }
 
-// copies hold one layer of as many sources as the memory takes, read several
-// at once. Where it takes all of them, each is read once; else every pass over
-// the sources reads them again, group by group.
-type copies struct {
+// layerReader reads one layer of all sources, in groups for which there is memory. The
+// sources of a group are read in parallel. If one group holds all sources, each is read once;
+// otherwise every pass over the sources reads them again.
+type layerReader struct {
 	store.Layer
 	sources []Source
-	held    int       // sources in a group
-	room    []float32 // (held, m, width)
-	scratch [][]float32
-	all     bool // the room holds every source
+	group   int         // number of sources in a group
+	buffer  []float32   // (group, m, width)
+	scratch [][]float32 // of each reader
+	all     bool        // buffer holds every source
 }
 
-// reserve makes room for the layer that takes the most: growing to it would hold
-// both for a while. A memory too small for any of the layers is told before the
-// work.
-func (c *copies) reserve(layers []store.Layer, o Options) error {
-	most := 0
+// reserve allocates the buffer for the largest layer, because growing it would need memory
+// for two buffers. It fails before any work if the memory is too small for some layer.
+func (r *layerReader) reserve(layers []store.Layer, o Options) error {
+	largest := 0
 	for _, l := range layers {
-		held, err := o.held(l)
+		group, err := o.groupSize(l)
 		if err != nil {
 			return err
 		}
-		most = max(most, min(held, len(c.sources))*l.Parameters())
+		largest = max(largest, min(group, len(r.sources))*l.Parameters())
 	}
-	c.room = make([]float32, most)
+	r.buffer = make([]float32, largest)
 	return nil
 }
 
-// start makes ready for a layer, of whose copies the room may take so many.
-func (c *copies) start(l store.Layer, held int) {
-	c.Layer, c.held, c.all = l, min(max(held, 1), len(c.sources)), false
-	c.room = resized(c.room, c.held*l.Parameters())
-	readers := min(c.held, goruntime.GOMAXPROCS(0))
-	for len(c.scratch) < readers {
-		c.scratch = append(c.scratch, nil)
+// start prepares for a layer, to be read from group sources at a time.
+func (r *layerReader) start(l store.Layer, group int) {
+	r.Layer, r.group, r.all = l, min(max(group, 1), len(r.sources)), false
+	r.buffer = resized(r.buffer, r.group*l.Parameters())
+	readers := min(r.group, goruntime.GOMAXPROCS(0))
+	for len(r.scratch) < readers {
+		r.scratch = append(r.scratch, nil)
 	}
-	c.scratch = c.scratch[:readers]
-	for i := range c.scratch {
-		c.scratch[i] = resized(c.scratch[i], layerScratch(l))
+	r.scratch = r.scratch[:readers]
+	for i := range r.scratch {
+		r.scratch[i] = resized(r.scratch[i], layerScratch(l))
 	}
 }
 
-// each hands over every source's Ŵ (m,width), in their order. What do changes of
-// it, a later pass may or may not find changed.
-func (c *copies) each(ctx context.Context, do func(w []float32)) error {
-	n := c.Layer.Parameters()
-	for from := 0; from < len(c.sources); from += c.held {
-		group := c.sources[from:min(from+c.held, len(c.sources))]
-		if !c.all {
-			if err := c.read(ctx, group); err != nil {
+// each calls do with Ŵ (m,width) of every source, in their order. do may change Ŵ; a later
+// pass may then find it changed.
+func (r *layerReader) each(ctx context.Context, do func(w []float32)) error {
+	n := r.Layer.Parameters()
+	for from := 0; from < len(r.sources); from += r.group {
+		group := r.sources[from:min(from+r.group, len(r.sources))]
+		if !r.all {
+			if err := r.read(ctx, group); err != nil {
 				return err
 			}
-			c.all = len(group) == len(c.sources)
+			r.all = len(group) == len(r.sources)
 		}
 		for i := range group {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			do(c.room[i*n : (i+1)*n])
+			do(r.buffer[i*n : (i+1)*n])
 		}
 	}
 	return nil
 }
 
-// read fills the room with a group of sources.
-func (c *copies) read(ctx context.Context, group []Source) error {
-	n, readers := c.Layer.Parameters(), len(c.scratch)
+// read fills the buffer from a group of sources.
+func (r *layerReader) read(ctx context.Context, group []Source) error {
+	n, readers := r.Layer.Parameters(), len(r.scratch)
 	g, ctx := errgroup.WithContext(ctx)
-	for r := range readers {
+	for k := range readers {
 		g.Go(func() error {
-			for i := r; i < len(group); i += readers {
+			for i := k; i < len(group); i += readers {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				if err := readLayer(group[i], c.Layer, c.room[i*n:(i+1)*n], c.scratch[r]); err != nil {
+				if err := readLayer(group[i], r.Layer, r.buffer[i*n:(i+1)*n], r.scratch[k]); err != nil {
 					return err
 				}
 			}
@@ -99,24 +98,23 @@ func (c *copies) read(ctx context.Context, group []Source) error {
 	return g.Wait()
 }
 
-// ahead tells every source that a layer comes next.
-func ahead(sources []Source, l store.Layer) {
+// prefetch begins to read a layer from every source that can.
+func prefetch(sources []Source, l store.Layer) {
 	for _, s := range sources {
-		a, ok := s.(Prefetcher)
+		p, ok := s.(Prefetcher)
 		if !ok {
 			return
 		}
 		for _, part := range l.Parts {
-			a.Prefetch(part + ".weight")
+			p.Prefetch(part + ".weight")
 		}
 	}
 }
 
-// inParallel splits n units into spans for as many goroutines as there are
-// processors.
+// inParallel divides n units into ranges for as many goroutines as there are processors.
 func inParallel(n int, do func(from, to int)) {
-	const least = 1 << 4
-	workers := max(1, min(goruntime.GOMAXPROCS(0), n/least))
+	const minUnits = 1 << 4 // for each goroutine
+	workers := max(1, min(goruntime.GOMAXPROCS(0), n/minUnits))
 	var g errgroup.Group
 	for w := range workers {
 		g.Go(func() error { do(w*n/workers, (w+1)*n/workers); return nil })

@@ -12,37 +12,38 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func latents(t *testing.T, p *subspace.Projector, s subspace.Source, step float64) *subspace.Latents {
+// unrounded projects a checkpoint.
+func unrounded(t *testing.T, p *subspace.Projector, s subspace.Source, step float64) *subspace.Unrounded {
 	t.Helper()
 	c, err := p.Project(s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := p.Latents(c, step)
+	u, err := p.Unrounded(c, step)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return l
+	return u
 }
 
-// Latents that nobody moved are coded as Quantise codes the coefficients; moved
-// ones as they were moved to.
-func TestLatentsAreQuantised(t *testing.T) {
+// Unchanged values are encoded as Quantise encodes the coefficients. Changed values are
+// encoded too.
+func TestUnroundedEncode(t *testing.T) {
 	sources := lineage(mixed(), 4, 1)
 	for _, o := range []subspace.Options{{}, {Rank: 5}, {Metric: randomMetric(mixed(), subspace.MetricFull, 1)}} {
 		b := fit(t, mixed(), sources, o)
 		p := projector(t, b)
 		for _, step := range []float64{0.01, 1, 20} {
-			l := latents(t, p, sources[0], step)
+			u := unrounded(t, p, sources[0], step)
 			var got store.Variant
-			if err := l.Encode(&got); err != nil {
+			if err := u.Encode(&got); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(*quantised(t, p, sources[0], step), got); diff != "" {
 				t.Errorf("step %g: %s", step, diff)
 			}
-			l.Values[0][3], l.Values[len(l.Values)-1][2] = -7, 5
-			if err := l.Encode(&got); err != nil {
+			u.Values[0][3], u.Values[len(u.Values)-1][2] = -7, 5
+			if err := u.Encode(&got); err != nil {
 				t.Fatal(err)
 			}
 			values, err := subspace.Decode(b, &got)
@@ -58,24 +59,24 @@ func TestLatentsAreQuantised(t *testing.T) {
 			}
 			for i := range b.Layers {
 				var s rans.Sparse
-				l.Sparse(i, &s)
+				u.Sparse(i, &s)
 				left, right := b.Layers[i].Directions()
 				if diff := cmp.Diff(spread(values.Layers[i], left, right), spread(s, left, right)); diff != "" {
-					t.Errorf("step %g, layer %d: what is coded is not what is rounded: %s", step, i, diff)
+					t.Errorf("step %g, layer %d: the encoded and the rounded integers differ: %s", step, i, diff)
 				}
 			}
 		}
 	}
 }
 
-// A rebuild is linear in the coefficients, so that moving one of them by a step
-// moves any weighed sum of the weights by its gradient times the step, exactly.
-func TestGradientIsThatOfARebuild(t *testing.T) {
+// A rebuild is linear in the coefficients. So changing a coefficient by one step changes a
+// weighted sum of the weights by exactly its gradient times the step.
+func TestGradient(t *testing.T) {
 	layout := one(9, 6)
 	sources := lineage(layout, 4, 1)
 	b := fit(t, layout, sources, subspace.Options{Metric: randomMetric(layout, subspace.MetricFull, 1)})
 	p := projector(t, b)
-	l := latents(t, p, sources[0], 1)
+	u := unrounded(t, p, sources[0], 1)
 	r := rand.New(rand.NewPCG(1, 1))
 	dw := make([]float32, 9*7)
 	for i := range dw {
@@ -83,7 +84,7 @@ func TestGradientIsThatOfARebuild(t *testing.T) {
 	}
 	sum := func() float64 {
 		var v store.Variant
-		if err := l.Encode(&v); err != nil {
+		if err := u.Encode(&v); err != nil {
 			t.Fatal(err)
 		}
 		got, total := rebuilt(t, b, &v), 0.0
@@ -95,18 +96,18 @@ func TestGradientIsThatOfARebuild(t *testing.T) {
 		}
 		return total
 	}
-	dc := make([]float32, len(l.Values[0]))
-	if err := l.Gradient(0, dc, dw); err != nil {
+	dc := make([]float32, len(u.Values[0]))
+	if err := u.Gradient(0, dc, dw); err != nil {
 		t.Fatal(err)
 	}
 	for k := range dc {
-		was := l.Values[0][k]
-		l.Values[0][k] = 100
+		was := u.Values[0][k]
+		u.Values[0][k] = 100
 		up := sum()
-		l.Values[0][k] = -100
-		got, want := (up-sum())/200, float64(dc[k])*l.Step()
-		if l.Values[0][k] = was; math.Abs(got-want) > 1e-4*math.Max(1, math.Abs(want)) {
-			t.Errorf("coefficient %d: %g, the gradient says %g", k, got, want)
+		u.Values[0][k] = -100
+		got, want := (up-sum())/200, float64(dc[k])*u.Step()
+		if u.Values[0][k] = was; math.Abs(got-want) > 1e-4*math.Max(1, math.Abs(want)) {
+			t.Errorf("coefficient %d: %g, but its gradient is %g", k, got, want)
 		}
 	}
 }
