@@ -83,7 +83,7 @@ func (s *Store) Refresh(force bool) (generation uint64, err error) {
 			s.seen = n
 		}
 	case n&1 == 1:
-		err = s.recover()
+		err = s.recoverCrash()
 	}
 	return s.generation, err
 }
@@ -96,10 +96,10 @@ func (s *Store) Changing() bool {
 	return err == nil && n&1 == 1
 }
 
-// recover reads the pointers again if nobody holds the lock although a change is under
-// way. In a store that may not be written it does so once for each such change. The
-// caller holds change.
-func (s *Store) recover() error {
+// recoverCrash reads the pointers again if the change that is under way was cut off, so that
+// no process holds the lock. In a store that may not be written it does so once for each such
+// change. The caller holds change.
+func (s *Store) recoverCrash() error {
 	if s.crashed == s.seen {
 		return nil
 	}

@@ -76,7 +76,7 @@ func TestChangeSeesOthersPointers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := theirs.ReadVariant(e.Digest); err != nil {
-		t.Errorf("the other process's file is gone: %v", err)
+		t.Errorf("the other process's file was removed: %v", err)
 	}
 	if _, err := theirs.Entry("A"); err == nil {
 		t.Error("a name in another case is found")

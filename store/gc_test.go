@@ -118,7 +118,7 @@ func TestCollect(t *testing.T) {
 		b.Close()
 	}
 	if _, err := os.Stat(filepath.Join(s.Dir(), "notes.txt")); err != nil {
-		t.Error("a file that is not the store's is gone")
+		t.Error("a file that is not the store's was removed")
 	}
 }
 

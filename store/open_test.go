@@ -59,13 +59,13 @@ func TestOpenRefusals(t *testing.T) {
 }
 
 func TestDamagedPointers(t *testing.T) {
-	sound := create(t)
-	if _, err := sound.PutBasis(tinyBasis()); err != nil {
+	intact := create(t)
+	if _, err := intact.PutBasis(tinyBasis()); err != nil {
 		t.Fatal(err)
 	}
-	put(t, sound, "cats", "cat")
+	put(t, intact, "cats", "cat")
 	for _, file := range []string{"families/tiny.json", "models/cats.json"} {
-		path := filepath.Join(sound.Dir(), file)
+		path := filepath.Join(intact.Dir(), file)
 		raw, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -83,7 +83,7 @@ func TestDamagedPointers(t *testing.T) {
 			"a number as text": func(s string) string { return strings.Replace(s, `"bytes": `, `"bytes": "1`, 1) },
 		} {
 			write(t, path, damage(string(raw)))
-			s := reopen(t, sound)
+			s := reopen(t, intact)
 			_, err := s.Entry("cats")
 			if file == "families/tiny.json" {
 				_, err = s.Family("tiny")
@@ -94,7 +94,7 @@ func TestDamagedPointers(t *testing.T) {
 		}
 		write(t, path, string(raw))
 	}
-	checkIntact(t, reopen(t, sound))
+	checkIntact(t, reopen(t, intact))
 }
 
 // While a pointer is damaged the others are served and changed, and nothing is removed that
@@ -132,7 +132,7 @@ func TestDamagedPointersAreIsolated(t *testing.T) {
 	after := files(t, s)
 	for _, file := range before {
 		if !slices.Contains(after, file) {
-			t.Errorf("%s is gone", file)
+			t.Errorf("%s was removed", file)
 		}
 	}
 	v, raw := labelled(t, "cat")
@@ -268,7 +268,7 @@ func TestLeftovers(t *testing.T) {
 	checkIntact(t, reopen(t, s))
 
 	dir = t.TempDir()
-	write(t, filepath.Join(dir, "models", "somebody's.json"), `{}`)
+	write(t, filepath.Join(dir, "models", "other.json"), `{}`)
 	if _, err := store.Create(dir); !errors.Is(err, store.ErrNoStore) {
 		t.Errorf("another folder of models was made a store: %v", err)
 	}

@@ -19,18 +19,18 @@ import (
 	"eigenserve/store/backend"
 )
 
-// patience is how long a test waits for a lock that it will get.
+// patience is how long a test waits for a lock that it can acquire.
 const patience = time.Minute
 
-// Run tests a kind of backend. create makes an empty place, which lasts until the
-// test ends, and returns a function that opens a new Backend of that place.
+// Run tests an implementation of backend.Backend. create makes an empty place, which exists
+// until the test ends, and returns a function that opens a new Backend of that place.
 func Run(t *testing.T, create func(t *testing.T) (open func() backend.Backend)) {
 	for _, c := range []struct {
 		name string
 		run  func(t *testing.T, open func() backend.Backend)
 	}{
 		{"Init", testInit},
-		{"InitKeepsWhatIsThere", testInitKeeps},
+		{"InitOfOtherFiles", testInitOfOtherFiles},
 		{"ReadAfterWrite", testReadAfterWrite},
 		{"Replace", testReplace},
 		{"FailedPut", testFailedPut},
@@ -62,7 +62,7 @@ func ready(t *testing.T, open func() backend.Backend) backend.Backend {
 	return b
 }
 
-// locked locks a directory until the test ends or the lock is unlocked.
+// locked locks a directory until the test ends, unless the test unlocks it.
 func locked(t *testing.T, b backend.Backend, dir string) backend.Lock {
 	t.Helper()
 	l, err := b.Lock(dir, patience)
@@ -87,7 +87,7 @@ func put(t *testing.T, l backend.Lock, name, data string) {
 	}
 }
 
-// want checks what a Backend reads from a file.
+// want checks the content of a file.
 func want(t *testing.T, b backend.Backend, name, data string) {
 	t.Helper()
 	if got, err := fs.ReadFile(b, name); err != nil || string(got) != data {
@@ -95,7 +95,7 @@ func want(t *testing.T, b backend.Backend, name, data string) {
 	}
 }
 
-// wantErr checks an error and that nothing was made of it.
+// wantErr checks an error.
 func wantErr(t *testing.T, what string, err, target error) {
 	t.Helper()
 	if !errors.Is(err, target) {
@@ -103,7 +103,7 @@ func wantErr(t *testing.T, what string, err, target error) {
 	}
 }
 
-// names lists a directory, without the files of locks.
+// names returns the names in a directory, without those of locks and the change counter.
 func names(t *testing.T, b backend.Backend, dir string) []string {
 	t.Helper()
 	entries, err := fs.ReadDir(b, dir)
@@ -139,12 +139,12 @@ func testInit(t *testing.T, open func() backend.Backend) {
 	want(t, b, "marker", "format")
 }
 
-func testInitKeeps(t *testing.T, open func() backend.Backend) {
+func testInitOfOtherFiles(t *testing.T, open func() backend.Backend) {
 	b := open()
 	l := locked(t, b, ".")
 	put(t, l, "photos/one.png", "not ours")
 	if made, err := b.Init("marker", []byte("format"), "pointers"); made || err != nil {
-		t.Errorf("Init beside somebody's files: %t, %v", made, err)
+		t.Errorf("Init of a place with other files: %t, %v", made, err)
 	}
 	if _, err := fs.Stat(b, "marker"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the marker was written: %v", err)
@@ -207,7 +207,7 @@ func testFailedPut(t *testing.T, open func() backend.Backend) {
 	}
 }
 
-// While a file is replaced over and over, a reader finds one content or another.
+// While a file is replaced over and over, a reader sees one content or another, whole.
 func testAtomicReplace(t *testing.T, open func() backend.Backend) {
 	b := ready(t, open)
 	l := locked(t, b, ".")
@@ -267,7 +267,7 @@ func testMissing(t *testing.T, open func() backend.Backend) {
 	wantErr(t, "ReadDir of none", err, fs.ErrNotExist)
 }
 
-// badNames are names that no backend may take: they are not valid for io/fs.
+// badNames are not valid for io/fs, so no backend may accept them.
 var badNames = []string{"", "/", "/etc/passwd", "..", "../x", "blobs/../../x", "blobs/..", "./blobs", "blobs/", "blobs//x", "blobs/./x", "bad\xff"}
 
 func testBadNames(t *testing.T, open func() backend.Backend) {
@@ -314,7 +314,7 @@ func testOutsideOfLock(t *testing.T, open func() backend.Backend) {
 	want(t, b, "work/one/x", "x")
 }
 
-// testFS runs the standard library's own test of file systems.
+// testFS runs the standard library's test of file systems.
 func testFS(t *testing.T, open func() backend.Backend) {
 	b := ready(t, open)
 	l := locked(t, b, ".")
@@ -358,7 +358,7 @@ func testLargeFile(t *testing.T, open func() backend.Backend) {
 	}
 	defer f.Close()
 	if err := l.Discard("blobs/large"); err != nil {
-		t.Skip("a file that is open can't be removed here")
+		t.Skip("an open file cannot be removed here")
 	}
 	if got, err = io.ReadAll(f); err != nil || !bytes.Equal(got, data) {
 		t.Errorf("an open file that was discarded: %d of %d bytes, or others; %v", len(got), len(data), err)
@@ -395,7 +395,7 @@ func testDiscard(t *testing.T, open func() backend.Backend) {
 	}
 }
 
-// Discarding a locked directory under its own lock removes and unlocks it.
+// Discarding the locked directory removes and unlocks it.
 func testDiscardLocked(t *testing.T, open func() backend.Backend) {
 	b := ready(t, open)
 	work := locked(t, b, "work/one")
@@ -437,7 +437,7 @@ func testLock(t *testing.T, open func() backend.Backend) {
 			}
 		}
 	}
-	two := locked(t, theirs, "work/two") // another directory has another lock
+	two := locked(t, theirs, "work/two") // the lock of another directory
 	for range 2 {
 		if err := two.Unlock(); err != nil {
 			t.Error(err)
@@ -477,7 +477,7 @@ func testLockWaits(t *testing.T, open func() backend.Backend) {
 	}
 }
 
-// Whoever no longer holds the lock changes nothing, also where nobody else took it.
+// A lock that was unlocked allows no change, even if it has no other holder.
 func testLockLost(t *testing.T, open func() backend.Backend) {
 	ours := ready(t, open)
 	lost := locked(t, ours, ".")
@@ -496,7 +496,7 @@ func testLockLost(t *testing.T, open func() backend.Backend) {
 	want(t, ours, "pointers/a.json", "first")
 	l := locked(t, open(), ".")
 	put(t, l, "pointers/a.json", "second")
-	refused("under somebody else's lock")
+	refused("under another lock")
 	want(t, ours, "pointers/a.json", "second")
 	if n, err := ours.Changes(); n != 0 || err != nil {
 		t.Errorf("%d changes, %v", n, err)
@@ -519,7 +519,7 @@ func testChanges(t *testing.T, open func() backend.Backend) {
 	}
 }
 
-// Several writers, each with a Backend of its own, add to one number.
+// Several writers, each with its own Backend, increment one number.
 func testConcurrentWriters(t *testing.T, open func() backend.Backend) {
 	const writers, rounds = 4, 15
 	b := ready(t, open)
@@ -545,7 +545,7 @@ func testConcurrentWriters(t *testing.T, open func() backend.Backend) {
 	}
 }
 
-// add makes a change as a store does: the counter is odd meanwhile.
+// add makes a change like a store: the counter is odd during the change.
 func add(b backend.Backend, blob string) error {
 	l, err := b.Lock(".", patience)
 	if err != nil {

@@ -9,7 +9,8 @@ import (
 	"eigenserve/store/backend"
 )
 
-// classed returns err as an error that matches the errors of package backend too.
+// classed returns an error with the text of err that also matches the errors of package
+// backend.
 func classed(err error) error {
 	if err == nil {
 		return nil
@@ -17,13 +18,13 @@ func classed(err error) error {
 	return systemError{err}
 }
 
-// systemError is an error of the operating system, or one that wraps it.
+// systemError wraps an error of the operating system.
 type systemError struct{ error }
 
 // Unwrap returns the error of the operating system.
 func (e systemError) Unwrap() error { return e.error }
 
-// Is reports whether the error belongs to one of package backend's classes.
+// Is reports whether the error matches one of package backend.
 func (e systemError) Is(class error) bool {
 	switch class {
 	case backend.ErrFull:

@@ -4,6 +4,6 @@ package folder
 
 import "syscall"
 
-// noSpace lists the errors of the system for a disk, quota or file size limit that
-// leaves no room for a write.
+// noSpace lists the errors of the system for a full disk, an exceeded quota and a limit on
+// the size of files.
 var noSpace = [...]error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG}

@@ -2,8 +2,8 @@
 //
 // A file is written to a temporary name in its directory, synced and renamed, and
 // the directory is synced: see package durable. A lock is an flock(2) on a file
-// named lock in the locked directory, or what the system has in its place; the
-// system releases it when its holder ends. The change counter is the file changes.
+// named lock in the locked directory, or the equivalent of the system, which releases
+// it when its holder ends. The change counter is the file changes.
 package folder
 
 import (
@@ -127,8 +127,8 @@ func (f *Folder) isEmpty(dirs []string) (bool, error) {
 	return err == nil, err
 }
 
-// Changes reads the change counter. A counter that cannot be read is 0, and one that
-// is being written is 1: either way the caller reads the folder.
+// Changes reads the change counter. It returns 0 for a counter that cannot be read and 1 for
+// one that is being written, so that the caller reads the files.
 func (f *Folder) Changes() (uint64, error) {
 	raw, err := os.ReadFile(filepath.Join(f.dir, changesName))
 	if err != nil {

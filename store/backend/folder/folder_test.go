@@ -33,11 +33,11 @@ func TestInit(t *testing.T) {
 	}{
 		{"missing", nil, true},
 		{"empty", []string{""}, true},
-		{"an Init that was cut off", []string{"models/", ".store.json.0123.tmp"}, true},
+		{"an interrupted Init", []string{"models/", ".store.json.0123.tmp"}, true},
 		{"a store", []string{"models/", "store.json"}, false},
-		{"a directory of ours with a file", []string{"models/x"}, false},
-		{"somebody's file", []string{"photo.png"}, false},
-		{"somebody's directory", []string{"photos/"}, false},
+		{"a directory with a file", []string{"models/x"}, false},
+		{"another file", []string{"photo.png"}, false},
+		{"another directory", []string{"photos/"}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "store")
@@ -67,7 +67,7 @@ func TestInit(t *testing.T) {
 	}
 }
 
-// A counter that is cut short is that of a change under way.
+// A counter that is half written counts as that of a change under way.
 func TestHalfWrittenCounter(t *testing.T) {
 	dir := t.TempDir()
 	b := folder.New(dir)
@@ -81,7 +81,7 @@ func TestHalfWrittenCounter(t *testing.T) {
 	}
 }
 
-// Errors of the system belong to the classes of package backend, and keep their text.
+// Errors of the system match those of package backend and keep their text.
 func TestErrorClasses(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("other error numbers")
@@ -105,13 +105,13 @@ func TestErrorClasses(t *testing.T) {
 		cause := &fs.PathError{Op: "write", Path: "x", Err: c.cause}
 		err := l.Put("x", func(w io.Writer) error { return cause })
 		if !errors.Is(err, c.cause) || !errors.Is(err, cause) {
-			t.Errorf("%v has lost its cause %v", err, c.cause)
+			t.Errorf("%v does not wrap %v", err, c.cause)
 		}
 		for _, class := range []error{backend.ErrFull, backend.ErrDenied, backend.ErrUnavailable} {
 			want := class == c.class || class == backend.ErrUnavailable && errors.Is(c.cause, fs.ErrPermission) ||
 				class == backend.ErrDenied && errors.Is(c.cause, fs.ErrPermission)
 			if errors.Is(err, class) != want {
-				t.Errorf("%v is %v: %t, want %t", err, class, !want, want)
+				t.Errorf("%v matches %v: %t, want %t", err, class, !want, want)
 			}
 		}
 	}

@@ -42,9 +42,10 @@ func (f *Folder) Lock(dir string, wait time.Duration) (backend.Lock, error) {
 	return &lock{folder: f, dir: dir, file: file}, nil
 }
 
-// retryLock is how often a lock that is held by another is tried again.
+// retryLock is the interval of attempts to acquire a lock.
 const retryLock = 5 * time.Millisecond
 
+// acquire locks a file, or fails with backend.ErrLocked after wait.
 func acquire(file *flock.Flock, wait time.Duration) error {
 	if wait <= 0 {
 		free, err := file.TryLock()
@@ -62,8 +63,8 @@ func acquire(file *flock.Flock, wait time.Duration) error {
 	return err
 }
 
-// Locked reports whether the lock of a directory is held. A directory without a lock
-// file was never locked.
+// Locked reports whether the lock of a directory is held. A directory without a lock file has
+// never been locked.
 func (f *Folder) Locked(dir string) bool {
 	path, err := f.path("lock", dir)
 	if err != nil {
@@ -79,7 +80,7 @@ func (f *Folder) Locked(dir string) bool {
 	return err != nil || !free
 }
 
-// path returns the path of a name that may be changed under the lock.
+// path returns the path of a name, if the lock is held and allows changing it.
 func (l *lock) path(op, name string) (string, error) {
 	if !l.file.Locked() {
 		return "", fmt.Errorf("%s %q: %w", op, name, backend.ErrLockLost)
@@ -90,7 +91,7 @@ func (l *lock) path(op, name string) (string, error) {
 	return l.folder.path(op, name)
 }
 
-// Put replaces a file. Its directory is made if only that is missing.
+// Put replaces a file. It makes the file's directory if only that is missing.
 func (l *lock) Put(name string, write func(io.Writer) error) error {
 	file, err := l.path("write", name)
 	if err != nil {
@@ -104,6 +105,7 @@ func (l *lock) Put(name string, write func(io.Writer) error) error {
 	return classed(durable.Replace(file, write))
 }
 
+// isMissing reports whether there is no file at path.
 func isMissing(path string) bool {
 	_, err := os.Stat(path)
 	return errors.Is(err, fs.ErrNotExist)
@@ -118,8 +120,8 @@ func (l *lock) Delete(name string) error {
 	return classed(durable.Remove(path))
 }
 
-// Discard removes a file or a directory. With the lock's own directory goes the
-// directory above it, if that leaves it empty.
+// Discard removes a file or a directory. With the locked directory it also removes the
+// directory above, if that is then empty.
 func (l *lock) Discard(name string) error {
 	path, err := l.path("remove", name)
 	if err != nil {
@@ -139,8 +141,8 @@ func (l *lock) Discard(name string) error {
 	return nil
 }
 
-// SetChanges overwrites the change counter in place. It does not sync: after a crash
-// of the system nobody remembers an older folder.
+// SetChanges overwrites the change counter in place. It does not sync it, since after a crash
+// of the system no process has an older catalogue in memory.
 func (l *lock) SetChanges(n uint64) error {
 	if l.dir != "." {
 		return &fs.PathError{Op: "write", Path: changesName, Err: fs.ErrInvalid}
