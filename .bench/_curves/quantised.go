@@ -5,7 +5,7 @@ import (
 	"math"
 	"slices"
 
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 )
 
 // rawSteps quantises the raw deltas of all tensors with one step and codes them
@@ -59,19 +59,19 @@ func magnitude(d []float32) float64 {
 // keeping the mean magnitude, and returns the bits: the stream's and a byte of
 // scale for each tensor.
 func entropyCoded(deltas [][]float32, steps []float64) float64 {
-	var blocks []code.Block
+	var blocks []rans.Block
 	for k, d := range deltas {
 		step := steps[k]
 		scale := magnitude(d) / step
-		f := code.Rounding(max(scale, 1e-6))
-		b := code.Block{Right: []float32{float32(scale)}, Left: slices.Repeat([]float32{1}, len(d)), Q: make([]int32, len(d))}
+		f := rans.Rounding(max(scale, 1e-6))
+		b := rans.Block{Right: []float32{float32(scale)}, Left: slices.Repeat([]float32{1}, len(d)), Q: make([]int32, len(d))}
 		for i, x := range d {
 			q := math.Copysign(math.Floor(math.Abs(float64(x))/step+f), float64(x))
 			b.Q[i], d[i] = int32(q), float32(q*step)
 		}
 		blocks = append(blocks, b)
 	}
-	stream, err := code.Encode(blocks)
+	stream, err := rans.Encode(blocks)
 	if err != nil {
 		panic(err)
 	}

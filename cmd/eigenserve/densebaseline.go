@@ -38,8 +38,8 @@ func denseBaseline(dir string) (runtime.Dense, error) {
 			if !ok {
 				return fmt.Errorf("checkpoint %s: tensor %q is missing", folder, tensor)
 			}
-			c.Ahead(next[tensor])
-			defer c.Release(tensor)
+			c.Prefetch(next[tensor])
+			defer c.Evict(tensor)
 			return t.Float32(dst)
 		}
 		done := func() error { return errors.Join(c.Close(), dropCached(folder)) }

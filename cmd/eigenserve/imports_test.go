@@ -21,11 +21,15 @@ var mayImport = map[string][]string{
 	"runtime/kernel":              {},
 	"runtime/mem":                 {},
 	"runtime/sched":               {"runtime/fault"},
-	"store":                       {"store/tensorfile"},
-	"store/tensorfile":            {},
+	"store":                       {"store/backend", "store/backend/folder", "store/tensorfile"},
+	"store/tensorfile":            {"store/durable"},
+	"store/backend":               {},
+	"store/backend/folder":        {"store/backend", "store/durable"},
+	"store/backend/backendtest":   {"store/backend"},
+	"store/durable":               {},
 	"store/checkpoint":            {"store/tensorfile"},
-	"store/code":                  {},
-	"store/subspace":              {"store", "store/code", "store/tensorfile", "runtime/kernel"},
+	"store/rans":                  {},
+	"store/subspace":              {"store", "store/rans", "store/tensorfile", "runtime/kernel"},
 	"store/zoo":                   {"store"},
 	"store/zoo/_gen/pack":         {"store", "store/tensorfile"},
 	"models/image":                {},
@@ -60,7 +64,7 @@ var fences = map[string][]string{
 	"go.yaml.in/":                     {"server", "cmd/..."},
 	"gonum.org/":                      {"store/subspace", "runtime/kernel"},
 	"github.com/edsrzf/mmap-go":       {"store/tensorfile", "runtime/mem"},
-	"github.com/gofrs/flock":          {"store"},
+	"github.com/gofrs/flock":          {"store/backend/folder"},
 }
 
 const root = "../.."

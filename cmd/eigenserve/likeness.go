@@ -6,7 +6,7 @@ import (
 	"regexp"
 
 	"eigenserve/store"
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 	"eigenserve/store/subspace"
 	"eigenserve/store/zoo"
 )
@@ -67,7 +67,7 @@ func likenessOf(s *store.Store, f store.Family, most int) (*likeness, error) {
 		if v.Basis != b.Digest {
 			continue
 		}
-		if err := subspace.Visit(b, v, func(i int, c *code.Sparse) error { l.addLayer(&b.Layers[i], c); return nil },
+		if err := subspace.Visit(b, v, func(i int, c *rans.Sparse) error { l.addLayer(&b.Layers[i], c); return nil },
 			func(_ int, q []int32) error { l.vector.addVector(q); return nil }); err != nil {
 			return nil, err
 		}
@@ -80,7 +80,7 @@ var numbers = regexp.MustCompile(`[0-9]+`)
 // roleOf is a layer's name without its block's number.
 func roleOf(layer string) string { return numbers.ReplaceAllString(layer, "*") }
 
-func (l *likeness) addLayer(b *store.BasisLayer, c *code.Sparse) {
+func (l *likeness) addLayer(b *store.BasisLayer, c *rans.Sparse) {
 	role := l.layers[roleOf(b.Name)]
 	if role == nil {
 		role = &roleLikeness{left: b.LeftScale, right: b.RightScale}

@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"eigenserve/store/tensorfile"
+	"eigenserve/store/durable"
 )
 
 // writeOutput writes what somebody asked for to a path of theirs, whole or not at all.
@@ -16,7 +16,7 @@ func writeOutput(path string, write func(io.Writer) error) error {
 		path = target
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().IsRegular() {
-		return tensorfile.Replace(path, write)
+		return durable.Replace(path, write)
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {

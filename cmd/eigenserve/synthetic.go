@@ -216,7 +216,7 @@ func (sy synthetic) make(b *store.Basis, model models.Model, name string, labels
 	v := &store.Variant{Name: name, Family: b.Family, Basis: b.Digest, Step: 0.02,
 		Provenance: store.Provenance{Name: "synthetic", Checkpoint: store.Digest([]byte(name)), Added: b.Created}}
 	layers, vectors := sy.cores(b, r)
-	if err := subspace.Code(v, b, layers, vectors); err != nil {
+	if err := subspace.EncodeIntegers(v, b, layers, vectors); err != nil {
 		return nil, nil, err
 	}
 	v.Labels, v.Private = labels, map[string]tensorfile.Tensor{}
