@@ -14,7 +14,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 
-	"eigenserve/server/inference"
+	"eigenserve/server/oip/inference"
 )
 
 const (

@@ -19,7 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"eigenserve/runtime"
-	"eigenserve/server/inference"
+	"eigenserve/server/oip/inference"
 )
 
 // dial starts a server and connects to it by gRPC, until the test ends.

@@ -18,7 +18,7 @@ import (
 	grpcstatus "google.golang.org/grpc/status"
 
 	"eigenserve/runtime"
-	"eigenserve/server/inference"
+	"eigenserve/server/oip/inference"
 )
 
 // methods is the table of all gRPC methods, with the scope that each needs. One

@@ -9,7 +9,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"eigenserve/runtime"
-	"eigenserve/server/inference"
+	"eigenserve/server/oip/inference"
 )
 
 // named is the reference that a call gives by a model's name and version, if the

@@ -18,7 +18,7 @@ import (
 	grpcstatus "google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
-	"eigenserve/server/inference"
+	"eigenserve/server/oip/inference"
 )
 
 // wire is a connection on which a test sends calls frame by frame.

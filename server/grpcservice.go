@@ -5,7 +5,7 @@ import (
 	"errors"
 
 	"eigenserve/runtime"
-	"eigenserve/server/inference"
+	"eigenserve/server/oip/inference"
 )
 
 // ServerLive tells that the process answers.

@@ -10,7 +10,7 @@ import (
 	grpcstatus "google.golang.org/grpc/status"
 
 	"eigenserve/runtime"
-	"eigenserve/server/inference"
+	"eigenserve/server/oip/inference"
 )
 
 // TestAllowance spends by a clock of its own.
