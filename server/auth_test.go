@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // secret is the token of a name in the files that tests write.
@@ -161,8 +160,12 @@ func formTypeFor(path, formType string) string {
 }
 
 func TestTokensFollowTheirFile(t *testing.T) {
-	tokens := openTokens(t, "old read")
-	tokens.file.every, tokens.file.next = 0, time.Time{} // look at it each time
+	file := tokenFile(t, "old read")
+	tokens, err := OpenTokens(file, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens.file.CheckEvery(0) // look at it each time
 	s := start(t, newFake(), Options{Tokens: tokens})
 	ask := func(name string) int { return s.do(t, "GET", "/v1/models", "", bearer(name)...).status }
 	if ask("old") != 200 || ask("new") != 401 {
@@ -170,7 +173,7 @@ func TestTokensFollowTheirFile(t *testing.T) {
 	}
 	replace := func(from string) {
 		t.Helper()
-		if err := os.Rename(from, tokens.file.paths[0]); err != nil {
+		if err := os.Rename(from, file); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -274,10 +274,10 @@ func (s *Server) Listen(l net.Listener) error {
 func (s *Server) Reload() error {
 	var errs []error
 	if s.options.Tokens != nil {
-		errs = append(errs, s.options.Tokens.file.reload())
+		errs = append(errs, s.options.Tokens.file.Reload())
 	}
 	if s.options.Certificate != nil {
-		errs = append(errs, s.options.Certificate.file.reload())
+		errs = append(errs, s.options.Certificate.file.Reload())
 	}
 	return errors.Join(errs...)
 }

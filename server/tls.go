@@ -4,14 +4,16 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+
+	"eigenserve/server/internal/reload"
 )
 
 // Certificate is a TLS certificate with its key. It follows its files.
-type Certificate struct{ file *fresh[*tls.Certificate] }
+type Certificate struct{ file *reload.Value[*tls.Certificate] }
 
 // OpenCertificate reads a certificate and its key, both PEM.
 func OpenCertificate(cert, key string, log *slog.Logger) (*Certificate, error) {
-	f, err := openFresh(log, func() (*tls.Certificate, error) {
+	f, err := reload.Open(log, func() (*tls.Certificate, error) {
 		pair, err := tls.LoadX509KeyPair(cert, key)
 		if err != nil {
 			return nil, fmt.Errorf("certificate: %w", err)
@@ -31,7 +33,7 @@ func (c *Certificate) config(protocols ...string) *tls.Config {
 		MinVersion: tls.VersionTLS12,
 		NextProtos: protocols,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			return c.file.get(), nil
+			return c.file.Get(), nil
 		},
 	}
 }

@@ -49,7 +49,7 @@ func TestTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.file.every, c.file.next = 0, time.Time{} // look at it each time
+	c.file.CheckEvery(0) // look at it each time
 	s := start(t, newFake(), Options{Certificate: c})
 
 	// serial dials anew and gives the number of the certificate that it is shown.

@@ -15,6 +15,8 @@ import (
 	"slices"
 
 	"go.yaml.in/yaml/v3"
+
+	"eigenserve/server/internal/reload"
 )
 
 // shortestToken is how long a token must be at least, if it is written out: 16
@@ -22,7 +24,7 @@ import (
 const shortestToken = 16
 
 // Tokens are the tokens that a server accepts. They follow their file.
-type Tokens struct{ file *fresh[[]token] }
+type Tokens struct{ file *reload.Value[[]token] }
 
 // token is one of them. What it may do is what its scopes and patterns say.
 type token struct {
@@ -57,7 +59,7 @@ type tokenEntry struct {
 // Others than its owner must not be able to write the file, nor to read it if
 // tokens are written out in it.
 func OpenTokens(file string, log *slog.Logger) (*Tokens, error) {
-	f, err := openFresh(log, func() ([]token, error) { return readTokens(file) }, file)
+	f, err := reload.Open(log, func() ([]token, error) { return readTokens(file) }, file)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +167,7 @@ func (e tokenEntry) token() (t token, err error) {
 // find gives the token that was presented, nil if it is none of ours. How long it
 // takes tells nothing about any of them: digests are compared, each to its end.
 func (t *Tokens) find(presented string) *token {
-	list := t.file.get()
+	list := t.file.Get()
 	sum := sha256.Sum256([]byte(presented))
 	var found *token
 	for i := range list {

@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 	"models/vit":           {"models/nn", "models/pixel"},
 	"models":               {"models/..."},
 	"runtime":              {"models/...", "store/...", "runtime/fault", "runtime/kernel"},
-	"server":               {"runtime", "server/web", "server/oip/inference"},
+	"server":               {"runtime", "server/internal/reload", "server/web", "server/oip/inference"},
 	"server/web":           {},
 	"server/oip/inference": {},
 	"cmd/eigenserve":       {"..."},

@@ -1,4 +1,5 @@
-package server
+// Package reload keeps what was parsed from files up to date while a server runs.
+package reload
 
 import (
 	"io/fs"
@@ -9,12 +10,12 @@ import (
 	"time"
 )
 
-// freshFor is how long a file that was looked at counts as unchanged.
-const freshFor = time.Second
+// interval is how long a file that was looked at counts as unchanged.
+const interval = time.Second
 
-// fresh is what was read from some files. It is read anew when they change; while
+// Value is what was read from some files. It is read anew when they change; while
 // they can't be read, the last good value holds.
-type fresh[T any] struct {
+type Value[T any] struct {
 	paths []string
 	load  func() (T, error)
 	log   *slog.Logger
@@ -33,9 +34,9 @@ type stamp struct {
 	mode     fs.FileMode
 }
 
-// openFresh reads the files for the first time; only then is a fault an error.
-func openFresh[T any](log *slog.Logger, load func() (T, error), paths ...string) (*fresh[T], error) {
-	f := &fresh[T]{paths: paths, load: load, log: log, every: freshFor, seen: stamps(paths)}
+// Open reads the files for the first time; only then is a fault an error.
+func Open[T any](log *slog.Logger, load func() (T, error), paths ...string) (*Value[T], error) {
+	f := &Value[T]{paths: paths, load: load, log: log, every: interval, seen: stamps(paths)}
 	var err error
 	if f.value, err = load(); err != nil {
 		return nil, err
@@ -56,8 +57,8 @@ func stamps(paths []string) []stamp {
 	return out
 }
 
-// get is the value, after a look at the files if the last was a while ago.
-func (f *fresh[T]) get() T {
+// Get is the value, after a look at the files if the last was a while ago.
+func (f *Value[T]) Get() T {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := time.Now()
@@ -71,15 +72,22 @@ func (f *fresh[T]) get() T {
 	return f.value
 }
 
-// reload reads the files whether they changed or not.
-func (f *fresh[T]) reload() error {
+// CheckEvery sets how long a look at the files lasts; with 0 each Get looks.
+func (f *Value[T]) CheckEvery(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.every, f.next = d, time.Time{}
+}
+
+// Reload reads the files whether they changed or not.
+func (f *Value[T]) Reload() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.read(stamps(f.paths))
 }
 
 // read needs the lock.
-func (f *fresh[T]) read(s []stamp) error {
+func (f *Value[T]) read(s []stamp) error {
 	f.seen = s
 	value, err := f.load()
 	if err != nil {
