@@ -33,7 +33,7 @@ type move struct {
 func (s *Server) listAliases(r *request) error {
 	list := []runtime.Alias{}
 	for _, a := range s.engine.Aliases() {
-		if r.caller == nil || r.caller.allows(a.Name) {
+		if r.caller.Sees(a.Name) {
 			list = append(list, a)
 		}
 	}
@@ -68,7 +68,7 @@ func (s *Server) putAlias(r *request) error {
 		return err
 	}
 	for _, t := range targets {
-		if err := admitModel(r.caller, t.Model); err != nil {
+		if err := r.caller.CheckModel(t.Model); err != nil {
 			return err
 		}
 	}

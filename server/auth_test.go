@@ -8,9 +8,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
+
+	"eigenserve/server/auth"
 )
 
 // secret is the token of a name in the files that tests write.
@@ -32,9 +33,9 @@ func tokenFile(t *testing.T, lines ...string) string {
 	return file
 }
 
-func openTokens(t *testing.T, lines ...string) *Tokens {
+func openTokens(t *testing.T, lines ...string) *auth.Tokens {
 	t.Helper()
-	tokens, err := OpenTokens(tokenFile(t, lines...), slog.New(slog.NewTextHandler(io.Discard, nil)))
+	tokens, err := auth.OpenTokens(tokenFile(t, lines...), slog.New(slog.NewTextHandler(io.Discard, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,14 +53,14 @@ func (rt route) someAddress() string {
 // and with one of each scope.
 func TestEveryRouteHasItsScope(t *testing.T) {
 	s := start(t, newFake(), Options{Tokens: openTokens(t, "see read", "use infer", "run admin")})
-	scopes := map[string]scope{"see": scopeRead, "use": scopeInfer, "run": scopeAdmin}
+	scopes := map[string]auth.Scope{"see": auth.Read, "use": auth.Infer, "run": auth.Admin}
 	for _, rt := range s.routes() {
 		ask := func(headers ...string) reply { return s.do(t, rt.method, rt.someAddress(), "x", headers...) }
 		for name, headers := range map[string][]string{
 			"no token": nil, "a wrong token": bearer("nobody"), "another scheme": {"Authorization", "Basic " + secret("run")}, "no scheme": {"Authorization", secret("run")},
 		} {
 			got := ask(headers...)
-			if refused := got.status == http.StatusUnauthorized; refused != (rt.scope != scopeOpen) {
+			if refused := got.status == http.StatusUnauthorized; refused != (rt.scope != auth.Open) {
 				t.Errorf("%s with %s: got %d %s", rt.name, name, got.status, got.body)
 			} else if refused && !strings.HasPrefix(got.header.Get("WWW-Authenticate"), "Bearer ") {
 				t.Errorf("%s with %s: challenge %q", rt.name, name, got.header.Get("WWW-Authenticate"))
@@ -67,7 +68,7 @@ func TestEveryRouteHasItsScope(t *testing.T) {
 		}
 		for name, has := range scopes {
 			got := ask(bearer(name)...)
-			if refused := got.status == http.StatusForbidden; refused != (rt.scope != scopeOpen && has != rt.scope) {
+			if refused := got.status == http.StatusForbidden; refused != (rt.scope != auth.Open && has != rt.scope) {
 				t.Errorf("%s with the scope %s: got %d %s", rt.name, has, got.status, got.body)
 			} else if refused && !strings.Contains(got.header.Get("WWW-Authenticate"), `insufficient_scope", scope="`+string(rt.scope)) {
 				t.Errorf("%s with the scope %s: challenge %q", rt.name, has, got.header.Get("WWW-Authenticate"))
@@ -161,11 +162,11 @@ func formTypeFor(path, formType string) string {
 
 func TestTokensFollowTheirFile(t *testing.T) {
 	file := tokenFile(t, "old read")
-	tokens, err := OpenTokens(file, slog.New(slog.DiscardHandler))
+	tokens, err := auth.OpenTokens(file, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	tokens.file.CheckEvery(0) // look at it each time
+	tokens.CheckEvery(0) // look at it each time
 	s := start(t, newFake(), Options{Tokens: tokens})
 	ask := func(name string) int { return s.do(t, "GET", "/v1/models", "", bearer(name)...).status }
 	if ask("old") != 200 || ask("new") != 401 {
@@ -191,57 +192,6 @@ func TestTokensFollowTheirFile(t *testing.T) {
 	}
 	if err := s.Reload(); err == nil || !strings.Contains(err.Error(), "nam") {
 		t.Errorf("Reload: %v", err)
-	}
-}
-
-func TestTokenFiles(t *testing.T) {
-	sum := fmt.Sprintf("%x", sha256.Sum256([]byte("x")))
-	long := strings.Repeat("t", 16)
-	tests := []struct {
-		name, text string
-		mode       os.FileMode
-		want       string // "": it is good
-	}{
-		{"hashed", "tokens: [{name: a, sha256: " + sum + ", scopes: [read]}]", 0o644, ""},
-		{"written out", "tokens: [{name: a, token: " + long + ", scopes: [read, infer, admin], models: ['a*', b]}]", 0o600, ""},
-		{"written out for all to read", "tokens: [{name: a, token: " + long + ", scopes: [read]}]", 0o640, "can be read by others"},
-		{"for all to write", "tokens: [{name: a, sha256: " + sum + ", scopes: [read]}]", 0o666, "can be written by others"},
-		{"empty", "", 0o600, "holds no tokens"},
-		{"no YAML", "tokens: [", 0o600, "yaml"},
-		{"an unknown key", "tokens: [{name: a, sha256: " + sum + ", scope: [read]}]", 0o600, "scope not found"},
-		{"no name", "tokens: [{sha256: " + sum + ", scopes: [read]}]", 0o600, "needs a name"},
-		{"no token", "tokens: [{name: a, scopes: [read]}]", 0o600, "either token or sha256"},
-		{"both", "tokens: [{name: a, token: " + long + ", sha256: " + sum + ", scopes: [read]}]", 0o600, "either token or sha256"},
-		{"a short token", "tokens: [{name: a, token: abc, scopes: [read]}]", 0o600, "shorter than 16"},
-		{"a short digest", "tokens: [{name: a, sha256: abcd, scopes: [read]}]", 0o600, "64 hexadecimal"},
-		{"no scopes", "tokens: [{name: a, sha256: " + sum + "}]", 0o600, "needs scopes"},
-		{"an unknown scope", "tokens: [{name: a, sha256: " + sum + ", scopes: [root]}]", 0o600, `"root"`},
-		{"an empty scope", "tokens: [{name: a, sha256: " + sum + ", scopes: ['']}]", 0o600, `scope ""`},
-		{"a bad pattern", "tokens: [{name: a, sha256: " + sum + ", scopes: [read], models: ['[']}]", 0o600, "no pattern"},
-		{"a rate", "tokens: [{name: a, sha256: " + sum + ", scopes: [infer], rate: 0.5}]", 0o600, ""},
-		{"no rate at all", "tokens: [{name: a, sha256: " + sum + ", scopes: [infer], rate: 0}]", 0o600, "rate 0"},
-		{"a rate below that", "tokens: [{name: a, sha256: " + sum + ", scopes: [infer], rate: -1}]", 0o600, "rate -1"},
-		{"a rate that is none", "tokens: [{name: a, sha256: " + sum + ", scopes: [infer], rate: .nan}]", 0o600, "rate NaN"},
-		{"two of a name", "tokens: [{name: a, sha256: " + sum + ", scopes: [read]}, {name: a, token: " + long + ", scopes: [read]}]", 0o600, "one name"},
-		{"one twice", "tokens: [{name: a, sha256: " + sum + ", scopes: [read]}, {name: b, sha256: " + sum + ", scopes: [read]}]", 0o600, "one token"},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			file := filepath.Join(t.TempDir(), "tokens")
-			if err := os.WriteFile(file, []byte(test.text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Chmod(file, test.mode); err != nil {
-				t.Fatal(err)
-			}
-			_, err := OpenTokens(file, slog.Default())
-			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
-				t.Errorf("got %v, want %q", err, test.want)
-			}
-			if err != nil && slices.ContainsFunc([]string{long, sum}, func(s string) bool { return strings.Contains(err.Error(), s) }) {
-				t.Errorf("the error shows a token: %v", err)
-			}
-		})
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"eigenserve/runtime"
+	"eigenserve/server/auth"
 )
 
 // statuses is the one table from the class of an error to the status of the
@@ -48,9 +49,9 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	if after := retryAfter(err); after > 0 {
 		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(after))
 	}
-	var denied *denial
-	if errors.As(err, &denied) && denied.challenge != "" {
-		c.Set(fiber.HeaderWWWAuthenticate, denied.challenge)
+	var denied *auth.Denied
+	if errors.As(err, &denied) && denied.Challenge != "" {
+		c.Set(fiber.HeaderWWWAuthenticate, denied.Challenge)
 	}
 	c.Set(fiber.HeaderCacheControl, "no-store")
 	return c.Status(status).JSON(problem{text})
@@ -61,10 +62,10 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 func (s *Server) describe(c *fiber.Ctx, err error) (status int, text string) {
 	var known *runtime.Error
 	var library *fiber.Error
-	var denied *denial
+	var denied *auth.Denied
 	switch {
 	case errors.As(err, &denied):
-		return denied.status, denied.text
+		return denied.Status, denied.Text
 	case errors.As(err, &known) && known.Code != runtime.Internal && statuses[known.Code] != 0:
 		if known.Code == runtime.Damaged || known.Code == runtime.Full {
 			s.logFault(c, err)

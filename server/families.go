@@ -4,6 +4,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"eigenserve/runtime"
+	"eigenserve/server/auth"
 )
 
 // familyList is the list of all families; they are few, so it has no pages.
@@ -43,11 +44,11 @@ func (s *Server) getFamily(r *request) error {
 
 // countVisible makes a family's count of variants that of those which a caller may
 // see, if its token is for some of them.
-func (s *Server) countVisible(caller *token, f *runtime.FamilyInfo) error {
-	if admitTotals(caller) == nil {
+func (s *Server) countVisible(caller *auth.Caller, f *runtime.FamilyInfo) error {
+	if caller.CheckTotals() == nil {
 		return nil
 	}
-	found, err := s.engine.Find(runtime.Query{Family: f.Name, Allow: caller.allows, Limit: 1})
+	found, err := s.engine.Find(runtime.Query{Family: f.Name, Allow: caller.Sees, Limit: 1})
 	f.Variants = found.Total
 	return err
 }

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"eigenserve/runtime"
+	"eigenserve/server/auth"
 	"eigenserve/server/oip/inference"
 )
 
@@ -270,11 +271,11 @@ func TestEveryMethodHasItsScope(t *testing.T) {
 		if !known {
 			t.Errorf("%s has no scope", method)
 		}
-		if got := call(method, ""); (got == codes.Unauthenticated) != (need != scopeOpen) {
+		if got := call(method, ""); (got == codes.Unauthenticated) != (need != auth.Open) {
 			t.Errorf("%s without a token: %v", method, got)
 		}
-		for name, has := range map[string]scope{"see": scopeRead, "use": scopeInfer, "run": scopeAdmin} {
-			if got := call(method, name); (got == codes.PermissionDenied) != (need != scopeOpen && need != has) {
+		for name, has := range map[string]auth.Scope{"see": auth.Read, "use": auth.Infer, "run": auth.Admin} {
+			if got := call(method, name); (got == codes.PermissionDenied) != (need != auth.Open && need != has) {
 				t.Errorf("%s with the scope %s: %v", method, has, got)
 			}
 		}

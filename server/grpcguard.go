@@ -18,32 +18,33 @@ import (
 	grpcstatus "google.golang.org/grpc/status"
 
 	"eigenserve/runtime"
+	"eigenserve/server/auth"
 	"eigenserve/server/oip/inference"
 )
 
 // methods is the table of all gRPC methods, with the scope that each needs. One
 // that is not in it is refused.
-var methods = map[string]scope{
-	inference.GRPCInferenceService_ServerLive_FullMethodName:            scopeOpen,
-	inference.GRPCInferenceService_ServerReady_FullMethodName:           scopeOpen,
-	inference.GRPCInferenceService_ServerMetadata_FullMethodName:        scopeRead,
-	inference.GRPCInferenceService_ModelReady_FullMethodName:            scopeRead,
-	inference.GRPCInferenceService_ModelMetadata_FullMethodName:         scopeRead,
-	inference.GRPCInferenceService_ModelStatistics_FullMethodName:       scopeRead,
-	inference.GRPCInferenceService_ModelInfer_FullMethodName:            scopeInfer,
-	inference.GRPCInferenceService_RepositoryIndex_FullMethodName:       scopeRead,
-	inference.GRPCInferenceService_RepositoryModelLoad_FullMethodName:   scopeAdmin,
-	inference.GRPCInferenceService_RepositoryModelUnload_FullMethodName: scopeAdmin,
-	"/grpc.health.v1.Health/Check":                                      scopeOpen,
-	"/grpc.health.v1.Health/List":                                       scopeOpen,
-	"/grpc.health.v1.Health/Watch":                                      scopeOpen,
+var methods = map[string]auth.Scope{
+	inference.GRPCInferenceService_ServerLive_FullMethodName:            auth.Open,
+	inference.GRPCInferenceService_ServerReady_FullMethodName:           auth.Open,
+	inference.GRPCInferenceService_ServerMetadata_FullMethodName:        auth.Read,
+	inference.GRPCInferenceService_ModelReady_FullMethodName:            auth.Read,
+	inference.GRPCInferenceService_ModelMetadata_FullMethodName:         auth.Read,
+	inference.GRPCInferenceService_ModelStatistics_FullMethodName:       auth.Read,
+	inference.GRPCInferenceService_ModelInfer_FullMethodName:            auth.Infer,
+	inference.GRPCInferenceService_RepositoryIndex_FullMethodName:       auth.Read,
+	inference.GRPCInferenceService_RepositoryModelLoad_FullMethodName:   auth.Admin,
+	inference.GRPCInferenceService_RepositoryModelUnload_FullMethodName: auth.Admin,
+	"/grpc.health.v1.Health/Check":                                      auth.Open,
+	"/grpc.health.v1.Health/List":                                       auth.Open,
+	"/grpc.health.v1.Health/Watch":                                      auth.Open,
 }
 
 // callerKey is where a call's context has its token.
 type callerKey struct{}
 
-func callerOf(ctx context.Context) *token {
-	t, _ := ctx.Value(callerKey{}).(*token)
+func callerOf(ctx context.Context) *auth.Caller {
+	t, _ := ctx.Value(callerKey{}).(*auth.Caller)
 	return t
 }
 
@@ -123,7 +124,7 @@ func (s *Server) noteCall(ctx context.Context, method string, began time.Time, e
 // HTTP. Its values may hold anything; log/slog's handlers quote them.
 func (s *Server) logCall(ctx context.Context, method string, began time.Time, err error) {
 	level := slog.LevelInfo
-	if err == nil && methods[method] == scopeOpen {
+	if err == nil && methods[method] == auth.Open {
 		level = slog.LevelDebug
 	}
 	if !s.options.AccessLog || !s.log.Enabled(ctx, level) {
@@ -135,7 +136,7 @@ func (s *Server) logCall(ctx context.Context, method string, began time.Time, er
 		attrs = append(attrs, slog.String("remote", p.Addr.String()))
 	}
 	if caller := callerOf(ctx); caller != nil {
-		attrs = append(attrs, slog.String("token", caller.name))
+		attrs = append(attrs, slog.String("token", caller.Name()))
 	}
 	if id := trace.SpanContextFromContext(ctx); id.IsSampled() {
 		attrs = append(attrs, slog.String("trace", id.TraceID().String()))
@@ -152,7 +153,7 @@ func (s *Server) admitCall(ctx context.Context, method string) (context.Context,
 	if !known {
 		return ctx, errNoMethod
 	}
-	caller, err := s.admit(strings.Join(metadata.ValueFromIncomingContext(ctx, "authorization"), ","), need)
+	caller, err := s.options.Tokens.Admit(strings.Join(metadata.ValueFromIncomingContext(ctx, "authorization"), ","), need)
 	return context.WithValue(ctx, callerKey{}, caller), err
 }
 
@@ -196,12 +197,12 @@ var httpStatus = map[codes.Code]int{
 // and their text stays in the log.
 func (s *Server) failCall(ctx context.Context, method string, err error) error {
 	var known *runtime.Error
-	var denied *denial
+	var denied *auth.Denied
 	switch {
-	case errors.As(err, &denied) && denied.status == fiber.StatusUnauthorized:
-		return grpcstatus.Error(codes.Unauthenticated, denied.text)
+	case errors.As(err, &denied) && denied.Status == fiber.StatusUnauthorized:
+		return grpcstatus.Error(codes.Unauthenticated, denied.Text)
 	case errors.As(err, &denied):
-		return grpcstatus.Error(codes.PermissionDenied, denied.text)
+		return grpcstatus.Error(codes.PermissionDenied, denied.Text)
 	case errors.As(err, &known) && known.Code != runtime.Internal && grpcCodes[known.Code] != codes.OK:
 		if known.Code == runtime.Damaged || known.Code == runtime.Full {
 			s.log.Error("call failed", "method", method, "error", err.Error())

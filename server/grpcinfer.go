@@ -18,7 +18,7 @@ func named(ctx context.Context, name, version string) (string, error) {
 	if err := checkName("model", name); err != nil {
 		return "", err
 	}
-	if err := admitModel(callerOf(ctx), name); err != nil {
+	if err := callerOf(ctx).CheckModel(name); err != nil {
 		return "", err
 	}
 	return reference(name, version)

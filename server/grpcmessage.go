@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/tap"
 
 	"eigenserve/runtime"
+	"eigenserve/server/auth"
 )
 
 // openMessage is how long a message may be where no token is asked for: it has a name
@@ -61,7 +62,7 @@ func withGiveUp(ctx context.Context, _ *tap.Info) (context.Context, error) {
 // newMessage is a call's message, of which nothing is read yet.
 func (s *Server) newMessage(ctx context.Context, method string) (*message, error) {
 	m := &message{limit: min(s.options.ImageLimit, math.MaxInt32), patience: s.options.ReadTimeout, memory: &s.bodies}
-	if methods[method] == scopeOpen {
+	if methods[method] == auth.Open {
 		m.limit = min(m.limit, openMessage)
 	}
 	m.giveUp, _ = ctx.Value(giveUpKey{}).(context.CancelCauseFunc)

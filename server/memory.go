@@ -8,7 +8,7 @@ import (
 
 // getMemory answers GET /v1/memory with the ledger.
 func (s *Server) getMemory(r *request) error {
-	if err := admitTotals(r.caller); err != nil {
+	if err := r.caller.CheckTotals(); err != nil {
 		return err
 	}
 	l := s.engine.Ledger()

@@ -54,7 +54,7 @@ func (m *metrics) stages(t runtime.Timing) {
 
 // getMetrics answers GET /metrics.
 func (s *Server) getMetrics(r *request) error {
-	if err := admitTotals(r.caller); err != nil {
+	if err := r.caller.CheckTotals(); err != nil {
 		return err
 	}
 	r.Set(fiber.HeaderCacheControl, "no-store")

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
+
+	"eigenserve/server/auth"
 )
 
 // object is a JSON object of the OpenAPI document.
@@ -124,7 +126,7 @@ func (o operation) describe(rt route, inPath []string, schemas schemaSet) object
 	if o.body != nil {
 		d["requestBody"] = object{"content": contents(o.body, schemas)}
 	}
-	if rt.scope != scopeOpen {
+	if rt.scope != auth.Open {
 		d["security"] = []object{{"token": []string{string(rt.scope)}}}
 	}
 	responses := object{"default": object{"$ref": "#/components/responses/Error"}}

@@ -11,6 +11,8 @@ import (
 	"testing/fstest"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"eigenserve/server/auth"
 )
 
 // described reads the document into a compiler of schemas, which finds any part
@@ -81,7 +83,7 @@ func TestOpenAPIHasEveryRoute(t *testing.T) {
 		if o.ID != rt.name {
 			t.Errorf("%s %s is described as %q, not as %q", rt.method, path, o.ID, rt.name)
 		}
-		if (len(o.Security) > 0) != (rt.scope != scopeOpen) || len(o.Security) > 0 && o.Security[0]["token"][0] != string(rt.scope) {
+		if (len(o.Security) > 0) != (rt.scope != auth.Open) || len(o.Security) > 0 && o.Security[0]["token"][0] != string(rt.scope) {
 			t.Errorf("%s %s is described to need %v", rt.method, path, o.Security)
 		}
 		for _, name := range parameters {

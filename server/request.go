@@ -12,6 +12,7 @@ import (
 	"github.com/gofiber/fiber/v2/utils"
 
 	"eigenserve/runtime"
+	"eigenserve/server/auth"
 )
 
 // request is one request on its way through a handler. Strings that Fiber gives
@@ -20,7 +21,7 @@ import (
 type request struct {
 	*fiber.Ctx
 	*exchange
-	caller *token // nil: the route is open, or the server has no tokens
+	caller *auth.Caller // nil: the route is open, or the server has no tokens
 	base   context.Context
 	finish []func()
 }
@@ -56,7 +57,7 @@ func (r *request) name(param string) (string, error) {
 		return "", err
 	}
 	if param == "variant" || param == "alias" {
-		return name, admitModel(r.caller, name)
+		return name, r.caller.CheckModel(name)
 	}
 	return name, nil
 }

@@ -27,6 +27,7 @@ import (
 	"google.golang.org/grpc/health"
 
 	"eigenserve/runtime"
+	"eigenserve/server/auth"
 )
 
 // Engine is what the server needs of the engine. Every method may be called by
@@ -106,7 +107,7 @@ type Options struct {
 	Certificate *Certificate
 	// Tokens are asked for on all routes but the open ones; anyone may do
 	// everything if nil.
-	Tokens *Tokens
+	Tokens *auth.Tokens
 	// Hosts are names that requests may be for, besides localhost and addresses;
 	// any if nil.
 	Hosts []string
@@ -274,7 +275,7 @@ func (s *Server) Listen(l net.Listener) error {
 func (s *Server) Reload() error {
 	var errs []error
 	if s.options.Tokens != nil {
-		errs = append(errs, s.options.Tokens.file.Reload())
+		errs = append(errs, s.options.Tokens.Reload())
 	}
 	if s.options.Certificate != nil {
 		errs = append(errs, s.options.Certificate.file.Reload())
@@ -305,4 +306,18 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return fmt.Errorf("server: wait for requests under way: %w", err)
 	}
 	return nil
+}
+
+// contentPolicy lets the page load its own files, show images that it made or
+// was given, and call this server: nothing else, nobody else.
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; " +
+	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// setSecurityHeaders sets what every response carries.
+func setSecurityHeaders(h *fasthttp.ResponseHeader) {
+	h.Set(fiber.HeaderContentSecurityPolicy, contentPolicy)
+	h.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	h.Set(fiber.HeaderReferrerPolicy, "no-referrer")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 }

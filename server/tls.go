@@ -9,7 +9,9 @@ import (
 )
 
 // Certificate is a TLS certificate with its key. It follows its files.
-type Certificate struct{ file *reload.Value[*tls.Certificate] }
+type Certificate struct {
+	file *reload.Value[*tls.Certificate]
+}
 
 // OpenCertificate reads a certificate and its key, both PEM.
 func OpenCertificate(cert, key string, log *slog.Logger) (*Certificate, error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"eigenserve/runtime"
+	"eigenserve/server/auth"
 )
 
 // repositoryLimit is how long the body of a request to the repository may be that
@@ -26,12 +27,12 @@ type indexEntry struct {
 }
 
 // repositoryIndex lists every version of every model that a caller may see.
-func (s *Server) repositoryIndex(caller *token, onlyReady bool) []indexEntry {
+func (s *Server) repositoryIndex(caller *auth.Caller, onlyReady bool) []indexEntry {
 	out := []indexEntry{}
 	for after := ""; ; {
 		list, next := s.engine.Variants(after, largestPage)
 		for _, v := range list {
-			if caller != nil && !caller.allows(v.Name) || onlyReady && v.Unloaded {
+			if !caller.Sees(v.Name) || onlyReady && v.Unloaded {
 				continue
 			}
 			state, reason := "READY", ""

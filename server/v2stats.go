@@ -6,6 +6,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"eigenserve/runtime"
+	"eigenserve/server/auth"
 )
 
 // modelStats is the answer to a request for statistics.
@@ -53,14 +54,14 @@ type memoryUsage struct {
 
 // stats tells of the version that a reference stands for, or, for "", of all that
 // were asked and a caller may see.
-func (s *Server) stats(caller *token, ref string) (modelStats, error) {
+func (s *Server) stats(caller *auth.Caller, ref string) (modelStats, error) {
 	list, err := s.engine.Stats(ref)
 	if err != nil {
 		return modelStats{}, err
 	}
 	out := modelStats{Models: []versionStats{}}
 	for _, v := range list {
-		if caller == nil || caller.allows(v.Name) {
+		if caller.Sees(v.Name) {
 			out.Models = append(out.Models, statsOf(v))
 		}
 	}

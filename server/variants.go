@@ -8,6 +8,7 @@ import (
 	"github.com/gofiber/fiber/v2/utils"
 
 	"eigenserve/runtime"
+	"eigenserve/server/auth"
 )
 
 // Page sizes of the list of variants.
@@ -39,7 +40,7 @@ func (s *Server) listVariants(r *request) error {
 
 // visible is a page of what a caller may see. It names nothing else, not even as
 // the place where the next page begins.
-func (s *Server) visible(caller *token, after string, limit int) variantPage {
+func (s *Server) visible(caller *auth.Caller, after string, limit int) variantPage {
 	list, next := s.engine.Variants(after, limit)
 	page := variantPage{Models: []runtime.VariantInfo{}}
 	if caller == nil {
@@ -47,7 +48,7 @@ func (s *Server) visible(caller *token, after string, limit int) variantPage {
 	}
 	for {
 		for _, v := range list {
-			if !caller.allows(v.Name) {
+			if !caller.Sees(v.Name) {
 				continue
 			}
 			if len(page.Models) == limit {
@@ -72,7 +73,7 @@ func (s *Server) findVariants(r *request, limit int) error {
 	q := runtime.Query{Words: utils.CopyString(r.Query("search")), Order: utils.CopyString(r.Query("order")),
 		Offset: offset, From: utils.CopyString(r.Query("from")), Limit: limit}
 	if r.caller != nil {
-		q.Allow = r.caller.allows
+		q.Allow = r.caller.Sees
 	}
 	found, err := s.engine.Find(q)
 	if err != nil {

@@ -1,4 +1,4 @@
-package server
+package auth
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 	"path"
 	goruntime "runtime"
 	"slices"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -24,13 +25,13 @@ import (
 const shortestToken = 16
 
 // Tokens are the tokens that a server accepts. They follow their file.
-type Tokens struct{ file *reload.Value[[]token] }
+type Tokens struct{ file *reload.Value[[]Caller] }
 
-// token is one of them. What it may do is what its scopes and patterns say.
-type token struct {
+// Caller is one of them. What it may do is what its scopes and patterns say.
+type Caller struct {
 	name   string
 	sum    [sha256.Size]byte
-	scopes []scope
+	scopes []Scope
 	models []string // patterns of names; none: all
 	// allowed bounds its inferences; nil does not. It begins anew when the file is
 	// read again.
@@ -42,7 +43,7 @@ type tokenEntry struct {
 	Name   string   `yaml:"name"`
 	Token  string   `yaml:"token"`
 	SHA256 string   `yaml:"sha256"`
-	Scopes []scope  `yaml:"scopes"`
+	Scopes []Scope  `yaml:"scopes"`
 	Models []string `yaml:"models"`
 	Rate   *float64 `yaml:"rate"`
 }
@@ -59,14 +60,14 @@ type tokenEntry struct {
 // Others than its owner must not be able to write the file, nor to read it if
 // tokens are written out in it.
 func OpenTokens(file string, log *slog.Logger) (*Tokens, error) {
-	f, err := reload.Open(log, func() ([]token, error) { return readTokens(file) }, file)
+	f, err := reload.Open(log, func() ([]Caller, error) { return readTokens(file) }, file)
 	if err != nil {
 		return nil, err
 	}
 	return &Tokens{f}, nil
 }
 
-func readTokens(file string) ([]token, error) {
+func readTokens(file string) ([]Caller, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("tokens: %w", err)
@@ -76,7 +77,7 @@ func readTokens(file string) ([]token, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tokens: %w", err)
 	}
-	raw, err := io.ReadAll(io.LimitReader(f, 16*mib))
+	raw, err := io.ReadAll(io.LimitReader(f, 16<<20))
 	if err != nil {
 		return nil, fmt.Errorf("tokens: %w", err)
 	}
@@ -96,7 +97,7 @@ func readTokens(file string) ([]token, error) {
 }
 
 // parseTokens tells also whether any token is written out.
-func parseTokens(raw []byte) (list []token, plain bool, err error) {
+func parseTokens(raw []byte) (list []Caller, plain bool, err error) {
 	var file struct {
 		Tokens []tokenEntry `yaml:"tokens"`
 	}
@@ -124,8 +125,8 @@ func parseTokens(raw []byte) (list []token, plain bool, err error) {
 	return list, plain, nil
 }
 
-func (e tokenEntry) token() (t token, err error) {
-	t = token{name: e.Name, scopes: e.Scopes, models: e.Models}
+func (e tokenEntry) token() (t Caller, err error) {
+	t = Caller{name: e.Name, scopes: e.Scopes, models: e.Models}
 	switch {
 	case e.Name == "":
 		return t, errors.New("it needs a name")
@@ -137,7 +138,7 @@ func (e tokenEntry) token() (t token, err error) {
 		return t, errors.New("it needs scopes: some of read, infer, admin")
 	}
 	for _, s := range e.Scopes {
-		if !slices.Contains([]scope{scopeRead, scopeInfer, scopeAdmin}, s) {
+		if !slices.Contains([]Scope{Read, Infer, Admin}, s) {
 			return t, fmt.Errorf("scope %q: use read, infer, admin", s)
 		}
 	}
@@ -166,10 +167,10 @@ func (e tokenEntry) token() (t token, err error) {
 
 // find gives the token that was presented, nil if it is none of ours. How long it
 // takes tells nothing about any of them: digests are compared, each to its end.
-func (t *Tokens) find(presented string) *token {
+func (t *Tokens) find(presented string) *Caller {
 	list := t.file.Get()
 	sum := sha256.Sum256([]byte(presented))
-	var found *token
+	var found *Caller
 	for i := range list {
 		if subtle.ConstantTimeCompare(sum[:], list[i].sum[:]) == 1 {
 			found = &list[i]
@@ -178,12 +179,21 @@ func (t *Tokens) find(presented string) *token {
 	return found
 }
 
-// may tells whether the token has a scope.
-func (t *token) may(s scope) bool { return slices.Contains(t.scopes, s) }
+// Name is the token's name in its file.
+func (t *Caller) Name() string { return t.name }
 
-// allows tells whether the token is for a model of this name.
-func (t *token) allows(model string) bool {
-	if len(t.models) == 0 {
+// Reload reads the file again, whether it changed or not.
+func (t *Tokens) Reload() error { return t.file.Reload() }
+
+// CheckEvery sets how long the file counts as unchanged.
+func (t *Tokens) CheckEvery(d time.Duration) { t.file.CheckEvery(d) }
+
+// may tells whether the token has a scope.
+func (t *Caller) may(s Scope) bool { return slices.Contains(t.scopes, s) }
+
+// Sees tells whether the token is for a model of this name.
+func (t *Caller) Sees(model string) bool {
+	if t == nil || len(t.models) == 0 {
 		return true
 	}
 	return slices.ContainsFunc(t.models, func(pattern string) bool {
