@@ -16,26 +16,28 @@ import (
 // in "/..." covers a tree. A package without a row may import none, so a new one
 // needs a row here and a thought.
 var mayImport = map[string][]string{
-	"runtime/fault":          {},
-	"runtime/kernel":         {},
-	"store":                  {"store/tensorfile"},
-	"store/tensorfile":       {},
-	"store/checkpoint":       {"store/tensorfile"},
-	"store/code":             {},
-	"store/subspace":         {"store", "store/code", "store/tensorfile", "runtime/kernel"},
-	"store/zoo":              {"store"},
-	"store/zoo/_gen/pack":    {"store", "store/tensorfile"},
-	"models/pixel":           {},
-	"models/nn":              {"runtime/kernel"},
-	"models/vit":             {"models/nn", "models/pixel"},
-	"models":                 {"models/..."},
-	"runtime":                {"models/...", "store/...", "runtime/fault", "runtime/kernel"},
+	"runtime/fault":       {},
+	"runtime/kernel":      {},
+	"store":               {"store/tensorfile"},
+	"store/tensorfile":    {},
+	"store/checkpoint":    {"store/tensorfile"},
+	"store/code":          {},
+	"store/subspace":      {"store", "store/code", "store/tensorfile", "runtime/kernel"},
+	"store/zoo":           {"store"},
+	"store/zoo/_gen/pack": {"store", "store/tensorfile"},
+	"models/pixel":        {},
+	"models/nn":           {"runtime/kernel"},
+	"models/vit":          {"models/nn", "models/pixel"},
+	"models":              {"models/..."},
+	"runtime":             {"models/...", "store/...", "runtime/fault", "runtime/kernel"},
+
 	"server":                 {"runtime", "server/auth", "server/internal/...", "server/oip/...", "server/web"},
 	"server/auth":            {"runtime", "server/internal/reload"},
 	"server/internal/reload": {},
-	"server/web":             {},
 	"server/oip/inference":   {},
-	"cmd/eigenserve":         {"..."},
+	"server/web":             {},
+
+	"cmd/eigenserve": {"..."},
 }
 
 // fences say where outside packages may be imported.
