@@ -8,6 +8,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"eigenserve/runtime"
+	"eigenserve/server/wire"
 )
 
 // aliasLimit is how long the body of a request that moves an alias may be.
@@ -89,7 +90,7 @@ func parseMove(body []byte) ([]runtime.Target, error) {
 	d.DisallowUnknownFields() // a misspelt "version" must not mean the current one
 	const form = `{"model":"name","version":1} or {"targets":[{"model":"name","version":1,"weight":90},…]}`
 	if err := d.Decode(&m); err != nil || d.More() {
-		return nil, runtime.Errorf(runtime.Invalid, "the body is not of the form %s: %s", form, jsonFault(err))
+		return nil, runtime.Errorf(runtime.Invalid, "the body is not of the form %s: %s", form, wire.JSONFault(err))
 	}
 	if (m.Model == "") == (len(m.Targets) == 0) || len(m.Targets) > 0 && m.Version != 0 {
 		return nil, runtime.Errorf(runtime.Invalid, "say what the alias stands for, as %s", form)

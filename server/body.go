@@ -10,30 +10,26 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"eigenserve/runtime"
+	"eigenserve/server/wire"
 )
-
-// minRate is what a client must send of a body in bytes a second, on average,
-// beyond the time that it has for the head.
-const minRate = 16 << 10
 
 // body reads a request's body: never more than its limit, never slower than
 // minRate, and to its declared end or not at all.
 type body struct {
-	stream   io.Reader // nil: the request has none
-	conn     *conn     // nil: unknown
-	length   int64     // as declared, -1: not declared
-	limit    int64
-	patience time.Duration // for a client that sends nothing
-	memory   *bodyMemory
+	stream io.Reader // nil: the request has none
+	conn   *conn     // nil: unknown
+	length int64     // as declared, -1: not declared
+	limit  int64
+	pace   wire.Pace
+	memory wire.Share
 
-	started time.Time
-	read    int64
-	err     error // of the last Read; io.EOF after the whole body
+	read int64
+	err  error // of the last Read; io.EOF after the whole body
 }
 
 // newBody is a request's body, of no allowed length until its route sets one.
-func newBody(ctx *fasthttp.RequestCtx, patience time.Duration, memory *bodyMemory) *body {
-	b := &body{stream: ctx.RequestBodyStream(), patience: patience, memory: memory, started: time.Now()}
+func newBody(ctx *fasthttp.RequestCtx, patience time.Duration, memory *wire.Budget) *body {
+	b := &body{stream: ctx.RequestBodyStream(), pace: wire.Pace{Began: time.Now(), Patience: patience}, memory: memory.Share()}
 	b.length = max(-1, int64(ctx.Request.Header.ContentLength()))
 	if b.stream == nil || b.length == 0 {
 		b.length, b.err = 0, io.EOF
@@ -43,7 +39,7 @@ func newBody(ctx *fasthttp.RequestCtx, patience time.Duration, memory *bodyMemor
 }
 
 // release gives the memory back that the body counted for.
-func (b *body) release() { b.memory.held.Add(-b.read) }
+func (b *body) release() { b.memory.Release() }
 
 // linger lets the answer arrive although the body is not read.
 func (b *body) linger() {
@@ -68,14 +64,13 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, b.err
 	}
 	if b.conn != nil {
-		allowed := b.patience + time.Duration(b.read/minRate)*time.Second
-		_ = b.conn.SetReadDeadline(b.started.Add(allowed))
+		_ = b.conn.SetReadDeadline(b.pace.Deadline(b.read))
 	}
 	n, err := b.stream.Read(p)
 	b.read += int64(n)
 	b.err = b.judge(err)
-	if !b.memory.take(int64(n)) {
-		b.err = runtime.Errorf(runtime.Busy, "the uploads under way take all the memory that they may; try again")
+	if err := b.memory.Add(int64(n)); err != nil {
+		b.err = err
 	}
 	return n, b.err
 }

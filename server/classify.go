@@ -2,31 +2,21 @@ package server
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"math"
 	"mime"
-	"net/url"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/utils"
 
 	"eigenserve/runtime"
+	"eigenserve/server/wire"
 )
 
 // defaultTopK is how many labels an answer has unless the request says; the
 // Hugging Face pipeline has the same.
 const defaultTopK = 5
-
-// Headers that name what made an answer.
-const (
-	headerVariant = "Eigenserve-Variant" // name@digest
-	headerBasis   = "Eigenserve-Basis"   // digest
-)
 
 // question is the JSON form of a request to classify.
 type question struct {
@@ -65,9 +55,9 @@ func (s *Server) classify(r *request) error {
 		}
 	}
 	s.answered(r.base, a.Variant, a.Digest, a.Timing)
-	r.Set(headerVariant, url.PathEscape(a.Variant)+"@"+a.Digest)
-	r.Set(headerBasis, a.Basis)
-	r.Set("Server-Timing", serverTiming(a.Timing))
+	r.Set(wire.HeaderVariant, wire.VariantHeader(a.Variant, a.Digest))
+	r.Set(wire.HeaderBasis, a.Basis)
+	r.Set(wire.HeaderTiming, wire.ServerTiming(a.Timing))
 	return r.answer(fiber.StatusOK, a.Scores)
 }
 
@@ -99,7 +89,7 @@ func (s *Server) question(r *request) (image []byte, o runtime.ClassifyOptions, 
 func parseQuestion(body []byte, o runtime.ClassifyOptions) ([]byte, runtime.ClassifyOptions, error) {
 	var q question
 	if err := json.Unmarshal(body, &q); err != nil {
-		return nil, o, runtime.Errorf(runtime.Invalid, `the JSON is not of the form {"inputs":"<base64>","parameters":{"top_k":5}}: %s`, jsonFault(err))
+		return nil, o, runtime.Errorf(runtime.Invalid, `the JSON is not of the form {"inputs":"<base64>","parameters":{"top_k":5}}: %s`, wire.JSONFault(err))
 	}
 	if top := q.Parameters.TopK; top != nil {
 		if *top < 0 {
@@ -113,69 +103,6 @@ func parseQuestion(body []byte, o runtime.ClassifyOptions) ([]byte, runtime.Clas
 	default:
 		return nil, o, runtime.Errorf(runtime.Invalid, `function_to_apply must be "softmax", "sigmoid" or "none"`)
 	}
-	image, err := decodeInputs(q.Inputs)
+	image, err := wire.DecodeImage(q.Inputs)
 	return image, o, err
-}
-
-// jsonFault says where a JSON body is wrong, without Go's own names for types.
-func jsonFault(err error) string {
-	switch err := err.(type) {
-	case *json.UnmarshalTypeError:
-		return fmt.Sprintf("%q can't be a %s", err.Field, err.Value)
-	case *json.SyntaxError:
-		return fmt.Sprintf("%v at byte %d", err, err.Offset)
-	default:
-		return "malformed"
-	}
-}
-
-// decodeInputs reads base64, padded or not, also as a data: URL.
-func decodeInputs(inputs string) ([]byte, error) {
-	text := inputs
-	if strings.HasPrefix(text, "data:") {
-		head, data, found := strings.Cut(text, ",")
-		if !found || !strings.HasSuffix(head, ";base64") {
-			return nil, runtime.Errorf(runtime.Invalid, "a data: URL in inputs must be base64")
-		}
-		text = data
-	}
-	if strings.HasPrefix(text, "http://") || strings.HasPrefix(text, "https://") {
-		return nil, runtime.Errorf(runtime.Invalid, "inputs must hold the image in base64; this server fetches no addresses")
-	}
-	image, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "=\r\n "))
-	if err != nil {
-		return nil, runtime.Errorf(runtime.Invalid, "inputs is not base64: %v", err)
-	}
-	if len(image) == 0 {
-		return nil, runtime.Errorf(runtime.Invalid, "inputs is empty: it must hold an image in base64")
-	}
-	return image, nil
-}
-
-// serverTiming writes a timing as the header of that name has it, in
-// milliseconds.
-func serverTiming(t runtime.Timing) string {
-	var b strings.Builder
-	for _, part := range timingParts(t) {
-		if b.Len() > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(part.name + ";dur=")
-		b.WriteString(strconv.FormatFloat(part.took.Seconds()*1000, 'f', 3, 64))
-	}
-	if t.Weights != "" {
-		b.WriteString(", weights;desc=" + t.Weights)
-	}
-	return b.String()
-}
-
-type timingPart struct {
-	name string
-	took time.Duration
-}
-
-func timingParts(t runtime.Timing) []timingPart {
-	return []timingPart{
-		{"queue", t.Queue}, {"rebuild", t.Rebuild}, {"preprocess", t.Preprocess}, {"compute", t.Compute},
-	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"eigenserve/runtime"
+	"eigenserve/server/wire"
 )
 
 func TestQuestions(t *testing.T) {
@@ -45,9 +46,9 @@ func TestQuestions(t *testing.T) {
 		{name: "JSON cut short", contentType: "application/json", body: `{"inputs":"` + encoded, status: 400, text: "unexpected end"},
 		{name: "JSON twice", contentType: "application/json", body: `{"inputs":"` + encoded + `"}{}`, status: 400, text: "after top-level value"},
 		{name: "JSON list", contentType: "application/json", body: `["` + encoded + `"]`, status: 400, text: "not of the form"},
-		{name: "inputs that are a list", contentType: "application/json", body: `{"inputs":["` + encoded + `"]}`, status: 400, text: `\"inputs\" can't be a array`},
+		{name: "inputs that are a list", contentType: "application/json", body: `{"inputs":["` + encoded + `"]}`, status: 400, text: `\"inputs\" has the wrong type (array)`},
 		{name: "inputs that are no base64", contentType: "application/json", body: `{"inputs":"***"}`, status: 400, text: "not base64"},
-		{name: "inputs at an address", contentType: "application/json", body: `{"inputs":"http://127.0.0.1/secret.png"}`, status: 400, text: "fetches no addresses"},
+		{name: "inputs at an address", contentType: "application/json", body: `{"inputs":"http://127.0.0.1/secret.png"}`, status: 400, text: "does not fetch URLs"},
 		{name: "data URL that is no base64", contentType: "application/json", body: `{"inputs":"data:image/svg+xml,<svg>"}`, status: 400, text: "must be base64"},
 		{name: "data URL cut short", contentType: "application/json", body: `{"inputs":"data:image/png;base64"}`, status: 400, text: "must be base64"},
 		{name: "top_k below zero", contentType: "application/json", body: `{"inputs":"` + encoded + `","parameters":{"top_k":-1}}`, status: 400, text: "top_k"},
@@ -91,7 +92,7 @@ func FuzzQuestion(f *testing.F) {
 		if err == nil && (len(image) == 0 || o.TopK < 0) {
 			t.Errorf("accepted %q as %q %v", body, image, o)
 		}
-		if err != nil && !json.Valid(fmt.Appendf(nil, "%q", err.Error())) && codeOf(err) != runtime.Invalid {
+		if err != nil && !json.Valid(fmt.Appendf(nil, "%q", err.Error())) && wire.CodeOf(err) != runtime.Invalid {
 			t.Errorf("error %v", err)
 		}
 	})

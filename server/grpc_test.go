@@ -184,7 +184,7 @@ func TestGRPCRefuses(t *testing.T) {
 	}{
 		{"unknown model", func(q *inference.ModelInferRequest) { raw(floats(1, 2, 3, 4))(q); q.ModelName = "nobody" }, codes.NotFound, "nobody"},
 		{"unknown version", func(q *inference.ModelInferRequest) { raw(floats(1, 2, 3, 4))(q); q.ModelVersion = "9" }, codes.NotFound, "version"},
-		{"version in words", func(q *inference.ModelInferRequest) { q.ModelVersion = "new" }, codes.InvalidArgument, "no version"},
+		{"version in words", func(q *inference.ModelInferRequest) { q.ModelVersion = "new" }, codes.InvalidArgument, "not a version"},
 		{"no model", func(q *inference.ModelInferRequest) { q.ModelName = "" }, codes.InvalidArgument, "name"},
 		{"model with a path", func(q *inference.ModelInferRequest) { q.ModelName = "../x" }, codes.InvalidArgument, "name"},
 		{"no data", func(*inference.ModelInferRequest) {}, codes.InvalidArgument, "has 4 elements, not 0"},

@@ -17,9 +17,9 @@ import (
 	"google.golang.org/grpc/peer"
 	grpcstatus "google.golang.org/grpc/status"
 
-	"eigenserve/runtime"
 	"eigenserve/server/auth"
 	"eigenserve/server/oip/inference"
+	"eigenserve/server/wire"
 )
 
 // methods is the table of all gRPC methods, with the scope that each needs. One
@@ -71,7 +71,7 @@ func (s *Server) guardCall(ctx context.Context, method string, handle func(conte
 	if err != nil {
 		return err
 	}
-	defer m.release()
+	defer m.memory.Release()
 	return handle(ctx, m)
 }
 
@@ -166,23 +166,6 @@ func routeOf(method string) string {
 	return "grpc_" + method[strings.LastIndexByte(method, '/')+1:]
 }
 
-// grpcCodes is the one table from the class of an error to the code of a call.
-var grpcCodes = map[runtime.Code]codes.Code{
-	runtime.Internal:    codes.Internal,
-	runtime.Invalid:     codes.InvalidArgument,
-	runtime.NotFound:    codes.NotFound,
-	runtime.Conflict:    codes.FailedPrecondition,
-	runtime.TooLarge:    codes.InvalidArgument,
-	runtime.Unsupported: codes.InvalidArgument,
-	runtime.Busy:        codes.Unavailable,
-	runtime.Damaged:     codes.Internal,
-	runtime.Full:        codes.ResourceExhausted,
-	runtime.Closed:      codes.Unavailable,
-	runtime.Unloaded:    codes.Unavailable,
-	runtime.Overloaded:  codes.ResourceExhausted,
-	runtime.Deadline:    codes.DeadlineExceeded,
-}
-
 // httpStatus is the status that a call's code is measured as: metrics have one
 // label for both protocols.
 var httpStatus = map[codes.Code]int{
@@ -190,27 +173,27 @@ var httpStatus = map[codes.Code]int{
 	codes.NotFound: fiber.StatusNotFound, codes.FailedPrecondition: fiber.StatusConflict, codes.Unavailable: fiber.StatusServiceUnavailable,
 	codes.ResourceExhausted: fiber.StatusTooManyRequests, codes.DeadlineExceeded: fiber.StatusGatewayTimeout,
 	codes.Unauthenticated: fiber.StatusUnauthorized, codes.PermissionDenied: fiber.StatusForbidden,
-	codes.Canceled: statusGone, codes.Unimplemented: fiber.StatusNotImplemented,
+	codes.Canceled: wire.StatusClientClosed, codes.Unimplemented: fiber.StatusNotImplemented,
 }
 
 // failCall turns an error into what the caller is told. Faults of ours are logged,
 // and their text stays in the log.
 func (s *Server) failCall(ctx context.Context, method string, err error) error {
-	var known *runtime.Error
+	known, answer, ok := wire.Lookup(err)
 	var denied *auth.Denied
 	switch {
 	case errors.As(err, &denied) && denied.Status == fiber.StatusUnauthorized:
 		return grpcstatus.Error(codes.Unauthenticated, denied.Text)
 	case errors.As(err, &denied):
 		return grpcstatus.Error(codes.PermissionDenied, denied.Text)
-	case errors.As(err, &known) && known.Code != runtime.Internal && grpcCodes[known.Code] != codes.OK:
-		if known.Code == runtime.Damaged || known.Code == runtime.Full {
+	case ok:
+		if answer.Log {
 			s.log.Error("call failed", "method", method, "error", err.Error())
 		}
-		if after := retryAfter(err); after > 0 {
+		if after := wire.RetryAfter(err); after > 0 {
 			_ = grpc.SetTrailer(ctx, metadata.Pairs("retry-after", fmt.Sprint(after)))
 		}
-		return grpcstatus.Error(grpcCodes[known.Code], known.Text)
+		return grpcstatus.Error(answer.GRPC, known.Text)
 	case errors.Is(err, context.DeadlineExceeded):
 		return grpcstatus.Error(codes.DeadlineExceeded, "the call's deadline has passed")
 	case errors.Is(err, context.Canceled):

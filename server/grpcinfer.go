@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"net/url"
 	"strconv"
 
 	"google.golang.org/grpc"
@@ -10,18 +9,19 @@ import (
 
 	"eigenserve/runtime"
 	"eigenserve/server/oip/inference"
+	"eigenserve/server/wire"
 )
 
 // named is the reference that a call gives by a model's name and version, if the
 // caller's token is for it.
 func named(ctx context.Context, name, version string) (string, error) {
-	if err := checkName("model", name); err != nil {
+	if err := wire.CheckName("model", name); err != nil {
 		return "", err
 	}
 	if err := callerOf(ctx).CheckModel(name); err != nil {
 		return "", err
 	}
-	return reference(name, version)
+	return wire.Reference(name, version)
 }
 
 // ModelInfer answers some inputs by one variant.
@@ -39,8 +39,8 @@ func (s service) ModelInfer(ctx context.Context, q *inference.ModelInferRequest)
 		return nil, err
 	}
 	s.answered(ctx, out.Variant, out.Digest, out.Timing)
-	_ = grpc.SetHeader(ctx, metadata.Pairs(headerVariant, url.PathEscape(out.Variant)+"@"+out.Digest,
-		headerBasis, out.Basis, "Server-Timing", serverTiming(out.Timing)))
+	_ = grpc.SetHeader(ctx, metadata.Pairs(wire.HeaderVariant, wire.VariantHeader(out.Variant, out.Digest),
+		wire.HeaderBasis, out.Basis, wire.HeaderTiming, wire.ServerTiming(out.Timing)))
 	return p.response(out)
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"eigenserve/runtime"
 	"eigenserve/server/auth"
+	"eigenserve/server/wire"
 )
 
 // openMessage is how long a message may be where no token is asked for: it has a name
@@ -34,19 +35,18 @@ type source interface {
 }
 
 // message reads the one message of a call, as body does for HTTP: never more than its
-// limit, never slower than minRate, and counted before there is memory for it.
+// limit, never slower than wire.MinRate, and counted before there is memory for it.
 type message struct {
 	source   source
 	limit    int64
 	patience time.Duration // for a client that sends nothing
+	pace     wire.Pace
 	giveUp   context.CancelCauseFunc
-	memory   *bodyMemory
-	held     int64 // bytes that are counted
+	memory   wire.Share
 
-	head  [5]byte // whether it is packed, and its length
-	read  int64   // bytes of it as it was sent
-	began time.Time
-	late  *time.Timer // gives the call up
+	head [5]byte     // whether it is packed, and its length
+	read int64       // bytes of it as it was sent
+	late *time.Timer // gives the call up
 }
 
 // giveUpKey is where a call's context has what ends it.
@@ -61,7 +61,7 @@ func withGiveUp(ctx context.Context, _ *tap.Info) (context.Context, error) {
 
 // newMessage is a call's message, of which nothing is read yet.
 func (s *Server) newMessage(ctx context.Context, method string) (*message, error) {
-	m := &message{limit: min(s.options.ImageLimit, math.MaxInt32), patience: s.options.ReadTimeout, memory: &s.bodies}
+	m := &message{limit: min(s.options.ImageLimit, math.MaxInt32), patience: s.options.ReadTimeout, memory: s.bodies.Share()}
 	if methods[method] == auth.Open {
 		m.limit = min(m.limit, openMessage)
 	}
@@ -73,24 +73,6 @@ func (s *Server) newMessage(ctx context.Context, method string) (*message, error
 	}
 	return m, nil
 }
-
-// take counts n more bytes, and refuses them where there is no room.
-func (m *message) take(n int64) error {
-	m.held += n
-	if !m.memory.take(n) {
-		return runtime.Errorf(runtime.Busy, "the requests under way take all the memory that they may; try again")
-	}
-	return nil
-}
-
-// give counts n bytes no longer.
-func (m *message) give(n int64) {
-	m.held -= n
-	m.memory.held.Add(-n)
-}
-
-// release gives back all that is counted.
-func (m *message) release() { m.give(m.held) }
 
 // decode reads the message into v.
 func (m *message) decode(ctx context.Context, v any) error {
@@ -112,11 +94,11 @@ var errSlow = runtime.Errorf(runtime.Deadline, "the message came too slowly")
 
 // receive reads what the client sends, to its end and in time.
 func (m *message) receive(ctx context.Context) (data mem.BufferSlice, err error) {
-	m.began, m.late = time.Now(), time.AfterFunc(m.patience, func() { m.giveUp(errSlow) })
+	m.pace, m.late = wire.Pace{Began: time.Now(), Patience: m.patience}, time.AfterFunc(m.patience, func() { m.giveUp(errSlow) })
 	length, err := m.length(ctx)
 	for m.read = 0; err == nil && m.read < length; {
 		var part mem.Buffer
-		if part, err = m.part(ctx, min(minRate, length-m.read)); err == nil {
+		if part, err = m.part(ctx, min(wire.MinRate, length-m.read)); err == nil {
 			data = append(data, part)
 		}
 	}
@@ -147,7 +129,7 @@ func (m *message) length(ctx context.Context) (int64, error) {
 
 // part reads the next n bytes, which earn the client more time as those of a body do.
 func (m *message) part(ctx context.Context, n int64) (mem.Buffer, error) {
-	if err := m.take(n); err != nil {
+	if err := m.memory.Add(n); err != nil {
 		return nil, err
 	}
 	pool := mem.DefaultBufferPool()
@@ -157,8 +139,7 @@ func (m *message) part(ctx context.Context, n int64) (mem.Buffer, error) {
 		return nil, err
 	}
 	m.read += n
-	allowed := m.patience + time.Duration(m.read/minRate)*time.Second
-	if !m.late.Reset(time.Until(m.began.Add(allowed))) {
+	if !m.late.Reset(time.Until(m.pace.Deadline(m.read))) {
 		return nil, errSlow
 	}
 	return mem.NewBuffer(p, pool), nil

@@ -19,10 +19,11 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"eigenserve/server/oip/inference"
+	"eigenserve/server/wire"
 )
 
-// wire is a connection on which a test sends calls frame by frame.
-type wire struct {
+// frames is a connection on which a test sends calls frame by frame.
+type frames struct {
 	*http2.Framer
 	t    *testing.T
 	conn net.Conn
@@ -32,7 +33,7 @@ type wire struct {
 	done map[uint32]codes.Code // how calls ended
 }
 
-func dialWire(t *testing.T, addr string) *wire {
+func dialFrames(t *testing.T, addr string) *frames {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -40,7 +41,7 @@ func dialWire(t *testing.T, addr string) *wire {
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	_ = c.SetDeadline(time.Now().Add(time.Minute))
-	w := &wire{Framer: http2.NewFramer(c, c), t: t, conn: c, last: ^uint32(0), done: make(map[uint32]codes.Code)}
+	w := &frames{Framer: http2.NewFramer(c, c), t: t, conn: c, last: ^uint32(0), done: make(map[uint32]codes.Code)}
 	w.pack = hpack.NewEncoder(&w.head)
 	w.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	if _, err := c.Write([]byte(http2.ClientPreface)); err != nil {
@@ -50,7 +51,7 @@ func dialWire(t *testing.T, addr string) *wire {
 	return w
 }
 
-func (w *wire) must(err error) {
+func (w *frames) must(err error) {
 	w.t.Helper()
 	if err != nil {
 		w.t.Fatal(err)
@@ -58,7 +59,7 @@ func (w *wire) must(err error) {
 }
 
 // begin sends the head of a call.
-func (w *wire) begin(method string, more ...string) (stream uint32) {
+func (w *frames) begin(method string, more ...string) (stream uint32) {
 	w.t.Helper()
 	w.head.Reset()
 	for f := append([]string{":method", "POST", ":scheme", "http", ":path", method, ":authority", "x", "content-type", "application/grpc", "te", "trailers"}, more...); len(f) > 0; f = f[2:] {
@@ -71,7 +72,7 @@ func (w *wire) begin(method string, more ...string) (stream uint32) {
 
 // send sends some of a call's message. On one connection, a test sends at most what the
 // server takes unasked, 65535 bytes.
-func (w *wire) send(stream uint32, data []byte, end bool) {
+func (w *frames) send(stream uint32, data []byte, end bool) {
 	w.t.Helper()
 	for len(data) > 16<<10 {
 		w.must(w.WriteData(stream, false, data[:16<<10]))
@@ -81,7 +82,7 @@ func (w *wire) send(stream uint32, data []byte, end bool) {
 }
 
 // code waits for a call's end.
-func (w *wire) code(stream uint32) codes.Code {
+func (w *frames) code(stream uint32) codes.Code {
 	w.t.Helper()
 	for {
 		if code, ok := w.done[stream]; ok {
@@ -128,7 +129,7 @@ func (r *running) holds(t *testing.T, least, most int64) {
 	t.Helper()
 	var held int64
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if held = r.bodies.held.Load(); least <= held && held <= most {
+		if held = r.bodies.Held(); least <= held && held <= most {
 			return
 		}
 	}
@@ -150,7 +151,7 @@ func TestGRPCMessagesShareTheirMemory(t *testing.T) {
 		_, err := c.ModelInfer(t.Context(), bulkyMessage(n), append(o, grpc.Trailer(&trailer))...)
 		return grpcstatus.Code(err)
 	}
-	w, message := dialWire(t, conn.Target()), framed(t, bulkyMessage(60_000))
+	w, message := dialFrames(t, conn.Target()), framed(t, bulkyMessage(60_000))
 	first := w.begin(methodInfer)
 	w.send(first, message[:len(message)-1], false)
 	s.holds(t, 60_000, 61_000)
@@ -173,20 +174,20 @@ func TestGRPCMessagesShareTheirMemory(t *testing.T) {
 	if got := infer(80_000, grpc.UseCompressor(gzip.Name)); got != codes.OK {
 		t.Errorf("with room again, packed: %v", got)
 	}
-	if held := s.bodies.held.Load(); held != 0 {
+	if held := s.bodies.Held(); held != 0 {
 		t.Errorf("%d bytes are still counted", held)
 	}
 }
 
 // TestGRPCMessageGivenUp stops amid a message: what it held is free.
 func TestGRPCMessageGivenUp(t *testing.T) {
-	for name, stop := range map[string]func(w *wire, stream uint32) error{
-		"call":       func(w *wire, stream uint32) error { return w.WriteRSTStream(stream, http2.ErrCodeCancel) },
-		"connection": func(w *wire, _ uint32) error { return w.conn.Close() },
+	for name, stop := range map[string]func(w *frames, stream uint32) error{
+		"call":       func(w *frames, stream uint32) error { return w.WriteRSTStream(stream, http2.ErrCodeCancel) },
+		"connection": func(w *frames, _ uint32) error { return w.conn.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, conn := dial(t, newFake(), Options{})
-			w := dialWire(t, conn.Target())
+			w := dialFrames(t, conn.Target())
 			stream := w.begin(methodInfer)
 			w.send(stream, framed(t, bulkyMessage(40_000))[:30_000], false)
 			s.holds(t, 30_000, 40_000)
@@ -200,9 +201,9 @@ func TestGRPCMessageGivenUp(t *testing.T) {
 // more time than they have.
 func TestSlowGRPCMessageIsGivenUp(t *testing.T) {
 	s, conn := dial(t, newFake(), Options{ReadTimeout: time.Second, AccessLog: true})
-	w, message, small := dialWire(t, conn.Target()), framed(t, bulkyMessage(50_000)), framed(t, pixelsMessage())
+	w, message, small := dialFrames(t, conn.Target()), framed(t, bulkyMessage(50_000)), framed(t, pixelsMessage())
 	steady := w.begin(methodInfer)
-	w.send(steady, message[:5+3*minRate], false)
+	w.send(steady, message[:5+3*wire.MinRate], false)
 	slow := map[string]uint32{"nothing": w.begin(methodInfer), "nothing to watch": w.begin(methodWatch)}
 	for name, sent := range map[string][]byte{"half a head": small[:3], "half a message": small[:20], "a message and no end": small} {
 		slow[name] = w.begin(methodInfer)
@@ -213,11 +214,11 @@ func TestSlowGRPCMessageIsGivenUp(t *testing.T) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
-	w.send(steady, message[5+3*minRate:], true)
+	w.send(steady, message[5+3*wire.MinRate:], true)
 	if got := w.code(steady); got != codes.OK {
 		t.Errorf("a steady one: %v", got)
 	}
-	if held := s.bodies.held.Load(); held != 0 {
+	if held := s.bodies.Held(); held != 0 {
 		t.Errorf("%d bytes are still counted", held)
 	}
 	if log := s.log.String(); strings.Count(log, "code=DeadlineExceeded") != len(slow) || !strings.Contains(log, errSlow.Text) {
@@ -228,7 +229,7 @@ func TestSlowGRPCMessageIsGivenUp(t *testing.T) {
 // TestGRPCMessagesAreWhole sends what is no message.
 func TestGRPCMessagesAreWhole(t *testing.T) {
 	s, conn := dial(t, newFake(), Options{AccessLog: true})
-	w, small := dialWire(t, conn.Target()), framed(t, pixelsMessage())
+	w, small := dialFrames(t, conn.Target()), framed(t, pixelsMessage())
 	packed := append([]byte{1}, small[1:]...)
 	tests := []struct {
 		name, method string
@@ -256,7 +257,7 @@ func TestGRPCMessagesAreWhole(t *testing.T) {
 	if log := s.log.String(); strings.Count(log, "\n") != len(tests) {
 		t.Errorf("log: %q", log)
 	}
-	if held := s.bodies.held.Load(); held != 0 {
+	if held := s.bodies.Held(); held != 0 {
 		t.Errorf("%d bytes are still counted", held)
 	}
 }
@@ -322,7 +323,7 @@ func TestRefusedCallsAreLogged(t *testing.T) {
 // A refused call is told so before its message has come.
 func TestRefusedCallNeedsNoMessage(t *testing.T) {
 	_, conn := dial(t, newFake(), Options{Tokens: openTokens(t, "see read")})
-	w := dialWire(t, conn.Target())
+	w := dialFrames(t, conn.Target())
 	if got := w.code(w.begin(methodInfer)); got != codes.Unauthenticated {
 		t.Errorf("got %v", got)
 	}

@@ -9,7 +9,7 @@ import (
 
 // unpack gives what a packed message holds, and frees that.
 func (m *message) unpack(packed mem.BufferSlice) (mem.BufferSlice, error) {
-	defer m.give(int64(packed.Len()))
+	defer m.memory.Sub(int64(packed.Len()))
 	defer packed.Free()
 	c := encoding.GetCompressor(m.source.RecvCompress())
 	if c == nil {
@@ -44,7 +44,7 @@ func (u *unpacker) Read(p []byte) (int, error) {
 	if u.read += int64(n); u.read > u.message.limit {
 		return n, u.message.tooLong()
 	}
-	if err := u.message.take(int64(n)); err != nil {
+	if err := u.message.memory.Add(int64(n)); err != nil {
 		return n, err
 	}
 	if err != nil && err != io.EOF {

@@ -19,7 +19,7 @@ func TestUploadsShareTheirMemory(t *testing.T) {
 		return fmt.Sprintf("PUT /v1/models/new HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", n)
 	}
 	first := s.raw(t, put(90_001)+strings.Repeat("x", 90_000))
-	for s.bodies.held.Load() < 90_000 {
+	for s.bodies.Held() < 90_000 {
 		time.Sleep(time.Millisecond) // it is read as it comes; there is nothing to wait on
 	}
 	if got := s.do(t, "PUT", "/v1/models/other", strings.Repeat("x", 20_000)); got.status != 503 || got.header.Get("Retry-After") == "" {
@@ -38,7 +38,7 @@ func TestUploadsShareTheirMemory(t *testing.T) {
 		t.Errorf("with room again: got %d %s", got.status, got.body)
 	}
 	s.do(t, "GET", "/v1/models", "")
-	if held := s.bodies.held.Load(); held != 0 {
+	if held := s.bodies.Held(); held != 0 {
 		t.Errorf("%d bytes are still counted", held)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 	"go.opentelemetry.io/otel/trace"
+
+	"eigenserve/server/wire"
 )
 
 const headerRequestID = "X-Request-Id"
@@ -92,7 +94,7 @@ func (s *Server) logExchange(ctx *fasthttp.RequestCtx, x *exchange) {
 		slog.Int("out", max(0, sizeOf(&ctx.Response))),
 		slog.Float64("ms", float64(time.Since(x.began).Microseconds())/1000))
 	for _, optional := range [][2]string{
-		{"token", x.holder}, {"trace", x.traceID()}, {"variant", string(ctx.Response.Header.Peek(headerVariant))}, {"error", x.fault},
+		{"token", x.holder}, {"trace", x.traceID()}, {"variant", string(ctx.Response.Header.Peek(wire.HeaderVariant))}, {"error", x.fault},
 	} {
 		if optional[1] != "" {
 			attrs = append(attrs, slog.String(optional[0], optional[1]))

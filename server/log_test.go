@@ -58,7 +58,7 @@ func TestAccessLog(t *testing.T) {
 		{Status: 404, Method: "GET", Path: "/v1/models/nobody", Route: "variant", Token: "ci", Error: `no variant "nobody"`},
 		{Status: 403, Method: "DELETE", Path: "/v1/models/music-1", Route: "delete_variant", Error: `token "ci" lacks the scope "admin"`},
 		{Status: 404, Method: "GET", Path: "/none", Route: "none", Error: "no such route"},
-		{Status: 400, Method: "GET", Path: "/v1/models/a%0Ab", Route: "variant", Token: "ci", Error: `"a\nb" can't be a variant's name`},
+		{Status: 400, Method: "GET", Path: "/v1/models/a%0Ab", Route: "variant", Token: "ci", Error: `"a\nb" is not a valid variant name`},
 	}
 	if len(got) != len(want) {
 		t.Fatalf("%d lines: %+v", len(got), got)

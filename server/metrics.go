@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"eigenserve/runtime"
+	"eigenserve/server/wire"
 )
 
 // metrics measures the server and collects what the engine counts.
@@ -47,8 +48,8 @@ func (m *metrics) observe(route string, status int, took time.Duration) {
 }
 
 func (m *metrics) stages(t runtime.Timing) {
-	for _, part := range timingParts(t) {
-		m.inference.WithLabelValues(part.name).Observe(part.took.Seconds())
+	for _, part := range wire.Stages(t) {
+		m.inference.WithLabelValues(part.Name).Observe(part.Took.Seconds())
 	}
 }
 

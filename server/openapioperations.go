@@ -4,6 +4,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"eigenserve/runtime"
+	"eigenserve/server/wire"
 )
 
 var (
@@ -37,9 +38,9 @@ func added(value any) []answer {
 
 // answeredBy are the headers of an answer to an inference.
 var answeredBy = []parameter{
-	{headerVariant, "What answered: name@digest.", anyText},
-	{headerBasis, "Digest of the basis that it stands on.", anyText},
-	{"Server-Timing", "Where the time went: queue, rebuild, preprocess, compute.", anyText},
+	{wire.HeaderVariant, "What answered: name@digest.", anyText},
+	{wire.HeaderBasis, "Digest of the basis that it stands on.", anyText},
+	{wire.HeaderTiming, "Where the time went: queue, rebuild, preprocess, compute.", anyText},
 }
 
 // modelFiles is the form that brings a checkpoint.

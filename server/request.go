@@ -4,15 +4,13 @@ import (
 	"context"
 	"net/url"
 	"strconv"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/utils"
 
 	"eigenserve/runtime"
 	"eigenserve/server/auth"
+	"eigenserve/server/wire"
 )
 
 // request is one request on its way through a handler. Strings that Fiber gives
@@ -53,22 +51,13 @@ func (r *request) name(param string) (string, error) {
 	if err != nil {
 		return "", runtime.Errorf(runtime.Invalid, "the %s's name in the path is not percent-encoded rightly", param)
 	}
-	if err := checkName(param, name); err != nil {
+	if err := wire.CheckName(param, name); err != nil {
 		return "", err
 	}
 	if param == "variant" || param == "alias" {
 		return name, r.caller.CheckModel(name)
 	}
 	return name, nil
-}
-
-// checkName refuses what can't be the name of anything; what is for the error.
-func checkName(what, name string) error {
-	bad := func(c rune) bool { return c == '/' || c == '\\' || unicode.IsControl(c) }
-	if name == "" || len(name) > 255 || !utf8.ValidString(name) || strings.ContainsFunc(name, bad) || strings.Contains(name, "..") {
-		return runtime.Errorf(runtime.Invalid, "%.300q can't be a %s's name", name, what)
-	}
-	return nil
 }
 
 // number is a whole number of the query within bounds, or missing if it isn't

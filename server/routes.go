@@ -8,6 +8,7 @@ import (
 
 	"eigenserve/runtime"
 	"eigenserve/server/auth"
+	"eigenserve/server/wire"
 )
 
 // route is a row of the table: a name for metrics, what it answers to, the scope
@@ -115,7 +116,7 @@ func (s *Server) guard(rt route, r *request) (err error) {
 	if r.caller != nil {
 		r.holder = r.caller.Name()
 	}
-	if codeOf(err) == runtime.Overloaded {
+	if wire.CodeOf(err) == runtime.Overloaded {
 		r.body.dropShort()
 	}
 	if err != nil {

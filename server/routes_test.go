@@ -138,7 +138,7 @@ func TestRoutes(t *testing.T) {
 		{name: "unknown method", method: "BREW", path: "/v1/models", status: 501, want: `{"error":"unknown method"}`},
 		{name: "wrong method on a variant", method: "PATCH", path: "/v1/models/sans-lao", status: 405, header: map[string]string{"Allow": "GET, HEAD, PUT, DELETE"}},
 		{name: "trailing slash", method: "GET", path: "/v1/models/", status: 404},
-		{name: "name with an encoded slash", method: "GET", path: "/v1/models/a%2Fb", status: 400, want: `{"error":"\"a/b\" can't be a variant's name"}`},
+		{name: "name with an encoded slash", method: "GET", path: "/v1/models/a%2Fb", status: 400, want: `{"error":"\"a/b\" is not a valid variant name"}`},
 		{name: "name of dots", method: "GET", path: "/v1/models/%2e%2e", status: 400},
 		{name: "name with dots", method: "PUT", path: "/v1/models/a..b", body: "x", status: 400},
 		{name: "name with a backslash", method: "GET", path: "/v1/models/a%5Cb", status: 400},
@@ -146,7 +146,7 @@ func TestRoutes(t *testing.T) {
 		{name: "name that is not UTF-8", method: "GET", path: "/v1/models/%FF", status: 400},
 		{name: "name badly encoded", method: "DELETE", path: "/v1/models/%zz", status: 400, want: "percent-encoded"},
 		{name: "name too long", method: "GET", path: "/v1/models/" + long, status: 400},
-		{name: "family of dots", method: "POST", path: "/v1/families/%2e%2e/models/x", body: checkpoint, headers: []string{"Content-Type", formType}, status: 400, want: "family's name"},
+		{name: "family of dots", method: "POST", path: "/v1/families/%2e%2e/models/x", body: checkpoint, headers: []string{"Content-Type", formType}, status: 400, want: "family name"},
 	}
 	samples := fstest.MapFS{"music-1/a b.png": {Data: []byte("PNG")}, "notes.txt": {Data: []byte("no")}}
 	for _, test := range tests {

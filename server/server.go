@@ -28,6 +28,7 @@ import (
 
 	"eigenserve/runtime"
 	"eigenserve/server/auth"
+	"eigenserve/server/wire"
 )
 
 // Engine is what the server needs of the engine. Every method may be called by
@@ -155,7 +156,7 @@ type Server struct {
 	samples *samples
 	openAPI []byte // the document that describes the routes
 
-	bodies  bodyMemory
+	bodies  *wire.Budget
 	crowd   crowd
 	conns   connections
 	closing atomic.Bool
@@ -168,7 +169,7 @@ type Server struct {
 func New(engine Engine, o Options) (*Server, error) {
 	o = o.withDefaults()
 	s := &Server{engine: engine, options: o, log: o.Log, metrics: newMetrics(engine), tracer: newTracer(o.Tracer)}
-	s.bodies.limit, s.crowd, s.conns.most = o.BodyMemory, newCrowd(), o.Connections
+	s.bodies, s.crowd, s.conns.most = wire.NewBudget(o.BodyMemory), newCrowd(), o.Connections
 	s.base, s.stop = context.WithCancel(context.Background())
 	var err error
 	if s.samples, err = listSamples(o.Samples); err != nil {
@@ -218,7 +219,7 @@ func (s *Server) entry(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	}
 	return func(ctx *fasthttp.RequestCtx) {
 		x := s.begin(ctx)
-		b := newBody(ctx, s.options.ReadTimeout, &s.bodies)
+		b := newBody(ctx, s.options.ReadTimeout, s.bodies)
 		x.body = b
 		defer b.release()
 		switch {

@@ -15,6 +15,7 @@ import (
 	grpcstatus "google.golang.org/grpc/status"
 
 	"eigenserve/runtime"
+	"eigenserve/server/wire"
 )
 
 // tracer makes the spans of requests; they go on from the caller's trace where a
@@ -66,14 +67,15 @@ func (s *Server) answered(ctx context.Context, variant, digest string, t runtime
 		return
 	}
 	whole.SetAttributes(attribute.String("eigenserve.variant", variant), attribute.String("eigenserve.digest", digest))
-	stages := []timingPart{{"queue", t.Queue}, {"preprocess", t.Preprocess}, {"rebuild", t.Rebuild}, {"compute", t.Compute}}
+	stages := wire.Stages(t)
+	stages[1], stages[2] = stages[2], stages[1] // an image is decoded before weights are rebuilt
 	at := time.Now()
 	for _, stage := range stages {
-		at = at.Add(-stage.took)
+		at = at.Add(-stage.Took)
 	}
 	for _, stage := range stages {
-		_, span := s.tracer.Start(ctx, stage.name, trace.WithTimestamp(at))
-		at = at.Add(stage.took)
+		_, span := s.tracer.Start(ctx, stage.Name, trace.WithTimestamp(at))
+		at = at.Add(stage.Took)
 		span.End(trace.WithTimestamp(at))
 	}
 }

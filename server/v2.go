@@ -4,8 +4,6 @@ import (
 	"strconv"
 
 	"github.com/gofiber/fiber/v2"
-
-	"eigenserve/runtime"
 )
 
 // The Open Inference Protocol v2. What REST and gRPC share is here, in v2tensor.go
@@ -106,15 +104,4 @@ func (s *Server) getModelReady(r *request) error {
 		Name  string `json:"name"`
 		Ready bool   `json:"ready"`
 	}{ref, true})
-}
-
-// statusV2 is the status of an error under /v2, where the protocol has fewer of
-// them than statuses: what is wrong with a request is 400.
-func statusV2(code runtime.Code) int {
-	switch status := statuses[code]; status {
-	case fiber.StatusConflict, fiber.StatusRequestEntityTooLarge, fiber.StatusUnsupportedMediaType:
-		return fiber.StatusBadRequest
-	default:
-		return status
-	}
 }

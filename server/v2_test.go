@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"eigenserve/runtime"
+	"eigenserve/server/wire"
 )
 
 // floats are little-endian bytes of FP32.
@@ -129,8 +130,8 @@ func TestInferenceProtocol(t *testing.T) {
 			if got.status != test.status || !strings.Contains(got.body, test.want) {
 				t.Errorf("got %d %.600s, want %d %s", got.status, got.body, test.status, test.want)
 			}
-			if test.status == 200 && strings.HasSuffix(test.path, "/infer") && !strings.HasPrefix(got.header.Get(headerVariant), "sans-lao@d1000") {
-				t.Errorf("%s: %q", headerVariant, got.header.Get(headerVariant))
+			if test.status == 200 && strings.HasSuffix(test.path, "/infer") && !strings.HasPrefix(got.header.Get(wire.HeaderVariant), "sans-lao@d1000") {
+				t.Errorf("%s: %q", wire.HeaderVariant, got.header.Get(wire.HeaderVariant))
 			}
 		})
 	}

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"math"
 	"strconv"
+
+	"eigenserve/server/wire"
 )
 
 // tensor reads an input's data, from its JSON or from the begin of the binary
@@ -92,7 +94,7 @@ func (t *tensor) readImages(data []byte, n int) error {
 		if err := d.Decode(&text); err != nil {
 			return invalid("input %s: element %d is no image in base64", t.name, len(t.elements))
 		}
-		image, err := decodeInputs(text)
+		image, err := wire.DecodeImage(text)
 		if err != nil {
 			return invalid("input %s: element %d: %v", t.name, len(t.elements), err)
 		}

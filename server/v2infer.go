@@ -2,12 +2,12 @@ package server
 
 import (
 	"encoding/json"
-	"net/url"
 	"strconv"
 
 	"github.com/gofiber/fiber/v2"
 
 	"eigenserve/runtime"
+	"eigenserve/server/wire"
 )
 
 // headerJSONLength tells how many bytes of a body are JSON; binary tensors follow.
@@ -92,9 +92,9 @@ func (s *Server) infer(r *request) error {
 		return err
 	}
 	s.answered(r.base, out.Variant, out.Digest, out.Timing)
-	r.Set(headerVariant, url.PathEscape(out.Variant)+"@"+out.Digest)
-	r.Set(headerBasis, out.Basis)
-	r.Set("Server-Timing", serverTiming(out.Timing))
+	r.Set(wire.HeaderVariant, wire.VariantHeader(out.Variant, out.Digest))
+	r.Set(wire.HeaderBasis, out.Basis)
+	r.Set(wire.HeaderTiming, wire.ServerTiming(out.Timing))
 	return r.inferred(q, out)
 }
 
@@ -109,7 +109,7 @@ func parseInfer(body []byte, jsonLength string) (q *call, err error) {
 	}
 	var p inferRequest
 	if err := json.Unmarshal(head, &p); err != nil {
-		return nil, invalid(`the JSON is not of the form {"inputs":[{"name","shape","datatype","data"}]}: %s`, jsonFault(err))
+		return nil, invalid(`the JSON is not of the form {"inputs":[{"name","shape","datatype","data"}]}: %s`, wire.JSONFault(err))
 	}
 	q = &call{id: p.ID, output: wanted{name: tensorLogits, binary: p.Parameters.BinaryOutput}}
 	if p.Inputs[0] == nil || p.Inputs[1] != nil {

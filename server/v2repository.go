@@ -3,7 +3,6 @@ package server
 import (
 	"encoding/base64"
 	"encoding/json"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"eigenserve/runtime"
 	"eigenserve/server/auth"
+	"eigenserve/server/wire"
 )
 
 // repositoryLimit is how long the body of a request to the repository may be that
@@ -67,7 +67,7 @@ func (r *request) optionalJSON(into any) error {
 		return err
 	}
 	if err := json.Unmarshal(body, into); err != nil {
-		return invalid("the body is not of the form that this request has: %s", jsonFault(err))
+		return invalid("the body is not of the form that this request has: %s", wire.JSONFault(err))
 	}
 	return nil
 }
@@ -98,7 +98,7 @@ func (s *Server) load(r *request) error {
 	if err != nil {
 		return err
 	}
-	r.Set(headerVariant, url.PathEscape(info.Name)+"@"+info.Digest)
+	r.Set(wire.HeaderVariant, wire.VariantHeader(info.Name, info.Digest))
 	return r.answer(fiber.StatusOK, struct{}{})
 }
 

@@ -1,12 +1,11 @@
 package server
 
 import (
-	"strconv"
-
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/utils"
 
 	"eigenserve/runtime"
+	"eigenserve/server/wire"
 )
 
 // versionList is what a name holds, the oldest version first; the last is the
@@ -23,19 +22,7 @@ func (r *request) versioned() (ref string, err error) {
 	if err != nil {
 		return "", err
 	}
-	return reference(name, utils.CopyString(r.Params("version")))
-}
-
-// reference puts a name and a version's number together as the engine reads them;
-// "" is the current version.
-func reference(name, version string) (string, error) {
-	if version == "" {
-		return name, nil
-	}
-	if n, err := strconv.ParseUint(version, 10, 31); err != nil || n == 0 {
-		return "", runtime.Errorf(runtime.Invalid, "%.40q is no version: versions are numbers from 1", version)
-	}
-	return name + ":" + version, nil
+	return wire.Reference(name, utils.CopyString(r.Params("version")))
 }
 
 // listVersions answers GET /v1/models/{name}/versions.

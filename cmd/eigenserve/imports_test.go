@@ -31,11 +31,12 @@ var mayImport = map[string][]string{
 	"models":              {"models/..."},
 	"runtime":             {"models/...", "store/...", "runtime/fault", "runtime/kernel"},
 
-	"server":                 {"runtime", "server/auth", "server/internal/...", "server/oip/...", "server/web"},
+	"server":                 {"runtime", "server/auth", "server/internal/...", "server/oip/...", "server/web", "server/wire"},
 	"server/auth":            {"runtime", "server/internal/reload"},
 	"server/internal/reload": {},
 	"server/oip/inference":   {},
 	"server/web":             {},
+	"server/wire":            {"runtime"},
 
 	"cmd/eigenserve": {"..."},
 }
@@ -46,7 +47,7 @@ var fences = map[string][]string{
 	"github.com/valyala/fasthttp":     {"server"},
 	"github.com/hashicorp/golang-lru": {"runtime"},
 	"github.com/nlpodyssey/":          {"store/..."},
-	"google.golang.org/":              {"server", "server/oip/inference"},
+	"google.golang.org/":              {"server", "server/oip/...", "server/wire"},
 	"github.com/spf13/":               {"cmd/..."},
 	"github.com/prometheus/":          {"server"},
 	"go.opentelemetry.io/":            {"server", "cmd/..."},

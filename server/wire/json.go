@@ -1,0 +1,45 @@
+package wire
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"eigenserve/runtime"
+)
+
+// JSONFault says where a JSON body is wrong, without Go's names for types.
+func JSONFault(err error) string {
+	switch err := err.(type) {
+	case *json.UnmarshalTypeError:
+		return fmt.Sprintf("%q has the wrong type (%s)", err.Field, err.Value)
+	case *json.SyntaxError:
+		return fmt.Sprintf("%v at byte %d", err, err.Offset)
+	default:
+		return "malformed"
+	}
+}
+
+// DecodeImage reads an image in base64, padded or not, or in a data: URL.
+func DecodeImage(inputs string) ([]byte, error) {
+	text := inputs
+	if strings.HasPrefix(text, "data:") {
+		head, data, found := strings.Cut(text, ",")
+		if !found || !strings.HasSuffix(head, ";base64") {
+			return nil, runtime.Errorf(runtime.Invalid, "a data: URL in inputs must be base64")
+		}
+		text = data
+	}
+	if strings.HasPrefix(text, "http://") || strings.HasPrefix(text, "https://") {
+		return nil, runtime.Errorf(runtime.Invalid, "inputs must hold the image in base64; this server does not fetch URLs")
+	}
+	image, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "=\r\n "))
+	if err != nil {
+		return nil, runtime.Errorf(runtime.Invalid, "inputs is not base64: %v", err)
+	}
+	if len(image) == 0 {
+		return nil, runtime.Errorf(runtime.Invalid, "inputs is empty: it must hold an image in base64")
+	}
+	return image, nil
+}
