@@ -55,9 +55,7 @@ func (s *Server) classify(r *request) error {
 		}
 	}
 	s.answered(r.base, a.Variant, a.Digest, a.Timing)
-	r.Set(wire.HeaderVariant, wire.VariantHeader(a.Variant, a.Digest))
-	r.Set(wire.HeaderBasis, a.Basis)
-	r.Set(wire.HeaderTiming, wire.ServerTiming(a.Timing))
+	r.setProvenance(a.Variant, a.Digest, a.Basis, a.Timing)
 	return r.answer(fiber.StatusOK, a.Scores)
 }
 
@@ -71,7 +69,7 @@ func (s *Server) question(r *request) (image []byte, o runtime.ClassifyOptions, 
 	if o.TopK, err = r.number("top_k", defaultTopK, 0, math.MaxInt32); err != nil {
 		return nil, o, err
 	}
-	body, err := s.joinWithBody(r)
+	body, err := s.readInference(r)
 	if err != nil {
 		return nil, o, err
 	}
@@ -105,4 +103,11 @@ func parseQuestion(body []byte, o runtime.ClassifyOptions) ([]byte, runtime.Clas
 	}
 	image, err := wire.DecodeImage(q.Inputs)
 	return image, o, err
+}
+
+// setProvenance sets the headers that name what made an answer.
+func (r *request) setProvenance(variant, digest, basis string, t runtime.Timing) {
+	r.Set(wire.HeaderVariant, wire.VariantHeader(variant, digest))
+	r.Set(wire.HeaderBasis, basis)
+	r.Set(wire.HeaderTiming, wire.ServerTiming(t))
 }

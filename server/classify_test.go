@@ -1,4 +1,4 @@
-package server
+package server_test
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"eigenserve/runtime"
+	"eigenserve/server"
+	"eigenserve/server/internal/servertest"
 	"eigenserve/server/wire"
 )
 
@@ -60,18 +62,18 @@ func TestQuestions(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var got question
-			f := newFake()
-			f.classify = func(_ context.Context, name string, image []byte, o runtime.ClassifyOptions) (runtime.Answer, error) {
+			f := servertest.NewEngine()
+			f.OnClassify = func(_ context.Context, name string, image []byte, o runtime.ClassifyOptions) (runtime.Answer, error) {
 				got = question{string(image), o}
 				return runtime.Answer{}, nil
 			}
-			s := start(t, f, Options{})
-			r := s.do(t, "POST", "/v1/models/music-1/classify"+test.query, test.body, "Content-Type", test.contentType)
-			if r.status != test.status || !strings.Contains(r.body, test.text) {
-				t.Errorf("got %d %s", r.status, r.body)
+			s := start(t, f, server.Options{})
+			r := s.Do(t, "POST", "/v1/models/music-1/classify"+test.query, test.body, "Content-Type", test.contentType)
+			if r.Status != test.status || !strings.Contains(r.Body, test.text) {
+				t.Errorf("got %d %s", r.Status, r.Body)
 			}
-			if r.status == 200 && r.body != "[]" {
-				t.Errorf("an answer without labels: %s", r.body)
+			if r.Status == 200 && r.Body != "[]" {
+				t.Errorf("an answer without labels: %s", r.Body)
 			}
 			if got != test.want {
 				t.Errorf("the engine was asked %v, want %v", got, test.want)
@@ -84,9 +86,9 @@ func FuzzQuestion(f *testing.F) {
 	f.Add([]byte(`{"inputs":"aGVsbG8=","parameters":{"top_k":1}}`))
 	f.Add([]byte(`{"inputs":"data:image/png;base64,aGVsbG8"}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		before := allocated()
-		image, o, err := parseQuestion(body, runtime.ClassifyOptions{})
-		if used, most := allocated()-before, uint64(1<<20+16*len(body)); used > most {
+		before := servertest.Allocated()
+		image, o, err := server.ParseQuestion(body, runtime.ClassifyOptions{})
+		if used, most := servertest.Allocated()-before, uint64(1<<20+16*len(body)); used > most {
 			t.Errorf("%d bytes were allocated for a body of %d", used, len(body))
 		}
 		if err == nil && (len(image) == 0 || o.TopK < 0) {

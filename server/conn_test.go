@@ -1,4 +1,4 @@
-package server
+package server_test
 
 import (
 	"bufio"
@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"eigenserve/runtime"
+	"eigenserve/server"
+	"eigenserve/server/internal/servertest"
 )
 
 // TestRequestsDoNotMix lets many requests with bodies and names of their own run
@@ -24,25 +26,25 @@ import (
 // change under it, and each answer must be its request's.
 func TestRequestsDoNotMix(t *testing.T) {
 	const clients, rounds = 16, 40
-	f := newFake()
+	f := servertest.NewEngine()
 	var mu sync.Mutex // guards held
 	held := make(map[string][]byte)
-	f.classify = func(_ context.Context, name string, image []byte, o runtime.ClassifyOptions) (runtime.Answer, error) {
+	f.OnClassify = func(_ context.Context, name string, image []byte, o runtime.ClassifyOptions) (runtime.Answer, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		held[name] = image
 		return runtime.Answer{Variant: name, Scores: []runtime.Score{{Label: string(image), Score: float64(o.TopK)}}}, nil
 	}
-	s := start(t, f, Options{})
+	s := start(t, f, server.Options{})
 	var wg sync.WaitGroup
 	for c := range clients {
 		wg.Go(func() {
 			for i := range rounds {
 				name := fmt.Sprintf("v%d-%d", c, i)
 				body := strings.Repeat(name+" ", 1+(c*i)%3000)
-				r := s.do(t, "POST", fmt.Sprintf("/v1/models/%s/classify?top_k=%d", name, c), body)
-				if want := fmt.Sprintf(`[{"label":"%s","score":%d}]`, body, c); r.body != want || r.header.Get("Eigenserve-Variant") != name+"@" {
-					t.Errorf("%s: got %.80s", name, r.body)
+				r := s.Do(t, "POST", fmt.Sprintf("/v1/models/%s/classify?top_k=%d", name, c), body)
+				if want := fmt.Sprintf(`[{"label":"%s","score":%d}]`, body, c); r.Body != want || r.Header.Get("Eigenserve-Variant") != name+"@" {
+					t.Errorf("%s: got %.80s", name, r.Body)
 				}
 			}
 		})
@@ -59,10 +61,10 @@ func TestRequestsDoNotMix(t *testing.T) {
 }
 
 // slow is an engine whose Classify waits until it is let go.
-func slow(f *fake) (begun chan struct{}, letGo func()) {
+func slow(f *servertest.Engine) (begun chan struct{}, letGo func()) {
 	begun = make(chan struct{}, 8)
 	wait := make(chan struct{})
-	f.classify = func(ctx context.Context, name string, _ []byte, _ runtime.ClassifyOptions) (runtime.Answer, error) {
+	f.OnClassify = func(ctx context.Context, name string, _ []byte, _ runtime.ClassifyOptions) (runtime.Answer, error) {
 		begun <- struct{}{}
 		select {
 		case <-wait:
@@ -77,15 +79,15 @@ func slow(f *fake) (begun chan struct{}, letGo func()) {
 const ask = "POST /v1/models/music-1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nimage"
 
 func TestShutdownLetsRequestsFinish(t *testing.T) {
-	f := newFake()
+	f := servertest.NewEngine()
 	begun, letGo := slow(f)
-	s := start(t, f, Options{})
-	unused := s.raw(t, "")
-	asking := s.raw(t, ask)
+	s := start(t, f, server.Options{})
+	unused := s.Dial(t, "")
+	asking := s.Dial(t, ask)
 	<-begun
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.Shutdown(context.Background()) }()
-	if err := <-s.served; err != nil {
+	if err := <-s.Served; err != nil {
 		t.Errorf("Listen: %v", err)
 	}
 	select {
@@ -94,44 +96,44 @@ func TestShutdownLetsRequestsFinish(t *testing.T) {
 	default:
 	}
 	letGo()
-	if got := status(asking); got != 200 {
+	if got := servertest.Status(asking); got != 200 {
 		t.Errorf("the request under way got %d", got)
 	}
 	if err := <-stopped; err != nil {
 		t.Errorf("Shutdown: %v", err)
 	}
-	if got := status(unused); got != 0 {
+	if got := servertest.Status(unused); got != 0 {
 		t.Errorf("the unused connection got %d", got)
 	}
-	if _, err := http.Get(s.url + "/v2/health/live"); err == nil {
+	if _, err := http.Get(s.URL + "/v2/health/live"); err == nil {
 		t.Error("it still answers")
 	}
 }
 
 func TestShutdownCutsOffWhatTakesTooLong(t *testing.T) {
-	f := newFake()
+	f := servertest.NewEngine()
 	begun, letGo := slow(f)
 	defer letGo()
-	s := start(t, f, Options{})
-	asking := s.raw(t, ask)
+	s := start(t, f, server.Options{})
+	asking := s.Dial(t, ask)
 	<-begun
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if err := s.Shutdown(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Shutdown: %v", err)
 	}
-	if got := status(asking); got == 200 {
+	if got := servertest.Status(asking); got == 200 {
 		t.Errorf("got %d", got)
 	}
 }
 
 func TestListenAfterShutdown(t *testing.T) {
-	s := start(t, newFake(), Options{})
-	s.do(t, "GET", "/v2/health/live", "")
+	s := start(t, servertest.NewEngine(), server.Options{})
+	s.Do(t, "GET", "/v2/health/live", "")
 	if err := s.Shutdown(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-s.served; err != nil {
+	if err := <-s.Served; err != nil {
 		t.Error(err)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -147,13 +149,13 @@ func TestListenAfterShutdown(t *testing.T) {
 }
 
 func TestReadinessEndsWithShutdown(t *testing.T) {
-	f := newFake()
+	f := servertest.NewEngine()
 	begun, letGo := slow(f)
-	s := start(t, f, Options{})
+	s := start(t, f, server.Options{})
 	// Two requests in one write: the second is answered while the server stops.
-	c := s.raw(t, ask+"GET /v2/health/ready HTTP/1.1\r\nHost: x\r\n\r\n")
+	c := s.Dial(t, ask+"GET /v2/health/ready HTTP/1.1\r\nHost: x\r\n\r\n")
 	<-begun
-	s.closing.Store(true)
+	s.Drain()
 	letGo()
 	answers := bufio.NewReader(c)
 	for i, want := range []int{200, 503} {
@@ -166,17 +168,17 @@ func TestReadinessEndsWithShutdown(t *testing.T) {
 }
 
 func TestClientThatLeavesCancelsItsRequest(t *testing.T) {
-	f := newFake()
+	f := servertest.NewEngine()
 	ended := make(chan error, 1)
 	begun := make(chan struct{})
-	f.classify = func(ctx context.Context, _ string, _ []byte, _ runtime.ClassifyOptions) (runtime.Answer, error) {
+	f.OnClassify = func(ctx context.Context, _ string, _ []byte, _ runtime.ClassifyOptions) (runtime.Answer, error) {
 		close(begun)
 		<-ctx.Done()
 		ended <- ctx.Err()
 		return runtime.Answer{}, ctx.Err()
 	}
-	s := start(t, f, Options{})
-	c := s.raw(t, ask)
+	s := start(t, f, server.Options{})
+	c := s.Dial(t, ask)
 	<-begun
 	_ = c.Close()
 	select {
@@ -187,16 +189,16 @@ func TestClientThatLeavesCancelsItsRequest(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("nobody told the engine")
 	}
-	if log := s.log.String(); log != "" {
+	if log := s.Log.String(); log != "" {
 		t.Errorf("log: %s", log)
 	}
 }
 
 func TestNextRequestMayComeBeforeTheAnswer(t *testing.T) {
-	f := newFake()
+	f := servertest.NewEngine()
 	begun, letGo := slow(f)
-	s := start(t, f, Options{ReadTimeout: time.Second})
-	c := s.raw(t, ask)
+	s := start(t, f, server.Options{ReadTimeout: time.Second})
+	c := s.Dial(t, ask)
 	<-begun
 	if _, err := c.Write([]byte(ask + ask)); err != nil {
 		t.Fatal(err)
@@ -213,8 +215,8 @@ func TestNextRequestMayComeBeforeTheAnswer(t *testing.T) {
 }
 
 func TestConnectionIsReused(t *testing.T) {
-	s := start(t, newFake(), Options{})
-	c := s.raw(t, "")
+	s := start(t, servertest.NewEngine(), server.Options{})
+	c := s.Dial(t, "")
 	answers := bufio.NewReader(c)
 	for i := range 20 {
 		if _, err := c.Write([]byte(ask)); err != nil {
@@ -243,8 +245,8 @@ func (l *short) Accept() (net.Conn, error) {
 
 // Too many open files end no server.
 func TestAcceptingGoesOn(t *testing.T) {
-	log := &logBuffer{}
-	s, err := New(newFake(), Options{Log: slog.New(slog.NewTextHandler(log, nil))})
+	log := &servertest.Log{}
+	s, err := server.New(servertest.NewEngine(), server.Options{Log: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

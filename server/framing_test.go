@@ -1,11 +1,15 @@
-package server
+package server_test
 
-import "testing"
+import (
+	"eigenserve/server"
+	"eigenserve/server/internal/servertest"
+	"testing"
+)
 
 // What frames a request in two ways, or in none that is known, is refused: behind a
 // proxy that reads it in the other way, what follows would be somebody else's request.
 func TestAmbiguousFramingIsRefused(t *testing.T) {
-	s := start(t, newFake(), Options{})
+	s := start(t, servertest.NewEngine(), server.Options{})
 	const chunk = "\r\n2\r\n{}\r\n0\r\n\r\n"
 	for name, c := range map[string]struct {
 		head, body string
@@ -24,7 +28,7 @@ func TestAmbiguousFramingIsRefused(t *testing.T) {
 		"a header of no name":  {"Host: localhost\r\n: x\r\nContent-Length: 2\r\n", "\r\n{}", 400},
 		"a length of no digit": {"Host: localhost\r\nContent-Length: +2\r\n", "\r\n{}", 400},
 	} {
-		if got := status(s.raw(t, "POST /v2/repository/index HTTP/1.1\r\n"+c.head+c.body)); got != c.status {
+		if got := servertest.Status(s.Dial(t, "POST /v2/repository/index HTTP/1.1\r\n"+c.head+c.body)); got != c.status {
 			t.Errorf("%s: status %d, want %d", name, got, c.status)
 		}
 	}

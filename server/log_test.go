@@ -1,8 +1,10 @@
-package server
+package server_test
 
 import (
 	"bufio"
 	"bytes"
+	"eigenserve/server"
+	"eigenserve/server/internal/servertest"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -24,11 +26,11 @@ type logged struct {
 
 // accessLog makes a server of options that logs every request as JSON; lines
 // gives what it wrote so far.
-func accessLog(t *testing.T, o Options) (s *running, lines func() []logged) {
+func accessLog(t *testing.T, o server.Options) (s *running, lines func() []logged) {
 	t.Helper()
-	buffer := &logBuffer{}
+	buffer := &servertest.Log{}
 	o.AccessLog = true
-	s = startLogging(t, newFake(), o, slog.New(slog.NewJSONHandler(buffer, nil)))
+	s = startLogging(t, servertest.NewEngine(), o, slog.New(slog.NewJSONHandler(buffer, nil)))
 	return s, func() (out []logged) {
 		for line := range strings.Lines(buffer.String()) {
 			var l logged
@@ -42,9 +44,9 @@ func accessLog(t *testing.T, o Options) (s *running, lines func() []logged) {
 }
 
 func TestAccessLog(t *testing.T) {
-	s, lines := accessLog(t, Options{Tokens: openTokens(t, "ci read,infer")})
-	ask := func(method, path, body string, headers ...string) reply {
-		return s.do(t, method, path, body, append(bearer("ci"), headers...)...)
+	s, lines := accessLog(t, server.Options{Tokens: servertest.Tokens(t, "ci read,infer")})
+	ask := func(method, path, body string, headers ...string) servertest.Response {
+		return s.Do(t, method, path, body, append(servertest.Bearer("ci"), headers...)...)
 	}
 	ask("POST", "/v1/models/music-1/classify", "image", "X-Request-Id", "mine-1")
 	ask("GET", "/v1/models/nobody", "")
@@ -73,7 +75,7 @@ func TestAccessLog(t *testing.T) {
 			t.Errorf("line %d\n got %+v\nwant %+v", i, g, w)
 		}
 	}
-	if strings.Contains(s.log.String(), secret("ci")) {
+	if strings.Contains(s.Log.String(), servertest.Secret("ci")) {
 		t.Error("the log holds a token")
 	}
 }
@@ -81,14 +83,14 @@ func TestAccessLog(t *testing.T) {
 // A request whose head can't be read has its line too; a connection that was opened and
 // not used has none.
 func TestAccessLogOfUnreadHeads(t *testing.T) {
-	s, lines := accessLog(t, Options{ReadTimeout: 250 * time.Millisecond})
+	s, lines := accessLog(t, server.Options{ReadTimeout: 250 * time.Millisecond})
 	for _, sent := range []string{"hello\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 20<<10) + "\r\n\r\n", "GET / HT", ""} {
-		res, err := http.ReadResponse(bufio.NewReader(s.raw(t, sent)), nil)
+		res, err := http.ReadResponse(bufio.NewReader(s.Dial(t, sent)), nil)
 		if err != nil || res.Header.Get("X-Request-Id") == "" || res.Header.Get("X-Content-Type-Options") == "" {
 			t.Errorf("%.20q: %+v, %v", sent, res, err)
 		}
 	}
-	s.do(t, "GET", "/v1/models", "")
+	s.Do(t, "GET", "/v1/models", "")
 	var got []logged
 	for _, l := range lines() {
 		if len(l.ID) != 24 || l.Out == 0 {
@@ -101,20 +103,20 @@ func TestAccessLogOfUnreadHeads(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if text := s.do(t, "GET", "/metrics", "").body; !strings.Contains(text, `eigenserve_http_request_duration_seconds_count{route="none",status="431"} 1`) {
+	if text := s.Do(t, "GET", "/metrics", "").Body; !strings.Contains(text, `eigenserve_http_request_duration_seconds_count{route="none",status="431"} 1`) {
 		t.Error("the metrics know nothing of it")
 	}
 }
 
 func TestRequestIDs(t *testing.T) {
-	s := start(t, newFake(), Options{})
+	s := start(t, servertest.NewEngine(), server.Options{})
 	own := regexp.MustCompile(`^[0-9a-f]{24}$`)
 	for given, kept := range map[string]bool{
 		"abc": true, "0af7651916cd43dd8448eb211c80319c": true, "A-b_c.d:1": true, "": false,
 		"two words": false, `quo"te`: false, strings.Repeat("x", 65): false, "ü": false, "a;b": false,
 	} {
 		for _, path := range []string{"/v1/models", "/none"} {
-			got := s.do(t, "GET", path, "", "X-Request-Id", given).header.Get("X-Request-Id")
+			got := s.Do(t, "GET", path, "", "X-Request-Id", given).Header.Get("X-Request-Id")
 			if kept && got != given || !kept && !own.MatchString(got) {
 				t.Errorf("%q became %q", given, got)
 			}
@@ -125,11 +127,11 @@ func TestRequestIDs(t *testing.T) {
 // TestLogTextIsOneLine writes the access log as text, where a newline that got
 // through would forge a line.
 func TestLogTextIsOneLine(t *testing.T) {
-	buffer := &logBuffer{}
-	s := startLogging(t, newFake(), Options{AccessLog: true}, slog.New(slog.NewTextHandler(buffer, nil)))
+	buffer := &servertest.Log{}
+	s := startLogging(t, servertest.NewEngine(), server.Options{AccessLog: true}, slog.New(slog.NewTextHandler(buffer, nil)))
 	for _, path := range []string{"/v1/models/x%0Alevel=ERROR", "/v1/models/%1b[31m", "/x%22%20level=ERROR"} {
-		c := s.raw(t, "GET "+path+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-		status(c)
+		c := s.Dial(t, "GET "+path+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+		servertest.Status(c)
 	}
 	text := buffer.String()
 	if strings.Count(text, "\n") != 3 || strings.Contains(text, "\x1b") || bytes.Count([]byte(text), []byte("level=INFO")) != 3 {

@@ -1,6 +1,8 @@
-package server
+package server_test
 
 import (
+	"eigenserve/server"
+	"eigenserve/server/internal/servertest"
 	_ "embed"
 	"encoding/json"
 	"fmt"
@@ -15,11 +17,11 @@ import (
 // scrape is what /metrics says after requests of each kind.
 func scrape(t *testing.T) string {
 	t.Helper()
-	s := start(t, newFake(), Options{})
-	s.do(t, "POST", "/v1/models/music-1/classify", "image")
-	s.do(t, "POST", "/v1/models/nobody/classify", "image")
-	s.do(t, "GET", "/none", "")
-	return s.do(t, "GET", "/metrics", "").body
+	s := start(t, servertest.NewEngine(), server.Options{})
+	s.Do(t, "POST", "/v1/models/music-1/classify", "image")
+	s.Do(t, "POST", "/v1/models/nobody/classify", "image")
+	s.Do(t, "GET", "/none", "")
+	return s.Do(t, "GET", "/metrics", "").Body
 }
 
 // TestMetricsFollowConventions checks names, units, help and types as promtool
@@ -37,19 +39,19 @@ func TestMetricsFollowConventions(t *testing.T) {
 // TestMetricsStayFew asks for many variants and addresses: none may become a
 // series of its own.
 func TestMetricsStayFew(t *testing.T) {
-	f := newFake()
+	f := servertest.NewEngine()
 	for i := range 50 {
-		f.variants = append(f.variants, fakeVariant(fmt.Sprintf("v%02d", i)))
+		f.Models = append(f.Models, servertest.Variant(fmt.Sprintf("v%02d", i)))
 	}
-	s := start(t, f, Options{})
-	s.do(t, "POST", "/v1/models/v00/classify", "image")
-	s.do(t, "GET", "/none", "")
-	before := strings.Count(s.do(t, "GET", "/metrics", "").body, "\neigenserve_")
+	s := start(t, f, server.Options{})
+	s.Do(t, "POST", "/v1/models/v00/classify", "image")
+	s.Do(t, "GET", "/none", "")
+	before := strings.Count(s.Do(t, "GET", "/metrics", "").Body, "\neigenserve_")
 	for i := range 50 {
-		s.do(t, "POST", fmt.Sprintf("/v1/models/v%02d/classify", i), "image")
-		s.do(t, "GET", fmt.Sprintf("/none/%d", i), "")
+		s.Do(t, "POST", fmt.Sprintf("/v1/models/v%02d/classify", i), "image")
+		s.Do(t, "GET", fmt.Sprintf("/none/%d", i), "")
 	}
-	after := s.do(t, "GET", "/metrics", "").body
+	after := s.Do(t, "GET", "/metrics", "").Body
 	// The first scrape is one more route that was seen.
 	if n := strings.Count(after, "\neigenserve_") - strings.Count(after, `route="metrics"`); n != before {
 		t.Errorf("%d series became %d", before, n)

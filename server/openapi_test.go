@@ -1,4 +1,4 @@
-package server
+package server_test
 
 import (
 	"encoding/json"
@@ -12,18 +12,20 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"eigenserve/server"
 	"eigenserve/server/auth"
+	"eigenserve/server/internal/servertest"
 )
 
 // described reads the document into a compiler of schemas, which finds any part
 // of it by its pointer.
 func described(t *testing.T) (compiler *jsonschema.Compiler, document any) {
 	t.Helper()
-	got := start(t, newFake(), Options{}).do(t, "GET", "/openapi.json", "")
-	if got.status != 200 || got.header.Get("Content-Type") != "application/json" {
-		t.Fatalf("got %d %v", got.status, got.header)
+	got := start(t, servertest.NewEngine(), server.Options{}).Do(t, "GET", "/openapi.json", "")
+	if got.Status != 200 || got.Header.Get("Content-Type") != "application/json" {
+		t.Fatalf("got %d %v", got.Status, got.Header)
 	}
-	document, err := jsonschema.UnmarshalJSON(strings.NewReader(got.body))
+	document, err := jsonschema.UnmarshalJSON(strings.NewReader(got.Body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,8 +50,8 @@ func TestOpenAPIIsValid(t *testing.T) {
 	if err := official.Validate(document); err != nil {
 		t.Error(err)
 	}
-	components := document.(object)["components"].(object)
-	for name := range components["schemas"].(object) {
+	components := document.(map[string]any)["components"].(map[string]any)
+	for name := range components["schemas"].(map[string]any) {
 		if _, err := compiler.Compile(documentName + "#/components/schemas/" + name); err != nil {
 			t.Error(err)
 		}
@@ -59,36 +61,36 @@ func TestOpenAPIIsValid(t *testing.T) {
 // TestOpenAPIHasEveryRoute holds the document to the table of routes: none is
 // missing, none is too many.
 func TestOpenAPIHasEveryRoute(t *testing.T) {
-	s := start(t, newFake(), Options{})
+	s := start(t, servertest.NewEngine(), server.Options{})
 	var d struct {
 		Paths map[string]map[string]struct {
 			ID       string                `json:"operationId"`
 			Security []map[string][]string `json:"security"`
 		}
 	}
-	if err := json.Unmarshal([]byte(s.do(t, "GET", "/openapi.json", "").body), &d); err != nil {
+	if err := json.Unmarshal([]byte(s.Do(t, "GET", "/openapi.json", "").Body), &d); err != nil {
 		t.Fatal(err)
 	}
 	described := 0
 	for _, path := range d.Paths {
 		described += len(path)
 	}
-	routes := s.routes()
-	if described != len(routes) || len(operations) != len(routes) {
-		t.Errorf("%d operations are described and %d known, for %d routes", described, len(operations), len(routes))
+	routes := s.Routes()
+	if described != len(routes) || len(server.Operations) != len(routes) {
+		t.Errorf("%d operations are described and %d known, for %d routes", described, len(server.Operations), len(routes))
 	}
 	for _, rt := range routes {
-		path, parameters := pathOf(rt.path)
-		o := d.Paths[path][strings.ToLower(rt.method)]
-		if o.ID != rt.name {
-			t.Errorf("%s %s is described as %q, not as %q", rt.method, path, o.ID, rt.name)
+		path, parameters := server.PathOf(rt.Path)
+		o := d.Paths[path][strings.ToLower(rt.Method)]
+		if o.ID != rt.Name {
+			t.Errorf("%s %s is described as %q, not as %q", rt.Method, path, o.ID, rt.Name)
 		}
-		if (len(o.Security) > 0) != (rt.scope != auth.Open) || len(o.Security) > 0 && o.Security[0]["token"][0] != string(rt.scope) {
-			t.Errorf("%s %s is described to need %v", rt.method, path, o.Security)
+		if (len(o.Security) > 0) != (rt.Scope != auth.Open) || len(o.Security) > 0 && o.Security[0]["token"][0] != string(rt.Scope) {
+			t.Errorf("%s %s is described to need %v", rt.Method, path, o.Security)
 		}
 		for _, name := range parameters {
-			if pathParameters[name] == "" {
-				t.Errorf("%s: parameter %q is not described", rt.path, name)
+			if server.PathParameters[name] == "" {
+				t.Errorf("%s: parameter %q is not described", rt.Path, name)
 			}
 		}
 	}
@@ -103,7 +105,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		"put_variant":    {"file", "application/octet-stream"},
 		"put_alias":      {`{"model":"sans-lao"}`, "application/json"},
 		"add_checkpoint": {upload, uploadType},
-		"v2_infer":       {twoPixels(`"data":[1,2,3,4]`), "application/json"},
+		"v2_infer":       {`{"inputs":[{"name":"pixel_values","datatype":"FP32","shape":[2,2,1,1],"data":[1,2,3,4]}]}`, "application/json"},
 		"v2_index":       {`{"ready":true}`, "application/json"},
 		"v2_load":        {`{"parameters":{}}`, "application/json"},
 		"v2_unload":      {`{}`, "application/json"},
@@ -111,20 +113,20 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	sent["v2_infer_version"] = sent["v2_infer"]
 	compiler, document := described(t)
 	samples := fstest.MapFS{"music-1/a.png": {Data: []byte("PNG")}}
-	for _, rt := range start(t, newFake(), Options{}).routes() {
-		t.Run(rt.name, func(t *testing.T) {
-			for _, address := range []string{rt.someAddress(), strings.Replace(rt.someAddress(), "music-1", "nobody", 1)} {
-				s := start(t, newFake(), Options{Samples: samples})
+	for _, rt := range start(t, servertest.NewEngine(), server.Options{}).Routes() {
+		t.Run(rt.Name, func(t *testing.T) {
+			for _, address := range []string{someAddress(rt), strings.Replace(someAddress(rt), "music-1", "nobody", 1)} {
+				s := start(t, servertest.NewEngine(), server.Options{Samples: samples})
 				body, headers := "", []string{}
-				if b := sent[rt.name]; b != nil {
+				if b := sent[rt.Name]; b != nil {
 					body, headers = b[0], []string{"Content-Type", b[1]}
 				}
-				got := s.do(t, rt.method, address, body, headers...)
-				if got.status >= 500 {
-					t.Errorf("%s: got %d %s", address, got.status, got.body)
+				got := s.Do(t, rt.Method, address, body, headers...)
+				if got.Status >= 500 {
+					t.Errorf("%s: got %d %s", address, got.Status, got.Body)
 				}
 				if err := asDescribed(compiler, document, rt, got); err != nil {
-					t.Errorf("%s: got %d %s: %v", address, got.status, got.body, err)
+					t.Errorf("%s: got %d %s: %v", address, got.Status, got.Body, err)
 				}
 			}
 		})
@@ -132,22 +134,22 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 }
 
 // asDescribed holds an answer to what the document says of its route and status.
-func asDescribed(compiler *jsonschema.Compiler, document any, rt route, got reply) error {
-	path, _ := pathOf(rt.path)
+func asDescribed(compiler *jsonschema.Compiler, document any, rt server.Route, got servertest.Response) error {
+	path, _ := server.PathOf(rt.Path)
 	escaped := strings.NewReplacer("~", "~0", "/", "~1", "{", "%7B", "}", "%7D").Replace(path)
-	at := documentName + "#/paths/" + escaped + "/" + strings.ToLower(rt.method) + "/responses/" + strconv.Itoa(got.status)
-	responses := document.(object)["paths"].(object)[path].(object)[strings.ToLower(rt.method)].(object)["responses"].(object)
-	answer, known := responses[strconv.Itoa(got.status)].(object)
+	at := documentName + "#/paths/" + escaped + "/" + strings.ToLower(rt.Method) + "/responses/" + strconv.Itoa(got.Status)
+	responses := document.(map[string]any)["paths"].(map[string]any)[path].(map[string]any)[strings.ToLower(rt.Method)].(map[string]any)["responses"].(map[string]any)
+	answer, known := responses[strconv.Itoa(got.Status)].(map[string]any)
 	if !known {
-		if got.status < 400 {
+		if got.Status < 400 {
 			return errors.New("this status is not described")
 		}
-		at, answer = documentName+"#/components/responses/Error", document.(object)["components"].(object)["responses"].(object)["Error"].(object)
+		at, answer = documentName+"#/components/responses/Error", document.(map[string]any)["components"].(map[string]any)["responses"].(map[string]any)["Error"].(map[string]any)
 	}
-	content, _ := answer["content"].(object)
-	kind, _, _ := mime.ParseMediaType(got.header.Get("Content-Type"))
+	content, _ := answer["content"].(map[string]any)
+	kind, _, _ := mime.ParseMediaType(got.Header.Get("Content-Type"))
 	switch {
-	case content == nil && got.body == "":
+	case content == nil && got.Body == "":
 		return nil
 	case content["*/*"] != nil, strings.HasPrefix(kind, "image/") && content["image/*"] != nil:
 		return nil
@@ -160,7 +162,7 @@ func asDescribed(compiler *jsonschema.Compiler, document any, rt route, got repl
 	if err != nil {
 		return err
 	}
-	value, err := jsonschema.UnmarshalJSON(strings.NewReader(got.body))
+	value, err := jsonschema.UnmarshalJSON(strings.NewReader(got.Body))
 	if err != nil {
 		return err
 	}

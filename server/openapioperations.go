@@ -4,6 +4,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"eigenserve/runtime"
+	"eigenserve/server/oip"
 	"eigenserve/server/wire"
 )
 
@@ -60,14 +61,14 @@ var inferJSON = object{"type": "object", "required": []string{"inputs"}, "proper
 	"id":         anyText,
 	"parameters": object{"type": "object", "properties": object{"binary_data_output": object{"type": "boolean"}}},
 	"inputs": object{"type": "array", "minItems": 1, "maxItems": 1, "items": object{"type": "object", "required": []string{"name", "datatype", "shape"}, "properties": object{
-		"name":       object{"type": "string", "enum": []string{tensorPixels, tensorImage}},
-		"datatype":   object{"type": "string", "enum": []string{typeFP32, typeBytes}},
+		"name":       object{"type": "string", "enum": []string{oip.InputPixels, oip.InputImage}},
+		"datatype":   object{"type": "string", "enum": []string{oip.FP32, oip.Bytes}},
 		"shape":      object{"type": "array", "items": object{"type": "integer", "minimum": 1}},
 		"parameters": object{"type": "object", "properties": object{"binary_data_size": anyCount}},
 		"data":       object{"type": "array", "description": "Numbers, nested or flat, row by row; images in base64."},
 	}}},
 	"outputs": object{"type": "array", "maxItems": 1, "items": object{"type": "object", "required": []string{"name"}, "properties": object{
-		"name": object{"type": "string", "enum": []string{tensorLogits}},
+		"name": object{"type": "string", "enum": []string{oip.OutputLogits}},
 		"parameters": object{"type": "object", "properties": object{
 			"binary_data":    object{"type": "boolean"},
 			"classification": object{"type": "integer", "minimum": 1},
@@ -75,7 +76,7 @@ var inferJSON = object{"type": "object", "required": []string{"inputs"}, "proper
 	}}},
 }}
 
-var jsonLength = parameter{headerJSONLength, "Bytes of the JSON, where binary tensors follow it; 0: the body is one encoded image.", anyCount}
+var jsonLength = parameter{oip.HeaderJSONLength, "Bytes of the JSON, where binary tensors follow it; 0: the body is one encoded image.", anyCount}
 
 var deadline = parameter{headerDeadline, "Within how many milliseconds of its arrival the request is to be answered; then 504.",
 	object{"type": "integer", "minimum": 1, "maximum": maxDeadline.Milliseconds()}}
@@ -84,8 +85,8 @@ var inferring = operation{
 	summary: "Infer", headers: []parameter{jsonLength, deadline},
 	body: []content{{fiber.MIMEApplicationJSON, inferJSON}, {fiber.MIMEOctetStream, anyBytes}},
 	answers: []answer{{status: 200, about: "The logits, or the best labels where classification was asked for.",
-		content: []content{{fiber.MIMEApplicationJSON, inferResponse{}}, {fiber.MIMEOctetStream, anyBytes}},
-		headers: append([]parameter{{headerJSONLength, "Bytes of the JSON, where binary tensors follow it.", anyCount}}, answeredBy...)}},
+		content: []content{{fiber.MIMEApplicationJSON, oip.InferResponse{}}, {fiber.MIMEOctetStream, anyBytes}},
+		headers: append([]parameter{{oip.HeaderJSONLength, "Bytes of the JSON, where binary tensors follow it.", anyCount}}, answeredBy...)}},
 }
 
 var nothing = object{"type": "object"}
@@ -133,18 +134,18 @@ var operations = map[string]operation{
 	"live":    {summary: "Whether the process answers", answers: ok(object{"type": "object", "properties": object{"live": object{"type": "boolean"}}})},
 	"ready":   {summary: "Whether new requests are welcome", answers: ok(object{"type": "object", "properties": object{"ready": object{"type": "boolean"}}})},
 
-	"v2_server":        {summary: "The server", answers: ok(serverMetadata{})},
-	"v2_model":         {summary: "A model's versions and tensors", answers: ok(modelMetadata{})},
-	"v2_version":       {summary: "A version's tensors", answers: ok(modelMetadata{})},
+	"v2_server":        {summary: "The server", answers: ok(oip.ServerMetadata{})},
+	"v2_model":         {summary: "A model's versions and tensors", answers: ok(oip.ModelMetadata{})},
+	"v2_version":       {summary: "A version's tensors", answers: ok(oip.ModelMetadata{})},
 	"v2_model_ready":   {summary: "Whether a model answers", answers: ok(nothing)},
 	"v2_version_ready": {summary: "Whether a version answers", answers: ok(nothing)},
-	"v2_all_stats":     {summary: "Statistics of all models that were asked", answers: ok(modelStats{})},
-	"v2_model_stats":   {summary: "Statistics of a model's current version", answers: ok(modelStats{})},
-	"v2_version_stats": {summary: "Statistics of a version", answers: ok(modelStats{})},
+	"v2_all_stats":     {summary: "Statistics of all models that were asked", answers: ok(oip.ModelStats{})},
+	"v2_model_stats":   {summary: "Statistics of a model's current version", answers: ok(oip.ModelStats{})},
+	"v2_version_stats": {summary: "Statistics of a version", answers: ok(oip.ModelStats{})},
 	"v2_infer":         inferring,
 	"v2_infer_version": inferring,
 	"v2_index": {summary: "List every version of every model", body: asJSON(object{"type": "object", "properties": object{"ready": object{"type": "boolean"}}}),
-		answers: ok([]indexEntry{})},
+		answers: ok([]oip.IndexEntry{})},
 	"v2_load": {summary: "Load a model that was unloaded, or a variant file", body: asJSON(object{"type": "object", "properties": object{
 		"parameters": object{"type": "object", "description": "file:<version>/<name>: a variant file in base64.", "additionalProperties": true}}}), answers: ok(nothing)},
 	"v2_unload": {summary: "Take a model out of memory and refuse requests for it", body: asJSON(nothing), answers: ok(nothing)},

@@ -1,4 +1,4 @@
-package server
+package server_test
 
 import (
 	"bytes"
@@ -21,6 +21,8 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"eigenserve/runtime"
+	"eigenserve/server"
+	"eigenserve/server/internal/servertest"
 	"eigenserve/server/web"
 )
 
@@ -39,7 +41,7 @@ func (a *asked) classify(_ context.Context, name string, image []byte, _ runtime
 	defer a.mu.Unlock()
 	a.names = append(a.names, name)
 	a.image = image
-	v := fakeVariant(name)
+	v := servertest.Variant(name)
 	return runtime.Answer{
 		Scores:  []runtime.Score{{Label: hostile, Score: 0.75}, {Label: "ກ", Score: 0.25}},
 		Variant: name, Digest: v.Digest, Basis: v.Basis,
@@ -66,14 +68,6 @@ func (a *asked) last() (name string, image []byte) {
 	return a.names[len(a.names)-1], a.image
 }
 
-// pinned tells what the engine has of a variant.
-func (f *fake) pinned(name string) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	v, err := f.find(name)
-	return err == nil && v.Pinned
-}
-
 func samplePNG(t *testing.T) []byte {
 	t.Helper()
 	m := image.NewGray(image.Rect(0, 0, 32, 32))
@@ -86,12 +80,12 @@ func samplePNG(t *testing.T) []byte {
 }
 
 // visit opens the page on a fake engine.
-func visit(t *testing.T) (*running, *fake, *asked, *browser) {
+func visit(t *testing.T) (*running, *servertest.Engine, *asked, *browser) {
 	t.Helper()
-	f, a := newFake(), &asked{}
-	f.classify = a.classify
-	s := start(t, f, Options{Samples: fstest.MapFS{"music-1/ກ.png": {Data: samplePNG(t)}}})
-	b := openBrowser(t, s.url)
+	f, a := servertest.NewEngine(), &asked{}
+	f.OnClassify = a.classify
+	s := start(t, f, server.Options{Samples: fstest.MapFS{"music-1/ກ.png": {Data: samplePNG(t)}}})
+	b := openBrowser(t, s.URL)
 	b.until(t, `document.querySelectorAll(".row").length === 3 && document.querySelector("#chosen h2")?.textContent === "music-1"`)
 	return s, f, a, b
 }
@@ -119,7 +113,7 @@ func TestPageAnswersADrawing(t *testing.T) {
 
 	b.click(t, "#clear")
 	b.until(t, `document.querySelector("#answer .idle")`)
-	b.clean(t, s.addr)
+	b.clean(t, s.Addr)
 }
 
 // checkDrawing holds what is sent to what the models read: an opaque image, dark
@@ -181,17 +175,17 @@ func TestPageAnswersImages(t *testing.T) {
 	b.until(t, `document.querySelectorAll("#answer .match").length === 3`)
 	b.click(t, "#answer li:nth-child(3) .match")
 	b.until(t, `document.querySelector("#chosen h2")?.textContent === "sans-takri"`)
-	b.clean(t, s.addr)
+	b.clean(t, s.Addr)
 }
 
 // TestPageAsksThemAll asks more variants than a page of the list has.
 func TestPageAsksThemAll(t *testing.T) {
 	s, f, a, b := visit(t)
-	f.mu.Lock()
+	f.Lock()
 	for i := range 1200 {
-		f.variants = append(f.variants, fakeVariant(fmt.Sprintf("v%05d", i)))
+		f.Models = append(f.Models, servertest.Variant(fmt.Sprintf("v%05d", i)))
 	}
-	f.mu.Unlock()
+	f.Unlock()
 	b.until(t, `document.getElementById("count").textContent === "1,203"`)
 	b.click(t, "#samples button")
 	b.until(t, answered)
@@ -201,14 +195,14 @@ func TestPageAsksThemAll(t *testing.T) {
 	if calls, names := a.different(before); calls-before != 1203 || names != 1203 {
 		t.Errorf("%d of them were asked, in %d calls", names, calls-before)
 	}
-	b.clean(t, s.addr)
+	b.clean(t, s.Addr)
 }
 
 func TestPageShowsFaults(t *testing.T) {
 	_, f, _, b := visit(t)
-	f.mu.Lock()
-	f.classify, f.err = nil, runtime.Errorf(runtime.Busy, "every slab is leased")
-	f.mu.Unlock()
+	f.Lock()
+	f.OnClassify, f.Err = nil, runtime.Errorf(runtime.Busy, "every slab is leased")
+	f.Unlock()
 	b.draw(t, [][2]float64{{0.1, 0.1}, {0.3, 0.3}})
 	b.until(t, `document.querySelector("#answer [role=alert]")?.textContent === "every slab is leased"`)
 }
@@ -217,18 +211,18 @@ func TestPageIsLive(t *testing.T) {
 	s, f, _, b := visit(t)
 	b.until(t, `document.getElementById("model-ratio").textContent === "16.9×" && document.getElementById("pulse").classList.contains("live")`)
 	b.until(t, `document.querySelector("#legend")?.textContent.includes("12.0 MB") && document.querySelector(".chart path.rss")?.getAttribute("d")`)
-	f.mu.Lock()
-	f.ledger.ModelRatio, f.ledger.Slabs = 186.4, 13_000_000
-	f.variants[1].Requests, f.variants[1].Resident = 4321, "slab"
-	f.variants[1].Answers, f.variants[1].Rate, f.variants[1].Latency = 4000, 12.34, 0.0056
-	f.variants[1].Agreement, f.variants[1].Lossy = 0.912, true
-	f.mu.Unlock()
+	f.Lock()
+	f.Memory.ModelRatio, f.Memory.Slabs = 186.4, 13_000_000
+	f.Models[1].Requests, f.Models[1].Resident = 4321, "slab"
+	f.Models[1].Answers, f.Models[1].Rate, f.Models[1].Latency = 4000, 12.34, 0.0056
+	f.Models[1].Agreement, f.Models[1].Lossy = 0.912, true
+	f.Unlock()
 	b.until(t, `document.getElementById("model-ratio").textContent === "186×" && document.querySelector("#legend")?.textContent.includes("13.0 MB")`)
 	b.until(t, `document.querySelector(".row:nth-child(2) .requests")?.textContent === "4,321" && document.querySelector(".row:nth-child(2) .res.slab")`)
 	b.until(t, `document.querySelector(".row:nth-child(2) .fidelity.lossy")?.textContent === "91.2%" && document.querySelector(".row:nth-child(1) .fidelity")?.textContent === "87.0%"`)
 	b.until(t, `document.querySelector(".row:nth-child(2) .rate")?.textContent === "12.3" && document.querySelector(".row:nth-child(2) .latency")?.textContent === "5.60 ms"`)
 	b.until(t, `document.querySelector(".row:nth-child(1) .rate")?.textContent === "–"`)
-	b.clean(t, s.addr)
+	b.clean(t, s.Addr)
 }
 
 // press is a key pressed where the focus is.
@@ -249,27 +243,27 @@ func TestPageListsVariants(t *testing.T) {
 		b.until(t, fmt.Sprintf(`document.querySelector("#chosen h2").textContent === %q && document.querySelector('.row[aria-selected="true"]').title === %[1]q`, step.want))
 	}
 	b.do(t, chromedp.SetValue("#order", "requests"))
-	f.mu.Lock()
-	f.variants[1].Requests = 9
-	f.mu.Unlock()
+	f.Lock()
+	f.Models[1].Requests = 9
+	f.Unlock()
 	eval[bool](t, b, `document.getElementById("order").dispatchEvent(new Event("change"))`)
 	b.until(t, names+` === "sans-lao,music-1,sans-takri"`)
 	if got := eval[string](t, b, `document.querySelector(".labels").textContent`); got != "ກຂ<b>&" {
 		t.Errorf("labels: %q", got)
 	}
-	b.clean(t, s.addr)
+	b.clean(t, s.Addr)
 }
 
 // TestPageListsAHundredThousand scrolls and searches a list of which the page
 // holds but what is in sight.
 func TestPageListsAHundredThousand(t *testing.T) {
-	f := newFake()
-	f.variants = nil
+	f := servertest.NewEngine()
+	f.Models = nil
 	for i := range 100_000 {
-		f.variants = append(f.variants, fakeVariant(fmt.Sprintf("v%05d", i)))
+		f.Models = append(f.Models, servertest.Variant(fmt.Sprintf("v%05d", i)))
 	}
-	s := start(t, f, Options{})
-	b := openBrowser(t, s.url+"/#v70123")
+	s := start(t, f, server.Options{})
+	b := openBrowser(t, s.URL+"/#v70123")
 	b.until(t, `document.getElementById("count").textContent === "100,000" && document.querySelector("#chosen h2")?.textContent === "v70123" && document.querySelector('.row[aria-selected="true"]')?.title === "v70123"`)
 	few := func() {
 		t.Helper()
@@ -289,7 +283,7 @@ func TestPageListsAHundredThousand(t *testing.T) {
 	few()
 	b.do(t, chromedp.SendKeys("#search", "v5999"))
 	b.until(t, `document.querySelectorAll(".row").length === 10 && document.getElementById("count").textContent === "10 of 100,000"`)
-	b.clean(t, s.addr)
+	b.clean(t, s.Addr)
 }
 
 func TestPageChangesVariants(t *testing.T) {
@@ -308,11 +302,11 @@ func TestPageChangesVariants(t *testing.T) {
 		for (const kind of ["dragenter", "dragover", "drop"]) document.body.dispatchEvent(new DragEvent(kind, {dataTransfer: data, bubbles: true, cancelable: true}));
 		return true; })()`)
 	b.until(t, `document.querySelector("#chosen h2")?.textContent === "dropped" && document.querySelectorAll(".row").length === 5`)
-	f.mu.Lock()
-	if got := fmt.Sprintf("%s", f.added); got != "[coefficients dropped]" {
+	f.Lock()
+	if got := fmt.Sprintf("%s", f.Added); got != "[coefficients dropped]" {
 		t.Errorf("the engine was given %s", got)
 	}
-	f.mu.Unlock()
+	f.Unlock()
 
 	b.click(t, "#chosen [aria-pressed]")
 	b.until(t, `document.querySelector("#chosen [aria-pressed=true]") && document.querySelector('.row[aria-selected="true"] .pin').textContent`)
@@ -324,7 +318,7 @@ func TestPageChangesVariants(t *testing.T) {
 	b.until(t, `document.querySelector("#remove-dialog[open]")`)
 	b.click(t, "#remove-dialog .danger")
 	b.until(t, `document.querySelectorAll(".row").length === 4 && document.querySelector("#chosen h2")?.textContent === "my-new" && document.activeElement.id === "rows"`)
-	b.clean(t, s.addr)
+	b.clean(t, s.Addr)
 }
 
 // TestPagePinsWhatTheListHides pins by keyboard the chosen variant while a search
@@ -336,14 +330,14 @@ func TestPagePinsWhatTheListHides(t *testing.T) {
 	for _, pinned := range []bool{true, false} {
 		b.do(t, chromedp.Focus("#chosen [aria-pressed]"), chromedp.KeyEvent(kb.Enter))
 		b.until(t, fmt.Sprintf(`document.querySelector("#chosen h2").textContent === "music-1" && document.querySelector("#chosen [aria-pressed=%t]")`, pinned))
-		if got := f.pinned("music-1"); got != pinned {
+		if got := f.Pinned("music-1"); got != pinned {
 			t.Errorf("the page says %t, the engine %t", pinned, got)
 		}
 		if !eval[bool](t, b, `document.activeElement.matches("#chosen [aria-pressed]")`) {
 			t.Error("the focus left the button")
 		}
 	}
-	b.clean(t, s.addr)
+	b.clean(t, s.Addr)
 }
 
 // TestPageStopsAnUpload cancels an upload that would take long; the next is another.
@@ -368,10 +362,10 @@ func TestPageStopsAnUpload(t *testing.T) {
 	b.until(t, `document.getElementById("add-name").value === "small"`)
 	b.click(t, "#add-form .primary")
 	b.until(t, `document.querySelector("#chosen h2")?.textContent === "small" && !document.querySelector("dialog[open]")`)
-	if n := f.arrived(); n != 1 {
+	if n := f.Arrived(); n != 1 {
 		t.Errorf("%d files arrived", n)
 	}
-	b.clean(t, s.addr)
+	b.clean(t, s.Addr)
 }
 
 // TestPageClearsAnAnswer chooses another variant: the answer is not of it.
@@ -389,7 +383,7 @@ func TestPageClearsAnAnswer(t *testing.T) {
 	}
 	b.draw(t, [][2]float64{{0.5, 0.1}, {0.5, 0.3}})
 	b.until(t, `document.querySelector("#answer .idle")`)
-	b.clean(t, s.addr)
+	b.clean(t, s.Addr)
 }
 
 // TestPageKeepsTheRanking asks all, one of them, and goes back.
@@ -408,7 +402,7 @@ func TestPageKeepsTheRanking(t *testing.T) {
 	b.until(t, ranked)
 	b.click(t, "#clear")
 	b.until(t, `document.querySelector("#answer .idle") && !document.querySelector("#answer .back")`)
-	b.clean(t, s.addr)
+	b.clean(t, s.Addr)
 }
 
 // TestPageStopsAsking stops asking all: what has answered stays as it is.
@@ -416,19 +410,19 @@ func TestPageStopsAsking(t *testing.T) {
 	s, f, a, b := visit(t)
 	b.click(t, "#auto")
 	b.draw(t, [][2]float64{{0.1, 0.1}, {0.3, 0.3}})
-	f.mu.Lock()
-	f.classify = func(ctx context.Context, name string, image []byte, o runtime.ClassifyOptions) (runtime.Answer, error) {
+	f.Lock()
+	f.OnClassify = func(ctx context.Context, name string, image []byte, o runtime.ClassifyOptions) (runtime.Answer, error) {
 		if name != "sans-lao" {
 			<-ctx.Done()
 		}
 		return a.classify(ctx, name, image, o)
 	}
-	f.mu.Unlock()
+	f.Unlock()
 	b.click(t, "#ask-all")
 	b.until(t, `(window.kept = document.querySelector("#answer .match")) && document.getElementById("ask-all").textContent === "Stop"`)
 	b.click(t, "#ask-all")
 	b.until(t, `document.querySelector("#answer .soft").textContent.startsWith("Stopped: 1 of 3") && document.querySelector("#answer progress").hidden && window.kept.isConnected`)
-	b.clean(t, s.addr)
+	b.clean(t, s.Addr)
 }
 
 // TestPageShrinksWhatItAsksAll sends a large image as it is to one variant, and
@@ -454,7 +448,7 @@ func TestPageShrinksWhatItAsksAll(t *testing.T) {
 	if m, err := png.DecodeConfig(bytes.NewReader(sent)); err != nil || m.Width != 1024 || m.Height != 256 {
 		t.Errorf("sent %v, %v", m, err)
 	}
-	b.clean(t, s.addr)
+	b.clean(t, s.Addr)
 }
 
 // TestPageShowsAnOutage ends the server.
@@ -494,11 +488,11 @@ func TestPageAddsCheckpoints(t *testing.T) {
 	b.until(t, `document.querySelector("#add-dialog[open]") && document.getElementById("add-name").value === "my-birds" && document.getElementById("add-family").value === "glyphs"`)
 	b.click(t, "#add-form .primary")
 	b.until(t, `document.querySelector("#chosen h2")?.textContent === "my-birds" && !document.querySelector("dialog[open]")`)
-	f.mu.Lock()
-	if u := f.uploads; len(u) != 1 || string(u[0].Model) != "x" || string(u[0].Config) != "x" || string(u[0].Preprocessor) != "x" {
+	f.Lock()
+	if u := f.Uploads; len(u) != 1 || string(u[0].Model) != "x" || string(u[0].Config) != "x" || string(u[0].Preprocessor) != "x" {
 		t.Errorf("the engine was given %+v", u)
 	}
-	f.mu.Unlock()
+	f.Unlock()
 	eval[bool](t, b, fmt.Sprintf(dropFolder, `{"one": ["model.safetensors", "config.json"], "two": ["model.safetensors", "config.json"]}`))
 	b.until(t, `document.querySelectorAll("#add-list li").length === 2 && document.getElementById("add-name-row").hidden && document.getElementById("add-family").value`)
 	b.click(t, "#add-form .primary")
@@ -507,15 +501,15 @@ func TestPageAddsCheckpoints(t *testing.T) {
 	b.until(t, `document.getElementById("toasts").textContent.includes("several files")`)
 	eval[bool](t, b, fmt.Sprintf(dropFolder, `{"pickled": ["pytorch_model.bin", "config.json"]}`))
 	b.until(t, `document.querySelector("#add-dialog[open]") && document.getElementById("add-fault").textContent.includes("safe_serialization=True")`)
-	b.clean(t, s.addr)
+	b.clean(t, s.Addr)
 }
 
 // Of several the page adds what can be, and says of the others why not.
 func TestPageAddsAllThatCanBe(t *testing.T) {
 	_, f, _, b := visit(t)
-	f.mu.Lock()
-	f.refused = "bad"
-	f.mu.Unlock()
+	f.Lock()
+	f.Refused = "bad"
+	f.Unlock()
 	eval[bool](t, b, fmt.Sprintf(dropFolder, `{"bad": ["model.safetensors", "config.json"], "good": ["model.safetensors", "config.json"]}`))
 	b.until(t, `document.querySelectorAll("#add-list li").length === 2 && document.getElementById("add-family").value`)
 	b.click(t, "#add-form .primary")
@@ -537,7 +531,7 @@ func TestPageShowsAFamily(t *testing.T) {
 	b.click(t, "#family-close")
 	b.click(t, "#details .link")
 	b.until(t, `document.querySelector("#family-dialog[open]") && document.getElementById("family-title").textContent === "Family glyphs"`)
-	b.clean(t, s.addr)
+	b.clean(t, s.Addr)
 }
 
 // TestPageMovesAliases makes an alias, makes a canary of it, and removes it.
@@ -559,11 +553,11 @@ func TestPageMovesAliases(t *testing.T) {
 	b.until(t, `document.querySelectorAll("#alias-models option").length > 0`)
 	b.click(t, "#alias-save")
 	b.until(t, `[...document.querySelectorAll(".alias")].some((a) => a.querySelector(".parts")?.textContent === "music-1:1 95.0%sans-takri 5.0%")`)
-	f.mu.Lock()
-	if got := fmt.Sprint(f.aliases["mine"].Targets); got != "[{music-1 1 95} {sans-takri 0 5}]" {
+	f.Lock()
+	if got := fmt.Sprint(f.ByAlias["mine"].Targets); got != "[{music-1 1 95} {sans-takri 0 5}]" {
 		t.Errorf("the alias stands for %s", got)
 	}
-	f.mu.Unlock()
+	f.Unlock()
 
 	b.do(t, chromedp.SendKeys("#alias-name", "to-nobody"), chromedp.SetValue(".target input", "nobody"))
 	b.click(t, "#alias-save")
@@ -583,14 +577,14 @@ func TestPageMovesAliases(t *testing.T) {
 
 // TestPageAsksForAToken visits a server that wants one.
 func TestPageAsksForAToken(t *testing.T) {
-	f := newFake()
-	s := start(t, f, Options{Tokens: openTokens(t, "page read,infer"), Samples: fstest.MapFS{"music-1/ກ.png": {Data: samplePNG(t)}}})
-	b := openBrowser(t, s.url)
+	f := servertest.NewEngine()
+	s := start(t, f, server.Options{Tokens: servertest.Tokens(t, "page read,infer"), Samples: fstest.MapFS{"music-1/ກ.png": {Data: samplePNG(t)}}})
+	b := openBrowser(t, s.URL)
 	b.until(t, `document.querySelector("#token-dialog[open]")`)
 	b.do(t, chromedp.SendKeys("#token-field", "a wrong one, but long"))
 	b.click(t, "#token-dialog .primary")
 	b.until(t, `document.querySelector("#token-dialog[open]") && document.getElementById("token-why").textContent.includes("not known") && document.getElementById("token-field").value === ""`)
-	b.do(t, chromedp.SendKeys("#token-field", secret("page")))
+	b.do(t, chromedp.SendKeys("#token-field", servertest.Secret("page")))
 	b.do(t, chromedp.KeyEvent(kb.Enter))
 	b.until(t, `document.querySelectorAll(".row").length === 3 && document.getElementById("pulse").classList.contains("live")`)
 	b.until(t, `document.querySelector("#samples img")?.naturalWidth === 32`)
@@ -624,7 +618,7 @@ func TestPageFitsEveryWidth(t *testing.T) {
 	if got := eval[string](t, b, unnamed); got != "" {
 		t.Errorf("these have no name for a screen reader: %s", got)
 	}
-	b.clean(t, s.addr)
+	b.clean(t, s.Addr)
 }
 
 // TestPageNamesNoOtherHost needs no browser: nothing in the page's files may name

@@ -1,56 +1,42 @@
-package server
+package server_test
 
 import (
 	"context"
 	"testing"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
-	grpcstatus "google.golang.org/grpc/status"
-
 	"eigenserve/runtime"
-	"eigenserve/server/oip/inference"
+	"eigenserve/server"
+	"eigenserve/server/internal/servertest"
 )
 
 // TestTokenHasARate asks more often than a token may: the engine does not hear of
 // it, the connection stays, other tokens and other routes are as they were.
 func TestTokenHasARate(t *testing.T) {
-	f := newFake()
+	f := servertest.NewEngine()
 	heard := 0
-	f.classify = func(context.Context, string, []byte, runtime.ClassifyOptions) (runtime.Answer, error) {
+	f.OnClassify = func(context.Context, string, []byte, runtime.ClassifyOptions) (runtime.Answer, error) {
 		heard++
 		return runtime.Answer{}, nil
 	}
-	s := start(t, f, Options{Tokens: openTokens(t, `slow read,infer "*" 0.001`, "free infer")})
+	s := start(t, f, server.Options{Tokens: servertest.Tokens(t, `slow read,infer "*" 0.001`, "free infer")})
 	const path = "/v1/models/music-1/classify"
-	ask := func(name string, want int) reply {
+	ask := func(name string, want int) servertest.Response {
 		t.Helper()
-		got := s.do(t, "POST", path, "image", bearer(name)...)
-		if got.status != want {
-			t.Errorf("%s: %d %s, want %d", name, got.status, got.body, want)
+		got := s.Do(t, "POST", path, "image", servertest.Bearer(name)...)
+		if got.Status != want {
+			t.Errorf("%s: %d %s, want %d", name, got.Status, got.Body, want)
 		}
 		return got
 	}
 	ask("slow", 200)
-	if got := ask("slow", 429); got.header.Get("Retry-After") != "1000" || got.header.Get("Connection") == "close" {
-		t.Errorf("%v", got.header)
+	if got := ask("slow", 429); got.Header.Get("Retry-After") != "1000" || got.Header.Get("Connection") == "close" {
+		t.Errorf("%v", got.Header)
 	}
 	ask("free", 200)
-	if got := s.do(t, "GET", "/v1/models", "", bearer("slow")...); got.status != 200 {
-		t.Errorf("to look at models: %d", got.status)
+	if got := s.Do(t, "GET", "/v1/models", "", servertest.Bearer("slow")...); got.Status != 200 {
+		t.Errorf("to look at models: %d", got.Status)
 	}
 	if heard != 2 {
 		t.Errorf("the engine heard of %d", heard)
-	}
-}
-
-func TestTokenHasARateOverGRPC(t *testing.T) {
-	c := protocol(t, newFake(), Options{Tokens: openTokens(t, `slow infer "*" 0.001`)})
-	ctx := metadata.AppendToOutgoingContext(context.Background(), "authorization", "Bearer "+secret("slow"))
-	for i, want := range []bool{false, true, true} {
-		_, err := c.ModelInfer(ctx, &inference.ModelInferRequest{ModelName: "music-1"})
-		if refused := grpcstatus.Code(err) == codes.ResourceExhausted; refused != want {
-			t.Errorf("call %d: %v", i, err)
-		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"eigenserve/runtime"
 	"eigenserve/server/auth"
+	"eigenserve/server/oip"
 	"eigenserve/server/wire"
 )
 
@@ -65,9 +66,9 @@ func (s *Server) routes() []route {
 		{"v2_version_stats", "GET", "/v2/models/:variant/versions/:version/stats", auth.Read, 0, s.getStats},
 		{"v2_infer", "POST", "/v2/models/:variant/infer", auth.Infer, image, s.infer},
 		{"v2_infer_version", "POST", "/v2/models/:variant/versions/:version/infer", auth.Infer, image, s.infer},
-		{"v2_index", "POST", "/v2/repository/index", auth.Read, repositoryLimit, s.index},
-		{"v2_load", "POST", "/v2/repository/models/:variant/load", auth.Admin, variant/3*4 + repositoryLimit, s.load},
-		{"v2_unload", "POST", "/v2/repository/models/:variant/unload", auth.Admin, repositoryLimit, s.unload},
+		{"v2_index", "POST", "/v2/repository/index", auth.Read, oip.RepositoryLimit, s.index},
+		{"v2_load", "POST", "/v2/repository/models/:variant/load", auth.Admin, variant/3*4 + oip.RepositoryLimit, s.load},
+		{"v2_unload", "POST", "/v2/repository/models/:variant/unload", auth.Admin, oip.RepositoryLimit, s.unload},
 	}
 }
 
@@ -123,7 +124,7 @@ func (s *Server) guard(rt route, r *request) (err error) {
 		return err
 	}
 	if rt.scope == auth.Infer {
-		if err := s.notCrowded(r); err != nil {
+		if err := s.admitInference(r); err != nil {
 			return err
 		}
 	}

@@ -1,4 +1,4 @@
-package server
+package server_test
 
 import (
 	"bytes"
@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"eigenserve/runtime"
+	"eigenserve/server"
+	"eigenserve/server/internal/servertest"
 )
 
 // form writes a multipart body of fields given as pairs.
@@ -151,22 +153,22 @@ func TestRoutes(t *testing.T) {
 	samples := fstest.MapFS{"music-1/a b.png": {Data: []byte("PNG")}, "notes.txt": {Data: []byte("no")}}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			s := start(t, newFake(), Options{Samples: samples})
-			req, err := http.NewRequest(test.method, s.url, strings.NewReader(test.body))
+			s := start(t, servertest.NewEngine(), server.Options{Samples: samples})
+			req, err := http.NewRequest(test.method, s.URL, strings.NewReader(test.body))
 			if err != nil {
 				t.Fatal(err)
 			}
-			req.URL.Opaque = "//" + s.addr + test.path // as it stands, whatever its escapes
+			req.URL.Opaque = "//" + s.Addr + test.path // as it stands, whatever its escapes
 			for i := 0; i < len(test.headers); i += 2 {
 				req.Header.Set(test.headers[i], test.headers[i+1])
 			}
-			got := finish(t, req)
-			if got.status != test.status || !strings.Contains(got.body, test.want) {
-				t.Errorf("got %d %.400s, want %d %s", got.status, got.body, test.status, test.want)
+			got := servertest.Send(t, req)
+			if got.Status != test.status || !strings.Contains(got.Body, test.want) {
+				t.Errorf("got %d %.400s, want %d %s", got.Status, got.Body, test.status, test.want)
 			}
 			for name, want := range test.header {
-				if !strings.Contains(got.header.Get(name), want) && strings.Join(got.header[name], ", ") != want {
-					t.Errorf("header %s: got %q, want %q", name, got.header[name], want)
+				if !strings.Contains(got.Header.Get(name), want) && strings.Join(got.Header[name], ", ") != want {
+					t.Errorf("header %s: got %q, want %q", name, got.Header[name], want)
 				}
 			}
 		})
@@ -174,50 +176,50 @@ func TestRoutes(t *testing.T) {
 }
 
 func TestEveryGetAnswersHead(t *testing.T) {
-	s := start(t, newFake(), Options{})
-	for _, rt := range s.routes() {
-		if rt.method != "GET" {
+	s := start(t, servertest.NewEngine(), server.Options{})
+	for _, rt := range s.Routes() {
+		if rt.Method != "GET" {
 			continue
 		}
-		path := rt.someAddress()
-		if got := s.do(t, "HEAD", path, ""); got.status != 200 || got.body != "" {
-			t.Errorf("HEAD %s: got %d %q", path, got.status, got.body)
+		path := someAddress(rt)
+		if got := s.Do(t, "HEAD", path, ""); got.Status != 200 || got.Body != "" {
+			t.Errorf("HEAD %s: got %d %q", path, got.Status, got.Body)
 		}
 	}
 }
 
 func TestUnchangedAssetIsNotSentAgain(t *testing.T) {
-	s := start(t, newFake(), Options{})
-	first := s.do(t, "GET", "/", "")
-	again := s.do(t, "GET", "/", "", "If-None-Match", first.header.Get("ETag"))
-	if again.status != http.StatusNotModified || again.body != "" {
-		t.Errorf("got %d %.40q", again.status, again.body)
+	s := start(t, servertest.NewEngine(), server.Options{})
+	first := s.Do(t, "GET", "/", "")
+	again := s.Do(t, "GET", "/", "", "If-None-Match", first.Header.Get("ETag"))
+	if again.Status != http.StatusNotModified || again.Body != "" {
+		t.Errorf("got %d %.40q", again.Status, again.Body)
 	}
 }
 
 func TestMemoryIsTheLedger(t *testing.T) {
-	f := newFake()
-	s := start(t, f, Options{})
+	f := servertest.NewEngine()
+	s := start(t, f, server.Options{})
 	var got runtime.Ledger
-	if err := json.Unmarshal([]byte(s.do(t, "GET", "/v1/memory", "").body), &got); err != nil {
+	if err := json.Unmarshal([]byte(s.Do(t, "GET", "/v1/memory", "").Body), &got); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(f.ledger, got); diff != "" {
+	if diff := cmp.Diff(f.Memory, got); diff != "" {
 		t.Error(diff)
 	}
 }
 
 func TestUploadReachesTheEngineWhole(t *testing.T) {
-	f := newFake()
-	s := start(t, f, Options{})
+	f := servertest.NewEngine()
+	s := start(t, f, server.Options{})
 	model := strings.Repeat("weights ", 100_000)
 	body, contentType := form(t, "preprocessor", `{"p":1}`, "model", model, "config", `{"c":1}`)
-	if got := s.do(t, "POST", "/v1/families/glyphs/models/new", body, "Content-Type", contentType); got.status != 201 {
-		t.Fatalf("got %d %s", got.status, got.body)
+	if got := s.Do(t, "POST", "/v1/families/glyphs/models/new", body, "Content-Type", contentType); got.Status != 201 {
+		t.Fatalf("got %d %s", got.Status, got.Body)
 	}
 	want := []runtime.Upload{{Model: []byte(model), Config: []byte(`{"c":1}`), Preprocessor: []byte(`{"p":1}`)}}
-	if !reflect.DeepEqual(f.uploads, want) {
-		t.Errorf("%d uploads, not the one that was sent", len(f.uploads))
+	if !reflect.DeepEqual(f.Uploads, want) {
+		t.Errorf("%d uploads, not the one that was sent", len(f.Uploads))
 	}
 }
 
@@ -237,16 +239,16 @@ func TestOtherSitesMayOnlyRead(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			s := start(t, newFake(), Options{})
-			if got := s.do(t, "POST", "/v1/models/music-1/classify", "x", test.headers...); got.status != test.want {
-				t.Errorf("asking: got %d %s, want %d", got.status, got.body, test.want)
+			s := start(t, servertest.NewEngine(), server.Options{})
+			if got := s.Do(t, "POST", "/v1/models/music-1/classify", "x", test.headers...); got.Status != test.want {
+				t.Errorf("asking: got %d %s, want %d", got.Status, got.Body, test.want)
 			}
-			if got := s.do(t, "GET", "/v1/models", "", test.headers...); got.status != 200 {
-				t.Errorf("reading: got %d", got.status)
+			if got := s.Do(t, "GET", "/v1/models", "", test.headers...); got.Status != 200 {
+				t.Errorf("reading: got %d", got.Status)
 			}
-			same := append([]string{"Origin", s.url}, test.headers...)
-			if got := s.do(t, "POST", "/v1/models/music-1/classify", "x", same[:2]...); got.status != 200 {
-				t.Errorf("our own origin in an old browser: got %d", got.status)
+			same := append([]string{"Origin", s.URL}, test.headers...)
+			if got := s.Do(t, "POST", "/v1/models/music-1/classify", "x", same[:2]...); got.Status != 200 {
+				t.Errorf("our own origin in an old browser: got %d", got.Status)
 			}
 		})
 	}
@@ -255,31 +257,31 @@ func TestOtherSitesMayOnlyRead(t *testing.T) {
 // TestReadyWhateverVariantsDo: whether one variant can be loaded is its own
 // affair, and readiness the server's.
 func TestReadyWhateverVariantsDo(t *testing.T) {
-	f := newFake()
-	f.err = runtime.Errorf(runtime.Damaged, "digest differs")
-	s := start(t, f, Options{})
-	if got := s.do(t, "POST", "/v1/models/music-1/classify", "image"); got.status != 500 {
-		t.Fatalf("classify: got %d", got.status)
+	f := servertest.NewEngine()
+	f.Err = runtime.Errorf(runtime.Damaged, "digest differs")
+	s := start(t, f, server.Options{})
+	if got := s.Do(t, "POST", "/v1/models/music-1/classify", "image"); got.Status != 500 {
+		t.Fatalf("classify: got %d", got.Status)
 	}
-	if got := s.do(t, "GET", "/v2/health/ready", ""); got.status != 200 {
-		t.Errorf("ready: got %d", got.status)
+	if got := s.Do(t, "GET", "/v2/health/ready", ""); got.Status != 200 {
+		t.Errorf("ready: got %d", got.Status)
 	}
 	s.Drain()
-	if got := s.do(t, "GET", "/v2/health/ready", ""); got.status != 503 {
-		t.Errorf("ready while it drains: got %d", got.status)
+	if got := s.Do(t, "GET", "/v2/health/ready", ""); got.Status != 503 {
+		t.Errorf("ready while it drains: got %d", got.Status)
 	}
-	f.err = nil
-	if got := s.do(t, "POST", "/v1/models/music-1/classify", "image"); got.status != 200 {
-		t.Errorf("classify while it drains: got %d", got.status)
+	f.Err = nil
+	if got := s.Do(t, "POST", "/v1/models/music-1/classify", "image"); got.Status != 200 {
+		t.Errorf("classify while it drains: got %d", got.Status)
 	}
 }
 
 // TestNoCrossOriginSharing: no page of another site may read an answer.
 func TestNoCrossOriginSharing(t *testing.T) {
-	s := start(t, newFake(), Options{})
+	s := start(t, servertest.NewEngine(), server.Options{})
 	for _, method := range []string{"GET", "POST", "OPTIONS"} {
-		got := s.do(t, method, "/v1/models", "", "Origin", "https://example.com", "Access-Control-Request-Method", "PUT")
-		for name := range got.header {
+		got := s.Do(t, method, "/v1/models", "", "Origin", "https://example.com", "Access-Control-Request-Method", "PUT")
+		for name := range got.Header {
 			if strings.HasPrefix(name, "Access-Control-") {
 				t.Errorf("%s is answered with %s", method, name)
 			}

@@ -23,11 +23,10 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 	"go.opentelemetry.io/otel/trace"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/health"
 
 	"eigenserve/runtime"
 	"eigenserve/server/auth"
+	"eigenserve/server/oip"
 	"eigenserve/server/wire"
 )
 
@@ -38,30 +37,18 @@ import (
 // A model is given as a reference: a name or an alias, "name:version" or
 // "name@digest".
 type Engine interface {
+	oip.Engine
+
 	// Classify answers for one encoded image. image is the engine's to keep.
 	Classify(ctx context.Context, name string, image []byte, o runtime.ClassifyOptions) (runtime.Answer, error)
-	// Infer answers several inputs by one variant; they are the engine's to keep.
-	Infer(ctx context.Context, name string, in runtime.Inputs) (runtime.Outputs, error)
-	// Ready tells whether a request would be answered: nil, or why not.
-	Ready(name string) error
-	Stats(name string) ([]runtime.VersionStats, error)
 
-	// Variants lists at most limit variants by name, those after the given one;
-	// next is "" on the last page.
-	Variants(after string, limit int) (list []runtime.VariantInfo, next string)
 	// Find lists the variants that a query chooses.
 	Find(q runtime.Query) (runtime.Found, error)
-	Variant(name string) (runtime.VariantDetail, error)
 	Versions(name string) ([]runtime.VersionInfo, error)
-	// PutVariant makes a variant file the next version of a name.
-	PutVariant(ctx context.Context, name string, file []byte) (info runtime.VariantInfo, replaced bool, err error)
 	// AddCheckpoint projects a full checkpoint on a family's basis and adds it.
 	AddCheckpoint(ctx context.Context, family, name string, u runtime.Upload) (info runtime.VariantInfo, replaced bool, err error)
 	// DeleteVariant removes a name, or one version of it.
 	DeleteVariant(ctx context.Context, name string) error
-	// Unload refuses requests for a name from then on, Load allows them again.
-	Load(name string) error
-	Unload(name string) error
 
 	Aliases() []runtime.Alias
 	Alias(name string) (runtime.Alias, error)
@@ -148,18 +135,18 @@ type Server struct {
 	options Options
 	log     *slog.Logger
 	app     *fiber.App
-	grpc    *grpc.Server
-	health  *health.Server
+	oip     *oip.Service
+	grpc    *oip.GRPC
 	metrics *metrics
 	tracer  tracer
 	page    page
 	samples *samples
 	openAPI []byte // the document that describes the routes
 
-	bodies  *wire.Budget
-	crowd   crowd
-	conns   connections
-	closing atomic.Bool
+	bodies   *wire.Budget
+	inflight inflight
+	conns    connections
+	closing  atomic.Bool
 	// base ends when the wait for requests under way is given up.
 	base context.Context
 	stop context.CancelFunc
@@ -169,8 +156,9 @@ type Server struct {
 func New(engine Engine, o Options) (*Server, error) {
 	o = o.withDefaults()
 	s := &Server{engine: engine, options: o, log: o.Log, metrics: newMetrics(engine), tracer: newTracer(o.Tracer)}
-	s.bodies, s.crowd, s.conns.most = wire.NewBudget(o.BodyMemory), newCrowd(), o.Connections
+	s.bodies, s.inflight, s.conns.most = wire.NewBudget(o.BodyMemory), newInflight(), o.Connections
 	s.base, s.stop = context.WithCancel(context.Background())
+	s.oip = &oip.Service{Engine: engine, Version: o.Version, Observe: s.answered}
 	var err error
 	if s.samples, err = listSamples(o.Samples); err != nil {
 		return nil, fmt.Errorf("server: list samples: %w", err)
@@ -200,7 +188,7 @@ func New(engine Engine, o Options) (*Server, error) {
 		return nil, err
 	}
 	s.register(routes)
-	s.grpc, s.health = s.newGRPC()
+	s.grpc = s.newGRPC()
 	fast := s.app.Server()
 	fast.Handler = s.entry(fast.Handler)
 	fast.ErrorHandler = s.unread
@@ -271,6 +259,23 @@ func (s *Server) Listen(l net.Listener) error {
 	return nil
 }
 
+// ListenGRPC answers gRPC on a listener until Shutdown is called, then returns nil, or
+// until accepting fails. The listener is closed on return.
+func (s *Server) ListenGRPC(l net.Listener) error { return s.grpc.Listen(l) }
+
+// newGRPC makes the gRPC side of the server.
+func (s *Server) newGRPC() *oip.GRPC {
+	o := oip.GRPCOptions{
+		Tokens: s.options.Tokens, MessageLimit: s.options.ImageLimit, Bodies: s.bodies, Connections: s.options.Connections,
+		ReadTimeout: s.options.ReadTimeout, IdleTimeout: s.options.IdleTimeout,
+		Log: s.log, AccessLog: s.options.AccessLog, Tracer: s.tracer, Observe: s.metrics.observe,
+	}
+	if s.options.Certificate != nil {
+		o.TLS = s.options.Certificate.config("h2")
+	}
+	return oip.NewGRPC(s.oip, o)
+}
+
 // Reload reads the files of tokens and certificates again, whether they changed
 // or not. What can't be read stays as it was.
 func (s *Server) Reload() error {
@@ -288,7 +293,7 @@ func (s *Server) Reload() error {
 // what sends it requests can look for another before Shutdown.
 func (s *Server) Drain() {
 	s.closing.Store(true)
-	s.health.Shutdown()
+	s.grpc.Drain()
 }
 
 // Shutdown stops accepting, waits for the requests under way and closes every
@@ -299,7 +304,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	s.conns.refuse()
 	calls := make(chan error, 1)
-	go func() { calls <- s.stopGRPC(ctx) }()
+	go func() { calls <- s.grpc.Shutdown(ctx) }()
 	err := errors.Join(s.app.ShutdownWithContext(ctx), <-calls)
 	s.stop()
 	s.conns.closeAll()

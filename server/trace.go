@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -11,8 +10,6 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
-	"google.golang.org/grpc/metadata"
-	grpcstatus "google.golang.org/grpc/status"
 
 	"eigenserve/runtime"
 	"eigenserve/server/wire"
@@ -80,31 +77,6 @@ func (s *Server) answered(ctx context.Context, variant, digest string, t runtime
 	}
 }
 
-// beginCall starts the span of a gRPC call, as begin does for HTTP. Names and
-// attributes are those of OpenTelemetry's conventions for gRPC.
-func (t tracer) beginCall(ctx context.Context, method string) (context.Context, trace.Span) {
-	head, _ := metadata.FromIncomingContext(ctx)
-	parent := propagation.TraceContext{}.Extract(ctx, metadataCarrier(head))
-	name := strings.TrimPrefix(method, "/")
-	ctx, span := t.Start(parent, name, trace.WithSpanKind(trace.SpanKindServer))
-	if service, method, ok := strings.Cut(name, "/"); ok && span.IsRecording() {
-		span.SetAttributes(attribute.String("rpc.system", "grpc"), attribute.String("rpc.service", service), attribute.String("rpc.method", method))
-	}
-	return ctx, span
-}
-
-// endCall ends the span of a call with what was answered.
-func endCall(span trace.Span, err error) {
-	if span.IsRecording() {
-		code := grpcstatus.Code(err)
-		span.SetAttributes(attribute.Int("rpc.grpc.status_code", int(code)))
-		if httpStatus[code] >= fiber.StatusInternalServerError {
-			span.SetStatus(codes.Error, grpcstatus.Convert(err).Message())
-		}
-	}
-	span.End()
-}
-
 // traceID is the trace that a request is part of, "" if none is kept.
 func (x *exchange) traceID() string {
 	if x.span == nil || !x.span.SpanContext().IsSampled() {
@@ -119,10 +91,3 @@ type carrier struct{ r *request }
 func (c carrier) Get(key string) string { return string([]byte(c.r.Ctx.Get(key))) }
 func (c carrier) Set(string, string)    {}
 func (c carrier) Keys() []string        { return nil }
-
-// metadataCarrier reads a call's metadata as a propagator does.
-type metadataCarrier metadata.MD
-
-func (c metadataCarrier) Get(key string) string { return strings.Join(metadata.MD(c).Get(key), ",") }
-func (c metadataCarrier) Set(string, string)    {}
-func (c metadataCarrier) Keys() []string        { return nil }

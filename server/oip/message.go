@@ -1,4 +1,4 @@
-package server
+package oip
 
 import (
 	"context"
@@ -60,8 +60,8 @@ func withGiveUp(ctx context.Context, _ *tap.Info) (context.Context, error) {
 }
 
 // newMessage is a call's message, of which nothing is read yet.
-func (s *Server) newMessage(ctx context.Context, method string) (*message, error) {
-	m := &message{limit: min(s.options.ImageLimit, math.MaxInt32), patience: s.options.ReadTimeout, memory: s.bodies.Share()}
+func (s *GRPC) newMessage(ctx context.Context, method string) (*message, error) {
+	m := &message{limit: min(s.options.MessageLimit, math.MaxInt32), patience: s.options.ReadTimeout, memory: s.options.Bodies.Share()}
 	if methods[method] == auth.Open {
 		m.limit = min(m.limit, openMessage)
 	}

@@ -1,4 +1,4 @@
-package server
+package oip_test
 
 import (
 	"encoding/base64"
@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"eigenserve/runtime"
+	"eigenserve/server/internal/servertest"
+	"eigenserve/server/oip"
 	"eigenserve/server/wire"
 )
 
@@ -71,11 +73,11 @@ func TestInferenceProtocol(t *testing.T) {
 			want: `{"name":"logits","datatype":"BYTES","shape":[2,1],"data":["1.000000:0:yes","1.000000:0:yes"]}`},
 		{name: "classification of more than there are", method: "POST", path: "/v2/models/sans-lao/infer", body: withOutput(`{"classification":100}`), status: 200,
 			want: `"shape":[2,2],"data":["1.000000:0:yes","0.500000:1:no:b","1.000000:0:yes","0.500000:1:no:b"]`},
-		{name: "raw image", method: "POST", path: "/v2/models/sans-lao/infer", body: "PNG", headers: []string{headerJSONLength, "0"}, status: 200,
+		{name: "raw image", method: "POST", path: "/v2/models/sans-lao/infer", body: "PNG", headers: []string{oip.HeaderJSONLength, "0"}, status: 200,
 			want: `"shape":[1,2],"data":[1,0.5]`},
 
 		{name: "nothing", method: "POST", path: "/v2/models/sans-lao/infer", status: 400, want: "empty"},
-		{name: "raw nothing", method: "POST", path: "/v2/models/sans-lao/infer", headers: []string{headerJSONLength, "0"}, status: 400, want: "empty"},
+		{name: "raw nothing", method: "POST", path: "/v2/models/sans-lao/infer", headers: []string{oip.HeaderJSONLength, "0"}, status: 400, want: "empty"},
 		{name: "no JSON", method: "POST", path: "/v2/models/sans-lao/infer", body: "PNG", status: 400, want: "not of the form"},
 		{name: "JSON of another form", method: "POST", path: "/v2/models/sans-lao/infer", body: `{"inputs":{"name":"x"}}`, status: 400, want: "not of the form"},
 		{name: "no input", method: "POST", path: "/v2/models/sans-lao/infer", body: `{"inputs":[]}`, status: 400, want: "give one input"},
@@ -100,10 +102,10 @@ func TestInferenceProtocol(t *testing.T) {
 		{name: "elements that are no text", method: "POST", path: "/v2/models/sans-lao/infer", body: strings.ReplaceAll(images, `"`+image+`"`, "1"), status: 400, want: "element 0"},
 		{name: "too many elements", method: "POST", path: "/v2/models/sans-lao/infer", body: strings.Replace(images, `[2]`, `[1]`, 1), status: 400, want: "has 1 elements, not 2"},
 
-		{name: "JSON length is no number", method: "POST", path: "/v2/models/sans-lao/infer", body: images, headers: []string{headerJSONLength, "-1"}, status: 400, want: headerJSONLength},
-		{name: "JSON length over the body", method: "POST", path: "/v2/models/sans-lao/infer", body: images, headers: []string{headerJSONLength, "99999999999999999999"}, status: 400},
-		{name: "JSON length just over the body", method: "POST", path: "/v2/models/sans-lao/infer", body: images, headers: []string{headerJSONLength, strconv.Itoa(len(images) + 1)}, status: 400, want: "the body has"},
-		{name: "bytes after the JSON", method: "POST", path: "/v2/models/sans-lao/infer", body: images + "x", headers: []string{headerJSONLength, strconv.Itoa(len(images))}, status: 400, want: "1 bytes follow"},
+		{name: "JSON length is no number", method: "POST", path: "/v2/models/sans-lao/infer", body: images, headers: []string{oip.HeaderJSONLength, "-1"}, status: 400, want: oip.HeaderJSONLength},
+		{name: "JSON length over the body", method: "POST", path: "/v2/models/sans-lao/infer", body: images, headers: []string{oip.HeaderJSONLength, "99999999999999999999"}, status: 400},
+		{name: "JSON length just over the body", method: "POST", path: "/v2/models/sans-lao/infer", body: images, headers: []string{oip.HeaderJSONLength, strconv.Itoa(len(images) + 1)}, status: 400, want: "the body has"},
+		{name: "bytes after the JSON", method: "POST", path: "/v2/models/sans-lao/infer", body: images + "x", headers: []string{oip.HeaderJSONLength, strconv.Itoa(len(images))}, status: 400, want: "1 bytes follow"},
 
 		{name: "stats", method: "GET", path: "/v2/models/sans-lao/stats", status: 200, want: `{"model_stats":[{"name":"sans-lao","version":"2","last_inference":1740830400000,"inference_count":5,"execution_count":2,` +
 			`"inference_stats":{"success":{"count":2,"ns":1000},"fail":{"count":0,"ns":0}`},
@@ -125,55 +127,55 @@ func TestInferenceProtocol(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			s := start(t, newFake(), Options{})
-			got := s.do(t, test.method, test.path, test.body, test.headers...)
-			if got.status != test.status || !strings.Contains(got.body, test.want) {
-				t.Errorf("got %d %.600s, want %d %s", got.status, got.body, test.status, test.want)
+			s := start(t, servertest.NewEngine())
+			got := s.Do(t, test.method, test.path, test.body, test.headers...)
+			if got.Status != test.status || !strings.Contains(got.Body, test.want) {
+				t.Errorf("got %d %.600s, want %d %s", got.Status, got.Body, test.status, test.want)
 			}
-			if test.status == 200 && strings.HasSuffix(test.path, "/infer") && !strings.HasPrefix(got.header.Get(wire.HeaderVariant), "sans-lao@d1000") {
-				t.Errorf("%s: %q", wire.HeaderVariant, got.header.Get(wire.HeaderVariant))
+			if test.status == 200 && strings.HasSuffix(test.path, "/infer") && !strings.HasPrefix(got.Header.Get(wire.HeaderVariant), "sans-lao@d1000") {
+				t.Errorf("%s: %q", wire.HeaderVariant, got.Header.Get(wire.HeaderVariant))
 			}
 		})
 	}
 }
 
 // ask sends JSON and binary tensors behind it.
-func (r *running) ask(t *testing.T, head, tail string) reply {
+func ask(t *testing.T, s *servertest.Client, head, tail string) servertest.Response {
 	t.Helper()
-	return r.do(t, "POST", "/v2/models/sans-lao/infer", head+tail, headerJSONLength, strconv.Itoa(len(head)))
+	return s.Do(t, "POST", "/v2/models/sans-lao/infer", head+tail, oip.HeaderJSONLength, strconv.Itoa(len(head)))
 }
 
 func TestBinaryTensors(t *testing.T) {
-	f := newFake()
-	s := start(t, f, Options{})
+	f := servertest.NewEngine()
+	s := start(t, f)
 	pixels := func(rest string) string { return twoPixels(`"parameters":{"binary_data_size":16}` + rest) }
 	in := floats(1, 2, 3, 4.5)
 
-	got := s.ask(t, pixels(""), in)
-	if got.status != 200 || !strings.Contains(got.body, `"data":[1,2,3,4.5]`) {
-		t.Errorf("%d %s", got.status, got.body)
+	got := ask(t, s, pixels(""), in)
+	if got.Status != 200 || !strings.Contains(got.Body, `"data":[1,2,3,4.5]`) {
+		t.Errorf("%d %s", got.Status, got.Body)
 	}
 	// As the public client asks: no outputs listed, all of them binary.
 	all := strings.Replace(pixels(""), `{"id"`, `{"parameters":{"binary_data_output":true},"id"`, 1)
-	got = s.ask(t, all, in)
+	got = ask(t, s, all, in)
 	head := `{"model_name":"sans-lao","model_version":"2","id":"x","outputs":[{"name":"logits","datatype":"FP32","shape":[2,2],"parameters":{"binary_data_size":16}}]}`
-	if got.status != 200 || got.body != head+in || got.header.Get(headerJSONLength) != strconv.Itoa(len(head)) || got.header.Get("Content-Type") != "application/octet-stream" {
-		t.Errorf("%d %q %v", got.status, got.body, got.header)
+	if got.Status != 200 || got.Body != head+in || got.Header.Get(oip.HeaderJSONLength) != strconv.Itoa(len(head)) || got.Header.Get("Content-Type") != "application/octet-stream" {
+		t.Errorf("%d %q %v", got.Status, got.Body, got.Header)
 	}
 	listed := strings.TrimSuffix(all, "}") + `,"outputs":[{"name":"logits","parameters":{"binary_data":false}}]}`
-	if got = s.ask(t, listed, in); !strings.Contains(got.body, `"data":[1,2,3,4.5]`) {
-		t.Errorf("the output's own word does not count: %d %q", got.status, got.body)
+	if got = ask(t, s, listed, in); !strings.Contains(got.Body, `"data":[1,2,3,4.5]`) {
+		t.Errorf("the output's own word does not count: %d %q", got.Status, got.Body)
 	}
 	images := `{"inputs":[{"name":"image","datatype":"BYTES","shape":[2],"parameters":{"binary_data_size":11}}],"outputs":[{"name":"logits","parameters":{"binary_data":true,"classification":2}}]}`
-	got = s.ask(t, images, element("PNG")+element(""))
+	got = ask(t, s, images, element("PNG")+element(""))
 	want := element("1.000000:0:yes") + element("0.500000:1:no:b")
-	if got.status != 200 || !strings.HasSuffix(got.body, `"datatype":"BYTES","shape":[2,2],"parameters":{"binary_data_size":74}}]}`+want+want) {
-		t.Errorf("%d %q", got.status, got.body)
+	if got.Status != 200 || !strings.HasSuffix(got.Body, `"datatype":"BYTES","shape":[2,2],"parameters":{"binary_data_size":74}}]}`+want+want) {
+		t.Errorf("%d %q", got.Status, got.Body)
 	}
-	if diff := cmp.Diff(runtime.Inputs{Images: [][]byte{[]byte("PNG"), {}}}, f.asked[len(f.asked)-1]); diff != "" {
+	if diff := cmp.Diff(runtime.Inputs{Images: [][]byte{[]byte("PNG"), {}}}, f.Asked[len(f.Asked)-1]); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(runtime.Inputs{Pixels: []float32{1, 2, 3, 4.5}, Shape: [3]int{2, 1, 1}}, f.asked[0]); diff != "" {
+	if diff := cmp.Diff(runtime.Inputs{Pixels: []float32{1, 2, 3, 4.5}, Shape: [3]int{2, 1, 1}}, f.Asked[0]); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -206,17 +208,17 @@ func TestLyingBinaryTensors(t *testing.T) {
 		{"elements under the shape", input("image", "BYTES", "[3]", "7"), element("PNG"), "has 3 elements, not 1"},
 		{"half a number", input("pixel_values", "FP32", "[1,1,1,1]", "3"), "\x00\x00\x80", "takes 4 bytes, not 3"},
 	}
-	f := newFake()
-	s := start(t, f, Options{})
+	f := servertest.NewEngine()
+	s := start(t, f)
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if got := s.ask(t, test.head, test.tail); got.status != 400 || !strings.Contains(got.body, test.want) {
-				t.Errorf("got %d %.300s, want %s", got.status, got.body, test.want)
+			if got := ask(t, s, test.head, test.tail); got.Status != 400 || !strings.Contains(got.Body, test.want) {
+				t.Errorf("got %d %.300s, want %s", got.Status, got.Body, test.want)
 			}
 		})
 	}
-	if len(f.asked) > 0 {
-		t.Errorf("%d of them reached the engine", len(f.asked))
+	if len(f.Asked) > 0 {
+		t.Errorf("%d of them reached the engine", len(f.Asked))
 	}
 }
 
@@ -227,33 +229,33 @@ func TestProtocolErrors(t *testing.T) {
 		runtime.Internal: 500, runtime.Damaged: 500, runtime.Invalid: 400, runtime.NotFound: 404, runtime.Conflict: 400,
 		runtime.TooLarge: 400, runtime.Unsupported: 400, runtime.Busy: 503, runtime.Closed: 503, runtime.Unloaded: 503,
 	} {
-		f := newFake()
-		f.err = runtime.Errorf(code, "text")
-		s := start(t, f, Options{})
-		got := s.do(t, "POST", "/v2/models/sans-lao/infer", "PNG", headerJSONLength, "0")
+		f := servertest.NewEngine()
+		f.Err = runtime.Errorf(code, "text")
+		s := start(t, f)
+		got := s.Do(t, "POST", "/v2/models/sans-lao/infer", "PNG", oip.HeaderJSONLength, "0")
 		var body struct{ Error string }
-		if err := json.Unmarshal([]byte(got.body), &body); err != nil || got.status != status || body.Error == "" {
-			t.Errorf("code %d: got %d %s", code, got.status, got.body)
+		if err := json.Unmarshal([]byte(got.Body), &body); err != nil || got.Status != status || body.Error == "" {
+			t.Errorf("code %d: got %d %s", code, got.Status, got.Body)
 		}
 	}
 }
 
 func TestUnloadedModelIsNotReady(t *testing.T) {
-	s := start(t, newFake(), Options{})
-	s.do(t, "POST", "/v2/repository/models/sans-lao/unload", "")
+	s := start(t, servertest.NewEngine())
+	s.Do(t, "POST", "/v2/repository/models/sans-lao/unload", "")
 	for path, status := range map[string]int{"/v2/models/sans-lao/ready": 503, "/v2/models/music-1/ready": 200, "/v2/health/ready": 200} {
-		if got := s.do(t, "GET", path, ""); got.status != status {
-			t.Errorf("%s: got %d %s", path, got.status, got.body)
+		if got := s.Do(t, "GET", path, ""); got.Status != status {
+			t.Errorf("%s: got %d %s", path, got.Status, got.Body)
 		}
 	}
-	if got := s.do(t, "POST", "/v2/repository/index", ""); !strings.Contains(got.body, `{"name":"sans-lao","version":"2","state":"UNAVAILABLE","reason":"unloaded"}`) {
-		t.Error(got.body)
+	if got := s.Do(t, "POST", "/v2/repository/index", ""); !strings.Contains(got.Body, `{"name":"sans-lao","version":"2","state":"UNAVAILABLE","reason":"unloaded"}`) {
+		t.Error(got.Body)
 	}
-	if got := s.do(t, "POST", "/v2/repository/index", `{"ready":true}`); strings.Contains(got.body, "sans-lao") {
-		t.Error(got.body)
+	if got := s.Do(t, "POST", "/v2/repository/index", `{"ready":true}`); strings.Contains(got.Body, "sans-lao") {
+		t.Error(got.Body)
 	}
-	s.do(t, "POST", "/v2/repository/models/sans-lao/load", "")
-	if got := s.do(t, "GET", "/v2/models/sans-lao/ready", ""); got.status != 200 {
-		t.Errorf("after it was loaded: %d %s", got.status, got.body)
+	s.Do(t, "POST", "/v2/repository/models/sans-lao/load", "")
+	if got := s.Do(t, "GET", "/v2/models/sans-lao/ready", ""); got.Status != 200 {
+		t.Errorf("after it was loaded: %d %s", got.Status, got.Body)
 	}
 }

@@ -1,12 +1,17 @@
-package server
+package oip_test
 
 import (
 	"errors"
-	gometrics "runtime/metrics"
 	"strconv"
 	"testing"
 
 	"eigenserve/runtime"
+	"eigenserve/server/internal/servertest"
+	"eigenserve/server/oip"
+	"eigenserve/server/oip/inference"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 )
 
 // FuzzInferBody reads any body with any header. What is taken is of the shape that
@@ -29,9 +34,9 @@ func FuzzInferBody(f *testing.F) {
 		f.Add([]byte(head+tail), strconv.Itoa(len(head)))
 	}
 	f.Fuzz(func(t *testing.T, body []byte, jsonLength string) {
-		before := allocated()
-		q, err := parseInfer(body, jsonLength)
-		if used, most := allocated()-before, uint64(1<<20+64*len(body)); used > most {
+		before := servertest.Allocated()
+		q, err := oip.ParseInfer(body, jsonLength)
+		if used, most := servertest.Allocated()-before, uint64(1<<20+64*len(body)); used > most {
 			t.Errorf("%d bytes were allocated for a body of %d", used, len(body))
 		}
 		if err != nil {
@@ -41,30 +46,32 @@ func FuzzInferBody(f *testing.F) {
 			}
 			return
 		}
-		checkRead(t, q)
+		oip.CheckRequest(t, q)
 	})
 }
 
-// checkRead holds a request that was read to its shape.
-func checkRead(t *testing.T, q *call) {
-	t.Helper()
-	n := 1
-	for _, d := range q.input.shape {
-		n *= int(d)
+// FuzzGRPCMessage reads any bytes as a request.
+func FuzzGRPCMessage(f *testing.F) {
+	q := pixelsMessage()
+	q.RawInputContents = [][]byte{[]byte(floats(1, 2, 3, 4))}
+	raw, err := proto.Marshal(q)
+	if err != nil {
+		f.Fatal(err)
 	}
-	if len(q.input.floats)+len(q.input.elements) != n || n == 0 || q.input.shape[0] > runtime.MaxRows || q.output.name != tensorLogits || q.output.classes < 0 {
-		t.Errorf("%+v", q)
-	}
-	in := q.input.inputs()
-	if (in.Images == nil) == (in.Pixels == nil) {
-		t.Errorf("%+v", in)
-	}
-}
-
-// allocated is how many bytes were allocated since the start. Other goroutines
-// allocate meanwhile, a little.
-func allocated() uint64 {
-	bytes := []gometrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
-	gometrics.Read(bytes)
-	return bytes[0].Value.Uint64()
+	f.Add(raw)
+	f.Add(protowire.AppendTag(nil, 5, protowire.BytesType))
+	f.Add(protowire.AppendBytes(protowire.AppendTag(nil, 5, protowire.BytesType), protowire.AppendVarint(nil, 1<<63)))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		q := &inference.ModelInferRequest{}
+		before := servertest.Allocated()
+		defer func() {
+			// A field of two bytes may become a message of its own; their number is bounded.
+			if used, most := servertest.Allocated()-before, uint64(4<<20+64*len(raw)); used > most {
+				t.Errorf("%d bytes were allocated for a message of %d", used, len(raw))
+			}
+		}()
+		if p, err := oip.ReadMessage(raw, q); err == nil {
+			oip.CheckRequest(t, p)
+		}
+	})
 }

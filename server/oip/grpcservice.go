@@ -1,4 +1,4 @@
-package server
+package oip
 
 import (
 	"context"
@@ -9,28 +9,28 @@ import (
 )
 
 // ServerLive tells that the process answers.
-func (s service) ServerLive(context.Context, *inference.ServerLiveRequest) (*inference.ServerLiveResponse, error) {
+func (s *GRPC) ServerLive(context.Context, *inference.ServerLiveRequest) (*inference.ServerLiveResponse, error) {
 	return &inference.ServerLiveResponse{Live: true}, nil
 }
 
 // ServerReady tells whether new requests are welcome.
-func (s service) ServerReady(context.Context, *inference.ServerReadyRequest) (*inference.ServerReadyResponse, error) {
-	return &inference.ServerReadyResponse{Ready: !s.closing.Load()}, nil
+func (s *GRPC) ServerReady(context.Context, *inference.ServerReadyRequest) (*inference.ServerReadyResponse, error) {
+	return &inference.ServerReadyResponse{Ready: !s.draining.Load()}, nil
 }
 
 // ServerMetadata names the server and what it speaks.
-func (s service) ServerMetadata(context.Context, *inference.ServerMetadataRequest) (*inference.ServerMetadataResponse, error) {
-	m := s.serverMetadata()
+func (s *GRPC) ServerMetadata(context.Context, *inference.ServerMetadataRequest) (*inference.ServerMetadataResponse, error) {
+	m := s.api.ServerMetadata()
 	return &inference.ServerMetadataResponse{Name: m.Name, Version: m.Version, Extensions: m.Extensions}, nil
 }
 
 // ModelReady tells whether a request for a model would be answered.
-func (s service) ModelReady(ctx context.Context, q *inference.ModelReadyRequest) (*inference.ModelReadyResponse, error) {
+func (s *GRPC) ModelReady(ctx context.Context, q *inference.ModelReadyRequest) (*inference.ModelReadyResponse, error) {
 	ref, err := named(ctx, q.Name, q.Version)
 	if err != nil {
 		return nil, err
 	}
-	err = s.engine.Ready(ref)
+	err = s.api.Engine.Ready(ref)
 	var known *runtime.Error
 	if errors.As(err, &known) && known.Code == runtime.Unloaded {
 		return &inference.ModelReadyResponse{}, nil
@@ -39,12 +39,12 @@ func (s service) ModelReady(ctx context.Context, q *inference.ModelReadyRequest)
 }
 
 // ModelMetadata tells a model's versions and tensors.
-func (s service) ModelMetadata(ctx context.Context, q *inference.ModelMetadataRequest) (*inference.ModelMetadataResponse, error) {
+func (s *GRPC) ModelMetadata(ctx context.Context, q *inference.ModelMetadataRequest) (*inference.ModelMetadataResponse, error) {
 	ref, err := named(ctx, q.Name, q.Version)
 	if err != nil {
 		return nil, err
 	}
-	m, err := s.modelMetadata(ref)
+	m, err := s.api.ModelMetadata(ref)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func tensorsMetadata(list []tensorMetadata) (out []*inference.ModelMetadataRespo
 }
 
 // ModelStatistics tells what models were asked: one, or all that were.
-func (s service) ModelStatistics(ctx context.Context, q *inference.ModelStatisticsRequest) (*inference.ModelStatisticsResponse, error) {
+func (s *GRPC) ModelStatistics(ctx context.Context, q *inference.ModelStatisticsRequest) (*inference.ModelStatisticsResponse, error) {
 	ref := ""
 	if q.Name != "" {
 		var err error
@@ -68,7 +68,7 @@ func (s service) ModelStatistics(ctx context.Context, q *inference.ModelStatisti
 			return nil, err
 		}
 	}
-	list, err := s.stats(callerOf(ctx), ref)
+	list, err := s.api.Stats(callerOf(ctx), ref)
 	if err != nil {
 		return nil, err
 	}
@@ -97,9 +97,9 @@ func statsMessage(v versionStats) *inference.ModelStatistics {
 }
 
 // RepositoryIndex lists every version of every model.
-func (s service) RepositoryIndex(ctx context.Context, q *inference.RepositoryIndexRequest) (*inference.RepositoryIndexResponse, error) {
+func (s *GRPC) RepositoryIndex(ctx context.Context, q *inference.RepositoryIndexRequest) (*inference.RepositoryIndexResponse, error) {
 	answer := &inference.RepositoryIndexResponse{}
-	for _, e := range s.repositoryIndex(callerOf(ctx), q.Ready) {
+	for _, e := range s.api.Index(callerOf(ctx), q.Ready) {
 		answer.Models = append(answer.Models, &inference.RepositoryIndexResponse_ModelIndex{Name: e.Name, Version: e.Version, State: e.State, Reason: e.Reason})
 	}
 	return answer, nil
@@ -107,7 +107,7 @@ func (s service) RepositoryIndex(ctx context.Context, q *inference.RepositoryInd
 
 // RepositoryModelLoad loads a model that was unloaded, or adds the variant file
 // that the call brings as the parameter file:<version>/<name>.
-func (s service) RepositoryModelLoad(ctx context.Context, q *inference.RepositoryModelLoadRequest) (*inference.RepositoryModelLoadResponse, error) {
+func (s *GRPC) RepositoryModelLoad(ctx context.Context, q *inference.RepositoryModelLoadRequest) (*inference.RepositoryModelLoadResponse, error) {
 	ref, err := named(ctx, q.ModelName, "")
 	if err != nil {
 		return nil, err
@@ -129,18 +129,18 @@ func (s service) RepositoryModelLoad(ctx context.Context, q *inference.Repositor
 		}
 	}
 	if file == nil {
-		err = s.engine.Load(ref)
+		err = s.api.Engine.Load(ref)
 	} else {
-		_, _, err = s.engine.PutVariant(ctx, ref, file)
+		_, _, err = s.api.Engine.PutVariant(ctx, ref, file)
 	}
 	return &inference.RepositoryModelLoadResponse{}, err
 }
 
 // RepositoryModelUnload takes a model out of memory and refuses requests for it.
-func (s service) RepositoryModelUnload(ctx context.Context, q *inference.RepositoryModelUnloadRequest) (*inference.RepositoryModelUnloadResponse, error) {
+func (s *GRPC) RepositoryModelUnload(ctx context.Context, q *inference.RepositoryModelUnloadRequest) (*inference.RepositoryModelUnloadResponse, error) {
 	ref, err := named(ctx, q.ModelName, "")
 	if err == nil {
-		err = s.engine.Unload(ref)
+		err = s.api.Engine.Unload(ref)
 	}
 	return &inference.RepositoryModelUnloadResponse{}, err
 }

@@ -1,36 +1,38 @@
-package server
+package oip
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/gofiber/fiber/v2"
-
 	"eigenserve/runtime"
 	"eigenserve/server/auth"
 	"eigenserve/server/wire"
 )
 
-// repositoryLimit is how long the body of a request to the repository may be that
+// RepositoryLimit is how long the body of a request to the repository may be that
 // brings no file.
-const repositoryLimit = 1 << 20
+const RepositoryLimit = 1 << 20
 
-// indexEntry is one version of a model in the repository.
-type indexEntry struct {
+// indexPage is how many variants are listed at once.
+const indexPage = 1000
+
+// IndexEntry is one version of a model in the repository.
+type IndexEntry struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
 	State   string `json:"state"`
 	Reason  string `json:"reason"`
 }
 
-// repositoryIndex lists every version of every model that a caller may see.
-func (s *Server) repositoryIndex(caller *auth.Caller, onlyReady bool) []indexEntry {
-	out := []indexEntry{}
+// Index lists every version of every model that a caller may see.
+func (s *Service) Index(caller *auth.Caller, onlyReady bool) []IndexEntry {
+	out := []IndexEntry{}
 	for after := ""; ; {
-		list, next := s.engine.Variants(after, largestPage)
+		list, next := s.Engine.Variants(after, indexPage)
 		for _, v := range list {
 			if !caller.Sees(v.Name) || onlyReady && v.Unloaded {
 				continue
@@ -40,7 +42,7 @@ func (s *Server) repositoryIndex(caller *auth.Caller, onlyReady bool) []indexEnt
 				state, reason = "UNAVAILABLE", "unloaded"
 			}
 			for _, n := range v.Versions {
-				out = append(out, indexEntry{v.Name, strconv.Itoa(n), state, reason})
+				out = append(out, IndexEntry{v.Name, strconv.Itoa(n), state, reason})
 			}
 		}
 		if after = next; next == "" {
@@ -49,22 +51,20 @@ func (s *Server) repositoryIndex(caller *auth.Caller, onlyReady bool) []indexEnt
 	}
 }
 
-// index answers POST /v2/repository/index.
-func (s *Server) index(r *request) error {
+// ParseIndex reads the body of a request for the index: whether only models that are
+// ready are asked for.
+func ParseIndex(body []byte) (onlyReady bool, err error) {
 	var q struct {
 		Ready bool `json:"ready"`
 	}
-	if err := r.optionalJSON(&q); err != nil {
-		return err
-	}
-	return r.answer(fiber.StatusOK, s.repositoryIndex(r.caller, q.Ready))
+	err = optionalJSON(body, &q)
+	return q.Ready, err
 }
 
 // optionalJSON reads a body that may be empty.
-func (r *request) optionalJSON(into any) error {
-	body, err := r.body.all()
-	if err != nil || len(body) == 0 {
-		return err
+func optionalJSON(body []byte, into any) error {
+	if len(body) == 0 {
+		return nil
 	}
 	if err := json.Unmarshal(body, into); err != nil {
 		return invalid("the body is not of the form that this request has: %s", wire.JSONFault(err))
@@ -72,34 +72,24 @@ func (r *request) optionalJSON(into any) error {
 	return nil
 }
 
-// load answers POST /v2/repository/models/{name}/load.
-func (s *Server) load(r *request) error {
-	name, err := r.name("variant")
-	if err != nil {
-		return err
-	}
+// Load answers a request to load a model, whose body may bring a variant file. added
+// is nil where it brings none.
+func (s *Service) Load(ctx context.Context, name string, body []byte) (added *runtime.VariantInfo, err error) {
 	var q struct {
 		Parameters map[string]json.RawMessage `json:"parameters"`
 	}
-	if err := r.optionalJSON(&q); err != nil {
-		return err
+	if err := optionalJSON(body, &q); err != nil {
+		return nil, err
 	}
 	file, err := fileParameter(q.Parameters)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if file == nil {
-		if err := s.engine.Load(name); err != nil {
-			return err
-		}
-		return r.answer(fiber.StatusOK, struct{}{})
+		return nil, s.Engine.Load(name)
 	}
-	info, _, err := s.engine.PutVariant(r.context(), name, file)
-	if err != nil {
-		return err
-	}
-	r.Set(wire.HeaderVariant, wire.VariantHeader(info.Name, info.Digest))
-	return r.answer(fiber.StatusOK, struct{}{})
+	info, _, err := s.Engine.PutVariant(ctx, name, file)
+	return &info, err
 }
 
 // fileParameter is the variant file that a request to load brings as the
@@ -140,18 +130,11 @@ func checkParameter(key string) error {
 	return invalid("there is no parameter %.100q: use file:<version>/<name> for a variant file", key)
 }
 
-// unload answers POST /v2/repository/models/{name}/unload: the model stays in the
-// store, out of memory, and requests for it are refused until it is loaded.
-func (s *Server) unload(r *request) error {
-	name, err := r.name("variant")
-	if err != nil {
+// Unload answers a request to unload a model: it stays in the store, out of memory,
+// and requests for it are refused until it is loaded.
+func (s *Service) Unload(name string, body []byte) error {
+	if err := optionalJSON(body, &struct{}{}); err != nil {
 		return err
 	}
-	if err := r.optionalJSON(&struct{}{}); err != nil {
-		return err
-	}
-	if err := s.engine.Unload(name); err != nil {
-		return err
-	}
-	return r.answer(fiber.StatusOK, struct{}{})
+	return s.Engine.Unload(name)
 }

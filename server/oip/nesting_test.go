@@ -1,4 +1,4 @@
-package server
+package oip
 
 import (
 	"encoding/json"
@@ -26,7 +26,7 @@ func TestNestedData(t *testing.T) {
 		{shape{1, 1, 2, 3}, "[1,2,3,4,5]", false},
 		{shape{1, 1, 2, 3}, "[]", false},
 	} {
-		x := tensor{name: "pixel_values", datatype: typeFP32, shape: c.shape}
+		x := tensor{name: "pixel_values", datatype: FP32, shape: c.shape}
 		n := int(c.shape[0] * c.shape[1] * c.shape[2] * c.shape[3])
 		if err := x.readJSON(json.RawMessage(c.data), n); (err == nil) != c.ok {
 			t.Errorf("%s in %v: %v", c.data, c.shape, err)

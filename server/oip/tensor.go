@@ -1,4 +1,4 @@
-package server
+package oip
 
 import (
 	"bytes"
@@ -12,8 +12,8 @@ import (
 	"eigenserve/runtime"
 )
 
-// call is one request of the protocol, however it came.
-type call struct {
+// InferRequest is a request for an inference, however it came.
+type InferRequest struct {
 	id     string
 	input  tensor
 	output wanted
@@ -50,12 +50,12 @@ func checkInput(name, datatype string, dims shape) (elements int, err error) {
 	}
 	rank, need := 0, ""
 	switch name {
-	case tensorPixels:
-		rank, need = 4, typeFP32
-	case tensorImage:
-		rank, need = 1, typeBytes
+	case InputPixels:
+		rank, need = 4, FP32
+	case InputImage:
+		rank, need = 1, Bytes
 	default:
-		return 0, invalid("there is no input %.100q: give %s (FP32, [rows, channels, height, width]) or %s (BYTES, [rows])", name, tensorPixels, tensorImage)
+		return 0, invalid("there is no input %.100q: give %s (FP32, [rows, channels, height, width]) or %s (BYTES, [rows])", name, InputPixels, InputImage)
 	}
 	if datatype != need {
 		return 0, invalid("input %s has datatype %s, it must be %s", name, datatype, need)
@@ -96,7 +96,7 @@ func (s shape) String() string {
 
 // inputs turns an input that is in order into what the engine reads.
 func (t tensor) inputs() (in runtime.Inputs) {
-	if t.name == tensorImage {
+	if t.name == InputImage {
 		in.Images = t.elements
 		return in
 	}
@@ -108,15 +108,15 @@ func (t tensor) inputs() (in runtime.Inputs) {
 }
 
 var (
-	errOneInput       = invalid("give one input: %s or %s", tensorPixels, tensorImage)
-	errOneOutput      = invalid("ask for one output: there is only %s", tensorLogits)
+	errOneInput       = invalid("give one input: %s or %s", InputPixels, InputImage)
+	errOneOutput      = invalid("ask for one output: there is only %s", OutputLogits)
 	errClassification = invalid("classification must be a number of labels from 1")
 )
 
 // check tells whether an output can be had.
 func (w wanted) check() error {
-	if w.name != tensorLogits {
-		return invalid("there is no output %.100q, only %s", w.name, tensorLogits)
+	if w.name != OutputLogits {
+		return invalid("there is no output %.100q, only %s", w.name, OutputLogits)
 	}
 	return nil
 }
@@ -128,10 +128,10 @@ func (w wanted) tensor(out runtime.Outputs) (tensor, error) {
 		return tensor{}, fmt.Errorf("server: variant %s@%s: %d logits for %d rows of %d labels", out.Variant, out.Digest, len(out.Logits), out.Rows, labels)
 	}
 	if w.classes == 0 {
-		return tensor{name: w.name, datatype: typeFP32, shape: shape{int64(out.Rows), int64(labels)}, floats: out.Logits}, nil
+		return tensor{name: w.name, datatype: FP32, shape: shape{int64(out.Rows), int64(labels)}, floats: out.Logits}, nil
 	}
 	k := min(w.classes, labels)
-	t := tensor{name: w.name, datatype: typeBytes, shape: shape{int64(out.Rows), int64(k)}}
+	t := tensor{name: w.name, datatype: Bytes, shape: shape{int64(out.Rows), int64(k)}}
 	for i := range out.Rows {
 		t.elements = append(t.elements, best(out.Logits[i*labels:(i+1)*labels], out.Labels, k)...)
 	}

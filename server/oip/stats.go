@@ -1,16 +1,14 @@
-package server
+package oip
 
 import (
 	"strconv"
-
-	"github.com/gofiber/fiber/v2"
 
 	"eigenserve/runtime"
 	"eigenserve/server/auth"
 )
 
-// modelStats is the answer to a request for statistics.
-type modelStats struct {
+// ModelStats is the answer to a request for statistics.
+type ModelStats struct {
 	Models []versionStats `json:"model_stats"`
 }
 
@@ -52,14 +50,14 @@ type memoryUsage struct {
 	Size uint64 `json:"byte_size"`
 }
 
-// stats tells of the version that a reference stands for, or, for "", of all that
+// Stats tells of the version that a reference stands for, or, for "", of all that
 // were asked and a caller may see.
-func (s *Server) stats(caller *auth.Caller, ref string) (modelStats, error) {
-	list, err := s.engine.Stats(ref)
+func (s *Service) Stats(caller *auth.Caller, ref string) (ModelStats, error) {
+	list, err := s.Engine.Stats(ref)
 	if err != nil {
-		return modelStats{}, err
+		return ModelStats{}, err
 	}
-	out := modelStats{Models: []versionStats{}}
+	out := ModelStats{Models: []versionStats{}}
 	for _, v := range list {
 		if caller.Sees(v.Name) {
 			out.Models = append(out.Models, statsOf(v))
@@ -85,20 +83,3 @@ func statsOf(v runtime.VersionStats) versionStats {
 }
 
 func durationOf(t runtime.Total) duration { return duration{uint64(t.Count), uint64(t.Took)} }
-
-// getStats answers GET /v2/models/stats and
-// GET /v2/models/{name}[/versions/{number}]/stats.
-func (s *Server) getStats(r *request) error {
-	ref := ""
-	if r.Params("variant") != "" {
-		var err error
-		if ref, err = r.versioned(); err != nil {
-			return err
-		}
-	}
-	answer, err := s.stats(r.caller, ref)
-	if err != nil {
-		return err
-	}
-	return r.answer(fiber.StatusOK, answer)
-}

@@ -16,100 +16,100 @@ import (
 //
 // As in the engine, a burst is no overload: the limit holds once it has been passed
 // for some time. A body that comes slowly takes no place.
-type crowd struct {
+type inflight struct {
 	limit int
 	now   func() time.Time
 
-	mu     sync.Mutex // guards what follows
-	inside int
+	mu    sync.Mutex // guards what follows
+	count int
 	// When one was last over the limit, and when those that were began.
 	over, since time.Time
 }
 
 const (
-	crowdBurst = 100 * time.Millisecond // how long the limit may be passed
-	crowdQuiet = 250 * time.Millisecond // how long it must not be, before it may again
-	// drained is how much of a refused request's body is read and dropped, as
+	inflightBurst = 100 * time.Millisecond // how long the limit may be passed
+	inflightQuiet = 250 * time.Millisecond // how long it must not be, before it may again
+	// drainLimit is how much of a refused request's body is read and dropped, as
 	// that costs less than another connection.
-	drained = 64 << 10
+	drainLimit = 64 << 10
 )
 
-// newCrowd makes one for the processors there are: each may be wanted by as many as
+// newInflight makes one for the processors there are: each may be wanted by as many as
 // fill a batch. More would only wait; with small models, twice as many made answers
 // under five times the capacity take twice as long, and fewer of them.
-func newCrowd() crowd { return crowd{limit: 8 * goruntime.GOMAXPROCS(0), now: time.Now} }
+func newInflight() inflight { return inflight{limit: 8 * goruntime.GOMAXPROCS(0), now: time.Now} }
 
 // full tells whether one more would be too many.
-func (c *crowd) full() bool {
+func (c *inflight) full() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.crowded()
+	return c.exceeded()
 }
 
 // enter counts one more, unless that would be too many.
-func (c *crowd) enter() bool {
+func (c *inflight) acquire() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.crowded() {
+	if c.exceeded() {
 		return false
 	}
-	c.inside++
+	c.count++
 	return true
 }
 
-func (c *crowd) leave() {
+func (c *inflight) release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.inside--
+	c.count--
 }
 
 // crowded tells whether one more would be too many. The caller holds mu.
-func (c *crowd) crowded() bool {
-	if c.inside < c.limit {
+func (c *inflight) exceeded() bool {
+	if c.count < c.limit {
 		return false
 	}
 	now := c.now()
-	if now.Sub(c.over) > crowdQuiet {
+	if now.Sub(c.over) > inflightQuiet {
 		c.since = now
 	}
 	c.over = now
-	return now.Sub(c.since) > crowdBurst
+	return now.Sub(c.since) > inflightBurst
 }
 
-// errCrowded refuses one who should try again soon.
-func errCrowded() error {
+// errOverloaded refuses one who should try again soon.
+func errOverloaded() error {
 	err := runtime.Errorf(runtime.Overloaded, "too many requests are under way; try again")
 	err.RetryAfter = time.Second
 	return err
 }
 
-// notCrowded refuses an inference in a crowd, before its body is read.
-func (s *Server) notCrowded(r *request) error {
-	if !s.crowd.full() {
+// admitInference refuses an inference in a crowd, before its body is read.
+func (s *Server) admitInference(r *request) error {
+	if !s.inflight.full() {
 		return nil
 	}
 	r.body.dropShort()
-	return errCrowded()
+	return errOverloaded()
 }
 
 // dropShort reads the body of a refused request if that keeps the connection for
 // little.
 func (b *body) dropShort() {
-	if b.length >= 0 && b.length <= drained {
+	if b.length >= 0 && b.length <= drainLimit {
 		_, _ = io.Copy(io.Discard, b)
 	}
 }
 
-// joinWithBody reads the body of an inference, which then is one of the crowd
+// readInference reads the body of an inference, which then is one of the crowd
 // until it is answered.
-func (s *Server) joinWithBody(r *request) ([]byte, error) {
+func (s *Server) readInference(r *request) ([]byte, error) {
 	body, err := r.body.all()
 	if err != nil {
 		return nil, err
 	}
-	if !s.crowd.enter() {
-		return nil, errCrowded()
+	if !s.inflight.acquire() {
+		return nil, errOverloaded()
 	}
-	r.finish = append(r.finish, s.crowd.leave)
+	r.finish = append(r.finish, s.inflight.release)
 	return body, nil
 }

@@ -1,15 +1,15 @@
-package server
+package oip
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"runtime/debug"
 	"strings"
 	"time"
 
-	"github.com/gofiber/fiber/v2"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -51,9 +51,9 @@ func callerOf(ctx context.Context) *auth.Caller {
 // guardCall wraps a call in what all share, as serve and guard do for HTTP: who may
 // call, the account of bodies, recovery from panics, errors answered, time measured, a
 // span. It begins before any of the message is read.
-func (s *Server) guardCall(ctx context.Context, method string, handle func(context.Context, *message) error) (err error) {
+func (s *GRPC) guardCall(ctx context.Context, method string, handle func(context.Context, *message) error) (err error) {
 	began := time.Now()
-	ctx, span := s.tracer.beginCall(ctx, method)
+	ctx, span := s.beginCall(ctx, method)
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("server: panic in %s: %v\n%s", method, p, debug.Stack())
@@ -76,7 +76,7 @@ func (s *Server) guardCall(ctx context.Context, method string, handle func(conte
 }
 
 // guardMethod guards a method of one message and one answer.
-func (s *Server) guardMethod(method string, handle grpc.MethodHandler) grpc.MethodHandler {
+func (s *GRPC) guardMethod(method string, handle grpc.MethodHandler) grpc.MethodHandler {
 	return func(service any, ctx context.Context, _ func(any) error, _ grpc.UnaryServerInterceptor) (answer any, err error) {
 		err = s.guardCall(ctx, method, func(ctx context.Context, m *message) (err error) {
 			answer, err = handle(service, ctx, func(q any) error { return m.decode(ctx, q) }, nil)
@@ -87,7 +87,7 @@ func (s *Server) guardMethod(method string, handle grpc.MethodHandler) grpc.Meth
 }
 
 // guardStream guards a method of one message and many answers.
-func (s *Server) guardStream(method string, handle grpc.StreamHandler) grpc.StreamHandler {
+func (s *GRPC) guardStream(method string, handle grpc.StreamHandler) grpc.StreamHandler {
 	return func(service any, stream grpc.ServerStream) error {
 		return s.guardCall(stream.Context(), method, func(ctx context.Context, m *message) error {
 			return handle(service, guardedStream{stream, ctx, m})
@@ -106,7 +106,7 @@ func (g guardedStream) Context() context.Context { return g.ctx }
 func (g guardedStream) RecvMsg(q any) error      { return g.message.decode(g.ctx, q) }
 
 // noMethod answers a call of a method that there is not.
-func (s *Server) noMethod(_ any, stream grpc.ServerStream) error {
+func (s *GRPC) noMethod(_ any, stream grpc.ServerStream) error {
 	method, _ := grpc.MethodFromServerStream(stream)
 	s.noteCall(stream.Context(), method, time.Now(), errNoMethod)
 	return errNoMethod
@@ -115,19 +115,19 @@ func (s *Server) noMethod(_ any, stream grpc.ServerStream) error {
 var errNoMethod = grpcstatus.Error(codes.Unimplemented, "no such method")
 
 // noteCall measures and logs a call that was answered.
-func (s *Server) noteCall(ctx context.Context, method string, began time.Time, err error) {
-	s.metrics.observe(routeOf(method), httpStatus[grpcstatus.Code(err)], time.Since(began))
+func (s *GRPC) noteCall(ctx context.Context, method string, began time.Time, err error) {
+	s.options.Observe(routeOf(method), httpStatus[grpcstatus.Code(err)], time.Since(began))
 	s.logCall(ctx, method, began, err)
 }
 
 // logCall writes the line of a call that was answered, as logExchange does for
 // HTTP. Its values may hold anything; log/slog's handlers quote them.
-func (s *Server) logCall(ctx context.Context, method string, began time.Time, err error) {
+func (s *GRPC) logCall(ctx context.Context, method string, began time.Time, err error) {
 	level := slog.LevelInfo
 	if err == nil && methods[method] == auth.Open {
 		level = slog.LevelDebug
 	}
-	if !s.options.AccessLog || !s.log.Enabled(ctx, level) {
+	if !s.options.AccessLog || !s.options.Log.Enabled(ctx, level) {
 		return
 	}
 	attrs := []slog.Attr{slog.String("route", routeOf(method)), slog.String("code", grpcstatus.Code(err).String()),
@@ -144,11 +144,11 @@ func (s *Server) logCall(ctx context.Context, method string, began time.Time, er
 	if err != nil {
 		attrs = append(attrs, slog.String("error", grpcstatus.Convert(err).Message()))
 	}
-	s.log.LogAttrs(ctx, level, "call", attrs...)
+	s.options.Log.LogAttrs(ctx, level, "call", attrs...)
 }
 
 // admitCall finds out who calls, and lets in who may.
-func (s *Server) admitCall(ctx context.Context, method string) (context.Context, error) {
+func (s *GRPC) admitCall(ctx context.Context, method string) (context.Context, error) {
 	need, known := methods[method]
 	if !known {
 		return ctx, errNoMethod
@@ -169,26 +169,26 @@ func routeOf(method string) string {
 // httpStatus is the status that a call's code is measured as: metrics have one
 // label for both protocols.
 var httpStatus = map[codes.Code]int{
-	codes.OK: fiber.StatusOK, codes.Internal: fiber.StatusInternalServerError, codes.InvalidArgument: fiber.StatusBadRequest,
-	codes.NotFound: fiber.StatusNotFound, codes.FailedPrecondition: fiber.StatusConflict, codes.Unavailable: fiber.StatusServiceUnavailable,
-	codes.ResourceExhausted: fiber.StatusTooManyRequests, codes.DeadlineExceeded: fiber.StatusGatewayTimeout,
-	codes.Unauthenticated: fiber.StatusUnauthorized, codes.PermissionDenied: fiber.StatusForbidden,
-	codes.Canceled: wire.StatusClientClosed, codes.Unimplemented: fiber.StatusNotImplemented,
+	codes.OK: http.StatusOK, codes.Internal: http.StatusInternalServerError, codes.InvalidArgument: http.StatusBadRequest,
+	codes.NotFound: http.StatusNotFound, codes.FailedPrecondition: http.StatusConflict, codes.Unavailable: http.StatusServiceUnavailable,
+	codes.ResourceExhausted: http.StatusTooManyRequests, codes.DeadlineExceeded: http.StatusGatewayTimeout,
+	codes.Unauthenticated: http.StatusUnauthorized, codes.PermissionDenied: http.StatusForbidden,
+	codes.Canceled: wire.StatusClientClosed, codes.Unimplemented: http.StatusNotImplemented,
 }
 
 // failCall turns an error into what the caller is told. Faults of ours are logged,
 // and their text stays in the log.
-func (s *Server) failCall(ctx context.Context, method string, err error) error {
+func (s *GRPC) failCall(ctx context.Context, method string, err error) error {
 	known, answer, ok := wire.Lookup(err)
 	var denied *auth.Denied
 	switch {
-	case errors.As(err, &denied) && denied.Status == fiber.StatusUnauthorized:
+	case errors.As(err, &denied) && denied.Status == http.StatusUnauthorized:
 		return grpcstatus.Error(codes.Unauthenticated, denied.Text)
 	case errors.As(err, &denied):
 		return grpcstatus.Error(codes.PermissionDenied, denied.Text)
 	case ok:
 		if answer.Log {
-			s.log.Error("call failed", "method", method, "error", err.Error())
+			s.options.Log.Error("call failed", "method", method, "error", err.Error())
 		}
 		if after := wire.RetryAfter(err); after > 0 {
 			_ = grpc.SetTrailer(ctx, metadata.Pairs("retry-after", fmt.Sprint(after)))
@@ -202,6 +202,6 @@ func (s *Server) failCall(ctx context.Context, method string, err error) error {
 	if st, ok := grpcstatus.FromError(err); ok {
 		return st.Err()
 	}
-	s.log.Error("call failed", "method", method, "error", err.Error())
+	s.options.Log.Error("call failed", "method", method, "error", err.Error())
 	return grpcstatus.Error(codes.Internal, "internal error")
 }

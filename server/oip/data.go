@@ -1,4 +1,4 @@
-package server
+package oip
 
 import (
 	"bytes"
@@ -35,7 +35,7 @@ func (in inferInput) tensor(tail []byte) (t tensor, rest []byte, err error) {
 // readBinary reads n elements of a tensor: little-endian numbers, or lengths of 4
 // bytes each followed by so many.
 func (t *tensor) readBinary(raw []byte, n int) error {
-	if t.datatype == typeFP32 {
+	if t.datatype == FP32 {
 		if len(raw) != 4*n {
 			return invalid("input %s of shape %v takes %d bytes, not %d", t.name, t.shape, 4*n, len(raw))
 		}
@@ -72,7 +72,7 @@ func (t *tensor) readJSON(data json.RawMessage, n int) error {
 	if len(data) == 0 || data[0] != '[' {
 		return invalid("input %s needs data, an array", t.name)
 	}
-	if t.datatype == typeFP32 {
+	if t.datatype == FP32 {
 		t.floats = make([]float32, 0, min(n, len(data)/2+1)) // a number takes two bytes, its comma one of them
 		if err := t.readNumbers(data); err != nil {
 			return err

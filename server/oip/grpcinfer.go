@@ -1,4 +1,4 @@
-package server
+package oip
 
 import (
 	"context"
@@ -25,7 +25,7 @@ func named(ctx context.Context, name, version string) (string, error) {
 }
 
 // ModelInfer answers some inputs by one variant.
-func (s service) ModelInfer(ctx context.Context, q *inference.ModelInferRequest) (*inference.ModelInferResponse, error) {
+func (s *GRPC) ModelInfer(ctx context.Context, q *inference.ModelInferRequest) (*inference.ModelInferResponse, error) {
 	ref, err := named(ctx, q.ModelName, q.ModelVersion)
 	if err != nil {
 		return nil, err
@@ -34,19 +34,18 @@ func (s service) ModelInfer(ctx context.Context, q *inference.ModelInferRequest)
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.engine.Infer(ctx, ref, p.input.inputs())
+	out, err := s.api.Infer(ctx, ref, p)
 	if err != nil {
 		return nil, err
 	}
-	s.answered(ctx, out.Variant, out.Digest, out.Timing)
 	_ = grpc.SetHeader(ctx, metadata.Pairs(wire.HeaderVariant, wire.VariantHeader(out.Variant, out.Digest),
 		wire.HeaderBasis, out.Basis, wire.HeaderTiming, wire.ServerTiming(out.Timing)))
 	return p.response(out)
 }
 
 // inferenceOf reads a request's message.
-func inferenceOf(q *inference.ModelInferRequest) (p *call, err error) {
-	p = &call{id: q.Id, output: wanted{name: tensorLogits}}
+func inferenceOf(q *inference.ModelInferRequest) (p *InferRequest, err error) {
+	p = &InferRequest{id: q.Id, output: wanted{name: OutputLogits}}
 	switch {
 	case len(q.Inputs) != 1:
 		return nil, errOneInput
@@ -81,7 +80,7 @@ func tensorOf(in *inference.ModelInferRequest_InferInputTensor, raw [][]byte) (t
 		return t, invalid("input %s: give its contents or one of raw_input_contents", t.name)
 	case len(raw) == 1:
 		return t, t.readBinary(raw[0], n)
-	case t.datatype == typeFP32:
+	case t.datatype == FP32:
 		t.floats = in.Contents.GetFp32Contents()
 		return t, t.counted(len(t.floats), n)
 	}
@@ -90,7 +89,7 @@ func tensorOf(in *inference.ModelInferRequest_InferInputTensor, raw [][]byte) (t
 }
 
 // response writes what the engine answered.
-func (p *call) response(out runtime.Outputs) (*inference.ModelInferResponse, error) {
+func (p *InferRequest) response(out runtime.Outputs) (*inference.ModelInferResponse, error) {
 	t, err := p.output.tensor(out)
 	if err != nil {
 		return nil, err

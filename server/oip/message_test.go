@@ -1,4 +1,4 @@
-package server
+package oip_test
 
 import (
 	"bytes"
@@ -18,6 +18,8 @@ import (
 	grpcstatus "google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"eigenserve/server/internal/servertest"
+	"eigenserve/server/oip"
 	"eigenserve/server/oip/inference"
 	"eigenserve/server/wire"
 )
@@ -144,7 +146,7 @@ const (
 // TestGRPCMessagesShareTheirMemory lets one unfinished message hold most of what all may
 // take, as TestUploadsShareTheirMemory does over HTTP.
 func TestGRPCMessagesShareTheirMemory(t *testing.T) {
-	s, conn := dial(t, newFake(), Options{BodyMemory: 100_000})
+	s, conn := dial(t, servertest.NewEngine(), oip.GRPCOptions{Bodies: wire.NewBudget(100_000)})
 	c := inference.NewGRPCInferenceServiceClient(conn)
 	var trailer metadata.MD
 	infer := func(n int, o ...grpc.CallOption) codes.Code {
@@ -186,7 +188,7 @@ func TestGRPCMessageGivenUp(t *testing.T) {
 		"connection": func(w *frames, _ uint32) error { return w.conn.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, conn := dial(t, newFake(), Options{})
+			s, conn := dial(t, servertest.NewEngine(), oip.GRPCOptions{})
 			w := dialFrames(t, conn.Target())
 			stream := w.begin(methodInfer)
 			w.send(stream, framed(t, bulkyMessage(40_000))[:30_000], false)
@@ -200,7 +202,7 @@ func TestGRPCMessageGivenUp(t *testing.T) {
 // TestSlowGRPCMessageIsGivenUp begins calls that come no further, and one that has earned
 // more time than they have.
 func TestSlowGRPCMessageIsGivenUp(t *testing.T) {
-	s, conn := dial(t, newFake(), Options{ReadTimeout: time.Second, AccessLog: true})
+	s, conn := dial(t, servertest.NewEngine(), oip.GRPCOptions{ReadTimeout: time.Second, AccessLog: true})
 	w, message, small := dialFrames(t, conn.Target()), framed(t, bulkyMessage(50_000)), framed(t, pixelsMessage())
 	steady := w.begin(methodInfer)
 	w.send(steady, message[:5+3*wire.MinRate], false)
@@ -221,14 +223,14 @@ func TestSlowGRPCMessageIsGivenUp(t *testing.T) {
 	if held := s.bodies.Held(); held != 0 {
 		t.Errorf("%d bytes are still counted", held)
 	}
-	if log := s.log.String(); strings.Count(log, "code=DeadlineExceeded") != len(slow) || !strings.Contains(log, errSlow.Text) {
+	if log := s.log.String(); strings.Count(log, "code=DeadlineExceeded") != len(slow) || !strings.Contains(log, oip.ErrSlow.Text) {
 		t.Errorf("log: %q", log)
 	}
 }
 
 // TestGRPCMessagesAreWhole sends what is no message.
 func TestGRPCMessagesAreWhole(t *testing.T) {
-	s, conn := dial(t, newFake(), Options{AccessLog: true})
+	s, conn := dial(t, servertest.NewEngine(), oip.GRPCOptions{AccessLog: true})
 	w, small := dialFrames(t, conn.Target()), framed(t, pixelsMessage())
 	packed := append([]byte{1}, small[1:]...)
 	tests := []struct {
@@ -245,7 +247,7 @@ func TestGRPCMessagesAreWhole(t *testing.T) {
 		{"packed, not said how", methodInfer, packed, "identity", codes.InvalidArgument},
 		{"not packed as is said", methodInfer, packed, "gzip", codes.InvalidArgument},
 		{"longer than may be", methodInfer, []byte{0, 255, 0, 0, 0}, "identity", codes.ResourceExhausted},
-		{"long where anyone may call", methodWatch, framed(t, bulkyMessage(openMessage)), "identity", codes.ResourceExhausted},
+		{"long where anyone may call", methodWatch, framed(t, bulkyMessage(oip.OpenMessage)), "identity", codes.ResourceExhausted},
 	}
 	for _, test := range tests {
 		stream := w.begin(test.method, "grpc-encoding", test.packing)
@@ -263,8 +265,8 @@ func TestGRPCMessagesAreWhole(t *testing.T) {
 }
 
 func TestGRPCHeadIsBounded(t *testing.T) {
-	c := protocol(t, newFake(), Options{})
-	ctx := metadata.AppendToOutgoingContext(t.Context(), "x", strings.Repeat("x", callHead))
+	c := protocol(t, servertest.NewEngine(), oip.GRPCOptions{})
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "x", strings.Repeat("x", oip.CallHead))
 	if _, err := c.ServerLive(ctx, &inference.ServerLiveRequest{}); err == nil {
 		t.Error("a long head is taken")
 	}
@@ -272,23 +274,23 @@ func TestGRPCHeadIsBounded(t *testing.T) {
 
 // TestRefusedCallsAreLogged has a line and a count for calls that may not be made.
 func TestRefusedCallsAreLogged(t *testing.T) {
-	s, conn := dial(t, newFake(), Options{AccessLog: true, Tokens: openTokens(t, "see read", `slow infer "*" 0.001`)})
-	call := func(name, method string) metadata.MD {
+	s, conn := dial(t, servertest.NewEngine(), oip.GRPCOptions{AccessLog: true, Tokens: servertest.Tokens(t, "see read", `slow infer "*" 0.001`)})
+	invoke := func(name, method string) metadata.MD {
 		var trailer metadata.MD
 		ctx := t.Context()
 		if name != "" {
-			ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+secret(name))
+			ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+servertest.Secret(name))
 		}
 		_ = conn.Invoke(ctx, method, pixelsMessage(), &inference.ModelInferResponse{}, grpc.Trailer(&trailer))
 		return trailer
 	}
-	call("", methodInfer)
-	call("nobody", methodInfer)
-	call("see", methodInfer)
-	call("see", "/inference.GRPCInferenceService/None")
-	call("see", "/none/None")
-	call("slow", methodInfer)
-	if got := call("slow", methodInfer); strings.Join(got.Get("retry-after"), " ") != "1000" {
+	invoke("", methodInfer)
+	invoke("nobody", methodInfer)
+	invoke("see", methodInfer)
+	invoke("see", "/inference.GRPCInferenceService/None")
+	invoke("see", "/none/None")
+	invoke("slow", methodInfer)
+	if got := invoke("slow", methodInfer); strings.Join(got.Get("retry-after"), " ") != "1000" {
 		t.Errorf("over its rate: %v", got)
 	}
 	lines := strings.Split(strings.TrimSpace(s.log.String()), "\n")
@@ -311,18 +313,16 @@ func TestRefusedCallsAreLogged(t *testing.T) {
 			}
 		}
 	}
-	text := s.do(t, "GET", "/metrics", "", bearer("see")...).body
-	for _, count := range []string{`route="grpc_ModelInfer",status="401"} 2`, `route="grpc_ModelInfer",status="403"} 1`,
-		`route="grpc_ModelInfer",status="429"} 1`, `route="none",status="501"} 2`} {
-		if !strings.Contains(text, "eigenserve_http_request_duration_seconds_count{"+count) {
-			t.Errorf("the metrics lack %s", count)
+	for observed, want := range map[call]int{{"grpc_ModelInfer", 401}: 2, {"grpc_ModelInfer", 403}: 1, {"grpc_ModelInfer", 429}: 1, {"none", 501}: 2} {
+		if got := s.observed(observed.route, observed.status); got != want {
+			t.Errorf("%d calls of %s ended with %d, want %d", got, observed.route, observed.status, want)
 		}
 	}
 }
 
 // A refused call is told so before its message has come.
 func TestRefusedCallNeedsNoMessage(t *testing.T) {
-	_, conn := dial(t, newFake(), Options{Tokens: openTokens(t, "see read")})
+	_, conn := dial(t, servertest.NewEngine(), oip.GRPCOptions{Tokens: servertest.Tokens(t, "see read")})
 	w := dialFrames(t, conn.Target())
 	if got := w.code(w.begin(methodInfer)); got != codes.Unauthenticated {
 		t.Errorf("got %v", got)

@@ -1,17 +1,15 @@
-package server
+package oip
 
 import (
 	"encoding/json"
 	"strconv"
 
-	"github.com/gofiber/fiber/v2"
-
 	"eigenserve/runtime"
 	"eigenserve/server/wire"
 )
 
-// headerJSONLength tells how many bytes of a body are JSON; binary tensors follow.
-const headerJSONLength = "Inference-Header-Content-Length"
+// HeaderJSONLength tells how many bytes of a body are JSON; binary tensors follow.
+const HeaderJSONLength = "Inference-Header-Content-Length"
 
 // inferRequest is the JSON of a request. There is one input and one output; a
 // place for two shows that more were sent, however many, and what they take in
@@ -49,8 +47,8 @@ type outputParameters struct {
 	Classification *int  `json:"classification"`
 }
 
-// inferResponse is the JSON of an answer.
-type inferResponse struct {
+// InferResponse is the JSON of an answer.
+type InferResponse struct {
 	Model   string         `json:"model_name"`
 	Version string         `json:"model_version"`
 	ID      string         `json:"id,omitempty"`
@@ -69,37 +67,8 @@ type outputSize struct {
 	BinarySize int `json:"binary_data_size"`
 }
 
-// infer answers POST /v2/models/{name}[/versions/{number}]/infer.
-func (s *Server) infer(r *request) error {
-	ref, err := r.versioned()
-	if err != nil {
-		return err
-	}
-	body, err := s.joinWithBody(r)
-	if err != nil {
-		return err
-	}
-	q, err := parseInfer(body, string(r.Request().Header.Peek(headerJSONLength)))
-	if err != nil {
-		return err
-	}
-	ctx, err := r.untilDeadline()
-	if err != nil {
-		return err
-	}
-	out, err := s.engine.Infer(ctx, ref, q.input.inputs())
-	if err != nil {
-		return err
-	}
-	s.answered(r.base, out.Variant, out.Digest, out.Timing)
-	r.Set(wire.HeaderVariant, wire.VariantHeader(out.Variant, out.Digest))
-	r.Set(wire.HeaderBasis, out.Basis)
-	r.Set(wire.HeaderTiming, wire.ServerTiming(out.Timing))
-	return r.inferred(q, out)
-}
-
-// parseInfer reads a request's body.
-func parseInfer(body []byte, jsonLength string) (q *call, err error) {
+// ParseInfer reads a request's body.
+func ParseInfer(body []byte, jsonLength string) (q *InferRequest, err error) {
 	head, tail, err := splitBody(body, jsonLength)
 	if err != nil {
 		return nil, err
@@ -111,7 +80,7 @@ func parseInfer(body []byte, jsonLength string) (q *call, err error) {
 	if err := json.Unmarshal(head, &p); err != nil {
 		return nil, invalid(`the JSON is not of the form {"inputs":[{"name","shape","datatype","data"}]}: %s`, wire.JSONFault(err))
 	}
-	q = &call{id: p.ID, output: wanted{name: tensorLogits, binary: p.Parameters.BinaryOutput}}
+	q = &InferRequest{id: p.ID, output: wanted{name: OutputLogits, binary: p.Parameters.BinaryOutput}}
 	if p.Inputs[0] == nil || p.Inputs[1] != nil {
 		return nil, errOneInput
 	}
@@ -133,9 +102,9 @@ func parseInfer(body []byte, jsonLength string) (q *call, err error) {
 }
 
 // rawImage asks for one encoded image.
-func rawImage(image []byte) *call {
-	return &call{input: tensor{name: tensorImage, datatype: typeBytes, shape: shape{1}, elements: [][]byte{image}},
-		output: wanted{name: tensorLogits}}
+func rawImage(image []byte) *InferRequest {
+	return &InferRequest{input: tensor{name: InputImage, datatype: Bytes, shape: shape{1}, elements: [][]byte{image}},
+		output: wanted{name: OutputLogits}}
 }
 
 // splitBody divides a body into its JSON and the binary tensors. The JSON is nil
@@ -150,9 +119,9 @@ func splitBody(body []byte, jsonLength string) (head, tail []byte, err error) {
 	n, err := strconv.ParseUint(jsonLength, 10, 63)
 	switch {
 	case err != nil:
-		return nil, nil, invalid("%s must be a number of bytes", headerJSONLength)
+		return nil, nil, invalid("%s must be a number of bytes", HeaderJSONLength)
 	case n > uint64(len(body)):
-		return nil, nil, invalid("%s is %d, the body has %d bytes", headerJSONLength, n, len(body))
+		return nil, nil, invalid("%s is %d, the body has %d bytes", HeaderJSONLength, n, len(body))
 	case n == 0 && len(body) == 0:
 		return nil, nil, invalid("the body is empty")
 	case n == 0:
@@ -176,33 +145,38 @@ func (o inferOutput) wanted(missing wanted) (w wanted, err error) {
 	return w, w.check()
 }
 
-// inferred sends an answer: JSON, then the tensor if it is to be binary.
-func (r *request) inferred(q *call, out runtime.Outputs) error {
+// InferAnswer is the body of an answer: JSON, and behind it the tensor if it is
+// binary.
+type InferAnswer struct {
+	Body       []byte
+	JSONLength int // of a body with a binary tensor; 0: all of it is JSON
+}
+
+// Answer writes what the engine answered.
+func (q *InferRequest) Answer(out runtime.Outputs) (a InferAnswer, err error) {
 	t, err := q.output.tensor(out)
 	if err != nil {
-		return err
+		return a, err
 	}
-	answer := inferResponse{Model: out.Variant, Version: strconv.Itoa(out.Version), ID: q.id,
+	answer := InferResponse{Model: out.Variant, Version: strconv.Itoa(out.Version), ID: q.id,
 		Outputs: []outputTensor{{Name: t.name, Datatype: t.datatype, Shape: t.shape}}}
 	if !q.output.binary {
 		answer.Outputs[0].Data = t.data()
-		return r.answer(fiber.StatusOK, answer)
+		a.Body, err = json.Marshal(answer)
+		return a, err
 	}
 	tail := t.appendBinary(nil)
 	answer.Outputs[0].Parameters = &outputSize{len(tail)}
 	head, err := json.Marshal(answer)
 	if err != nil {
-		return err
+		return a, err
 	}
-	r.Set(fiber.HeaderCacheControl, "no-store")
-	r.Set(headerJSONLength, strconv.Itoa(len(head)))
-	r.Set(fiber.HeaderContentType, fiber.MIMEOctetStream)
-	return r.Status(fiber.StatusOK).Send(append(head, tail...))
+	return InferAnswer{append(head, tail...), len(head)}, nil
 }
 
 // data is a tensor as JSON has it: flat.
 func (t tensor) data() any {
-	if t.datatype == typeFP32 {
+	if t.datatype == FP32 {
 		return t.floats
 	}
 	text := make([]string, len(t.elements))

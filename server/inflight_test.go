@@ -1,0 +1,36 @@
+package server
+
+import (
+	"testing"
+	"time"
+)
+
+func TestInflight(t *testing.T) {
+	clock := time.Unix(1000, 0)
+	c := inflight{limit: 4, now: func() time.Time { return clock }}
+	for i := range 10 {
+		if c.full() || !c.acquire() {
+			t.Fatalf("number %d of a burst was refused", i)
+		}
+	}
+	clock = clock.Add(inflightBurst + time.Millisecond)
+	if !c.full() || c.acquire() {
+		t.Error("a crowd that stands was let grow")
+	}
+	for range 7 {
+		c.release()
+	}
+	if c.full() || !c.acquire() {
+		t.Error("one below the limit was refused")
+	}
+	if c.acquire() {
+		t.Error("the limit was passed right after")
+	}
+	clock = clock.Add(inflightQuiet + time.Millisecond)
+	if !c.acquire() {
+		t.Error("after a quiet time a burst was refused")
+	}
+	if c.count != 5 {
+		t.Errorf("%d are counted, want 5", c.count)
+	}
+}

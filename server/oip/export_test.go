@@ -1,0 +1,49 @@
+package oip
+
+import (
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"eigenserve/runtime"
+	"eigenserve/server/oip/inference"
+)
+
+const (
+	OpenMessage = openMessage
+	CallHead    = callHead
+)
+
+var (
+	Methods   = methods
+	ErrFields = errWireFields
+	ErrSlow   = errSlow
+)
+
+// ReadMessage reads a request as it came over gRPC into q.
+func ReadMessage(raw []byte, q *inference.ModelInferRequest) (*InferRequest, error) {
+	left := wireFields
+	if err := countFields(raw, q.ProtoReflect().Descriptor(), &left); err != nil {
+		return nil, err
+	}
+	if err := proto.Unmarshal(raw, q); err != nil {
+		return nil, err
+	}
+	return inferenceOf(q)
+}
+
+// CheckRequest holds a request that was read to its shape.
+func CheckRequest(t *testing.T, q *InferRequest) {
+	t.Helper()
+	n := 1
+	for _, d := range q.input.shape {
+		n *= int(d)
+	}
+	if len(q.input.floats)+len(q.input.elements) != n || n == 0 || q.input.shape[0] > runtime.MaxRows || q.output.name != OutputLogits || q.output.classes < 0 {
+		t.Errorf("%+v", q)
+	}
+	in := q.input.inputs()
+	if (in.Images == nil) == (in.Pixels == nil) {
+		t.Errorf("%+v", in)
+	}
+}
