@@ -10,15 +10,16 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"eigenserve/runtime"
+	"eigenserve/server/internal/conns"
 	"eigenserve/server/wire"
 )
 
 // body reads a request's body: never more than its limit, never slower than
 // minRate, and to its declared end or not at all.
 type body struct {
-	stream io.Reader // nil: the request has none
-	conn   *conn     // nil: unknown
-	length int64     // as declared, -1: not declared
+	stream io.Reader   // nil: the request has none
+	conn   *conns.Conn // nil: unknown
+	length int64       // as declared, -1: not declared
 	limit  int64
 	pace   wire.Pace
 	memory wire.Share
@@ -34,7 +35,7 @@ func newBody(ctx *fasthttp.RequestCtx, patience time.Duration, memory *wire.Budg
 	if b.stream == nil || b.length == 0 {
 		b.length, b.err = 0, io.EOF
 	}
-	b.conn, _ = ctx.Conn().(*conn)
+	b.conn, _ = ctx.Conn().(*conns.Conn)
 	return b
 }
 
@@ -44,7 +45,7 @@ func (b *body) release() { b.memory.Release() }
 // linger lets the answer arrive although the body is not read.
 func (b *body) linger() {
 	if b.conn != nil {
-		b.conn.linger.Store(true)
+		b.conn.Linger()
 	}
 }
 
@@ -91,7 +92,7 @@ func (b *body) judge(err error) error {
 		return runtime.Errorf(runtime.Invalid, "the body ended after %d of %d bytes", b.read, b.length)
 	// The stream gives io.EOF for a connection that breaks between two chunks
 	// too; after a last chunk there is nothing more to read from the connection.
-	case err == io.EOF && (b.conn == nil || !b.conn.ended.Load()):
+	case err == io.EOF && (b.conn == nil || !b.conn.Ended()):
 		return io.EOF
 	default:
 		return runtime.Errorf(runtime.Invalid, "the chunked body was cut off or malformed after %d bytes", b.read)

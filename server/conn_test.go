@@ -261,7 +261,7 @@ func TestAcceptingGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	res.Body.Close()
-	if strings.Count(log.String(), "can be accepted") != 1 {
+	if strings.Count(log.String(), "cannot accept connections") != 1 {
 		t.Errorf("the log says %q", log.String())
 	}
 	if err := errors.Join(s.Shutdown(context.Background()), <-served); err != nil {

@@ -21,11 +21,9 @@ func (s *Server) Routes() []Route {
 }
 
 var (
-	ReadAll        = readAll
-	ParseQuestion  = parseQuestion
-	PathOf         = pathOf
-	PathParameters = pathParameters
-	Operations     = operations
+	ReadAll       = readAll
+	ParseQuestion = parseQuestion
+	Operations    = operations
 )
 
 // BodyBytes returns how many bytes of bodies are counted.

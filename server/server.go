@@ -26,7 +26,9 @@ import (
 
 	"eigenserve/runtime"
 	"eigenserve/server/auth"
+	"eigenserve/server/internal/conns"
 	"eigenserve/server/oip"
+	"eigenserve/server/web"
 	"eigenserve/server/wire"
 )
 
@@ -139,13 +141,13 @@ type Server struct {
 	grpc    *oip.GRPC
 	metrics *metrics
 	tracer  tracer
-	page    page
-	samples *samples
+	assets  map[string]web.Asset
+	samples *web.Samples
 	openAPI []byte // the document that describes the routes
 
 	bodies   *wire.Budget
 	inflight inflight
-	conns    connections
+	conns    *conns.Set
 	closing  atomic.Bool
 	// base ends when the wait for requests under way is given up.
 	base context.Context
@@ -156,14 +158,14 @@ type Server struct {
 func New(engine Engine, o Options) (*Server, error) {
 	o = o.withDefaults()
 	s := &Server{engine: engine, options: o, log: o.Log, metrics: newMetrics(engine), tracer: newTracer(o.Tracer)}
-	s.bodies, s.inflight, s.conns.most = wire.NewBudget(o.BodyMemory), newInflight(), o.Connections
+	s.bodies, s.inflight, s.conns = wire.NewBudget(o.BodyMemory), newInflight(), conns.NewSet(o.Connections, o.Log)
 	s.base, s.stop = context.WithCancel(context.Background())
 	s.oip = &oip.Service{Engine: engine, Version: o.Version, Observe: s.answered}
 	var err error
-	if s.samples, err = listSamples(o.Samples); err != nil {
+	if s.samples, err = web.FindSamples(o.Samples); err != nil {
 		return nil, fmt.Errorf("server: list samples: %w", err)
 	}
-	if s.page, err = loadPage(); err != nil {
+	if s.assets, err = web.Assets(); err != nil {
 		return nil, fmt.Errorf("server: load the page: %w", err)
 	}
 	s.app = fiber.New(fiber.Config{
@@ -248,11 +250,11 @@ func (s *Server) Listen(l net.Listener) error {
 	if s.options.Certificate != nil {
 		l = tls.NewListener(l, s.options.Certificate.config("http/1.1"))
 	}
-	tracked := newListener(l, &s.conns, s.log)
-	defer tracked.Close()
-	if !s.conns.listen(tracked) {
+	tracked, ok := s.conns.Listen(l)
+	if !ok {
 		return nil
 	}
+	defer tracked.Close()
 	if err := s.app.Listener(tracked); err != nil {
 		return fmt.Errorf("server: serve %s: %w", l.Addr(), err)
 	}
@@ -302,12 +304,12 @@ func (s *Server) Drain() {
 func (s *Server) Shutdown(ctx context.Context) error {
 	defer s.stop()
 	s.Drain()
-	s.conns.refuse()
+	s.conns.StopAccepting()
 	calls := make(chan error, 1)
 	go func() { calls <- s.grpc.Shutdown(ctx) }()
 	err := errors.Join(s.app.ShutdownWithContext(ctx), <-calls)
 	s.stop()
-	s.conns.closeAll()
+	s.conns.CloseAll()
 	if err != nil {
 		return fmt.Errorf("server: wait for requests under way: %w", err)
 	}

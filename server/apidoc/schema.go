@@ -1,4 +1,4 @@
-package server
+package apidoc
 
 import (
 	"encoding/json"
@@ -10,21 +10,21 @@ import (
 
 // schemaSet holds the schemas of named types, by name.
 type schemaSet struct {
-	schemas object
+	schemas Object
 	types   map[string]reflect.Type
 }
 
 // of gives the schema of a value's type, as encoding/json writes it.
-func (s schemaSet) of(value any) object {
-	several, ok := value.(anyOf)
+func (s schemaSet) of(value any) Object {
+	several, ok := value.(AnyOf)
 	if !ok {
 		return s.typeOf(reflect.TypeOf(value))
 	}
-	var each []object
+	var each []Object
 	for _, v := range several {
 		each = append(each, s.of(v))
 	}
-	return object{"anyOf": each}
+	return Object{"anyOf": each}
 }
 
 var (
@@ -32,37 +32,37 @@ var (
 	rawType  = reflect.TypeFor[json.RawMessage]()
 )
 
-func (s schemaSet) typeOf(t reflect.Type) object {
+func (s schemaSet) typeOf(t reflect.Type) Object {
 	switch t {
 	case timeType:
-		return object{"type": "string", "format": "date-time"}
+		return Object{"type": "string", "format": "date-time"}
 	case rawType:
-		return object{} // any value
+		return Object{} // any value
 	}
 	switch t.Kind() {
 	case reflect.Bool:
-		return object{"type": "boolean"}
+		return Object{"type": "boolean"}
 	case reflect.String:
-		return object{"type": "string"}
+		return Object{"type": "string"}
 	case reflect.Float32, reflect.Float64:
-		return object{"type": "number"}
+		return Object{"type": "number"}
 	case reflect.Int, reflect.Int32, reflect.Int64, reflect.Uint64:
-		return object{"type": "integer"}
+		return Object{"type": "integer"}
 	case reflect.Pointer:
 		return s.typeOf(t.Elem())
 	case reflect.Slice:
-		return object{"type": []string{"array", "null"}, "items": s.typeOf(t.Elem())}
+		return Object{"type": []string{"array", "null"}, "items": s.typeOf(t.Elem())}
 	case reflect.Map:
-		return object{"type": []string{"object", "null"}, "additionalProperties": s.typeOf(t.Elem())}
+		return Object{"type": []string{"object", "null"}, "additionalProperties": s.typeOf(t.Elem())}
 	case reflect.Struct:
 		return s.named(t)
 	}
-	return object{} // any value
+	return Object{} // any value
 }
 
 // named puts a struct's schema among the named ones and refers to it. A type
 // without a name is written out.
-func (s schemaSet) named(t reflect.Type) object {
+func (s schemaSet) named(t reflect.Type) Object {
 	if t.Name() == "" {
 		return s.fields(t)
 	}
@@ -74,13 +74,13 @@ func (s schemaSet) named(t reflect.Type) object {
 		s.types[name] = t // before its fields, which may lead back here
 		s.schemas[name] = s.fields(t)
 	}
-	return object{"$ref": "#/components/schemas/" + name}
+	return Object{"$ref": "#/components/schemas/" + name}
 }
 
 func capital(name string) string { return strings.ToUpper(name[:1]) + name[1:] }
 
-func (s schemaSet) fields(t reflect.Type) object {
-	properties, required := object{}, []string{}
+func (s schemaSet) fields(t reflect.Type) Object {
+	properties, required := Object{}, []string{}
 	for _, f := range reflect.VisibleFields(t) {
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if f.Anonymous || !f.IsExported() || name == "-" {
@@ -94,5 +94,5 @@ func (s schemaSet) fields(t reflect.Type) object {
 			required = append(required, name)
 		}
 	}
-	return object{"type": "object", "properties": properties, "required": required}
+	return Object{"type": "object", "properties": properties, "required": required}
 }

@@ -10,13 +10,14 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"eigenserve/runtime"
+	"eigenserve/server/internal/conns"
 )
 
 // unread answers a request whose head can't be read, and tells of it as of any other.
 func (s *Server) unread(ctx *fasthttp.RequestCtx, err error) {
 	x := s.begin(ctx)
 	s.refuse(ctx, headError(err))
-	if c, ok := ctx.Conn().(*conn); ok && !c.used.Load() {
+	if c, ok := ctx.Conn().(*conns.Conn); ok && !c.Used() {
 		return // browsers open some in advance and may never use them
 	}
 	s.end(ctx, x)
