@@ -14,8 +14,8 @@ import (
 	"eigenserve/server/wire"
 )
 
-// defaultTopK is how many labels an answer has unless the request says; the
-// Hugging Face pipeline has the same.
+// defaultTopK is how many labels an answer has by default, as in the Hugging Face
+// pipeline.
 const defaultTopK = 5
 
 // question is the JSON form of a request to classify.
@@ -27,18 +27,18 @@ type question struct {
 	} `json:"parameters"`
 }
 
-// classify answers POST /v1/models/{name}/classify: an image's bytes, or JSON
-// with the image in base64. ?top_k=0 asks for every label.
+// classify answers POST /v1/models/{name}/classify: the body is an image, or JSON with the
+// image in base64. ?top_k=0 asks for every label.
 func (s *Server) classify(r *request) error {
 	name, err := r.name("variant")
 	if err != nil {
 		return err
 	}
-	image, o, err := s.question(r)
+	image, o, err := s.readQuestion(r)
 	if err != nil {
 		return err
 	}
-	ctx, err := r.untilDeadline()
+	ctx, err := r.contextWithDeadline()
 	if err != nil {
 		return err
 	}
@@ -51,17 +51,16 @@ func (s *Server) classify(r *request) error {
 	}
 	for _, score := range a.Scores {
 		if math.IsNaN(score.Score) || math.IsInf(score.Score, 0) {
-			return fmt.Errorf("server: variant %s@%s answered %v for label %q", a.Variant, a.Digest, score.Score, score.Label)
+			return fmt.Errorf("server: variant %s@%s returned the score %v for label %q", a.Variant, a.Digest, score.Score, score.Label)
 		}
 	}
-	s.answered(r.base, a.Variant, a.Digest, a.Timing)
+	s.observeInference(r.base, a.Variant, a.Digest, a.Timing)
 	r.setProvenance(a.Variant, a.Digest, a.Basis, a.Timing)
-	return r.answer(fiber.StatusOK, a.Scores)
+	return r.sendJSON(fiber.StatusOK, a.Scores)
 }
 
-// question reads what is asked: the image, still encoded, and the form that the
-// answer shall have.
-func (s *Server) question(r *request) (image []byte, o runtime.ClassifyOptions, err error) {
+// readQuestion reads a request to classify: the image, still encoded, and the options.
+func (s *Server) readQuestion(r *request) (image []byte, o runtime.ClassifyOptions, err error) {
 	kind, _, _ := mime.ParseMediaType(utils.CopyString(r.Get(fiber.HeaderContentType)))
 	if kind == fiber.MIMEMultipartForm {
 		return nil, o, runtime.Errorf(runtime.Unsupported, "send the image's bytes as the body, not a form")
@@ -76,18 +75,18 @@ func (s *Server) question(r *request) (image []byte, o runtime.ClassifyOptions, 
 	if len(body) == 0 {
 		return nil, o, runtime.Errorf(runtime.Invalid, "the body is empty: send an image, or JSON with it in \"inputs\"")
 	}
-	// No image format begins with a brace, and curl labels every body a form.
+	// No image format begins with a brace, and curl calls every body a form.
 	if kind != fiber.MIMEApplicationJSON && !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) {
 		return body, o, nil
 	}
 	return parseQuestion(body, o)
 }
 
-// parseQuestion reads the JSON form; o is what holds where it says nothing.
+// parseQuestion reads the JSON form. o has the options for what it does not say.
 func parseQuestion(body []byte, o runtime.ClassifyOptions) ([]byte, runtime.ClassifyOptions, error) {
 	var q question
 	if err := json.Unmarshal(body, &q); err != nil {
-		return nil, o, runtime.Errorf(runtime.Invalid, `the JSON is not of the form {"inputs":"<base64>","parameters":{"top_k":5}}: %s`, wire.JSONFault(err))
+		return nil, o, runtime.Errorf(runtime.Invalid, `the JSON does not have the form {"inputs":"<base64>","parameters":{"top_k":5}}: %s`, wire.JSONFault(err))
 	}
 	if top := q.Parameters.TopK; top != nil {
 		if *top < 0 {
@@ -103,11 +102,4 @@ func parseQuestion(body []byte, o runtime.ClassifyOptions) ([]byte, runtime.Clas
 	}
 	image, err := wire.DecodeImage(q.Inputs)
 	return image, o, err
-}
-
-// setProvenance sets the headers that name what made an answer.
-func (r *request) setProvenance(variant, digest, basis string, t runtime.Timing) {
-	r.Set(wire.HeaderVariant, wire.VariantHeader(variant, digest))
-	r.Set(wire.HeaderBasis, basis)
-	r.Set(wire.HeaderTiming, wire.ServerTiming(t))
 }

@@ -43,11 +43,11 @@ func TestQuestions(t *testing.T) {
 		{name: "base64 in lines", contentType: "application/json", body: `{"inputs":"` + encoded[:4] + `\n` + encoded[4:] + `\n"}`, status: 200, want: question{"some image", top(5)}},
 
 		{name: "JSON of nothing", contentType: "application/json", body: `{}`, status: 400, text: "inputs is empty"},
-		{name: "JSON of spaces", contentType: "application/json", body: `   `, status: 400, text: "not of the form"},
+		{name: "JSON of spaces", contentType: "application/json", body: `   `, status: 400, text: "does not have the form"},
 		{name: "bytes that are spaces", body: `   `, status: 200, want: question{"   ", top(5)}},
 		{name: "JSON cut short", contentType: "application/json", body: `{"inputs":"` + encoded, status: 400, text: "unexpected end"},
 		{name: "JSON twice", contentType: "application/json", body: `{"inputs":"` + encoded + `"}{}`, status: 400, text: "after top-level value"},
-		{name: "JSON list", contentType: "application/json", body: `["` + encoded + `"]`, status: 400, text: "not of the form"},
+		{name: "JSON list", contentType: "application/json", body: `["` + encoded + `"]`, status: 400, text: "does not have the form"},
 		{name: "inputs that are a list", contentType: "application/json", body: `{"inputs":["` + encoded + `"]}`, status: 400, text: `\"inputs\" has the wrong type (array)`},
 		{name: "inputs that are no base64", contentType: "application/json", body: `{"inputs":"***"}`, status: 400, text: "not base64"},
 		{name: "inputs at an address", contentType: "application/json", body: `{"inputs":"http://127.0.0.1/secret.png"}`, status: 400, text: "does not fetch URLs"},

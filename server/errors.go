@@ -18,11 +18,11 @@ type problem struct {
 	Error string `json:"error"`
 }
 
-// fail answers a request with an error. It is the only place that does, also for
-// the errors of the HTTP library: unknown routes, wrong methods, malformed heads.
+// fail answers a request with an error. No other function does, even for errors of the
+// HTTP library: unknown routes, wrong methods, malformed heads.
 func (s *Server) fail(c *fiber.Ctx, err error) error {
 	status, text := s.describe(c, err)
-	exchangeOf(c.Context()).fault = text
+	recordOf(c.Context()).fault = text
 	if after := wire.RetryAfter(err); after > 0 {
 		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(after))
 	}
@@ -34,8 +34,8 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	return c.Status(status).JSON(problem{text})
 }
 
-// describe gives the status and the text that an error shows to the caller.
-// Faults of ours are logged, and their text stays in the log.
+// describe returns the status of an error and the text that the caller is shown. Internal
+// errors are logged, and their text is not shown.
 func (s *Server) describe(c *fiber.Ctx, err error) (status int, text string) {
 	var library *fiber.Error
 	var denied *auth.Denied
@@ -54,7 +54,7 @@ func (s *Server) describe(c *fiber.Ctx, err error) (status int, text string) {
 	case errors.As(err, &library):
 		return library.Code, libraryText(library)
 	case errors.Is(err, context.Canceled):
-		return wire.StatusClientClosed, "the request was given up"
+		return wire.StatusClientClosed, "the request was canceled"
 	default:
 		s.logFault(c, err)
 		return fiber.StatusInternalServerError, "internal error"
@@ -62,17 +62,17 @@ func (s *Server) describe(c *fiber.Ctx, err error) (status int, text string) {
 }
 
 func (s *Server) logFault(c *fiber.Ctx, err error) {
-	s.log.Error("request failed", "id", exchangeOf(c.Context()).id, "method", c.Method(), "path", c.Path(), "error", err.Error())
+	s.log.Error("request failed", "id", recordOf(c.Context()).id, "method", c.Method(), "path", c.Path(), "error", err.Error())
 }
 
-// libraryText says what went wrong in our words: the library's own may quote the
+// libraryText returns a text for an error of the HTTP library, whose own may quote the
 // request or its buffers.
 func libraryText(err *fiber.Error) string {
 	switch err.Code {
 	case fiber.StatusNotFound:
 		return "no such route"
 	case fiber.StatusRequestTimeout:
-		return "the request came too slowly"
+		return "the request arrived too slowly"
 	default:
 		return strings.ToLower(http.StatusText(err.Code))
 	}

@@ -32,7 +32,7 @@ func (s *Server) BodyBytes() int64 { return s.bodies.Held() }
 // LimitInflight sets how many inferences may be under way, and stops the clock of the
 // limit at a time when it has been exceeded for long.
 func (s *Server) LimitInflight(limit int) {
-	c := &s.inflight
+	c := s.inflight
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	clock := time.Now()
@@ -42,7 +42,7 @@ func (s *Server) LimitInflight(limit int) {
 
 // Inflight returns how many inferences are under way.
 func (s *Server) Inflight() int {
-	c := &s.inflight
+	c := s.inflight
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.count

@@ -7,7 +7,7 @@ import (
 	"eigenserve/server/auth"
 )
 
-// familyList is the list of all families; they are few, so it has no pages.
+// familyList is the list of all families. They are few, so it has no pages.
 type familyList struct {
 	Families []runtime.FamilyInfo `json:"families"`
 }
@@ -23,7 +23,7 @@ func (s *Server) listFamilies(r *request) error {
 			return err
 		}
 	}
-	return r.answer(fiber.StatusOK, familyList{list})
+	return r.sendJSON(fiber.StatusOK, familyList{list})
 }
 
 // getFamily answers GET /v1/families/{family}.
@@ -39,11 +39,10 @@ func (s *Server) getFamily(r *request) error {
 	if err := s.countVisible(r.caller, &f.FamilyInfo); err != nil {
 		return err
 	}
-	return r.answer(fiber.StatusOK, f)
+	return r.sendJSON(fiber.StatusOK, f)
 }
 
-// countVisible makes a family's count of variants that of those which a caller may
-// see, if its token is for some of them.
+// countVisible sets a family's number of variants to how many of them the caller may see.
 func (s *Server) countVisible(caller *auth.Caller, f *runtime.FamilyInfo) error {
 	if caller.CheckTotals() == nil {
 		return nil

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"io"
 	goruntime "runtime"
 	"sync"
 	"time"
@@ -9,107 +8,98 @@ import (
 	"eigenserve/runtime"
 )
 
-// crowd bounds how many inferences are under way, from when their body is there
-// to their answer. What the engine admits it knows in time, but not what reading
-// JSON, HTTP itself and waiting for a processor take: with a small model these are
-// most of it. So many at once are refused by their head alone, which is cheap.
+// inflight limits how many inferences are under way, from the arrival of their body to
+// their answer. The engine limits the time of what it computes, but not that of reading
+// JSON, of HTTP itself and of waiting for a processor, which is most of it with a small
+// model. Over the limit, requests are refused by their head alone, which is cheap.
 //
-// As in the engine, a burst is no overload: the limit holds once it has been passed
-// for some time. A body that comes slowly takes no place.
+// As in the engine, a burst is not yet an overload: the limit applies once it has been
+// exceeded for some time. A body that arrives slowly is not counted until it is complete.
 type inflight struct {
 	limit int
 	now   func() time.Time
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards the rest
 	count int
-	// When one was last over the limit, and when those that were began.
+	// When the limit was last exceeded, and when it began to be.
 	over, since time.Time
 }
 
 const (
-	inflightBurst = 100 * time.Millisecond // how long the limit may be passed
-	inflightQuiet = 250 * time.Millisecond // how long it must not be, before it may again
-	// drainLimit is how much of a refused request's body is read and dropped, as
-	// that costs less than another connection.
-	drainLimit = 64 << 10
+	burstTime = 100 * time.Millisecond // how long the limit may be exceeded
+	quietTime = 250 * time.Millisecond // how long it must not be, before it may again
 )
 
-// newInflight makes one for the processors there are: each may be wanted by as many as
-// fill a batch. More would only wait; with small models, twice as many made answers
+// newInflight returns a limit for the processors there are, of as many inferences for each
+// as fill a batch. More would only wait: with small models, twice as many made answers
 // under five times the capacity take twice as long, and fewer of them.
-func newInflight() inflight { return inflight{limit: 8 * goruntime.GOMAXPROCS(0), now: time.Now} }
+func newInflight() *inflight { return &inflight{limit: 8 * goruntime.GOMAXPROCS(0), now: time.Now} }
 
-// full tells whether one more would be too many.
-func (c *inflight) full() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.exceeded()
+// isFull reports whether one more inference would be too many.
+func (f *inflight) isFull() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.exceeded()
 }
 
-// enter counts one more, unless that would be too many.
-func (c *inflight) acquire() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.exceeded() {
+// acquire counts one more inference and reports whether there was room for it.
+func (f *inflight) acquire() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.exceeded() {
 		return false
 	}
-	c.count++
+	f.count++
 	return true
 }
 
-func (c *inflight) release() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.count--
+// release stops counting one inference.
+func (f *inflight) release() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.count--
 }
 
-// crowded tells whether one more would be too many. The caller holds mu.
-func (c *inflight) exceeded() bool {
-	if c.count < c.limit {
+// exceeded records whether one more inference would exceed the limit, and reports whether
+// it would be refused. It is called with mu held.
+func (f *inflight) exceeded() bool {
+	if f.count < f.limit {
 		return false
 	}
-	now := c.now()
-	if now.Sub(c.over) > inflightQuiet {
-		c.since = now
+	now := f.now()
+	if now.Sub(f.over) > quietTime {
+		f.since = now
 	}
-	c.over = now
-	return now.Sub(c.since) > inflightBurst
+	f.over = now
+	return now.Sub(f.since) > burstTime
 }
 
-// errOverloaded refuses one who should try again soon.
-func errOverloaded() error {
+// errTooManyInflight returns the error for an inference over the limit.
+func errTooManyInflight() error {
 	err := runtime.Errorf(runtime.Overloaded, "too many requests are under way; try again")
 	err.RetryAfter = time.Second
 	return err
 }
 
-// admitInference refuses an inference in a crowd, before its body is read.
-func (s *Server) admitInference(r *request) error {
-	if !s.inflight.full() {
+// checkInflight refuses an inference over the limit, before its body is read.
+func (s *Server) checkInflight(r *request) error {
+	if !s.inflight.isFull() {
 		return nil
 	}
-	r.body.dropShort()
-	return errOverloaded()
+	r.body.discardShort()
+	return errTooManyInflight()
 }
 
-// dropShort reads the body of a refused request if that keeps the connection for
-// little.
-func (b *body) dropShort() {
-	if b.length >= 0 && b.length <= drainLimit {
-		_, _ = io.Copy(io.Discard, b)
-	}
-}
-
-// readInference reads the body of an inference, which then is one of the crowd
-// until it is answered.
+// readInference reads the body of an inference, which is under way from then on until the
+// request is closed.
 func (s *Server) readInference(r *request) ([]byte, error) {
 	body, err := r.body.all()
 	if err != nil {
 		return nil, err
 	}
 	if !s.inflight.acquire() {
-		return nil, errOverloaded()
+		return nil, errTooManyInflight()
 	}
-	r.finish = append(r.finish, s.inflight.release)
+	r.cleanup = append(r.cleanup, s.inflight.release)
 	return body, nil
 }

@@ -9,24 +9,24 @@ func TestInflight(t *testing.T) {
 	clock := time.Unix(1000, 0)
 	c := inflight{limit: 4, now: func() time.Time { return clock }}
 	for i := range 10 {
-		if c.full() || !c.acquire() {
+		if c.isFull() || !c.acquire() {
 			t.Fatalf("number %d of a burst was refused", i)
 		}
 	}
-	clock = clock.Add(inflightBurst + time.Millisecond)
-	if !c.full() || c.acquire() {
+	clock = clock.Add(burstTime + time.Millisecond)
+	if !c.isFull() || c.acquire() {
 		t.Error("a crowd that stands was let grow")
 	}
 	for range 7 {
 		c.release()
 	}
-	if c.full() || !c.acquire() {
+	if c.isFull() || !c.acquire() {
 		t.Error("one below the limit was refused")
 	}
 	if c.acquire() {
 		t.Error("the limit was passed right after")
 	}
-	clock = clock.Add(inflightQuiet + time.Millisecond)
+	clock = clock.Add(quietTime + time.Millisecond)
 	if !c.acquire() {
 		t.Error("after a quiet time a burst was refused")
 	}

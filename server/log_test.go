@@ -99,7 +99,7 @@ func TestAccessLogOfUnreadHeads(t *testing.T) {
 		got = append(got, logged{Status: l.Status, Method: l.Method, Path: l.Path, Route: l.Route, Error: l.Error})
 	}
 	want := []logged{{Status: 400, Route: "none", Error: "bad request"}, {Status: 431, Route: "none", Error: "request header fields too large"},
-		{Status: 408, Route: "none", Error: "the request came too slowly"}, {Status: 200, Method: "GET", Path: "/v1/models", Route: "variants"}}
+		{Status: 408, Route: "none", Error: "the request arrived too slowly"}, {Status: 200, Method: "GET", Path: "/v1/models", Route: "variants"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

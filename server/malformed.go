@@ -13,17 +13,18 @@ import (
 	"eigenserve/server/internal/conns"
 )
 
-// unread answers a request whose head can't be read, and tells of it as of any other.
-func (s *Server) unread(ctx *fasthttp.RequestCtx, err error) {
-	x := s.begin(ctx)
-	s.refuse(ctx, headError(err))
+// answerMalformed answers a request whose head can't be read, and records it like any
+// other.
+func (s *Server) answerMalformed(ctx *fasthttp.RequestCtx, err error) {
+	rec := s.begin(ctx)
+	s.answerError(ctx, headError(err))
 	if c, ok := ctx.Conn().(*conns.Conn); ok && !c.Used() {
-		return // browsers open some in advance and may never use them
+		return // browsers open connections in advance and may never use them
 	}
-	s.end(ctx, x)
+	s.end(ctx, rec)
 }
 
-// headError says in our words why a head can't be read.
+// headError returns the error to answer for one of the HTTP library about a head.
 func headError(err error) error {
 	var broken net.Error
 	switch {
@@ -34,24 +35,24 @@ func headError(err error) error {
 	case broken.Timeout():
 		return fiber.ErrRequestTimeout
 	}
-	return context.Canceled // the line broke; a client that closes in the middle is told 400, as in a body
+	return context.Canceled // the connection broke; a client that closes it in the middle of a head gets 400
 }
 
-// framedTwice tells whether a head gives its body both a length and chunks. The HTTP
-// library takes the chunks; a proxy that takes the length would see another request
-// behind it.
-func framedTwice(h *fasthttp.RequestHeader) bool {
-	if h.ContentLength() != -1 { // of chunks
+// hasTwoLengths reports whether a head says both how long the body is and that it comes
+// in chunks. The HTTP library goes by the chunks; behind a proxy that goes by the length,
+// another request could hide in the body.
+func hasTwoLengths(h *fasthttp.RequestHeader) bool {
+	if h.ContentLength() != -1 { // chunked
 		return false
 	}
 	lines := bytes.ToLower(h.RawHeaders())
 	return bytes.HasPrefix(lines, []byte("content-length:")) || bytes.Contains(lines, []byte("\ncontent-length:"))
 }
 
-var errFramedTwice = runtime.Errorf(runtime.Invalid, "the body has both a Content-Length and a Transfer-Encoding")
+var errTwoLengths = runtime.Errorf(runtime.Invalid, "the body has both a Content-Length and a Transfer-Encoding")
 
-// refuse answers a request that no route sees with an error.
-func (s *Server) refuse(ctx *fasthttp.RequestCtx, err error) {
+// answerError answers a request that reaches no route with an error.
+func (s *Server) answerError(ctx *fasthttp.RequestCtx, err error) {
 	c := s.app.AcquireCtx(ctx)
 	defer s.app.ReleaseCtx(c)
 	_ = s.fail(c, err)

@@ -10,16 +10,16 @@ import (
 	"eigenserve/server/wire"
 )
 
-// The REST routes of the Open Inference Protocol. Package oip answers them.
+// The REST routes of the Open Inference Protocol, which package oip implements.
 
 // getServerMetadata answers GET /v2.
 func (s *Server) getServerMetadata(r *request) error {
-	return r.answer(fiber.StatusOK, s.oip.ServerMetadata())
+	return r.sendJSON(fiber.StatusOK, s.oip.ServerMetadata())
 }
 
 // getModelMetadata answers GET /v2/models/{name}[/versions/{number}].
 func (s *Server) getModelMetadata(r *request) error {
-	ref, err := r.versioned()
+	ref, err := r.reference()
 	if err != nil {
 		return err
 	}
@@ -27,20 +27,20 @@ func (s *Server) getModelMetadata(r *request) error {
 	if err != nil {
 		return err
 	}
-	return r.answer(fiber.StatusOK, m)
+	return r.sendJSON(fiber.StatusOK, m)
 }
 
-// getModelReady answers GET /v2/models/{name}[/versions/{number}]/ready: 200 when
-// a request would be answered, whatever the server's own state.
+// getModelReady answers GET /v2/models/{name}[/versions/{number}]/ready: 200 if
+// the model would answer a request, whatever the state of the server.
 func (s *Server) getModelReady(r *request) error {
-	ref, err := r.versioned()
+	ref, err := r.reference()
 	if err != nil {
 		return err
 	}
 	if err := s.engine.Ready(ref); err != nil {
 		return err
 	}
-	return r.answer(fiber.StatusOK, struct {
+	return r.sendJSON(fiber.StatusOK, struct {
 		Name  string `json:"name"`
 		Ready bool   `json:"ready"`
 	}{ref, true})
@@ -52,7 +52,7 @@ func (s *Server) getStats(r *request) error {
 	ref := ""
 	if r.Params("variant") != "" {
 		var err error
-		if ref, err = r.versioned(); err != nil {
+		if ref, err = r.reference(); err != nil {
 			return err
 		}
 	}
@@ -60,12 +60,12 @@ func (s *Server) getStats(r *request) error {
 	if err != nil {
 		return err
 	}
-	return r.answer(fiber.StatusOK, stats)
+	return r.sendJSON(fiber.StatusOK, stats)
 }
 
 // infer answers POST /v2/models/{name}[/versions/{number}]/infer.
 func (s *Server) infer(r *request) error {
-	ref, err := r.versioned()
+	ref, err := r.reference()
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (s *Server) infer(r *request) error {
 	if err != nil {
 		return err
 	}
-	ctx, err := r.untilDeadline()
+	ctx, err := r.contextWithDeadline()
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (s *Server) index(r *request) error {
 	if err != nil {
 		return err
 	}
-	return r.answer(fiber.StatusOK, s.oip.Index(r.caller, onlyReady))
+	return r.sendJSON(fiber.StatusOK, s.oip.Index(r.caller, onlyReady))
 }
 
 // load answers POST /v2/repository/models/{name}/load.
@@ -129,7 +129,7 @@ func (s *Server) load(r *request) error {
 	if added != nil {
 		r.Set(wire.HeaderVariant, wire.VariantHeader(added.Name, added.Digest))
 	}
-	return r.answer(fiber.StatusOK, struct{}{})
+	return r.sendJSON(fiber.StatusOK, struct{}{})
 }
 
 // unload answers POST /v2/repository/models/{name}/unload.
@@ -145,5 +145,5 @@ func (s *Server) unload(r *request) error {
 	if err := s.oip.Unload(name, body); err != nil {
 		return err
 	}
-	return r.answer(fiber.StatusOK, struct{}{})
+	return r.sendJSON(fiber.StatusOK, struct{}{})
 }

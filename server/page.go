@@ -28,7 +28,7 @@ func (s *Server) getSample(r *request) error {
 		return fiber.ErrNotFound
 	}
 	if name == "" {
-		return r.answer(fiber.StatusOK, s.samples.Index())
+		return r.sendJSON(fiber.StatusOK, s.samples.Index())
 	}
 	a, ok, err := s.samples.Load(name)
 	if err != nil {

@@ -12,17 +12,16 @@ import (
 	"eigenserve/server/wire"
 )
 
-// route is a row of the table: a name for metrics, what it answers to, the scope
-// that a token needs for it, how many bytes of body it takes (0: none is read),
-// and its handler.
+// route is a row of the table of routes.
 type route struct {
-	name, method, path string
-	scope              auth.Scope
-	limit              int64
-	handle             func(*request) error
+	name         string // in metrics, logs and the OpenAPI document
+	method, path string
+	scope        auth.Scope // that a token needs
+	limit        int64      // of the body in bytes; 0: no body is read
+	handle       func(*request) error
 }
 
-// routes is the table of all routes. One for GET answers HEAD too.
+// routes returns the table of all routes. One for GET answers HEAD, too.
 func (s *Server) routes() []route {
 	image, variant, checkpoint := s.options.ImageLimit, s.options.VariantLimit, s.options.CheckpointLimit
 	return []route{
@@ -72,6 +71,7 @@ func (s *Server) routes() []route {
 	}
 }
 
+// register adds routes to the app.
 func (s *Server) register(routes []route) {
 	for _, rt := range routes {
 		handler := s.serve(rt)
@@ -82,16 +82,16 @@ func (s *Server) register(routes []route) {
 	}
 }
 
-// serve wraps a route's handler in what all share: the body's limit, recovery
-// from panics, errors answered.
+// serve returns the handler of a route in what all routes share: its span, the limit of
+// its body, its checks, recovery from panics, and the answers to errors.
 func (s *Server) serve(rt route) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		x := exchangeOf(c.Context())
-		x.route, x.quiet = rt.name, rt.scope == auth.Open
-		r := &request{Ctx: c, exchange: x, base: s.base}
+		rec := recordOf(c.Context())
+		rec.route, rec.quiet = rt.name, rt.scope == auth.Open
+		r := &request{Ctx: c, record: rec, base: s.base}
 		r.body.limit = rt.limit
 		s.tracer.begin(r, rt)
-		err := s.guard(rt, r)
+		err := s.handle(rt, r)
 		r.close()
 		if err != nil {
 			err = s.fail(c, err)
@@ -100,13 +100,23 @@ func (s *Server) serve(rt route) fiber.Handler {
 	}
 }
 
-// guard runs a handler, and turns a panic into an error with its stack.
-func (s *Server) guard(rt route, r *request) (err error) {
+// handle calls the handler of a route if the request passes its checks. It returns a
+// panic as an error with its stack.
+func (s *Server) handle(rt route, r *request) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("server: panic in %s: %v\n%s", rt.name, p, debug.Stack())
 		}
 	}()
+	if err := s.check(rt, r); err != nil {
+		return err
+	}
+	return rt.handle(r)
+}
+
+// check returns an error if a request may not reach the handler of its route, by its
+// head alone.
+func (s *Server) check(rt route, r *request) (err error) {
 	if err := auth.CheckHost(r.Get(fiber.HeaderHost), s.options.Hosts); err != nil {
 		return err
 	}
@@ -115,34 +125,24 @@ func (s *Server) guard(rt route, r *request) (err error) {
 	}
 	r.caller, err = s.options.Tokens.Admit(r.Get(fiber.HeaderAuthorization), rt.scope)
 	if r.caller != nil {
-		r.holder = r.caller.Name()
+		r.token = r.caller.Name()
 	}
 	if wire.CodeOf(err) == runtime.Overloaded {
-		r.body.dropShort()
+		r.body.discardShort()
 	}
 	if err != nil {
 		return err
 	}
 	if rt.scope == auth.Infer {
-		if err := s.admitInference(r); err != nil {
+		if err := s.checkInflight(r); err != nil {
 			return err
 		}
 	}
-	if rt.limit > 0 {
-		if err := r.encoded(); err != nil {
-			return err
-		}
-		if err := r.body.check(); err != nil {
-			return err
-		}
+	if rt.limit == 0 {
+		return nil
 	}
-	return rt.handle(r)
-}
-
-// encoded refuses a body under a content coding; none is undone here.
-func (r *request) encoded() error {
 	if coding := r.Get(fiber.HeaderContentEncoding); coding != "" && coding != "identity" {
 		return runtime.Errorf(runtime.Unsupported, "send the body without a Content-Encoding")
 	}
-	return nil
+	return r.body.check()
 }

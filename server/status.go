@@ -8,24 +8,24 @@ import (
 	"eigenserve/runtime"
 )
 
-// getLive answers GET /v2/health/live: the process answers.
+// getLive answers GET /v2/health/live: 200 while the process answers.
 func (s *Server) getLive(r *request) error {
-	return r.answer(fiber.StatusOK, struct {
+	return r.sendJSON(fiber.StatusOK, struct {
 		Live bool `json:"live"`
 	}{true})
 }
 
-// getReady answers GET /v2/health/ready: new requests are welcome.
+// getReady answers GET /v2/health/ready: 200 unless the server is stopping.
 func (s *Server) getReady(r *request) error {
-	if s.closing.Load() {
+	if s.draining.Load() {
 		return runtime.Errorf(runtime.Closed, "the server is stopping")
 	}
-	return r.answer(fiber.StatusOK, struct {
+	return r.sendJSON(fiber.StatusOK, struct {
 		Ready bool `json:"ready"`
 	}{true})
 }
 
-// getMemory answers GET /v1/memory with the ledger.
+// getMemory answers GET /v1/memory with the engine's ledger.
 func (s *Server) getMemory(r *request) error {
 	if err := r.caller.CheckTotals(); err != nil {
 		return err
@@ -33,10 +33,10 @@ func (s *Server) getMemory(r *request) error {
 	l := s.engine.Ledger()
 	l.ModelRatio = finite(l.ModelRatio)
 	l.ProcessRatio = finite(l.ProcessRatio)
-	return r.answer(fiber.StatusOK, l)
+	return r.sendJSON(fiber.StatusOK, l)
 }
 
-// finite is x, or 0 where JSON has no number for it: a ratio to no bytes.
+// finite returns x, or 0 for what JSON has no number for: a ratio to zero bytes.
 func finite(x float64) float64 {
 	if math.IsNaN(x) || math.IsInf(x, 0) {
 		return 0

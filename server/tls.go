@@ -8,12 +8,12 @@ import (
 	"eigenserve/server/internal/reload"
 )
 
-// Certificate is a TLS certificate with its key. It follows its files.
+// Certificate is a TLS certificate with its key. It is read again when its files change.
 type Certificate struct {
 	file *reload.Value[*tls.Certificate]
 }
 
-// OpenCertificate reads a certificate and its key, both PEM.
+// OpenCertificate reads a certificate and its key, both in PEM.
 func OpenCertificate(cert, key string, log *slog.Logger) (*Certificate, error) {
 	f, err := reload.Open(log, func() (*tls.Certificate, error) {
 		pair, err := tls.LoadX509KeyPair(cert, key)
@@ -28,8 +28,8 @@ func OpenCertificate(cert, key string, log *slog.Logger) (*Certificate, error) {
 	return &Certificate{f}, nil
 }
 
-// config is how to speak TLS with the certificate as it is at each handshake.
-// Go's own choice of ciphers holds.
+// config returns a configuration that uses the certificate as it is at each handshake,
+// and Go's own choice of ciphers.
 func (c *Certificate) config(protocols ...string) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,

@@ -13,6 +13,9 @@ import (
 func JSONFault(err error) string {
 	switch err := err.(type) {
 	case *json.UnmarshalTypeError:
+		if err.Field == "" {
+			return fmt.Sprintf("it has the wrong type (%s)", err.Value)
+		}
 		return fmt.Sprintf("%q has the wrong type (%s)", err.Field, err.Value)
 	case *json.SyntaxError:
 		return fmt.Sprintf("%v at byte %d", err, err.Offset)
