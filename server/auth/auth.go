@@ -1,5 +1,6 @@
-// Package auth decides who may call the server: tokens with scopes, names of models
-// and rates, and the names that a request may be for. It knows no protocol.
+// Package auth decides who may call the server: tokens with their scopes, models and
+// rates, and the hosts and origins that requests may come from. It knows no protocol;
+// its errors carry the HTTP status that describes them.
 package auth
 
 import (
@@ -10,60 +11,59 @@ import (
 	"time"
 )
 
-// scope is what a token must allow for a route to be used.
+// Scope is what a token must allow for a route to be used.
 type Scope string
 
 // The scopes. None includes another: a token lists all that it has.
 const (
-	Open  Scope = ""      // no token is asked for
-	Read  Scope = "read"  // to see: the catalogue, memory, metrics
-	Infer Scope = "infer" // to ask models
-	Admin Scope = "admin" // to add, change and remove
+	Open  Scope = ""      // no token is needed
+	Read  Scope = "read"  // see the catalogue, memory and metrics
+	Infer Scope = "infer" // ask models
+	Admin Scope = "admin" // add, change and remove
 )
 
-// Denied is why a caller is not let in: as an error it is answered with 401 or
-// 403 and, as RFC 6750 has it, a challenge.
+// Denied is the error for a caller who is not allowed to do what was requested.
 type Denied struct {
-	Status          int
-	Text, Challenge string
+	Status    int
+	Text      string
+	Challenge string // for the header WWW-Authenticate (RFC 6750), or ""
 }
 
+// Error returns the text.
 func (d *Denied) Error() string { return d.Text }
 
-// Admit finds the caller of a request by its Authorization header and holds it to
-// a scope, and to its rate. The caller is nil where the server has no tokens: anyone may all.
-func (t *Tokens) Admit(authorization string, need Scope) (caller *Caller, err error) {
+// Admit returns the caller that an Authorization header belongs to, if the caller has the
+// scope and has not exhausted its rate. The caller is nil if the scope is Open or t is
+// nil: then anyone may do everything.
+func (t *Tokens) Admit(authorization string, need Scope) (*Caller, error) {
 	if need == Open || t == nil {
 		return nil, nil
 	}
 	const challenge = `Bearer realm="eigenserve"`
 	kind, presented, _ := strings.Cut(authorization, " ")
 	if presented == "" || !strings.EqualFold(kind, "Bearer") {
-		return nil, &Denied{http.StatusUnauthorized, "a token is needed: send Authorization: Bearer TOKEN", challenge}
+		return nil, &Denied{http.StatusUnauthorized, "a token is required: send Authorization: Bearer TOKEN", challenge}
 	}
-	caller = t.find(strings.TrimSpace(presented))
+	caller := t.find(strings.TrimSpace(presented))
 	if caller == nil {
-		return nil, &Denied{http.StatusUnauthorized, "this token is not known here", challenge + `, error="invalid_token"`}
+		return nil, &Denied{http.StatusUnauthorized, "the token is not known to this server", challenge + `, error="invalid_token"`}
 	}
-	if !caller.may(need) {
+	if !slices.Contains(caller.scopes, need) {
 		return nil, &Denied{http.StatusForbidden, fmt.Sprintf("token %q lacks the scope %q", caller.name, need),
 			fmt.Sprintf(`%s, error="insufficient_scope", scope="%s"`, challenge, need)}
 	}
 	if need == Infer {
-		return caller, caller.allowed.spend(time.Now())
+		return caller, caller.limit.take(time.Now())
 	}
 	return caller, nil
 }
 
-// CheckModel holds a caller to the models that its token is for. Every name of a
-// model in a request has to pass here, wherever in the request it stands.
-func (c *Caller) CheckModel(model string) error {
-	if c == nil {
-		return nil
-	}
-	name := model
-	if i := strings.IndexAny(model, ":@"); i >= 0 { // name:version, name@digest
-		name = model[:i]
+// CheckModel returns an error if the caller's token is not for the model that a reference
+// names. It must be called for every model that a request names, wherever it does so.
+func (c *Caller) CheckModel(reference string) error {
+	name := reference
+	if i := strings.IndexAny(reference, ":@"); i >= 0 { // name:version, name@digest
+		name = reference[:i]
 	}
 	if c.Sees(name) {
 		return nil
@@ -71,11 +71,11 @@ func (c *Caller) CheckModel(model string) error {
 	return &Denied{http.StatusForbidden, fmt.Sprintf("token %q is not for model %q", c.name, name), ""}
 }
 
-// CheckTotals holds a caller to what it may see: what is of all models together,
-// only with a token for all of them.
+// CheckTotals returns an error if the caller's token is not for all models, and so not
+// for figures about all of them together.
 func (c *Caller) CheckTotals() error {
 	if c == nil || len(c.models) == 0 || slices.Contains(c.models, "*") {
 		return nil
 	}
-	return &Denied{http.StatusForbidden, fmt.Sprintf("token %q is for some models; this is of all of them", c.name), ""}
+	return &Denied{http.StatusForbidden, fmt.Sprintf("token %q is for some models only, and this is about all models", c.name), ""}
 }

@@ -7,35 +7,35 @@ import (
 	"eigenserve/runtime"
 )
 
-// allowance bounds how many inferences a token may ask for in a second, over time:
-// of what it has not used, one second's worth stays for later. It is counted by
-// when the next would be due at that rate (the generic cell rate algorithm), so it
-// takes no clock and no queue.
-type allowance struct {
-	rate float64 // a second
+// rateLimiter limits how many inferences a token may request per second, on average; up
+// to one second's worth may be saved up. It is the generic cell rate algorithm: all that
+// it keeps is when the next inference is due at that rate. A nil *rateLimiter has no
+// limit.
+type rateLimiter struct {
+	rate float64 // per second
 
 	mu  sync.Mutex // guards due
 	due time.Time
 }
 
-// spend takes one inference from what is allowed, or says when to come again. nil
-// allows all.
-func (a *allowance) spend(now time.Time) error {
-	if a == nil {
+// take takes one inference from the limit, or returns an error that says when to try
+// again.
+func (l *rateLimiter) take(now time.Time) error {
+	if l == nil {
 		return nil
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	each := time.Duration(float64(time.Second) / a.rate)
-	saved := max(0, time.Second-each)
-	if a.due.Before(now) {
-		a.due = now
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	interval := time.Duration(float64(time.Second) / l.rate)
+	saved := max(0, time.Second-interval)
+	if l.due.Before(now) {
+		l.due = now
 	}
-	if wait := a.due.Sub(now) - saved; wait > 0 {
-		err := runtime.Errorf(runtime.Overloaded, "this token may ask %g times a second", a.rate)
+	if wait := l.due.Sub(now) - saved; wait > 0 {
+		err := runtime.Errorf(runtime.Overloaded, "this token may be used for %g inferences per second", l.rate)
 		err.RetryAfter = wait
 		return err
 	}
-	a.due = a.due.Add(each)
+	l.due = l.due.Add(interval)
 	return nil
 }

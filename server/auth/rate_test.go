@@ -7,8 +7,8 @@ import (
 	"eigenserve/runtime"
 )
 
-// TestAllowance spends by a clock of its own.
-func TestAllowance(t *testing.T) {
+// TestRateLimiter spends by a clock of its own.
+func TestRateLimiter(t *testing.T) {
 	clock := time.Unix(1000, 0)
 	for _, c := range []struct {
 		rate   float64
@@ -20,11 +20,11 @@ func TestAllowance(t *testing.T) {
 		{rate: 1, atOnce: 1, wait: time.Second, later: 10},
 		{rate: 0.5, atOnce: 1, wait: 2 * time.Second, later: 5},
 	} {
-		a := &allowance{rate: c.rate}
+		a := &rateLimiter{rate: c.rate}
 		var err error
 		n := 0
 		for ; err == nil && n < 100; n++ {
-			err = a.spend(clock)
+			err = a.take(clock)
 		}
 		if n-1 != c.atOnce {
 			t.Errorf("%g a second: %d at once, want %d", c.rate, n-1, c.atOnce)
@@ -34,7 +34,7 @@ func TestAllowance(t *testing.T) {
 		}
 		later := 0
 		for ms := 1; ms <= 10_000; ms++ {
-			if a.spend(clock.Add(time.Duration(ms)*time.Millisecond)) == nil {
+			if a.take(clock.Add(time.Duration(ms)*time.Millisecond)) == nil {
 				later++
 			}
 		}
@@ -42,8 +42,8 @@ func TestAllowance(t *testing.T) {
 			t.Errorf("%g a second: %d in ten seconds, want %d", c.rate, later, c.later)
 		}
 	}
-	var none *allowance
-	if err := none.spend(clock); err != nil {
+	var none *rateLimiter
+	if err := none.take(clock); err != nil {
 		t.Errorf("without a limit: %v", err)
 	}
 }

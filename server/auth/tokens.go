@@ -20,26 +20,29 @@ import (
 	"eigenserve/server/internal/reload"
 )
 
-// shortestToken is how long a token must be at least, if it is written out: 16
-// characters of hexadecimal are 64 bits.
-const shortestToken = 16
+// minTokenLength is how long a token in plain text must be: 16 hexadecimal characters are
+// 64 bits.
+const minTokenLength = 16
 
-// Tokens are the tokens that a server accepts. They follow their file.
-type Tokens struct{ file *reload.Value[[]Caller] }
-
-// Caller is one of them. What it may do is what its scopes and patterns say.
-type Caller struct {
-	name   string
-	sum    [sha256.Size]byte
-	scopes []Scope
-	models []string // patterns of names; none: all
-	// allowed bounds its inferences; nil does not. It begins anew when the file is
-	// read again.
-	allowed *allowance
+// Tokens are the tokens that a server accepts. They are read again when their file
+// changes. A nil *Tokens lets anyone do everything.
+type Tokens struct {
+	file *reload.Value[[]Caller]
 }
 
-// tokenEntry is a token as its file has it.
-type tokenEntry struct {
+// Caller is the holder of one token. A nil *Caller may do everything.
+type Caller struct {
+	name   string
+	sum    [sha256.Size]byte // of the token
+	scopes []Scope
+	models []string // patterns of names; none: all models
+	// limit bounds the rate of inferences, nil if there is no limit. It starts anew
+	// when the file is read again.
+	limit *rateLimiter
+}
+
+// entry is a token as its file describes it.
+type entry struct {
 	Name   string   `yaml:"name"`
 	Token  string   `yaml:"token"`
 	SHA256 string   `yaml:"sha256"`
@@ -52,13 +55,13 @@ type tokenEntry struct {
 //
 //	tokens:
 //	  - name: ci                 # for the log
-//	    sha256: 9f86d081…        # of the token; or token: the token itself
+//	    sha256: 9f86d081…        # of the token; or token: the token in plain text
 //	    scopes: [read, infer]    # of read, infer, admin
-//	    models: ["birds-*"]      # left out: all
-//	    rate: 50                 # inferences a second; left out: any
+//	    models: ["birds-*"]      # optional; default: all
+//	    rate: 50                 # inferences per second; optional; default: no limit
 //
-// Others than its owner must not be able to write the file, nor to read it if
-// tokens are written out in it.
+// Only the owner may be able to write the file, and to read it if it has tokens in plain
+// text.
 func OpenTokens(file string, log *slog.Logger) (*Tokens, error) {
 	f, err := reload.Open(log, func() ([]Caller, error) { return readTokens(file) }, file)
 	if err != nil {
@@ -66,6 +69,12 @@ func OpenTokens(file string, log *slog.Logger) (*Tokens, error) {
 	}
 	return &Tokens{f}, nil
 }
+
+// Reload reads the file again, whether it has changed or not.
+func (t *Tokens) Reload() error { return t.file.Reload() }
+
+// CheckEvery sets how long to trust that the file is unchanged.
+func (t *Tokens) CheckEvery(d time.Duration) { t.file.CheckEvery(d) }
 
 func readTokens(file string) ([]Caller, error) {
 	f, err := os.Open(file)
@@ -81,7 +90,7 @@ func readTokens(file string) ([]Caller, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tokens: %w", err)
 	}
-	list, plain, err := parseTokens(raw)
+	callers, plain, err := parseTokens(raw)
 	if err != nil {
 		return nil, fmt.Errorf("tokens: %s: %w", file, err)
 	}
@@ -91,15 +100,16 @@ func readTokens(file string) ([]Caller, error) {
 	case mode&0o022 != 0:
 		return nil, fmt.Errorf("tokens: %s can be written by others (mode %#o): chmod 600 it", file, mode)
 	case plain && mode&0o077 != 0:
-		return nil, fmt.Errorf("tokens: %s holds tokens as they are and can be read by others (mode %#o): chmod 600 it, or keep their SHA-256", file, mode)
+		return nil, fmt.Errorf("tokens: %s contains tokens in plain text and can be read by others (mode %#o): chmod 600 it, or store the SHA-256 of each token instead", file, mode)
 	}
-	return list, nil
+	return callers, nil
 }
 
-// parseTokens tells also whether any token is written out.
-func parseTokens(raw []byte) (list []Caller, plain bool, err error) {
+// parseTokens reads the content of a file of tokens. plain reports whether any token is
+// in plain text.
+func parseTokens(raw []byte) (callers []Caller, plain bool, err error) {
 	var file struct {
-		Tokens []tokenEntry `yaml:"tokens"`
+		Tokens []entry `yaml:"tokens"`
 	}
 	d := yaml.NewDecoder(bytes.NewReader(raw))
 	d.KnownFields(true)
@@ -107,97 +117,97 @@ func parseTokens(raw []byte) (list []Caller, plain bool, err error) {
 		return nil, false, err
 	}
 	if len(file.Tokens) == 0 {
-		return nil, false, errors.New("it holds no tokens; it must have the form tokens: [{name, sha256, scopes}]")
+		return nil, false, errors.New("it contains no tokens; it must have the form tokens: [{name, sha256, scopes}]")
 	}
 	for i, e := range file.Tokens {
-		t, err := e.token()
+		c, err := e.caller()
 		if err != nil {
 			return nil, false, fmt.Errorf("token %d (%q): %w", i+1, e.Name, err)
 		}
-		for _, other := range list {
-			if other.name == t.name || other.sum == t.sum {
-				return nil, false, fmt.Errorf("%q and %q have one name or one token between them", other.name, t.name)
+		for _, other := range callers {
+			if other.name == c.name || other.sum == c.sum {
+				return nil, false, fmt.Errorf("%q and %q have the same name or the same token", other.name, c.name)
 			}
 		}
-		list = append(list, t)
+		callers = append(callers, c)
 		plain = plain || e.Token != ""
 	}
-	return list, plain, nil
+	return callers, plain, nil
 }
 
-func (e tokenEntry) token() (t Caller, err error) {
-	t = Caller{name: e.Name, scopes: e.Scopes, models: e.Models}
+// caller returns the caller that an entry describes.
+func (e entry) caller() (c Caller, err error) {
+	c = Caller{name: e.Name, scopes: e.Scopes, models: e.Models}
+	if err := e.check(); err != nil {
+		return c, err
+	}
+	if e.Rate != nil {
+		c.limit = &rateLimiter{rate: *e.Rate}
+	}
+	if e.Token != "" {
+		c.sum = sha256.Sum256([]byte(e.Token))
+		return c, nil
+	}
+	sum, err := hex.DecodeString(e.SHA256)
+	if err != nil || len(sum) != len(c.sum) {
+		return c, errors.New("sha256 must be 64 hexadecimal digits: `printf %s TOKEN | sha256sum`")
+	}
+	copy(c.sum[:], sum)
+	return c, nil
+}
+
+// check returns what is wrong with an entry, its sha256 aside.
+func (e entry) check() error {
 	switch {
 	case e.Name == "":
-		return t, errors.New("it needs a name")
+		return errors.New("it needs a name")
 	case (e.Token == "") == (e.SHA256 == ""):
-		return t, errors.New("it needs either token or sha256")
-	case e.Token != "" && len(e.Token) < shortestToken:
-		return t, fmt.Errorf("it is shorter than %d characters; `openssl rand -hex 32` makes a good one", shortestToken)
+		return errors.New("it needs either token or sha256")
+	case e.Token != "" && len(e.Token) < minTokenLength:
+		return fmt.Errorf("it is shorter than %d characters; `openssl rand -hex 32` makes a good one", minTokenLength)
 	case len(e.Scopes) == 0:
-		return t, errors.New("it needs scopes: some of read, infer, admin")
+		return errors.New("it needs scopes: some of read, infer, admin")
 	}
 	for _, s := range e.Scopes {
 		if !slices.Contains([]Scope{Read, Infer, Admin}, s) {
-			return t, fmt.Errorf("scope %q: use read, infer, admin", s)
+			return fmt.Errorf("scope %q: use read, infer, admin", s)
 		}
 	}
 	for _, pattern := range e.Models {
 		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
-			return t, fmt.Errorf("%q is no pattern for names of models", pattern)
+			return fmt.Errorf("%q is not a valid pattern of model names", pattern)
 		}
 	}
-	if e.Rate != nil {
-		if !(*e.Rate > 0 && *e.Rate <= 1e6) {
-			return t, fmt.Errorf("rate %g: use inferences a second, above 0 and at most a million, or leave it out", *e.Rate)
-		}
-		t.allowed = &allowance{rate: *e.Rate}
+	if e.Rate != nil && !(*e.Rate > 0 && *e.Rate <= 1e6) {
+		return fmt.Errorf("rate %g: use inferences per second, above 0 and at most a million, or leave it out", *e.Rate)
 	}
-	if e.Token != "" {
-		t.sum = sha256.Sum256([]byte(e.Token))
-		return t, nil
-	}
-	sum, err := hex.DecodeString(e.SHA256)
-	if err != nil || len(sum) != len(t.sum) {
-		return t, errors.New("sha256 must be 64 hexadecimal digits: `printf %s TOKEN | sha256sum`")
-	}
-	copy(t.sum[:], sum)
-	return t, nil
+	return nil
 }
 
-// find gives the token that was presented, nil if it is none of ours. How long it
-// takes tells nothing about any of them: digests are compared, each to its end.
+// find returns the caller whose token was presented, nil if there is none. How long it
+// takes says nothing about any token: it compares all digests, each to its end.
 func (t *Tokens) find(presented string) *Caller {
-	list := t.file.Get()
+	callers := t.file.Get()
 	sum := sha256.Sum256([]byte(presented))
 	var found *Caller
-	for i := range list {
-		if subtle.ConstantTimeCompare(sum[:], list[i].sum[:]) == 1 {
-			found = &list[i]
+	for i := range callers {
+		if subtle.ConstantTimeCompare(sum[:], callers[i].sum[:]) == 1 {
+			found = &callers[i]
 		}
 	}
 	return found
 }
 
-// Name is the token's name in its file.
-func (t *Caller) Name() string { return t.name }
+// Name returns the name of the caller's token.
+func (c *Caller) Name() string { return c.name }
 
-// Reload reads the file again, whether it changed or not.
-func (t *Tokens) Reload() error { return t.file.Reload() }
-
-// CheckEvery sets how long the file counts as unchanged.
-func (t *Tokens) CheckEvery(d time.Duration) { t.file.CheckEvery(d) }
-
-// may tells whether the token has a scope.
-func (t *Caller) may(s Scope) bool { return slices.Contains(t.scopes, s) }
-
-// Sees tells whether the token is for a model of this name.
-func (t *Caller) Sees(model string) bool {
-	if t == nil || len(t.models) == 0 {
+// Sees reports whether the caller's token is for a model of this name.
+func (c *Caller) Sees(model string) bool {
+	if c == nil || len(c.models) == 0 {
 		return true
 	}
-	return slices.ContainsFunc(t.models, func(pattern string) bool {
-		ok, _ := path.Match(pattern, model) // patterns were tried when they were read
+	return slices.ContainsFunc(c.models, func(pattern string) bool {
+		ok, _ := path.Match(pattern, model) // the pattern was checked when it was read
 		return ok
 	})
 }

@@ -22,11 +22,11 @@ func TestTokenFiles(t *testing.T) {
 		want       string // "": it is good
 	}{
 		{"hashed", "tokens: [{name: a, sha256: " + sum + ", scopes: [read]}]", 0o644, ""},
-		{"written out", "tokens: [{name: a, token: " + long + ", scopes: [read, infer, admin], models: ['a*', b]}]", 0o600, ""},
-		{"written out for all to read", "tokens: [{name: a, token: " + long + ", scopes: [read]}]", 0o640, "can be read by others"},
-		{"for all to write", "tokens: [{name: a, sha256: " + sum + ", scopes: [read]}]", 0o666, "can be written by others"},
-		{"empty", "", 0o600, "holds no tokens"},
-		{"no YAML", "tokens: [", 0o600, "yaml"},
+		{"plain text", "tokens: [{name: a, token: " + long + ", scopes: [read, infer, admin], models: ['a*', b]}]", 0o600, ""},
+		{"plain text that others can read", "tokens: [{name: a, token: " + long + ", scopes: [read]}]", 0o640, "can be read by others"},
+		{"writable by others", "tokens: [{name: a, sha256: " + sum + ", scopes: [read]}]", 0o666, "can be written by others"},
+		{"empty", "", 0o600, "contains no tokens"},
+		{"not YAML", "tokens: [", 0o600, "yaml"},
 		{"an unknown key", "tokens: [{name: a, sha256: " + sum + ", scope: [read]}]", 0o600, "scope not found"},
 		{"no name", "tokens: [{sha256: " + sum + ", scopes: [read]}]", 0o600, "needs a name"},
 		{"no token", "tokens: [{name: a, scopes: [read]}]", 0o600, "either token or sha256"},
@@ -36,13 +36,13 @@ func TestTokenFiles(t *testing.T) {
 		{"no scopes", "tokens: [{name: a, sha256: " + sum + "}]", 0o600, "needs scopes"},
 		{"an unknown scope", "tokens: [{name: a, sha256: " + sum + ", scopes: [root]}]", 0o600, `"root"`},
 		{"an empty scope", "tokens: [{name: a, sha256: " + sum + ", scopes: ['']}]", 0o600, `scope ""`},
-		{"a bad pattern", "tokens: [{name: a, sha256: " + sum + ", scopes: [read], models: ['[']}]", 0o600, "no pattern"},
+		{"a bad pattern", "tokens: [{name: a, sha256: " + sum + ", scopes: [read], models: ['[']}]", 0o600, "not a valid pattern"},
 		{"a rate", "tokens: [{name: a, sha256: " + sum + ", scopes: [infer], rate: 0.5}]", 0o600, ""},
-		{"no rate at all", "tokens: [{name: a, sha256: " + sum + ", scopes: [infer], rate: 0}]", 0o600, "rate 0"},
-		{"a rate below that", "tokens: [{name: a, sha256: " + sum + ", scopes: [infer], rate: -1}]", 0o600, "rate -1"},
-		{"a rate that is none", "tokens: [{name: a, sha256: " + sum + ", scopes: [infer], rate: .nan}]", 0o600, "rate NaN"},
-		{"two of a name", "tokens: [{name: a, sha256: " + sum + ", scopes: [read]}, {name: a, token: " + long + ", scopes: [read]}]", 0o600, "one name"},
-		{"one twice", "tokens: [{name: a, sha256: " + sum + ", scopes: [read]}, {name: b, sha256: " + sum + ", scopes: [read]}]", 0o600, "one token"},
+		{"a rate of zero", "tokens: [{name: a, sha256: " + sum + ", scopes: [infer], rate: 0}]", 0o600, "rate 0"},
+		{"a negative rate", "tokens: [{name: a, sha256: " + sum + ", scopes: [infer], rate: -1}]", 0o600, "rate -1"},
+		{"a rate that is not a number", "tokens: [{name: a, sha256: " + sum + ", scopes: [infer], rate: .nan}]", 0o600, "rate NaN"},
+		{"two with the same name", "tokens: [{name: a, sha256: " + sum + ", scopes: [read]}, {name: a, token: " + long + ", scopes: [read]}]", 0o600, "same name"},
+		{"the same token twice", "tokens: [{name: a, sha256: " + sum + ", scopes: [read]}, {name: b, sha256: " + sum + ", scopes: [read]}]", 0o600, "same token"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

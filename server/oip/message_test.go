@@ -295,13 +295,13 @@ func TestRefusedCallsAreLogged(t *testing.T) {
 	}
 	lines := strings.Split(strings.TrimSpace(s.log.String()), "\n")
 	want := [][]string{
-		{"route=grpc_ModelInfer code=Unauthenticated", "remote=", "a token is needed"},
-		{"route=grpc_ModelInfer code=Unauthenticated", "this token is not known here"},
+		{"route=grpc_ModelInfer code=Unauthenticated", "remote=", "a token is required"},
+		{"route=grpc_ModelInfer code=Unauthenticated", "the token is not known to this server"},
 		{"route=grpc_ModelInfer code=PermissionDenied", "lacks the scope"},
 		{"route=none code=Unimplemented", "no such method"},
 		{"route=none code=Unimplemented", "no such method"},
 		{"route=grpc_ModelInfer code=InvalidArgument", "token=slow"},
-		{"route=grpc_ModelInfer code=ResourceExhausted", "token=slow", "this token may ask"},
+		{"route=grpc_ModelInfer code=ResourceExhausted", "token=slow", "this token may be used"},
 	}
 	if len(lines) != len(want) {
 		t.Fatalf("log: %q", lines)

@@ -10,43 +10,44 @@ import (
 	"time"
 )
 
-// interval is how long a file that was looked at counts as unchanged.
+// interval is how long a file that was checked counts as unchanged.
 const interval = time.Second
 
-// Value is what was read from some files. It is read anew when they change; while
-// they can't be read, the last good value holds.
+// Value is what was parsed from some files. It is parsed again when they change. While
+// they can't be read or parsed, it keeps its last good value.
 type Value[T any] struct {
 	paths []string
-	load  func() (T, error)
+	parse func() (T, error)
 	log   *slog.Logger
-	every time.Duration
 
 	mu    sync.Mutex // guards the rest
+	every time.Duration
+	next  time.Time // when to check the files again
 	value T
-	seen  []stamp   // of the files when they were read last
-	next  time.Time // when to look again
+	seen  []stamp // of the files when they were last read
 }
 
-// stamp tells one state of a file from another.
+// stamp identifies a state of a file.
 type stamp struct {
 	modified time.Time
 	size     int64
 	mode     fs.FileMode
 }
 
-// Open reads the files for the first time; only then is a fault an error.
-func Open[T any](log *slog.Logger, load func() (T, error), paths ...string) (*Value[T], error) {
-	f := &Value[T]{paths: paths, load: load, log: log, every: interval, seen: stamps(paths)}
+// Open parses the files for the first time. An error then is returned; errors later are
+// logged.
+func Open[T any](log *slog.Logger, parse func() (T, error), paths ...string) (*Value[T], error) {
+	v := &Value[T]{paths: paths, parse: parse, log: log, every: interval, seen: stamps(paths)}
 	var err error
-	if f.value, err = load(); err != nil {
+	if v.value, err = parse(); err != nil {
 		return nil, err
 	}
-	f.next = time.Now().Add(f.every)
-	return f, nil
+	v.next = time.Now().Add(v.every)
+	return v, nil
 }
 
-// stamps are taken before the files are read: a change meanwhile is then seen
-// the next time.
+// stamps returns the stamps of files, zero for those that can't be looked at. It is called
+// before the files are read, so that a change in between is noticed the next time.
 func stamps(paths []string) []stamp {
 	out := make([]stamp, len(paths))
 	for i, path := range paths {
@@ -57,44 +58,45 @@ func stamps(paths []string) []stamp {
 	return out
 }
 
-// Get is the value, after a look at the files if the last was a while ago.
-func (f *Value[T]) Get() T {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+// CheckEvery sets how long files count as unchanged after they were checked; 0 makes
+// every Get check them.
+func (v *Value[T]) CheckEvery(d time.Duration) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.every, v.next = d, time.Time{}
+}
+
+// Get returns the value, parsed again if the files have changed.
+func (v *Value[T]) Get() T {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	now := time.Now()
-	if now.Before(f.next) {
-		return f.value
+	if now.Before(v.next) {
+		return v.value
 	}
-	f.next = now.Add(f.every)
-	if s := stamps(f.paths); !slices.Equal(s, f.seen) {
-		_ = f.read(s)
+	v.next = now.Add(v.every)
+	if s := stamps(v.paths); !slices.Equal(s, v.seen) {
+		_ = v.read(s)
 	}
-	return f.value
+	return v.value
 }
 
-// CheckEvery sets how long a look at the files lasts; with 0 each Get looks.
-func (f *Value[T]) CheckEvery(d time.Duration) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.every, f.next = d, time.Time{}
+// Reload parses the files whether they have changed or not.
+func (v *Value[T]) Reload() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.read(stamps(v.paths))
 }
 
-// Reload reads the files whether they changed or not.
-func (f *Value[T]) Reload() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.read(stamps(f.paths))
-}
-
-// read needs the lock.
-func (f *Value[T]) read(s []stamp) error {
-	f.seen = s
-	value, err := f.load()
+// read parses the files, whose stamps are s. It is called with mu held.
+func (v *Value[T]) read(s []stamp) error {
+	v.seen = s
+	value, err := v.parse()
 	if err != nil {
-		f.log.Error("a changed file is not taken over; what was read before still holds", "files", f.paths, "error", err)
+		v.log.Error("cannot reload files; keeping what was read before", "files", v.paths, "error", err)
 		return err
 	}
-	f.value = value
-	f.log.Info("read again", "files", f.paths)
+	v.value = value
+	v.log.Info("reloaded", "files", v.paths)
 	return nil
 }
