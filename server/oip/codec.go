@@ -11,40 +11,45 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// wireFields is how many fields a message may have, those of its parts and the
-// numbers of packed lists counted in. A request has a few dozen, and a raw tensor
-// is one; an empty message takes 2 bytes on the wire and a hundred in memory.
-const wireFields = 1 << 14
+// maxFields is how many fields a message may have, including those of nested messages and
+// the numbers of packed lists. A request has a few dozen, and a raw tensor is one; but an
+// empty nested message takes 2 bytes when it is sent and a hundred in memory.
+const maxFields = 1 << 14
 
-var errWireFields = errors.New("the message has more parts than any request needs")
+var errTooManyFields = errors.New("the message has more fields than any request needs")
 
-// frugalCodec reads messages after a look at what they would take in memory.
-type frugalCodec struct{}
+// boundedCodec is the protobuf codec, except that it counts the fields of a message before
+// it takes memory for them.
+type boundedCodec struct{}
 
 var protoCodec = encoding.GetCodecV2(grpcproto.Name)
 
-// Name is that of the format.
-func (frugalCodec) Name() string { return grpcproto.Name }
+// Name returns the name of the format.
+func (boundedCodec) Name() string { return grpcproto.Name }
 
 // Marshal writes a message.
-func (frugalCodec) Marshal(v any) (mem.BufferSlice, error) { return protoCodec.Marshal(v) }
+func (boundedCodec) Marshal(v any) (mem.BufferSlice, error) { return protoCodec.Marshal(v) }
 
-// Unmarshal reads a message of not too many fields.
-func (frugalCodec) Unmarshal(data mem.BufferSlice, v any) error {
+// Unmarshal reads a message of at most maxFields fields.
+func (boundedCodec) Unmarshal(data mem.BufferSlice, v any) error {
 	m, ok := v.(proto.Message)
 	if !ok {
 		return protoCodec.Unmarshal(data, v)
 	}
 	raw := data.MaterializeToBuffer(mem.DefaultBufferPool())
 	defer raw.Free()
-	left := wireFields
-	if err := countFields(raw.ReadOnlyData(), m.ProtoReflect().Descriptor(), &left); err != nil {
-		return err
-	}
-	return proto.Unmarshal(raw.ReadOnlyData(), m)
+	return unmarshalBounded(raw.ReadOnlyData(), m)
 }
 
-// countFields takes the fields of a message from those that are left.
+func unmarshalBounded(raw []byte, m proto.Message) error {
+	left := maxFields
+	if err := countFields(raw, m.ProtoReflect().Descriptor(), &left); err != nil {
+		return err
+	}
+	return proto.Unmarshal(raw, m)
+}
+
+// countFields subtracts the fields of a message from left.
 func countFields(raw []byte, d protoreflect.MessageDescriptor, left *int) error {
 	for len(raw) > 0 {
 		number, kind, n := protowire.ConsumeTag(raw)
@@ -57,10 +62,10 @@ func countFields(raw []byte, d protoreflect.MessageDescriptor, left *int) error 
 			return protowire.ParseError(n)
 		}
 		if *left--; *left < 0 {
-			return errWireFields
+			return errTooManyFields
 		}
 		if field := d.Fields().ByNumber(number); field != nil && kind == protowire.BytesType {
-			if err := countInside(raw[:n], field, left); err != nil {
+			if err := countNested(raw[:n], field, left); err != nil {
 				return err
 			}
 		}
@@ -69,21 +74,22 @@ func countFields(raw []byte, d protoreflect.MessageDescriptor, left *int) error 
 	return nil
 }
 
-// countInside counts what lies in a field that has a length. Numbers of a fixed
-// size take no more memory than bytes on the wire.
-func countInside(raw []byte, field protoreflect.FieldDescriptor, left *int) error {
-	inner, n := protowire.ConsumeBytes(raw)
+// countNested subtracts what a field with a length contains from left: the fields of a
+// message or the numbers of a packed list. Numbers of a fixed size take no more memory
+// than they take when they are sent.
+func countNested(raw []byte, field protoreflect.FieldDescriptor, left *int) error {
+	content, n := protowire.ConsumeBytes(raw)
 	if n < 0 {
 		return protowire.ParseError(n)
 	}
 	switch field.Kind() {
 	case protoreflect.MessageKind:
-		return countFields(inner, field.Message(), left)
+		return countFields(content, field.Message(), left)
 	case protoreflect.StringKind, protoreflect.BytesKind, protoreflect.FloatKind, protoreflect.DoubleKind:
 		return nil
 	}
-	if *left -= len(inner); *left < 0 { // packed
-		return errWireFields
+	if *left -= len(content); *left < 0 { // a packed list
+		return errTooManyFields
 	}
 	return nil
 }

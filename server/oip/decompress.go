@@ -7,15 +7,15 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// unpack gives what a packed message holds, and frees that.
-func (m *message) unpack(packed mem.BufferSlice) (mem.BufferSlice, error) {
-	defer m.memory.Sub(int64(packed.Len()))
-	defer packed.Free()
+// decompress returns what a compressed message holds, and frees the message.
+func (m *message) decompress(compressed mem.BufferSlice) (mem.BufferSlice, error) {
+	defer m.memory.Sub(int64(compressed.Len()))
+	defer compressed.Free()
 	c := encoding.GetCompressor(m.source.RecvCompress())
 	if c == nil {
-		return nil, invalid("the message is compressed, and it isn't said how")
+		return nil, invalid("the message is compressed in a way that is unknown or not named")
 	}
-	from := packed.Reader()
+	from := compressed.Reader()
 	defer from.Close()
 	r, err := c.Decompress(from)
 	if err != nil {
@@ -24,7 +24,7 @@ func (m *message) unpack(packed mem.BufferSlice) (mem.BufferSlice, error) {
 	if z, ok := r.(io.Closer); ok {
 		defer z.Close()
 	}
-	data, err := mem.ReadAll(&unpacker{r, m, 0}, mem.DefaultBufferPool())
+	data, err := mem.ReadAll(&countingReader{from: r, message: m}, mem.DefaultBufferPool())
 	if err != nil {
 		data.Free()
 		return nil, err
@@ -32,19 +32,21 @@ func (m *message) unpack(packed mem.BufferSlice) (mem.BufferSlice, error) {
 	return data, nil
 }
 
-// unpacker reads what a packed message holds, within its limit and counted.
-type unpacker struct {
+// countingReader reads the decompressed bytes of a message. It counts them, and fails when
+// they exceed the limit of the message or the memory of all messages.
+type countingReader struct {
 	from    io.Reader
 	message *message
 	read    int64
 }
 
-func (u *unpacker) Read(p []byte) (int, error) {
-	n, err := u.from.Read(p)
-	if u.read += int64(n); u.read > u.message.limit {
-		return n, u.message.tooLong()
+// Read implements io.Reader.
+func (c *countingReader) Read(p []byte) (int, error) {
+	n, err := c.from.Read(p)
+	if c.read += int64(n); c.read > c.message.limit {
+		return n, c.message.errTooLong()
 	}
-	if err := u.message.memory.Add(int64(n)); err != nil {
+	if err := c.message.memory.Add(int64(n)); err != nil {
 		return n, err
 	}
 	if err != nil && err != io.EOF {

@@ -3,33 +3,27 @@ package oip
 import (
 	"testing"
 
-	"google.golang.org/protobuf/proto"
-
 	"eigenserve/runtime"
 	"eigenserve/server/oip/inference"
 )
 
 const (
-	OpenMessage = openMessage
-	CallHead    = callHead
+	MaxOpenMessage = maxOpenMessage
+	MaxMetadata    = maxMetadata
 )
 
 var (
-	Methods   = methods
-	ErrFields = errWireFields
-	ErrSlow   = errSlow
+	Methods          = methods
+	ErrTooManyFields = errTooManyFields
+	ErrSlow          = errSlow
 )
 
 // ReadMessage reads a request as it came over gRPC into q.
 func ReadMessage(raw []byte, q *inference.ModelInferRequest) (*InferRequest, error) {
-	left := wireFields
-	if err := countFields(raw, q.ProtoReflect().Descriptor(), &left); err != nil {
+	if err := unmarshalBounded(raw, q); err != nil {
 		return nil, err
 	}
-	if err := proto.Unmarshal(raw, q); err != nil {
-		return nil, err
-	}
-	return inferenceOf(q)
+	return parseMessage(q)
 }
 
 // CheckRequest holds a request that was read to its shape.

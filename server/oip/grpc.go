@@ -25,36 +25,36 @@ import (
 )
 
 const (
-	// streamsPerConnection bounds the calls that one connection may have under way.
-	streamsPerConnection = 64
-	// callHead is how long the metadata of a call may be, as the head of a request
-	// over HTTP: the library would take 16 MiB.
-	callHead = 16 << 10
+	// maxStreams is how many calls a connection may have under way.
+	maxStreams = 64
+	// maxMetadata is how long the metadata of a call may be in bytes, as the head of a
+	// request over HTTP. The library would accept 16 MiB.
+	maxMetadata = 16 << 10
 )
 
-// GRPCOptions are what the protocol needs over gRPC. All have to be set, but where
-// something else is said.
+// GRPCOptions are the options of the gRPC server. Those without a comment about nil must
+// be set.
 type GRPCOptions struct {
-	Tokens *auth.Tokens // anyone may do everything if nil
-	TLS    *tls.Config  // plain text if nil
+	Tokens *auth.Tokens // nil: anyone may do everything
+	TLS    *tls.Config  // nil: plain text
 
-	MessageLimit int64        // the longest message, in bytes
-	Bodies       *wire.Budget // that messages count in
-	Connections  int          // open at once
+	MessageLimit int64        // the longest message in bytes
+	Bodies       *wire.Budget // counts the messages
+	Connections  int          // how many may be open at once
 
-	ReadTimeout time.Duration // for a message, beyond what its bytes earn
+	ReadTimeout time.Duration // for a message; longer by one second for each 16 KiB that has arrived
 	IdleTimeout time.Duration // between two calls of a connection
 
 	Log       *slog.Logger
-	AccessLog bool // a line to Log for each call
+	AccessLog bool // write a line to Log for each call
 	Tracer    trace.Tracer
-	// Observe is told of each call that was answered: its route, the status that HTTP
-	// would have, and how long it took.
+	// Observe is called with each call that was answered: its route, the HTTP status
+	// that corresponds to its code, and how long it took.
 	Observe func(route string, status int, took time.Duration)
 }
 
-// GRPC answers the Open Inference Protocol over gRPC. A method that it lacks is
-// answered as unimplemented.
+// GRPC is the gRPC server: the protocol's service, and the health service that
+// orchestrators ask.
 type GRPC struct {
 	inference.UnimplementedGRPCInferenceServiceServer
 	api      *Service
@@ -64,70 +64,70 @@ type GRPC struct {
 	draining atomic.Bool
 }
 
-// NewGRPC makes the gRPC side of a server: the protocol's service, and the health
-// service that orchestrators ask.
+// NewGRPC returns a gRPC server for a service.
 func NewGRPC(api *Service, options GRPCOptions) *GRPC {
-	s := &GRPC{api: api, options: options, health: health.NewServer()}
+	g := &GRPC{api: api, options: options, health: health.NewServer()}
 	o := []grpc.ServerOption{
-		grpc.InTapHandle(withGiveUp),
-		grpc.UnknownServiceHandler(s.noMethod),
-		grpc.ForceServerCodecV2(frugalCodec{}),
-		grpc.MaxHeaderListSize(callHead),
-		grpc.MaxConcurrentStreams(streamsPerConnection),
+		grpc.InTapHandle(withCancel),
+		grpc.UnknownServiceHandler(g.unknownMethod),
+		grpc.ForceServerCodecV2(boundedCodec{}),
+		grpc.MaxHeaderListSize(maxMetadata),
+		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.ConnectionTimeout(options.ReadTimeout),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: options.IdleTimeout}),
 	}
 	if options.TLS != nil {
 		o = append(o, grpc.Creds(credentials.NewTLS(options.TLS)))
 	}
-	s.server = grpc.NewServer(o...)
-	s.server.RegisterService(s.guarded(inference.GRPCInferenceService_ServiceDesc), s)
-	s.health.SetServingStatus(inference.GRPCInferenceService_ServiceDesc.ServiceName, grpc_health_v1.HealthCheckResponse_SERVING)
-	s.server.RegisterService(s.guarded(grpc_health_v1.Health_ServiceDesc), s.health)
-	return s
+	g.server = grpc.NewServer(o...)
+	g.server.RegisterService(g.wrap(inference.GRPCInferenceService_ServiceDesc), g)
+	g.health.SetServingStatus(inference.GRPCInferenceService_ServiceDesc.ServiceName, grpc_health_v1.HealthCheckResponse_SERVING)
+	g.server.RegisterService(g.wrap(grpc_health_v1.Health_ServiceDesc), g.health)
+	return g
 }
 
-// guarded is a service all of whose calls go through guardCall. An interceptor
-// would see a call only when its message is whole.
-func (s *GRPC) guarded(d grpc.ServiceDesc) *grpc.ServiceDesc {
+// wrap returns a service all of whose calls go through serveCall. An interceptor would see
+// a call only after its message has arrived.
+func (g *GRPC) wrap(d grpc.ServiceDesc) *grpc.ServiceDesc {
 	d.Methods, d.Streams = slices.Clone(d.Methods), slices.Clone(d.Streams)
 	for i, m := range d.Methods {
-		d.Methods[i].Handler = s.guardMethod("/"+d.ServiceName+"/"+m.MethodName, m.Handler)
+		d.Methods[i].Handler = g.unaryHandler("/"+d.ServiceName+"/"+m.MethodName, m.Handler)
 	}
 	for i, m := range d.Streams {
-		d.Streams[i].Handler = s.guardStream("/"+d.ServiceName+"/"+m.StreamName, m.Handler)
+		d.Streams[i].Handler = g.streamHandler("/"+d.ServiceName+"/"+m.StreamName, m.Handler)
 	}
 	return &d
 }
 
-// Listen answers on a listener until Shutdown is called, then returns nil, or until
-// accepting fails. The listener is closed on return.
-func (s *GRPC) Listen(l net.Listener) error {
+// Listen serves gRPC on a listener. It returns nil after Shutdown is called, or an error
+// when accepting fails. The listener is closed on return.
+func (g *GRPC) Listen(l net.Listener) error {
 	defer l.Close()
-	if err := s.server.Serve(netutil.LimitListener(l, s.options.Connections)); err != nil && err != grpc.ErrServerStopped {
+	if err := g.server.Serve(netutil.LimitListener(l, g.options.Connections)); err != nil && err != grpc.ErrServerStopped {
 		return fmt.Errorf("server: serve gRPC at %s: %w", l.Addr(), err)
 	}
 	return nil
 }
 
-// Drain makes it say that it is not ready; it answers all the same.
-func (s *GRPC) Drain() {
-	s.draining.Store(true)
-	s.health.Shutdown()
+// Drain makes the server report that it is not ready, although it goes on answering.
+func (g *GRPC) Drain() {
+	g.draining.Store(true)
+	g.health.Shutdown()
 }
 
-// Shutdown waits for the calls under way until ctx ends; then it cuts them off.
-func (s *GRPC) Shutdown(ctx context.Context) error {
+// Shutdown waits for the calls under way. If ctx ends first, it cuts them off and returns
+// the error of ctx.
+func (g *GRPC) Shutdown(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.server.GracefulStop()
+		g.server.GracefulStop()
 	}()
 	select {
 	case <-done:
 		return nil
 	case <-ctx.Done():
-		s.server.Stop()
+		g.server.Stop()
 		<-done
 		return ctx.Err()
 	}

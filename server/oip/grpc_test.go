@@ -154,7 +154,7 @@ func TestGRPCRefuses(t *testing.T) {
 		{"version in words", func(q *inference.ModelInferRequest) { q.ModelVersion = "new" }, codes.InvalidArgument, "not a version"},
 		{"no model", func(q *inference.ModelInferRequest) { q.ModelName = "" }, codes.InvalidArgument, "name"},
 		{"model with a path", func(q *inference.ModelInferRequest) { q.ModelName = "../x" }, codes.InvalidArgument, "name"},
-		{"no data", func(*inference.ModelInferRequest) {}, codes.InvalidArgument, "has 4 elements, not 0"},
+		{"no data", func(*inference.ModelInferRequest) {}, codes.InvalidArgument, "must be 4, not 0"},
 		{"no input", func(q *inference.ModelInferRequest) { q.Inputs = nil }, codes.InvalidArgument, "one input"},
 		{"an empty input", func(q *inference.ModelInferRequest) { q.Inputs[0] = &inference.ModelInferRequest_InferInputTensor{} }, codes.InvalidArgument, "datatype"},
 		{"two inputs", func(q *inference.ModelInferRequest) { q.Inputs = append(q.Inputs, q.Inputs[0]) }, codes.InvalidArgument, "one input"},
@@ -329,12 +329,12 @@ func TestGRPCLimits(t *testing.T) {
 		t.Errorf("a message over what all may take: %v", err)
 	}
 	q.RawInputContents = make([][]byte, 20000)
-	if _, err := c.ModelInfer(t.Context(), q); err == nil || !strings.Contains(err.Error(), oip.ErrFields.Error()) {
+	if _, err := c.ModelInfer(t.Context(), q); err == nil || !strings.Contains(err.Error(), oip.ErrTooManyFields.Error()) {
 		t.Errorf("a message of many parts: %v", err)
 	}
 	q = pixelsMessage()
 	q.Inputs[0].Contents = &inference.InferTensorContents{BoolContents: make([]bool, 20000)}
-	if _, err := c.ModelInfer(t.Context(), q); err == nil || !strings.Contains(err.Error(), oip.ErrFields.Error()) {
+	if _, err := c.ModelInfer(t.Context(), q); err == nil || !strings.Contains(err.Error(), oip.ErrTooManyFields.Error()) {
 		t.Errorf("a message of many small numbers: %v", err)
 	}
 }

@@ -12,9 +12,9 @@ import (
 	"eigenserve/server/wire"
 )
 
-// named is the reference that a call gives by a model's name and version, if the
-// caller's token is for it.
-func named(ctx context.Context, name, version string) (string, error) {
+// reference returns the reference to a model and version that a call names, or an error if
+// the caller's token is not for it.
+func reference(ctx context.Context, name, version string) (string, error) {
 	if err := wire.CheckName("model", name); err != nil {
 		return "", err
 	}
@@ -24,17 +24,17 @@ func named(ctx context.Context, name, version string) (string, error) {
 	return wire.Reference(name, version)
 }
 
-// ModelInfer answers some inputs by one variant.
-func (s *GRPC) ModelInfer(ctx context.Context, q *inference.ModelInferRequest) (*inference.ModelInferResponse, error) {
-	ref, err := named(ctx, q.ModelName, q.ModelVersion)
+// ModelInfer answers inputs by one variant.
+func (g *GRPC) ModelInfer(ctx context.Context, q *inference.ModelInferRequest) (*inference.ModelInferResponse, error) {
+	ref, err := reference(ctx, q.ModelName, q.ModelVersion)
 	if err != nil {
 		return nil, err
 	}
-	p, err := inferenceOf(q)
+	p, err := parseMessage(q)
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.api.Infer(ctx, ref, p)
+	out, err := g.api.Infer(ctx, ref, p)
 	if err != nil {
 		return nil, err
 	}
@@ -43,19 +43,19 @@ func (s *GRPC) ModelInfer(ctx context.Context, q *inference.ModelInferRequest) (
 	return p.response(out)
 }
 
-// inferenceOf reads a request's message.
-func inferenceOf(q *inference.ModelInferRequest) (p *InferRequest, err error) {
-	p = &InferRequest{id: q.Id, output: wanted{name: OutputLogits}}
+// parseMessage reads the message of a request for an inference.
+func parseMessage(q *inference.ModelInferRequest) (p *InferRequest, err error) {
+	p = &InferRequest{id: q.Id, output: outputSpec{name: OutputLogits}}
 	switch {
 	case len(q.Inputs) != 1:
 		return nil, errOneInput
 	case len(q.Outputs) > 1:
 		return nil, errOneOutput
 	}
-	if p.input, err = tensorOf(q.Inputs[0], q.RawInputContents); err != nil {
+	if p.input, err = parseTensor(q.Inputs[0], q.RawInputContents); err != nil {
 		return nil, err
 	}
-	// Who sends raw tensors reads them, too.
+	// A client that sends raw tensors reads them, too.
 	p.output.binary = len(q.RawInputContents) > 0
 	if len(q.Outputs) == 1 {
 		p.output.name = q.Outputs[0].Name
@@ -68,8 +68,8 @@ func inferenceOf(q *inference.ModelInferRequest) (p *InferRequest, err error) {
 	return p, p.output.check()
 }
 
-// tensorOf reads an input, from its contents or from the raw ones beside it.
-func tensorOf(in *inference.ModelInferRequest_InferInputTensor, raw [][]byte) (t tensor, err error) {
+// parseTensor reads an input, from its contents or from the raw contents of the message.
+func parseTensor(in *inference.ModelInferRequest_InferInputTensor, raw [][]byte) (t tensor, err error) {
 	n, err := checkInput(in.Name, in.Datatype, in.Shape)
 	if err != nil {
 		return t, err
@@ -82,13 +82,13 @@ func tensorOf(in *inference.ModelInferRequest_InferInputTensor, raw [][]byte) (t
 		return t, t.readBinary(raw[0], n)
 	case t.datatype == FP32:
 		t.floats = in.Contents.GetFp32Contents()
-		return t, t.counted(len(t.floats), n)
+		return t, t.checkCount(len(t.floats), n)
 	}
 	t.elements = in.Contents.GetBytesContents()
-	return t, t.counted(len(t.elements), n)
+	return t, t.checkCount(len(t.elements), n)
 }
 
-// response writes what the engine answered.
+// response returns the answer to the request as a message.
 func (p *InferRequest) response(out runtime.Outputs) (*inference.ModelInferResponse, error) {
 	t, err := p.output.tensor(out)
 	if err != nil {

@@ -8,29 +8,29 @@ import (
 	"eigenserve/server/oip/inference"
 )
 
-// ServerLive tells that the process answers.
-func (s *GRPC) ServerLive(context.Context, *inference.ServerLiveRequest) (*inference.ServerLiveResponse, error) {
+// ServerLive answers that the process is alive.
+func (g *GRPC) ServerLive(context.Context, *inference.ServerLiveRequest) (*inference.ServerLiveResponse, error) {
 	return &inference.ServerLiveResponse{Live: true}, nil
 }
 
-// ServerReady tells whether new requests are welcome.
-func (s *GRPC) ServerReady(context.Context, *inference.ServerReadyRequest) (*inference.ServerReadyResponse, error) {
-	return &inference.ServerReadyResponse{Ready: !s.draining.Load()}, nil
+// ServerReady answers whether the server accepts new requests.
+func (g *GRPC) ServerReady(context.Context, *inference.ServerReadyRequest) (*inference.ServerReadyResponse, error) {
+	return &inference.ServerReadyResponse{Ready: !g.draining.Load()}, nil
 }
 
-// ServerMetadata names the server and what it speaks.
-func (s *GRPC) ServerMetadata(context.Context, *inference.ServerMetadataRequest) (*inference.ServerMetadataResponse, error) {
-	m := s.api.ServerMetadata()
+// ServerMetadata describes the server.
+func (g *GRPC) ServerMetadata(context.Context, *inference.ServerMetadataRequest) (*inference.ServerMetadataResponse, error) {
+	m := g.api.ServerMetadata()
 	return &inference.ServerMetadataResponse{Name: m.Name, Version: m.Version, Extensions: m.Extensions}, nil
 }
 
-// ModelReady tells whether a request for a model would be answered.
-func (s *GRPC) ModelReady(ctx context.Context, q *inference.ModelReadyRequest) (*inference.ModelReadyResponse, error) {
-	ref, err := named(ctx, q.Name, q.Version)
+// ModelReady answers whether a request for a model would be answered.
+func (g *GRPC) ModelReady(ctx context.Context, q *inference.ModelReadyRequest) (*inference.ModelReadyResponse, error) {
+	ref, err := reference(ctx, q.Name, q.Version)
 	if err != nil {
 		return nil, err
 	}
-	err = s.api.Engine.Ready(ref)
+	err = g.api.Engine.Ready(ref)
 	var known *runtime.Error
 	if errors.As(err, &known) && known.Code == runtime.Unloaded {
 		return &inference.ModelReadyResponse{}, nil
@@ -38,13 +38,13 @@ func (s *GRPC) ModelReady(ctx context.Context, q *inference.ModelReadyRequest) (
 	return &inference.ModelReadyResponse{Ready: err == nil}, err
 }
 
-// ModelMetadata tells a model's versions and tensors.
-func (s *GRPC) ModelMetadata(ctx context.Context, q *inference.ModelMetadataRequest) (*inference.ModelMetadataResponse, error) {
-	ref, err := named(ctx, q.Name, q.Version)
+// ModelMetadata describes the versions and tensors of a model.
+func (g *GRPC) ModelMetadata(ctx context.Context, q *inference.ModelMetadataRequest) (*inference.ModelMetadataResponse, error) {
+	ref, err := reference(ctx, q.Name, q.Version)
 	if err != nil {
 		return nil, err
 	}
-	m, err := s.api.ModelMetadata(ref)
+	m, err := g.api.ModelMetadata(ref)
 	if err != nil {
 		return nil, err
 	}
@@ -59,16 +59,16 @@ func tensorsMetadata(list []tensorMetadata) (out []*inference.ModelMetadataRespo
 	return out
 }
 
-// ModelStatistics tells what models were asked: one, or all that were.
-func (s *GRPC) ModelStatistics(ctx context.Context, q *inference.ModelStatisticsRequest) (*inference.ModelStatisticsResponse, error) {
+// ModelStatistics returns the statistics of one model, or of all that have had requests.
+func (g *GRPC) ModelStatistics(ctx context.Context, q *inference.ModelStatisticsRequest) (*inference.ModelStatisticsResponse, error) {
 	ref := ""
 	if q.Name != "" {
 		var err error
-		if ref, err = named(ctx, q.Name, q.Version); err != nil {
+		if ref, err = reference(ctx, q.Name, q.Version); err != nil {
 			return nil, err
 		}
 	}
-	list, err := s.api.Stats(callerOf(ctx), ref)
+	list, err := g.api.Stats(callerOf(ctx), ref)
 	if err != nil {
 		return nil, err
 	}
@@ -96,51 +96,47 @@ func statsMessage(v versionStats) *inference.ModelStatistics {
 	return m
 }
 
-// RepositoryIndex lists every version of every model.
-func (s *GRPC) RepositoryIndex(ctx context.Context, q *inference.RepositoryIndexRequest) (*inference.RepositoryIndexResponse, error) {
+// RepositoryIndex returns every version of every model.
+func (g *GRPC) RepositoryIndex(ctx context.Context, q *inference.RepositoryIndexRequest) (*inference.RepositoryIndexResponse, error) {
 	answer := &inference.RepositoryIndexResponse{}
-	for _, e := range s.api.Index(callerOf(ctx), q.Ready) {
+	for _, e := range g.api.Index(callerOf(ctx), q.Ready) {
 		answer.Models = append(answer.Models, &inference.RepositoryIndexResponse_ModelIndex{Name: e.Name, Version: e.Version, State: e.State, Reason: e.Reason})
 	}
 	return answer, nil
 }
 
-// RepositoryModelLoad loads a model that was unloaded, or adds the variant file
-// that the call brings as the parameter file:<version>/<name>.
-func (s *GRPC) RepositoryModelLoad(ctx context.Context, q *inference.RepositoryModelLoadRequest) (*inference.RepositoryModelLoadResponse, error) {
-	ref, err := named(ctx, q.ModelName, "")
+// RepositoryModelLoad loads a model that was unloaded, or adds the variant file in the
+// parameter file:<version>/<name>.
+func (g *GRPC) RepositoryModelLoad(ctx context.Context, q *inference.RepositoryModelLoadRequest) (*inference.RepositoryModelLoadResponse, error) {
+	ref, err := reference(ctx, q.ModelName, "")
 	if err != nil {
 		return nil, err
 	}
-	var file []byte
-	for key, value := range q.Parameters {
-		switch {
-		case !isFile(key):
-			err = checkParameter(key)
-		case file != nil:
-			err = errTwoFiles
-		default:
-			if file = value.GetBytesParam(); len(file) == 0 {
-				err = invalid("parameter %.100q is empty", key)
-			}
-		}
-		if err != nil {
-			return nil, err
-		}
+	file, err := fileParameter(q.Parameters, bytesParameter)
+	if err != nil {
+		return nil, err
 	}
 	if file == nil {
-		err = s.api.Engine.Load(ref)
+		err = g.api.Engine.Load(ref)
 	} else {
-		_, _, err = s.api.Engine.PutVariant(ctx, ref, file)
+		_, _, err = g.api.Engine.PutVariant(ctx, ref, file)
 	}
 	return &inference.RepositoryModelLoadResponse{}, err
 }
 
-// RepositoryModelUnload takes a model out of memory and refuses requests for it.
-func (s *GRPC) RepositoryModelUnload(ctx context.Context, q *inference.RepositoryModelUnloadRequest) (*inference.RepositoryModelUnloadResponse, error) {
-	ref, err := named(ctx, q.ModelName, "")
+func bytesParameter(key string, value *inference.ModelRepositoryParameter) ([]byte, error) {
+	file := value.GetBytesParam()
+	if len(file) == 0 {
+		return nil, invalid("parameter %.100q is empty", key)
+	}
+	return file, nil
+}
+
+// RepositoryModelUnload unloads a model from memory and refuses requests for it.
+func (g *GRPC) RepositoryModelUnload(ctx context.Context, q *inference.RepositoryModelUnloadRequest) (*inference.RepositoryModelUnloadResponse, error) {
+	ref, err := reference(ctx, q.ModelName, "")
 	if err == nil {
-		err = s.api.Engine.Unload(ref)
+		err = g.api.Engine.Unload(ref)
 	}
 	return &inference.RepositoryModelUnloadResponse{}, err
 }

@@ -19,116 +19,120 @@ import (
 	"eigenserve/server/wire"
 )
 
-// openMessage is how long a message may be where no token is asked for: it has a name
-// at most, and Watch keeps it until the caller leaves.
-const openMessage = 1 << 10
+// maxOpenMessage is how long a message may be in bytes where no token is needed. It holds
+// a name at most, and Watch keeps it until the caller leaves.
+const maxOpenMessage = 1 << 10
 
-// source gives the bytes of a call as they come. The library would read a message to
-// its end before it tells of it. Its stream has these methods without promising them:
-// a version that lacks them fails every test of a call.
+// source returns the bytes of a call as they arrive. The library itself would read a
+// message to its end before it tells anyone of it. Its stream has these methods without
+// promising them; with a version that lacks them, every test of a call fails.
 type source interface {
-	// ReadMessageHeader fills p with the next bytes, whatever they are; io.EOF: there
-	// are none.
+	// ReadMessageHeader fills p with the next bytes, whatever they are. It returns
+	// io.EOF if there are none.
 	ReadMessageHeader(p []byte) error
-	// RecvCompress names how a message is packed.
+	// RecvCompress returns the name of the compression of messages.
 	RecvCompress() string
 }
 
-// message reads the one message of a call, as body does for HTTP: never more than its
-// limit, never slower than wire.MinRate, and counted before there is memory for it.
+// message reads the one message of a call, as the server's bodies are read: never more
+// than its limit, never slower than wire.MinRate, and counted before memory is taken for
+// it.
 type message struct {
 	source   source
 	limit    int64
-	patience time.Duration // for a client that sends nothing
-	pace     wire.Pace
-	giveUp   context.CancelCauseFunc
+	patience time.Duration // with a client that sends nothing
+	cancel   context.CancelCauseFunc
 	memory   wire.Share
-
-	head [5]byte     // whether it is packed, and its length
-	read int64       // bytes of it as it was sent
-	late *time.Timer // gives the call up
+	timer    *time.Timer // cancels the call
 }
 
-// giveUpKey is where a call's context has what ends it.
-type giveUpKey struct{}
+// cancelKey is the key of the function in a call's context that cancels it.
+type cancelKey struct{}
 
-// withGiveUp lets a call be ended while its message is waited for: that heeds only the
-// context that the library is given here.
-func withGiveUp(ctx context.Context, _ *tap.Info) (context.Context, error) {
-	ctx, giveUp := context.WithCancelCause(ctx)
-	return context.WithValue(ctx, giveUpKey{}, giveUp), nil
+// withCancel makes it possible to cancel a call while its message is waited for. Waiting
+// heeds only the context that this function returns to the library.
+func withCancel(ctx context.Context, _ *tap.Info) (context.Context, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	return context.WithValue(ctx, cancelKey{}, cancel), nil
 }
 
-// newMessage is a call's message, of which nothing is read yet.
-func (s *GRPC) newMessage(ctx context.Context, method string) (*message, error) {
-	m := &message{limit: min(s.options.MessageLimit, math.MaxInt32), patience: s.options.ReadTimeout, memory: s.options.Bodies.Share()}
+// newMessage returns the message of a call. Nothing of it has been read.
+func (g *GRPC) newMessage(ctx context.Context, method string) (*message, error) {
+	m := &message{limit: min(g.options.MessageLimit, math.MaxInt32), patience: g.options.ReadTimeout, memory: g.options.Bodies.Share()}
 	if methods[method] == auth.Open {
-		m.limit = min(m.limit, openMessage)
+		m.limit = min(m.limit, maxOpenMessage)
 	}
-	m.giveUp, _ = ctx.Value(giveUpKey{}).(context.CancelCauseFunc)
+	m.cancel, _ = ctx.Value(cancelKey{}).(context.CancelCauseFunc)
 	stream := grpc.ServerTransportStreamFromContext(ctx)
 	var ok bool
-	if m.source, ok = stream.(source); !ok || m.giveUp == nil {
-		return nil, fmt.Errorf("server: a call's stream is a %T, which can't be read as it comes", stream)
+	if m.source, ok = stream.(source); !ok || m.cancel == nil {
+		return nil, fmt.Errorf("server: the stream of a call is a %T, which can't be read as it arrives", stream)
 	}
 	return m, nil
 }
 
 // decode reads the message into v.
 func (m *message) decode(ctx context.Context, v any) error {
-	data, err := m.receive(ctx)
-	if err == nil && m.head[0] != 0 {
-		data, err = m.unpack(data)
+	data, compressed, err := m.receive(ctx)
+	if err == nil && compressed {
+		data, err = m.decompress(data)
 	}
 	if err != nil {
 		return err
 	}
 	defer data.Free()
-	if err := (frugalCodec{}).Unmarshal(data, v); err != nil {
+	if err := (boundedCodec{}).Unmarshal(data, v); err != nil {
 		return invalid("the message can't be read: %w", err)
 	}
 	return nil
 }
 
-var errSlow = runtime.Errorf(runtime.Deadline, "the message came too slowly")
+var errSlow = runtime.Errorf(runtime.Deadline, "the message arrived too slowly")
 
-// receive reads what the client sends, to its end and in time.
-func (m *message) receive(ctx context.Context) (data mem.BufferSlice, err error) {
-	m.pace, m.late = wire.Pace{Began: time.Now(), Patience: m.patience}, time.AfterFunc(m.patience, func() { m.giveUp(errSlow) })
-	length, err := m.length(ctx)
-	for m.read = 0; err == nil && m.read < length; {
-		var part mem.Buffer
-		if part, err = m.part(ctx, min(wire.MinRate, length-m.read)); err == nil {
-			data = append(data, part)
-		}
-	}
-	if err == nil {
-		err = m.end(ctx)
-	}
-	if !m.late.Stop() {
+// receive reads what the client sends to its end, in time.
+func (m *message) receive(ctx context.Context) (data mem.BufferSlice, compressed bool, err error) {
+	pace := wire.Pace{Began: time.Now(), Patience: m.patience}
+	m.timer = time.AfterFunc(m.patience, func() { m.cancel(errSlow) })
+	data, compressed, err = m.read(ctx, pace)
+	if !m.timer.Stop() {
 		err = errSlow
 	}
 	if err != nil {
 		data.Free()
-		return nil, err
+		return nil, false, err
 	}
-	return data, nil
+	return data, compressed, nil
 }
 
-// length reads the head, and refuses a message by the length that it tells.
-func (m *message) length(ctx context.Context) (int64, error) {
-	if err := m.fill(ctx, m.head[:]); err != nil {
-		return 0, err
+// read reads the prefix of the message, its bytes, and the end of the call. The timer is
+// moved as bytes arrive.
+func (m *message) read(ctx context.Context, pace wire.Pace) (data mem.BufferSlice, compressed bool, err error) {
+	var prefix [5]byte // whether the message is compressed, and its length
+	if err := m.fill(ctx, prefix[:]); err != nil {
+		return nil, false, err
 	}
-	n := int64(binary.BigEndian.Uint32(m.head[1:]))
-	if n > m.limit {
-		return 0, m.tooLong()
+	compressed = prefix[0] != 0
+	length := int64(binary.BigEndian.Uint32(prefix[1:]))
+	if length > m.limit {
+		return nil, false, m.errTooLong()
 	}
-	return n, nil
+	for read := int64(0); read < length; {
+		n := min(wire.MinRate, length-read)
+		part, err := m.readPart(ctx, n)
+		if err != nil {
+			return data, false, err
+		}
+		data = append(data, part)
+		read += n
+		if !m.timer.Reset(time.Until(pace.Deadline(read))) {
+			return data, false, errSlow
+		}
+	}
+	return data, compressed, m.readEnd(ctx)
 }
 
-// part reads the next n bytes, which earn the client more time as those of a body do.
-func (m *message) part(ctx context.Context, n int64) (mem.Buffer, error) {
+// readPart reads the next n bytes, which it counts first.
+func (m *message) readPart(ctx context.Context, n int64) (mem.Buffer, error) {
 	if err := m.memory.Add(n); err != nil {
 		return nil, err
 	}
@@ -138,14 +142,10 @@ func (m *message) part(ctx context.Context, n int64) (mem.Buffer, error) {
 		pool.Put(p)
 		return nil, err
 	}
-	m.read += n
-	if !m.late.Reset(time.Until(m.pace.Deadline(m.read))) {
-		return nil, errSlow
-	}
 	return mem.NewBuffer(p, pool), nil
 }
 
-// fill reads the next bytes of the message.
+// fill fills p with the next bytes of the call.
 func (m *message) fill(ctx context.Context, p []byte) error {
 	err := m.source.ReadMessageHeader(p)
 	switch {
@@ -157,8 +157,8 @@ func (m *message) fill(ctx context.Context, p []byte) error {
 	return invalid("the call ended before its message did")
 }
 
-// end waits until the client says that it sends no more.
-func (m *message) end(ctx context.Context) error {
+// readEnd waits until the client says that it sends no more.
+func (m *message) readEnd(ctx context.Context) error {
 	var more [1]byte
 	err := m.source.ReadMessageHeader(more[:])
 	switch {
@@ -167,9 +167,9 @@ func (m *message) end(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	}
-	return invalid("the call brings more than one message")
+	return invalid("the call has more than one message")
 }
 
-func (m *message) tooLong() error {
-	return grpcstatus.Errorf(codes.ResourceExhausted, "the message is longer than the %d bytes that are allowed here", m.limit)
+func (m *message) errTooLong() error {
+	return grpcstatus.Errorf(codes.ResourceExhausted, "the message is longer than the limit of %d bytes", m.limit)
 }

@@ -247,7 +247,7 @@ func TestGRPCMessagesAreWhole(t *testing.T) {
 		{"packed, not said how", methodInfer, packed, "identity", codes.InvalidArgument},
 		{"not packed as is said", methodInfer, packed, "gzip", codes.InvalidArgument},
 		{"longer than may be", methodInfer, []byte{0, 255, 0, 0, 0}, "identity", codes.ResourceExhausted},
-		{"long where anyone may call", methodWatch, framed(t, bulkyMessage(oip.OpenMessage)), "identity", codes.ResourceExhausted},
+		{"long where anyone may call", methodWatch, framed(t, bulkyMessage(oip.MaxOpenMessage)), "identity", codes.ResourceExhausted},
 	}
 	for _, test := range tests {
 		stream := w.begin(test.method, "grpc-encoding", test.packing)
@@ -266,7 +266,7 @@ func TestGRPCMessagesAreWhole(t *testing.T) {
 
 func TestGRPCHeadIsBounded(t *testing.T) {
 	c := protocol(t, servertest.NewEngine(), oip.GRPCOptions{})
-	ctx := metadata.AppendToOutgoingContext(t.Context(), "x", strings.Repeat("x", oip.CallHead))
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "x", strings.Repeat("x", oip.MaxMetadata))
 	if _, err := c.ServerLive(ctx, &inference.ServerLiveRequest{}); err == nil {
 		t.Error("a long head is taken")
 	}

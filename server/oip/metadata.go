@@ -1,17 +1,11 @@
 package oip
 
-import (
-	"strconv"
-)
+import "strconv"
 
-// The Open Inference Protocol v2. What REST and gRPC share is here, in v2tensor.go
-// and v2stats.go; v2infer.go, v2binary.go and v2repository.go read and write
-// REST's form of it, grpc*.go gRPC's.
-
-// platform is what models of the protocol say they run on.
+// platform is the platform that models of the protocol name.
 const platform = "eigenserve"
 
-// extensions of the protocol that are spoken here.
+// extensions are the protocol's extensions that the server supports.
 var extensions = []string{"binary_tensor_data", "classification", "model_repository", "statistics", "parameters"}
 
 // Names of the tensors. A request has one of the two inputs.
@@ -21,13 +15,13 @@ const (
 	OutputLogits = "logits"
 )
 
-// Datatypes of the tensors that are read or written here.
+// Datatypes of the tensors.
 const (
 	FP32  = "FP32"
 	Bytes = "BYTES"
 )
 
-// ServerMetadata names the server and what it speaks.
+// ServerMetadata describes the server.
 type ServerMetadata struct {
 	Name       string   `json:"name"`
 	Version    string   `json:"version"`
@@ -43,19 +37,19 @@ type ModelMetadata struct {
 	Outputs  []tensorMetadata `json:"outputs"`
 }
 
-// tensorMetadata tells the shape of a tensor; -1 is any number.
+// tensorMetadata describes a tensor. A dimension of -1 may have any size.
 type tensorMetadata struct {
 	Name     string `json:"name"`
 	Datatype string `json:"datatype"`
 	Shape    shape  `json:"shape"`
 }
 
-// ServerMetadata describes the server.
+// ServerMetadata returns the description of the server.
 func (s *Service) ServerMetadata() ServerMetadata {
 	return ServerMetadata{"eigenserve", s.Version, extensions}
 }
 
-// ModelMetadata tells of the version that a reference stands for.
+// ModelMetadata returns the description of the version that a reference names.
 func (s *Service) ModelMetadata(ref string) (ModelMetadata, error) {
 	v, err := s.Engine.Variant(ref)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -13,11 +12,11 @@ import (
 	"eigenserve/server/wire"
 )
 
-// RepositoryLimit is how long the body of a request to the repository may be that
-// brings no file.
+// RepositoryLimit is how long the body of a request to the repository may be in bytes,
+// if it contains no file.
 const RepositoryLimit = 1 << 20
 
-// indexPage is how many variants are listed at once.
+// indexPage is how many variants are listed at a time.
 const indexPage = 1000
 
 // IndexEntry is one version of a model in the repository.
@@ -28,7 +27,7 @@ type IndexEntry struct {
 	Reason  string `json:"reason"`
 }
 
-// Index lists every version of every model that a caller may see.
+// Index returns every version of every model that the caller may see.
 func (s *Service) Index(caller *auth.Caller, onlyReady bool) []IndexEntry {
 	out := []IndexEntry{}
 	for after := ""; ; {
@@ -51,37 +50,37 @@ func (s *Service) Index(caller *auth.Caller, onlyReady bool) []IndexEntry {
 	}
 }
 
-// ParseIndex reads the body of a request for the index: whether only models that are
-// ready are asked for.
+// ParseIndex reads the body of a request for the index. onlyReady reports whether it asks
+// for models that are ready only.
 func ParseIndex(body []byte) (onlyReady bool, err error) {
 	var q struct {
 		Ready bool `json:"ready"`
 	}
-	err = optionalJSON(body, &q)
+	err = parseOptional(body, &q)
 	return q.Ready, err
 }
 
-// optionalJSON reads a body that may be empty.
-func optionalJSON(body []byte, into any) error {
+// parseOptional reads a body of JSON that may be empty.
+func parseOptional(body []byte, into any) error {
 	if len(body) == 0 {
 		return nil
 	}
 	if err := json.Unmarshal(body, into); err != nil {
-		return invalid("the body is not of the form that this request has: %s", wire.JSONFault(err))
+		return invalid("the body does not have the form of this request: %s", wire.JSONFault(err))
 	}
 	return nil
 }
 
-// Load answers a request to load a model, whose body may bring a variant file. added
-// is nil where it brings none.
+// Load loads a model that was unloaded, or adds the variant file that the body contains.
+// added is nil if the body contains none.
 func (s *Service) Load(ctx context.Context, name string, body []byte) (added *runtime.VariantInfo, err error) {
 	var q struct {
 		Parameters map[string]json.RawMessage `json:"parameters"`
 	}
-	if err := optionalJSON(body, &q); err != nil {
+	if err := parseOptional(body, &q); err != nil {
 		return nil, err
 	}
-	file, err := fileParameter(q.Parameters)
+	file, err := fileParameter(q.Parameters, base64Parameter)
 	if err != nil {
 		return nil, err
 	}
@@ -92,48 +91,44 @@ func (s *Service) Load(ctx context.Context, name string, body []byte) (added *ru
 	return &info, err
 }
 
-// fileParameter is the variant file that a request to load brings as the
-// parameter file:<version>/<name>, nil if it brings none. A config is allowed and
-// says nothing here: a variant file holds all that there is.
-func fileParameter(parameters map[string]json.RawMessage) (file []byte, err error) {
+// fileParameter returns the variant file in the parameter file:<version>/<name> of a
+// request to load, nil if there is none; decode returns the file in such a parameter. A
+// config is allowed and ignored: a variant file needs none. An unknown parameter is an
+// error: to the caller, it may mean something.
+func fileParameter[V any](parameters map[string]V, decode func(key string, value V) ([]byte, error)) (file []byte, err error) {
 	for key, value := range parameters {
-		if !isFile(key) {
-			if err := checkParameter(key); err != nil {
-				return nil, err
-			}
+		switch {
+		case key == "config" || key == "unload_dependents":
 			continue
+		case !strings.HasPrefix(key, "file:"):
+			return nil, invalid("there is no parameter %.100q: use file:<version>/<name> for a variant file", key)
+		case file != nil:
+			return nil, invalid("send one file: a variant is a single file")
 		}
-		if file != nil {
-			return nil, errTwoFiles
-		}
-		var text string
-		if err := json.Unmarshal(value, &text); err != nil {
-			return nil, invalid("parameter %.100q must be the file in base64", key)
-		}
-		if file, err = base64.StdEncoding.DecodeString(text); err != nil || len(file) == 0 {
-			return nil, invalid("parameter %.100q is not base64, or empty", key)
+		if file, err = decode(key, value); err != nil {
+			return nil, err
 		}
 	}
 	return file, nil
 }
 
-var errTwoFiles = runtime.Errorf(runtime.Invalid, "give one file: a variant is one")
-
-func isFile(key string) bool { return strings.HasPrefix(key, "file:") }
-
-// checkParameter refuses a parameter that is not known, which may mean something
-// to the caller.
-func checkParameter(key string) error {
-	if slices.Contains([]string{"config", "unload_dependents"}, key) {
-		return nil
+// base64Parameter returns the file in a parameter of REST.
+func base64Parameter(key string, value json.RawMessage) ([]byte, error) {
+	var text string
+	if err := json.Unmarshal(value, &text); err != nil {
+		return nil, invalid("parameter %.100q must be the file in base64", key)
 	}
-	return invalid("there is no parameter %.100q: use file:<version>/<name> for a variant file", key)
+	file, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || len(file) == 0 {
+		return nil, invalid("parameter %.100q is not base64, or empty", key)
+	}
+	return file, nil
 }
 
-// Unload answers a request to unload a model: it stays in the store, out of memory,
-// and requests for it are refused until it is loaded.
+// Unload unloads a model: it stays in the store but not in memory, and requests for it are
+// refused until it is loaded.
 func (s *Service) Unload(name string, body []byte) error {
-	if err := optionalJSON(body, &struct{}{}); err != nil {
+	if err := parseOptional(body, &struct{}{}); err != nil {
 		return err
 	}
 	return s.Engine.Unload(name)

@@ -50,8 +50,8 @@ type memoryUsage struct {
 	Size uint64 `json:"byte_size"`
 }
 
-// Stats tells of the version that a reference stands for, or, for "", of all that
-// were asked and a caller may see.
+// Stats returns the statistics of the version that a reference names, or for "" of all
+// versions that have had requests and that the caller may see.
 func (s *Service) Stats(caller *auth.Caller, ref string) (ModelStats, error) {
 	list, err := s.Engine.Stats(ref)
 	if err != nil {
@@ -70,7 +70,7 @@ func statsOf(v runtime.VersionStats) versionStats {
 	s := versionStats{Name: v.Name, Version: strconv.Itoa(v.Version), Inferences: uint64(v.Rows), Executions: uint64(v.Runs),
 		Stats: inferenceStats{Success: durationOf(v.Success), Fail: durationOf(v.Fail), Queue: durationOf(v.Queue),
 			ComputeInput: durationOf(v.Preprocess), ComputeInfer: durationOf(v.Compute),
-			// Logits are answered as they are computed: this step takes no time here.
+			// Logits are returned as they are computed: this step takes no time.
 			ComputeOutput: duration{Count: uint64(v.Success.Count)}},
 		Batches: []batchStats{}, Memory: []memoryUsage{{"CPU", 0, uint64(v.Memory)}}}
 	for _, b := range v.Batches {

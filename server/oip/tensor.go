@@ -16,11 +16,11 @@ import (
 type InferRequest struct {
 	id     string
 	input  tensor
-	output wanted
+	output outputSpec
 }
 
-// tensor holds the numbers of an FP32 tensor or the elements of a BYTES one, row
-// by row.
+// tensor is an input or an output. It has floats if its datatype is FP32, elements if it
+// is BYTES, in row-major order.
 type tensor struct {
 	name, datatype string
 	shape          shape
@@ -28,22 +28,28 @@ type tensor struct {
 	elements       [][]byte
 }
 
-// wanted is an output as a request asks for it.
-type wanted struct {
+// outputSpec is the output that a request asks for.
+type outputSpec struct {
 	name    string
-	classes int  // 0: the tensor itself; above: so many of its best labels
-	binary  bool // after the JSON, in REST
+	classes int  // 0: the tensor itself; otherwise so many of its best labels
+	binary  bool // as raw bytes: after the JSON of REST, beside the message of gRPC
 }
 
 func invalid(format string, args ...any) error {
 	return runtime.Errorf(runtime.Invalid, format, args...)
 }
 
-// datatypes of the protocol.
+var (
+	errOneInput       = invalid("give one input: %s or %s", InputPixels, InputImage)
+	errOneOutput      = invalid("ask for one output: there is only %s", OutputLogits)
+	errClassification = invalid("classification must be a number of labels from 1")
+)
+
+// datatypes are the datatypes of the protocol.
 var datatypes = []string{"BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES", "BF16"}
 
-// checkInput tells whether a tensor is one that models read, by what is declared
-// of it, before its data is looked at; and how many elements it must have.
+// checkInput returns how many elements an input must have, by what is declared of it, or
+// an error if it is none that models read.
 func checkInput(name, datatype string, dims shape) (elements int, err error) {
 	if !slices.Contains(datatypes, datatype) {
 		return 0, invalid("input %.100q: there is no datatype %.40q", name, datatype)
@@ -71,30 +77,20 @@ func checkInput(name, datatype string, dims shape) (elements int, err error) {
 		n *= d
 	}
 	if dims[0] > runtime.MaxRows {
-		return 0, runtime.Errorf(runtime.TooLarge, "%d rows in one request, at most %d are allowed", dims[0], runtime.MaxRows)
+		return 0, runtime.Errorf(runtime.TooLarge, "the request has %d rows, the limit is %d", dims[0], runtime.MaxRows)
 	}
 	return int(n), nil
 }
 
-// shape of a tensor.
-type shape []int64
-
-// UnmarshalJSON reads a shape of few dimensions; those of ours have no more than 4.
-func (s *shape) UnmarshalJSON(raw []byte) error {
-	if bytes.Count(raw, []byte(",")) > 16 {
-		return errors.New("a shape of so many dimensions")
+// checkCount returns an error if the tensor has another number of elements than n.
+func (t *tensor) checkCount(has, n int) error {
+	if has != n {
+		return invalid("input %s of shape %v: the number of elements must be %d, not %d", t.name, t.shape, n, has)
 	}
-	return json.Unmarshal(raw, (*[]int64)(s))
+	return nil
 }
 
-func (s shape) String() string {
-	if len(s) > 8 {
-		return fmt.Sprintf("of %d dimensions", len(s))
-	}
-	return fmt.Sprint([]int64(s))
-}
-
-// inputs turns an input that is in order into what the engine reads.
+// inputs returns a valid input in the form that the engine reads.
 func (t tensor) inputs() (in runtime.Inputs) {
 	if t.name == InputImage {
 		in.Images = t.elements
@@ -107,57 +103,60 @@ func (t tensor) inputs() (in runtime.Inputs) {
 	return in
 }
 
-var (
-	errOneInput       = invalid("give one input: %s or %s", InputPixels, InputImage)
-	errOneOutput      = invalid("ask for one output: there is only %s", OutputLogits)
-	errClassification = invalid("classification must be a number of labels from 1")
-)
-
-// check tells whether an output can be had.
-func (w wanted) check() error {
-	if w.name != OutputLogits {
-		return invalid("there is no output %.100q, only %s", w.name, OutputLogits)
+// check returns an error if there is no such output.
+func (o outputSpec) check() error {
+	if o.name != OutputLogits {
+		return invalid("there is no output %.100q, only %s", o.name, OutputLogits)
 	}
 	return nil
 }
 
-// tensor makes an output of what the engine answered.
-func (w wanted) tensor(out runtime.Outputs) (tensor, error) {
+// tensor returns the output that the engine's answer has for the request.
+func (o outputSpec) tensor(out runtime.Outputs) (tensor, error) {
 	labels := len(out.Labels)
 	if len(out.Logits) != out.Rows*labels {
 		return tensor{}, fmt.Errorf("server: variant %s@%s: %d logits for %d rows of %d labels", out.Variant, out.Digest, len(out.Logits), out.Rows, labels)
 	}
-	if w.classes == 0 {
-		return tensor{name: w.name, datatype: FP32, shape: shape{int64(out.Rows), int64(labels)}, floats: out.Logits}, nil
+	if o.classes == 0 {
+		return tensor{name: o.name, datatype: FP32, shape: shape{int64(out.Rows), int64(labels)}, floats: out.Logits}, nil
 	}
-	k := min(w.classes, labels)
-	t := tensor{name: w.name, datatype: Bytes, shape: shape{int64(out.Rows), int64(k)}}
+	k := min(o.classes, labels)
+	t := tensor{name: o.name, datatype: Bytes, shape: shape{int64(out.Rows), int64(k)}}
 	for i := range out.Rows {
-		t.elements = append(t.elements, best(out.Logits[i*labels:(i+1)*labels], out.Labels, k)...)
+		logits := out.Logits[i*labels : (i+1)*labels]
+		for _, j := range runtime.Top(logits, k) {
+			t.elements = append(t.elements, classification(logits[j], j, out.Labels[j]))
+		}
 	}
 	return t, nil
 }
 
-// best writes the k highest logits, best first, as "score:index:label".
-func best(logits []float32, labels []string, k int) [][]byte {
-	order := make([]int, len(logits))
-	for i := range order {
-		order[i] = i
+// classification returns an element of the classification extension:
+// "score:index:label".
+func classification(score float32, index int, label string) []byte {
+	text := strconv.AppendFloat(nil, float64(score), 'f', 6, 32)
+	text = append(strconv.AppendInt(append(text, ':'), int64(index), 10), ':')
+	return append(text, label...)
+}
+
+// shape is the shape of a tensor.
+type shape []int64
+
+// maxDimensions bounds what is read of a shape. Those of the inputs have at most 4.
+const maxDimensions = 17
+
+// UnmarshalJSON reads a shape of a few dimensions.
+func (s *shape) UnmarshalJSON(raw []byte) error {
+	if bytes.Count(raw, []byte(",")) >= maxDimensions {
+		return errors.New("the shape has too many dimensions")
 	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		switch {
-		case logits[a] > logits[b]:
-			return -1
-		case logits[a] < logits[b]:
-			return 1
-		}
-		return 0
-	})
-	out := make([][]byte, k)
-	for i, at := range order[:k] {
-		text := strconv.AppendFloat(nil, float64(logits[at]), 'f', 6, 32)
-		text = append(strconv.AppendInt(append(text, ':'), int64(at), 10), ':')
-		out[i] = append(text, labels[at]...)
+	return json.Unmarshal(raw, (*[]int64)(s))
+}
+
+// String returns the shape as text, shortened if it is long.
+func (s shape) String() string {
+	if len(s) > 8 {
+		return fmt.Sprintf("of %d dimensions", len(s))
 	}
-	return out
+	return fmt.Sprint([]int64(s))
 }

@@ -13,21 +13,21 @@ import (
 	grpcstatus "google.golang.org/grpc/status"
 )
 
-// beginCall starts the span of a gRPC call, as begin does for HTTP. Names and
-// attributes are those of OpenTelemetry's conventions for gRPC.
-func (s *GRPC) beginCall(ctx context.Context, method string) (context.Context, trace.Span) {
-	head, _ := metadata.FromIncomingContext(ctx)
-	parent := propagation.TraceContext{}.Extract(ctx, metadataCarrier(head))
+// beginSpan starts the span of a call. It continues the caller's trace if the metadata
+// names one. Names and attributes follow OpenTelemetry's conventions for gRPC.
+func (g *GRPC) beginSpan(ctx context.Context, method string) (context.Context, trace.Span) {
+	incoming, _ := metadata.FromIncomingContext(ctx)
+	parent := propagation.TraceContext{}.Extract(ctx, carrier(incoming))
 	name := strings.TrimPrefix(method, "/")
-	ctx, span := s.options.Tracer.Start(parent, name, trace.WithSpanKind(trace.SpanKindServer))
+	ctx, span := g.options.Tracer.Start(parent, name, trace.WithSpanKind(trace.SpanKindServer))
 	if service, method, ok := strings.Cut(name, "/"); ok && span.IsRecording() {
 		span.SetAttributes(attribute.String("rpc.system", "grpc"), attribute.String("rpc.service", service), attribute.String("rpc.method", method))
 	}
 	return ctx, span
 }
 
-// endCall ends the span of a call with what was answered.
-func endCall(span trace.Span, err error) {
+// endSpan ends the span of a call that was answered with err.
+func endSpan(span trace.Span, err error) {
 	if span.IsRecording() {
 		code := grpcstatus.Code(err)
 		span.SetAttributes(attribute.Int("rpc.grpc.status_code", int(code)))
@@ -38,9 +38,9 @@ func endCall(span trace.Span, err error) {
 	span.End()
 }
 
-// metadataCarrier reads a call's metadata as a propagator does.
-type metadataCarrier metadata.MD
+// carrier reads the metadata of a call for a propagator.
+type carrier metadata.MD
 
-func (c metadataCarrier) Get(key string) string { return strings.Join(metadata.MD(c).Get(key), ",") }
-func (c metadataCarrier) Set(string, string)    {}
-func (c metadataCarrier) Keys() []string        { return nil }
+func (c carrier) Get(key string) string { return strings.Join(metadata.MD(c).Get(key), ",") }
+func (c carrier) Set(string, string)    {}
+func (c carrier) Keys() []string        { return nil }
