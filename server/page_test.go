@@ -355,7 +355,7 @@ func TestPageStopsAnUpload(t *testing.T) {
 	b.click(t, "#add-form .primary")
 	b.until(t, `!document.getElementById("add-progress").hidden`)
 	b.click(t, "#add-cancel")
-	b.until(t, `document.getElementById("toasts").textContent === "The upload is stopped" && !document.querySelector("dialog[open]")`)
+	b.until(t, `document.getElementById("toasts").textContent === "Upload stopped" && !document.querySelector("dialog[open]")`)
 	b.throttle(t, -1)
 	b.click(t, "#add")
 	b.do(t, chromedp.SetUploadFiles("#add-files", []string{small}))
@@ -460,7 +460,7 @@ func TestPageShowsAnOutage(t *testing.T) {
 	if err := s.Shutdown(ctx); err != nil {
 		t.Fatal(err)
 	}
-	const silence = "The server doesn't answer; this page tries again"
+	const silence = "The server does not answer; trying again"
 	b.until(t, fmt.Sprintf(`!document.getElementById("outage").hidden && document.getElementById("outage").textContent.includes(%q) && document.getElementById("outage-age").textContent.includes(" s old")`, silence))
 	b.do(t, chromedp.SendKeys("#search", "takri"))
 	b.until(t, fmt.Sprintf(`!document.querySelector(".row") && document.getElementById("empty").textContent === %q`, silence))
@@ -498,7 +498,7 @@ func TestPageAddsCheckpoints(t *testing.T) {
 	b.click(t, "#add-form .primary")
 	b.until(t, `document.querySelectorAll(".row").length === 6 && !document.querySelector("dialog[open]")`)
 	eval[bool](t, b, fmt.Sprintf(dropFolder, `{"shards": ["model-1.safetensors", "model-2.safetensors", "config.json"]}`))
-	b.until(t, `document.getElementById("toasts").textContent.includes("several files")`)
+	b.until(t, `document.getElementById("toasts").textContent.includes("several tensor files")`)
 	eval[bool](t, b, fmt.Sprintf(dropFolder, `{"pickled": ["pytorch_model.bin", "config.json"]}`))
 	b.until(t, `document.querySelector("#add-dialog[open]") && document.getElementById("add-fault").textContent.includes("safe_serialization=True")`)
 	b.clean(t, s.Addr)
@@ -543,7 +543,7 @@ func TestPageMovesAliases(t *testing.T) {
 	b.until(t, `document.querySelector(".target input")?.value === "music-1" && document.querySelectorAll(".target option").length === 3`)
 	b.do(t, chromedp.SetValue(".target select", "1"))
 	b.click(t, "#alias-save")
-	b.until(t, `document.querySelectorAll(".alias").length === 2 && document.getElementById("toasts").textContent.includes("mine stands for music-1:1")`)
+	b.until(t, `document.querySelectorAll(".alias").length === 2 && document.getElementById("toasts").textContent.includes("mine now stands for music-1:1")`)
 
 	b.click(t, `[aria-label="Move mine"]`)
 	b.until(t, `document.getElementById("alias-what").textContent === "Move mine" && document.querySelector(".target select")?.value === "1"`)
