@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// schemaSet holds the schemas of named types, by name.
+// schemaSet has the schemas of named types, by name.
 type schemaSet struct {
 	schemas Object
 	types   map[string]reflect.Type
 }
 
-// of gives the schema of a value's type, as encoding/json writes it.
+// of returns the schema of a value's type, as encoding/json writes it.
 func (s schemaSet) of(value any) Object {
 	several, ok := value.(AnyOf)
 	if !ok {
@@ -60,8 +60,8 @@ func (s schemaSet) typeOf(t reflect.Type) Object {
 	return Object{} // any value
 }
 
-// named puts a struct's schema among the named ones and refers to it. A type
-// without a name is written out.
+// named adds the schema of a struct to the set and returns a reference to it. A type
+// without a name is described in place.
 func (s schemaSet) named(t reflect.Type) Object {
 	if t.Name() == "" {
 		return s.fields(t)
@@ -71,7 +71,7 @@ func (s schemaSet) named(t reflect.Type) Object {
 		name = capital(path.Base(t.PkgPath())) + name
 	}
 	if s.types[name] == nil {
-		s.types[name] = t // before its fields, which may lead back here
+		s.types[name] = t // before its fields, which may refer to it
 		s.schemas[name] = s.fields(t)
 	}
 	return Object{"$ref": "#/components/schemas/" + name}

@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestGeneratedIsCurrent runs what go generate runs and compares, but for the
-// lines that name the generators' versions.
+// TestGeneratedIsCurrent runs the command of go generate and compares its output with the
+// files, except for the comments, which name the versions of the generators.
 func TestGeneratedIsCurrent(t *testing.T) {
 	for _, tool := range []string{"protoc", "protoc-gen-go", "protoc-gen-go-grpc"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -25,12 +25,13 @@ func TestGeneratedIsCurrent(t *testing.T) {
 	}
 	for _, name := range []string{"inference.pb.go", "inference_grpc.pb.go"} {
 		if diff := cmp.Diff(code(t, filepath.Join(dir, name)), code(t, name)); diff != "" {
-			t.Errorf("%s is not what go generate makes of inference.proto: %s", name, diff)
+			t.Errorf("%s is not current, run go generate: %s", name, diff)
 		}
 	}
 }
 
-// code is a generated file without what differs from generator to generator.
+// code returns the lines of a generated file that do not depend on the versions of the
+// generators.
 func code(t *testing.T, file string) []string {
 	t.Helper()
 	raw, err := os.ReadFile(file)
