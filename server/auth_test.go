@@ -13,19 +13,19 @@ import (
 	"eigenserve/server/internal/servertest"
 )
 
-// someAddress is a route's path with names in the place of its parameters.
-func someAddress(rt server.Route) string {
+// examplePath returns a path that a route matches.
+func examplePath(rt server.Route) string {
 	return strings.NewReplacer(":variant", "music-1", ":version", "1", ":alias", "current", ":family", "glyphs", ":file", "app.js", "*", "").Replace(rt.Path)
 }
 
-// TestEveryRouteHasItsScope asks every route without a token, with a wrong one,
-// and with one of each scope.
+// TestEveryRouteHasItsScope sends requests to every route without a token, with a wrong
+// one, and with one of each scope.
 func TestEveryRouteHasItsScope(t *testing.T) {
 	s := start(t, servertest.NewEngine(), server.Options{Tokens: servertest.Tokens(t, "see read", "use infer", "run admin")})
 	scopes := map[string]auth.Scope{"see": auth.Read, "use": auth.Infer, "run": auth.Admin}
 	for _, rt := range s.Routes() {
 		ask := func(headers ...string) servertest.Response {
-			return s.Do(t, rt.Method, someAddress(rt), "x", headers...)
+			return s.Do(t, rt.Method, examplePath(rt), "x", headers...)
 		}
 		for name, headers := range map[string][]string{
 			"no token": nil, "a wrong token": servertest.Bearer("nobody"), "another scheme": {"Authorization", "Basic " + servertest.Secret("run")}, "no scheme": {"Authorization", servertest.Secret("run")},
@@ -102,7 +102,7 @@ func TestTokenForSomeModels(t *testing.T) {
 		t.Errorf("a page of one: %s", got.Body)
 	}
 	if got := s.Do(t, "GET", "/v1/families", "", servertest.Bearer("sans")...); !strings.Contains(got.Body, `"variants":4`) {
-		t.Errorf("of five variants it sees four: %s", got.Body)
+		t.Errorf("want a count of the four variants it sees: %s", got.Body)
 	}
 	for body, status := range map[string]int{`{"model":"sans-lao"}`: 201, `{"model":"music-1"}`: 403, `{"targets":[{"model":"sans-lao","weight":1},{"model":"music-1","weight":1}]}`: 403} {
 		if got := s.Do(t, "PUT", "/v1/aliases/sans-alias", body, servertest.Bearer("sans")...); got.Status != status {
@@ -123,7 +123,7 @@ func TestTokenForSomeModels(t *testing.T) {
 	}
 }
 
-// formTypeFor is the content type of a form where a form is read.
+// formTypeFor returns formType for a route that reads a form.
 func formTypeFor(path, formType string) string {
 	if strings.Contains(path, "/families/") {
 		return formType
@@ -131,17 +131,17 @@ func formTypeFor(path, formType string) string {
 	return "application/octet-stream"
 }
 
-func TestTokensFollowTheirFile(t *testing.T) {
+func TestTokensAreReloaded(t *testing.T) {
 	file := servertest.TokenFile(t, "old read")
 	tokens, err := auth.OpenTokens(file, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	tokens.CheckEvery(0) // look at it each time
+	tokens.CheckEvery(0) // look at the file for each request
 	s := start(t, servertest.NewEngine(), server.Options{Tokens: tokens})
 	ask := func(name string) int { return s.Do(t, "GET", "/v1/models", "", servertest.Bearer(name)...).Status }
 	if ask("old") != 200 || ask("new") != 401 {
-		t.Fatal("the first file does not hold")
+		t.Fatal("the first file is not used")
 	}
 	replace := func(from string) {
 		t.Helper()
@@ -159,14 +159,14 @@ func TestTokensFollowTheirFile(t *testing.T) {
 	}
 	replace(broken)
 	if ask("new") != 200 {
-		t.Error("a broken file takes the tokens away")
+		t.Error("a broken file replaced the tokens")
 	}
 	if err := s.Reload(); err == nil || !strings.Contains(err.Error(), "nam") {
 		t.Errorf("Reload: %v", err)
 	}
 }
 
-// TestOnlyKnownHosts keeps a site away that lets its name resolve to this server.
+// TestOnlyKnownHosts refuses a web site that makes its name resolve to this server.
 func TestOnlyKnownHosts(t *testing.T) {
 	guarded := start(t, servertest.NewEngine(), server.Options{Hosts: []string{"models.example"}})
 	free := start(t, servertest.NewEngine(), server.Options{})
@@ -180,7 +180,7 @@ func TestOnlyKnownHosts(t *testing.T) {
 			t.Errorf("host %q: got %d, want %d", host, got, want)
 		}
 		if got := servertest.Status(free.Dial(t, ask)); got != 200 {
-			t.Errorf("host %q on a server for any: got %d", host, got)
+			t.Errorf("host %q on a server for all hosts: got %d", host, got)
 		}
 	}
 }

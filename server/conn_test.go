@@ -21,9 +21,8 @@ import (
 	"eigenserve/server/internal/servertest"
 )
 
-// TestRequestsDoNotMix lets many requests with bodies and names of their own run
-// at once and be held for a while, as the engine may: what it was given must not
-// change under it, and each answer must be its request's.
+// TestRequestsDoNotMix sends many different requests at once. The engine keeps what it
+// gets, which must not change, and each answer must belong to its request.
 func TestRequestsDoNotMix(t *testing.T) {
 	const clients, rounds = 16, 40
 	f := servertest.NewEngine()
@@ -60,8 +59,8 @@ func TestRequestsDoNotMix(t *testing.T) {
 	}
 }
 
-// slow is an engine whose Classify waits until it is let go.
-func slow(f *servertest.Engine) (begun chan struct{}, letGo func()) {
+// slow makes Classify wait until release is called.
+func slow(f *servertest.Engine) (begun chan struct{}, release func()) {
 	begun = make(chan struct{}, 8)
 	wait := make(chan struct{})
 	f.OnClassify = func(ctx context.Context, name string, _ []byte, _ runtime.ClassifyOptions) (runtime.Answer, error) {
@@ -78,9 +77,9 @@ func slow(f *servertest.Engine) (begun chan struct{}, letGo func()) {
 
 const ask = "POST /v1/models/music-1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nimage"
 
-func TestShutdownLetsRequestsFinish(t *testing.T) {
+func TestShutdownWaitsForRequests(t *testing.T) {
 	f := servertest.NewEngine()
-	begun, letGo := slow(f)
+	begun, release := slow(f)
 	s := start(t, f, server.Options{})
 	unused := s.Dial(t, "")
 	asking := s.Dial(t, ask)
@@ -95,7 +94,7 @@ func TestShutdownLetsRequestsFinish(t *testing.T) {
 		t.Fatalf("stopped with a request under way: %v", err)
 	default:
 	}
-	letGo()
+	release()
 	if got := servertest.Status(asking); got != 200 {
 		t.Errorf("the request under way got %d", got)
 	}
@@ -110,10 +109,10 @@ func TestShutdownLetsRequestsFinish(t *testing.T) {
 	}
 }
 
-func TestShutdownCutsOffWhatTakesTooLong(t *testing.T) {
+func TestShutdownCutsOffSlowRequests(t *testing.T) {
 	f := servertest.NewEngine()
-	begun, letGo := slow(f)
-	defer letGo()
+	begun, release := slow(f)
+	defer release()
 	s := start(t, f, server.Options{})
 	asking := s.Dial(t, ask)
 	<-begun
@@ -141,7 +140,7 @@ func TestListenAfterShutdown(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.Listen(l); err != nil {
-		t.Errorf("Listen again: %v", err)
+		t.Errorf("Listen: %v", err)
 	}
 	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("its listener is still open: %v", err)
@@ -150,13 +149,13 @@ func TestListenAfterShutdown(t *testing.T) {
 
 func TestReadinessEndsWithShutdown(t *testing.T) {
 	f := servertest.NewEngine()
-	begun, letGo := slow(f)
+	begun, release := slow(f)
 	s := start(t, f, server.Options{})
 	// Two requests in one write: the second is answered while the server stops.
 	c := s.Dial(t, ask+"GET /v2/health/ready HTTP/1.1\r\nHost: x\r\n\r\n")
 	<-begun
 	s.Drain()
-	letGo()
+	release()
 	answers := bufio.NewReader(c)
 	for i, want := range []int{200, 503} {
 		res, err := http.ReadResponse(answers, nil)
@@ -187,7 +186,7 @@ func TestClientThatLeavesCancelsItsRequest(t *testing.T) {
 			t.Error(err)
 		}
 	case <-time.After(10 * time.Second):
-		t.Fatal("nobody told the engine")
+		t.Fatal("the request was not canceled")
 	}
 	if log := s.Log.String(); log != "" {
 		t.Errorf("log: %s", log)
@@ -196,14 +195,14 @@ func TestClientThatLeavesCancelsItsRequest(t *testing.T) {
 
 func TestNextRequestMayComeBeforeTheAnswer(t *testing.T) {
 	f := servertest.NewEngine()
-	begun, letGo := slow(f)
+	begun, release := slow(f)
 	s := start(t, f, server.Options{ReadTimeout: time.Second})
 	c := s.Dial(t, ask)
 	<-begun
 	if _, err := c.Write([]byte(ask + ask)); err != nil {
 		t.Fatal(err)
 	}
-	letGo()
+	release()
 	answers := bufio.NewReader(c)
 	for i := range 3 {
 		res, err := http.ReadResponse(answers, nil)
@@ -230,21 +229,21 @@ func TestConnectionIsReused(t *testing.T) {
 	}
 }
 
-// short is a listener that can't accept for some times.
-type short struct {
+// failing is a listener that fails to accept a number of times.
+type failing struct {
 	net.Listener
 	times int
 }
 
-func (l *short) Accept() (net.Conn, error) {
+func (l *failing) Accept() (net.Conn, error) {
 	if l.times--; l.times >= 0 {
 		return nil, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
 	}
 	return l.Listener.Accept()
 }
 
-// Too many open files end no server.
-func TestAcceptingGoesOn(t *testing.T) {
+// Having too many open files does not end the server.
+func TestAcceptRetries(t *testing.T) {
 	log := &servertest.Log{}
 	s, err := server.New(servertest.NewEngine(), server.Options{Log: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
@@ -255,7 +254,7 @@ func TestAcceptingGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- s.Listen(&short{l, 3}) }()
+	go func() { served <- s.Listen(&failing{l, 3}) }()
 	res, err := http.Get("http://" + l.Addr().String() + "/v2/health/live")
 	if err != nil {
 		t.Fatal(err)

@@ -61,7 +61,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-func TestEveryMethodsErrorIsAnswered(t *testing.T) {
+func TestErrorsOfEveryMethod(t *testing.T) {
 	f := servertest.NewEngine()
 	f.Err = runtime.Errorf(runtime.Conflict, "another basis")
 	s := start(t, f, server.Options{})
@@ -100,7 +100,7 @@ func TestPanicIsLoggedAndHidden(t *testing.T) {
 	}
 }
 
-func TestAnswerThatIsNoNumberIsAFault(t *testing.T) {
+func TestNonFiniteScoreIsAnInternalError(t *testing.T) {
 	f := servertest.NewEngine()
 	f.OnClassify = func(context.Context, string, []byte, runtime.ClassifyOptions) (runtime.Answer, error) {
 		zero := 0.0

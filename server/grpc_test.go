@@ -24,7 +24,7 @@ import (
 	"eigenserve/server/oip/inference"
 )
 
-// dial makes a server listen for gRPC, too, and connects to it until the test ends.
+// dial makes a server listen for gRPC and connects to it, until the test ends.
 func dial(t *testing.T, s *running) *grpc.ClientConn {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -49,14 +49,13 @@ func dial(t *testing.T, s *running) *grpc.ClientConn {
 	return conn
 }
 
-// imageMessage asks for the logits of one image.
+// imageMessage returns a request for the logits of one image.
 func imageMessage() *inference.ModelInferRequest {
 	return &inference.ModelInferRequest{ModelName: "sans-lao", Inputs: []*inference.ModelInferRequest_InferInputTensor{
 		{Name: "image", Datatype: "BYTES", Shape: []int64{1}, Contents: &inference.InferTensorContents{BytesContents: [][]byte{[]byte("PNG")}}}}}
 }
 
-// TestGRPCIsPartOfTheServer calls by gRPC what a server of both protocols shares: its
-// engine, its metrics, its readiness.
+// Both protocols of a server share its engine, its metrics and its readiness.
 func TestGRPCIsPartOfTheServer(t *testing.T) {
 	f := servertest.NewEngine()
 	s := start(t, f, server.Options{})
@@ -73,14 +72,14 @@ func TestGRPCIsPartOfTheServer(t *testing.T) {
 	s.Drain()
 	r, err := grpc_health_v1.NewHealthClient(conn).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{})
 	if err != nil || r.Status != grpc_health_v1.HealthCheckResponse_NOT_SERVING {
-		t.Errorf("while it drains: %v, %v", r, err)
+		t.Errorf("while draining: %v, %v", r, err)
 	}
 	if s.BodyBytes() != 0 {
 		t.Errorf("%d bytes are still counted", s.BodyBytes())
 	}
 }
 
-func TestTokenHasARateOverGRPC(t *testing.T) {
+func TestTokenRateLimitOverGRPC(t *testing.T) {
 	c := inference.NewGRPCInferenceServiceClient(dial(t, start(t, servertest.NewEngine(), server.Options{Tokens: servertest.Tokens(t, `slow infer "*" 0.001`)})))
 	ctx := metadata.AppendToOutgoingContext(context.Background(), "authorization", "Bearer "+servertest.Secret("slow"))
 	for i, want := range []bool{false, true, true} {
@@ -91,8 +90,8 @@ func TestTokenHasARateOverGRPC(t *testing.T) {
 	}
 }
 
-// A call over gRPC has the spans that a request over HTTP has, and goes on from
-// the trace that its metadata names.
+// A call over gRPC has the same spans as a request over HTTP, and continues the trace that
+// its metadata names.
 func TestCallIsTraced(t *testing.T) {
 	spans, f := tracetest.NewSpanRecorder(), servertest.NewEngine()
 	c := inference.NewGRPCInferenceServiceClient(dial(t, start(t, f, server.Options{Tracer: sdk.NewTracerProvider(sdk.WithSpanProcessor(spans))})))

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// TestUploadsShareTheirMemory lets one upload hold nearly all that uploads may
-// take, so that another finds no room until the first is gone.
+// TestUploadsShareTheirMemory has one upload take nearly all the memory of bodies, so that
+// there is no room for another until the first is finished.
 func TestUploadsShareTheirMemory(t *testing.T) {
 	s := start(t, servertest.NewEngine(), server.Options{BodyMemory: 100_000})
 	put := func(n int) string {
@@ -22,7 +22,7 @@ func TestUploadsShareTheirMemory(t *testing.T) {
 	}
 	first := s.Dial(t, put(90_001)+strings.Repeat("x", 90_000))
 	for s.BodyBytes() < 90_000 {
-		time.Sleep(time.Millisecond) // it is read as it comes; there is nothing to wait on
+		time.Sleep(time.Millisecond) // there is nothing to wait on
 	}
 	if got := s.Do(t, "PUT", "/v1/models/other", strings.Repeat("x", 20_000)); got.Status != 503 || got.Header.Get("Retry-After") == "" {
 		t.Errorf("without room: got %d %s", got.Status, got.Body)
@@ -45,7 +45,7 @@ func TestUploadsShareTheirMemory(t *testing.T) {
 	}
 }
 
-func TestSlowHeadIsGivenUp(t *testing.T) {
+func TestSlowHeadTimesOut(t *testing.T) {
 	s := start(t, servertest.NewEngine(), server.Options{ReadTimeout: 50 * time.Millisecond})
 	for _, sent := range []string{"", "GET /v1/mod", "GET / HTTP/1.1\r\nHost: x\r\nX-A: "} {
 		if got := servertest.Status(s.Dial(t, sent)); got != 0 && got != 408 {
@@ -60,12 +60,12 @@ func TestIdleConnectionIsClosed(t *testing.T) {
 	if got := servertest.Status(c); got != 200 {
 		t.Fatalf("got %d", got)
 	}
-	if got := servertest.Status(c); got != 0 { // ends as the server closes, long before the deadline
-		t.Errorf("an answer to nothing: %d", got)
+	if got := servertest.Status(c); got != 0 { // the server closes it long before the deadline of the test
+		t.Errorf("an answer without a request: %d", got)
 	}
 }
 
-func TestConnectionsAreBounded(t *testing.T) {
+func TestConnectionLimit(t *testing.T) {
 	s := start(t, servertest.NewEngine(), server.Options{Connections: 4})
 	var kept []net.Conn
 	for range 4 {

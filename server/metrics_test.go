@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 )
 
-// scrape is what /metrics says after requests of each kind.
+// scrape returns /metrics after a few requests.
 func scrape(t *testing.T) string {
 	t.Helper()
 	s := start(t, servertest.NewEngine(), server.Options{})
@@ -24,8 +24,7 @@ func scrape(t *testing.T) string {
 	return s.Do(t, "GET", "/metrics", "").Body
 }
 
-// TestMetricsFollowConventions checks names, units, help and types as promtool
-// does.
+// TestMetricsFollowConventions checks names, units, help and types like promtool.
 func TestMetricsFollowConventions(t *testing.T) {
 	problems, err := promlint.New(strings.NewReader(scrape(t))).Lint()
 	if err != nil {
@@ -36,9 +35,8 @@ func TestMetricsFollowConventions(t *testing.T) {
 	}
 }
 
-// TestMetricsStayFew asks for many variants and addresses: none may become a
-// series of its own.
-func TestMetricsStayFew(t *testing.T) {
+// Neither variants nor addresses have series of their own.
+func TestNumberOfSeriesIsBounded(t *testing.T) {
 	f := servertest.NewEngine()
 	for i := range 50 {
 		f.Models = append(f.Models, servertest.Variant(fmt.Sprintf("v%02d", i)))
@@ -52,7 +50,7 @@ func TestMetricsStayFew(t *testing.T) {
 		s.Do(t, "GET", fmt.Sprintf("/none/%d", i), "")
 	}
 	after := s.Do(t, "GET", "/metrics", "").Body
-	// The first scrape is one more route that was seen.
+	// The first scrape adds the series of its own route.
 	if n := strings.Count(after, "\neigenserve_") - strings.Count(after, `route="metrics"`); n != before {
 		t.Errorf("%d series became %d", before, n)
 	}
@@ -64,8 +62,8 @@ func TestMetricsStayFew(t *testing.T) {
 //go:embed grafana.json
 var dashboard string
 
-// TestDashboardNamesWhatIsMeasured holds the dashboard to the metrics there are.
-func TestDashboardNamesWhatIsMeasured(t *testing.T) {
+// TestDashboardUsesExistingMetrics compares the dashboard with the metrics.
+func TestDashboardUsesExistingMetrics(t *testing.T) {
 	var d struct {
 		Panels []struct {
 			Title   string
@@ -81,12 +79,12 @@ func TestDashboardNamesWhatIsMeasured(t *testing.T) {
 		for _, target := range p.Targets {
 			names := regexp.MustCompile(`\b(eigenserve|process|go)_\w+`).FindAllString(target.Expr, -1)
 			if len(names) == 0 {
-				t.Errorf("panel %q asks for nothing of ours: %q", p.Title, target.Expr)
+				t.Errorf("panel %q shows no metric: %q", p.Title, target.Expr)
 			}
 			for _, name := range names {
 				named[name] = true
 				if !strings.Contains(measured, "\n"+name+"{") && !strings.Contains(measured, "\n"+name+" ") {
-					t.Errorf("panel %q asks for %s, which is not measured", p.Title, name)
+					t.Errorf("panel %q shows %s, which does not exist", p.Title, name)
 				}
 			}
 		}
@@ -97,7 +95,7 @@ func TestDashboardNamesWhatIsMeasured(t *testing.T) {
 	labels := regexp.MustCompile(`(\w+)(?:=~?|!=)"`).FindAllStringSubmatch(strings.ReplaceAll(dashboard, `\"`, `"`), -1)
 	for _, label := range labels {
 		if known := []string{"route", "status", "stage", "part", "of", "state", "reason", "instance", "job", "le"}; !slices.Contains(known, label[1]) {
-			t.Errorf("the dashboard asks for a label %q", label[1])
+			t.Errorf("the dashboard uses the unknown label %q", label[1])
 		}
 	}
 }

@@ -18,9 +18,8 @@ import (
 	"eigenserve/server/internal/servertest"
 )
 
-// described reads the document into a compiler of schemas, which finds any part
-// of it by its pointer.
-func described(t *testing.T) (compiler *jsonschema.Compiler, document any) {
+// readDocument fetches the document. The compiler compiles any schema in it.
+func readDocument(t *testing.T) (compiler *jsonschema.Compiler, document any) {
 	t.Helper()
 	got := start(t, servertest.NewEngine(), server.Options{}).Do(t, "GET", "/openapi.json", "")
 	if got.Status != 200 || got.Header.Get("Content-Type") != "application/json" {
@@ -40,10 +39,10 @@ func described(t *testing.T) (compiler *jsonschema.Compiler, document any) {
 
 const documentName = "https://eigenserve.invalid/openapi.json"
 
-// TestOpenAPIIsValid holds the document to the schema that the OpenAPI Initiative
-// publishes for version 3.1, and each schema in it to JSON Schema's own.
+// TestOpenAPIIsValid validates the document against the schema that the OpenAPI Initiative
+// publishes for version 3.1, and compiles each schema in it.
 func TestOpenAPIIsValid(t *testing.T) {
-	compiler, document := described(t)
+	compiler, document := readDocument(t)
 	official, err := compiler.Compile("testdata/openapi-3.1.json")
 	if err != nil {
 		t.Fatal(err)
@@ -64,8 +63,7 @@ func documentPath(path string) string {
 	return regexp.MustCompile(`:(\w+)`).ReplaceAllString(strings.ReplaceAll(path, "*", ":path"), "{$1}")
 }
 
-// TestOpenAPIHasEveryRoute holds the document to the table of routes: none is
-// missing, none is too many.
+// TestOpenAPIHasEveryRoute compares the document with the table of routes.
 func TestOpenAPIHasEveryRoute(t *testing.T) {
 	s := start(t, servertest.NewEngine(), server.Options{})
 	var d struct {
@@ -93,7 +91,7 @@ func TestOpenAPIHasEveryRoute(t *testing.T) {
 			t.Errorf("%s %s is described as %q, not as %q", rt.Method, path, o.ID, rt.Name)
 		}
 		if (len(o.Security) > 0) != (rt.Scope != auth.Open) || len(o.Security) > 0 && o.Security[0]["token"][0] != string(rt.Scope) {
-			t.Errorf("%s %s is described to need %v", rt.Method, path, o.Security)
+			t.Errorf("%s %s: the document says it needs %v", rt.Method, path, o.Security)
 		}
 		if len(o.Parameters) < strings.Count(path, "{") {
 			t.Errorf("%s: only %d parameters are described", rt.Path, len(o.Parameters))
@@ -106,8 +104,8 @@ func TestOpenAPIHasEveryRoute(t *testing.T) {
 	}
 }
 
-// TestAnswersAreAsDescribed asks every route and holds what it answers, and what
-// an error is, to the document.
+// TestAnswersAreAsDescribed validates the answers and errors of every route against the
+// document.
 func TestAnswersAreAsDescribed(t *testing.T) {
 	upload, uploadType := form(t, "model", "M", "config", "{}")
 	sent := map[string][]string{ // body and content type, by route
@@ -121,11 +119,11 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		"v2_unload":      {`{}`, "application/json"},
 	}
 	sent["v2_infer_version"] = sent["v2_infer"]
-	compiler, document := described(t)
+	compiler, document := readDocument(t)
 	samples := fstest.MapFS{"music-1/a.png": {Data: []byte("PNG")}}
 	for _, rt := range start(t, servertest.NewEngine(), server.Options{}).Routes() {
 		t.Run(rt.Name, func(t *testing.T) {
-			for _, address := range []string{someAddress(rt), strings.Replace(someAddress(rt), "music-1", "nobody", 1)} {
+			for _, address := range []string{examplePath(rt), strings.Replace(examplePath(rt), "music-1", "nobody", 1)} {
 				s := start(t, servertest.NewEngine(), server.Options{Samples: samples})
 				body, headers := "", []string{}
 				if b := sent[rt.Name]; b != nil {
@@ -135,7 +133,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 				if got.Status >= 500 {
 					t.Errorf("%s: got %d %s", address, got.Status, got.Body)
 				}
-				if err := asDescribed(compiler, document, rt, got); err != nil {
+				if err := checkDescribed(compiler, document, rt, got); err != nil {
 					t.Errorf("%s: got %d %s: %v", address, got.Status, got.Body, err)
 				}
 			}
@@ -143,8 +141,8 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	}
 }
 
-// asDescribed holds an answer to what the document says of its route and status.
-func asDescribed(compiler *jsonschema.Compiler, document any, rt server.Route, got servertest.Response) error {
+// checkDescribed validates an answer against the description of its route and status.
+func checkDescribed(compiler *jsonschema.Compiler, document any, rt server.Route, got servertest.Response) error {
 	path := documentPath(rt.Path)
 	escaped := strings.NewReplacer("~", "~0", "/", "~1", "{", "%7B", "}", "%7D").Replace(path)
 	at := documentName + "#/paths/" + escaped + "/" + strings.ToLower(rt.Method) + "/responses/" + strconv.Itoa(got.Status)
@@ -152,7 +150,7 @@ func asDescribed(compiler *jsonschema.Compiler, document any, rt server.Route, g
 	answer, known := responses[strconv.Itoa(got.Status)].(map[string]any)
 	if !known {
 		if got.Status < 400 {
-			return errors.New("this status is not described")
+			return errors.New("the status is not described")
 		}
 		at, answer = documentName+"#/components/responses/Error", document.(map[string]any)["components"].(map[string]any)["responses"].(map[string]any)["Error"].(map[string]any)
 	}

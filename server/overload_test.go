@@ -9,13 +9,13 @@ import (
 	"eigenserve/server/internal/servertest"
 )
 
-// TestCrowdIsRefusedByItsHead has a crowd stand: who asks is refused before the
-// engine hears of it, and keeps the connection; afterwards none counts any more.
-func TestCrowdIsRefusedByItsHead(t *testing.T) {
+// Inferences over the limit are refused before they reach the engine, and keep their
+// connections. Afterwards none is counted.
+func TestTooManyInflight(t *testing.T) {
 	f := servertest.NewEngine()
-	heard := 0
+	reached := 0
 	f.OnClassify = func(context.Context, string, []byte, runtime.ClassifyOptions) (runtime.Answer, error) {
-		heard++
+		reached++
 		return runtime.Answer{}, nil
 	}
 	s := start(t, f, server.Options{})
@@ -27,16 +27,16 @@ func TestCrowdIsRefusedByItsHead(t *testing.T) {
 			t.Errorf("%s: %d %v", path, got.Status, got.Header)
 		}
 	}
-	if heard != 0 {
-		t.Errorf("the engine heard of %d", heard)
+	if reached != 0 {
+		t.Errorf("%d reached the engine", reached)
 	}
 	s.LimitInflight(1)
 	for range 3 {
 		if got := s.Do(t, "POST", paths[0], "image"); got.Status != 200 {
-			t.Fatalf("without a crowd: %d %s", got.Status, got.Body)
+			t.Fatalf("below the limit: %d %s", got.Status, got.Body)
 		}
 	}
-	if n := s.Inflight(); n != 0 || heard != 3 {
-		t.Errorf("%d are left of three that were answered", n)
+	if n := s.Inflight(); n != 0 || reached != 3 {
+		t.Errorf("%d are still counted after three were answered", n)
 	}
 }

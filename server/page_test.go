@@ -26,17 +26,17 @@ import (
 	"eigenserve/server/web"
 )
 
-// hostile is a label that a variant's file may bring.
+// hostile is a label that a variant file may contain.
 const hostile = `<img src=x onerror="window.harmed=1">`
 
-// asked records what a page asks, and answers with a hostile label.
-type asked struct {
+// recorder records the requests of a page, and answers with a hostile label.
+type recorder struct {
 	mu    sync.Mutex // guards the rest
 	names []string
 	image []byte
 }
 
-func (a *asked) classify(_ context.Context, name string, image []byte, _ runtime.ClassifyOptions) (runtime.Answer, error) {
+func (a *recorder) classify(_ context.Context, name string, image []byte, _ runtime.ClassifyOptions) (runtime.Answer, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.names = append(a.names, name)
@@ -48,8 +48,8 @@ func (a *asked) classify(_ context.Context, name string, image []byte, _ runtime
 	}, nil
 }
 
-// different counts the names that were asked from a call on.
-func (a *asked) different(from int) (calls, names int) {
+// different returns the number of all calls, and of different names since call from.
+func (a *recorder) different(from int) (calls, names int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	set := map[string]bool{}
@@ -59,7 +59,7 @@ func (a *asked) different(from int) (calls, names int) {
 	return len(a.names), len(set)
 }
 
-func (a *asked) last() (name string, image []byte) {
+func (a *recorder) last() (name string, image []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.names) == 0 {
@@ -79,10 +79,10 @@ func samplePNG(t *testing.T) []byte {
 	return b.Bytes()
 }
 
-// visit opens the page on a fake engine.
-func visit(t *testing.T) (*running, *servertest.Engine, *asked, *browser) {
+// visit opens the page of a server without models.
+func visit(t *testing.T) (*running, *servertest.Engine, *recorder, *browser) {
 	t.Helper()
-	f, a := servertest.NewEngine(), &asked{}
+	f, a := servertest.NewEngine(), &recorder{}
 	f.OnClassify = a.classify
 	s := start(t, f, server.Options{Samples: fstest.MapFS{"music-1/ກ.png": {Data: samplePNG(t)}}})
 	b := openBrowser(t, s.URL)
@@ -103,7 +103,7 @@ func TestPageAnswersADrawing(t *testing.T) {
 		t.Error("a label became markup")
 	}
 	if got := eval[string](t, b, `document.querySelector("#answer .made").textContent`); !strings.Contains(got, "music-1@d100") || !strings.Contains(got, "basis b100") {
-		t.Errorf("what made it: %q", got)
+		t.Errorf("provenance: %q", got)
 	}
 	name, sent := a.last()
 	if name != "music-1" {
@@ -113,11 +113,11 @@ func TestPageAnswersADrawing(t *testing.T) {
 
 	b.click(t, "#clear")
 	b.until(t, `document.querySelector("#answer .idle")`)
-	b.clean(t, s.Addr)
+	b.checkClean(t, s.Addr)
 }
 
-// checkDrawing holds what is sent to what the models read: an opaque image, dark
-// on light, of a glyph in the middle that spans about half.
+// checkDrawing checks that a drawing is sent as the models expect it: opaque, dark on light,
+// with the glyph in the middle, spanning about half of the image.
 func checkDrawing(t *testing.T, sent []byte) {
 	t.Helper()
 	m, err := png.Decode(bytes.NewReader(sent))
@@ -152,10 +152,10 @@ func TestPageAnswersImages(t *testing.T) {
 	b.click(t, "#samples button")
 	b.until(t, answered)
 	if _, sent := a.last(); !bytes.Equal(sent, samplePNG(t)) {
-		t.Error("the sample was not sent as it is")
+		t.Error("the sample was not sent unchanged")
 	}
 	if !eval[bool](t, b, `!!document.querySelector('#answer img[src="/samples/music-1/%E0%BA%81.png"]')`) {
-		t.Error("the second label has no picture")
+		t.Error("the second label has no sample image")
 	}
 
 	file := filepath.Join(t.TempDir(), "mine.png")
@@ -168,18 +168,18 @@ func TestPageAnswersImages(t *testing.T) {
 	b.click(t, "#ask")
 	b.until(t, answered)
 	if _, sent := a.last(); !bytes.Equal(sent, mine) {
-		t.Error("the file was not sent as it is")
+		t.Error("the file was not sent unchanged")
 	}
 
 	b.click(t, "#ask-all")
 	b.until(t, `document.querySelectorAll("#answer .match").length === 3`)
 	b.click(t, "#answer li:nth-child(3) .match")
 	b.until(t, `document.querySelector("#chosen h2")?.textContent === "sans-takri"`)
-	b.clean(t, s.Addr)
+	b.checkClean(t, s.Addr)
 }
 
-// TestPageAsksThemAll asks more variants than a page of the list has.
-func TestPageAsksThemAll(t *testing.T) {
+// There are more variants than a page of the list has.
+func TestPageAsksAll(t *testing.T) {
 	s, f, a, b := visit(t)
 	f.Lock()
 	for i := range 1200 {
@@ -195,7 +195,7 @@ func TestPageAsksThemAll(t *testing.T) {
 	if calls, names := a.different(before); calls-before != 1203 || names != 1203 {
 		t.Errorf("%d of them were asked, in %d calls", names, calls-before)
 	}
-	b.clean(t, s.Addr)
+	b.checkClean(t, s.Addr)
 }
 
 func TestPageShowsFaults(t *testing.T) {
@@ -222,10 +222,10 @@ func TestPageIsLive(t *testing.T) {
 	b.until(t, `document.querySelector(".row:nth-child(2) .fidelity.lossy")?.textContent === "91.2%" && document.querySelector(".row:nth-child(1) .fidelity")?.textContent === "87.0%"`)
 	b.until(t, `document.querySelector(".row:nth-child(2) .rate")?.textContent === "12.3" && document.querySelector(".row:nth-child(2) .latency")?.textContent === "5.60 ms"`)
 	b.until(t, `document.querySelector(".row:nth-child(1) .rate")?.textContent === "–"`)
-	b.clean(t, s.Addr)
+	b.checkClean(t, s.Addr)
 }
 
-// press is a key pressed where the focus is.
+// press is a key press where the focus is.
 const press = `document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key: %q, bubbles: true, cancelable: true})) || true`
 
 func TestPageListsVariants(t *testing.T) {
@@ -251,11 +251,10 @@ func TestPageListsVariants(t *testing.T) {
 	if got := eval[string](t, b, `document.querySelector(".labels").textContent`); got != "ກຂ<b>&" {
 		t.Errorf("labels: %q", got)
 	}
-	b.clean(t, s.Addr)
+	b.checkClean(t, s.Addr)
 }
 
-// TestPageListsAHundredThousand scrolls and searches a list of which the page
-// holds but what is in sight.
+// Of a long list the page has only the visible rows.
 func TestPageListsAHundredThousand(t *testing.T) {
 	f := servertest.NewEngine()
 	f.Models = nil
@@ -283,7 +282,7 @@ func TestPageListsAHundredThousand(t *testing.T) {
 	few()
 	b.do(t, chromedp.SendKeys("#search", "v5999"))
 	b.until(t, `document.querySelectorAll(".row").length === 10 && document.getElementById("count").textContent === "10 of 100,000"`)
-	b.clean(t, s.Addr)
+	b.checkClean(t, s.Addr)
 }
 
 func TestPageChangesVariants(t *testing.T) {
@@ -318,12 +317,11 @@ func TestPageChangesVariants(t *testing.T) {
 	b.until(t, `document.querySelector("#remove-dialog[open]")`)
 	b.click(t, "#remove-dialog .danger")
 	b.until(t, `document.querySelectorAll(".row").length === 4 && document.querySelector("#chosen h2")?.textContent === "my-new" && document.activeElement.id === "rows"`)
-	b.clean(t, s.Addr)
+	b.checkClean(t, s.Addr)
 }
 
-// TestPagePinsWhatTheListHides pins by keyboard the chosen variant while a search
-// hides it.
-func TestPagePinsWhatTheListHides(t *testing.T) {
+// The chosen variant is pinned by keyboard while a search hides its row.
+func TestPagePinsHiddenVariant(t *testing.T) {
 	s, f, _, b := visit(t)
 	b.do(t, chromedp.SendKeys("#search", "takri"))
 	b.until(t, `document.querySelectorAll(".row").length === 1`)
@@ -337,11 +335,11 @@ func TestPagePinsWhatTheListHides(t *testing.T) {
 			t.Error("the focus left the button")
 		}
 	}
-	b.clean(t, s.Addr)
+	b.checkClean(t, s.Addr)
 }
 
-// TestPageStopsAnUpload cancels an upload that would take long; the next is another.
-func TestPageStopsAnUpload(t *testing.T) {
+// A slow upload is canceled; the next one is independent of it.
+func TestPageCancelsUpload(t *testing.T) {
 	s, f, _, b := visit(t)
 	dir := t.TempDir()
 	large, small := filepath.Join(dir, "large.safetensors"), filepath.Join(dir, "small.safetensors")
@@ -365,10 +363,10 @@ func TestPageStopsAnUpload(t *testing.T) {
 	if n := f.Arrived(); n != 1 {
 		t.Errorf("%d files arrived", n)
 	}
-	b.clean(t, s.Addr)
+	b.checkClean(t, s.Addr)
 }
 
-// TestPageClearsAnAnswer chooses another variant: the answer is not of it.
+// The answer of one variant is not shown for another.
 func TestPageClearsAnAnswer(t *testing.T) {
 	s, _, a, b := visit(t)
 	b.draw(t, [][2]float64{{0.1, 0.1}, {0.3, 0.3}})
@@ -383,10 +381,10 @@ func TestPageClearsAnAnswer(t *testing.T) {
 	}
 	b.draw(t, [][2]float64{{0.5, 0.1}, {0.5, 0.3}})
 	b.until(t, `document.querySelector("#answer .idle")`)
-	b.clean(t, s.Addr)
+	b.checkClean(t, s.Addr)
 }
 
-// TestPageKeepsTheRanking asks all, one of them, and goes back.
+// After asking all variants and then one of them, the page can go back to the ranking.
 func TestPageKeepsTheRanking(t *testing.T) {
 	s, _, _, b := visit(t)
 	b.draw(t, [][2]float64{{0.1, 0.1}, {0.3, 0.3}})
@@ -402,10 +400,10 @@ func TestPageKeepsTheRanking(t *testing.T) {
 	b.until(t, ranked)
 	b.click(t, "#clear")
 	b.until(t, `document.querySelector("#answer .idle") && !document.querySelector("#answer .back")`)
-	b.clean(t, s.Addr)
+	b.checkClean(t, s.Addr)
 }
 
-// TestPageStopsAsking stops asking all: what has answered stays as it is.
+// When asking all variants is stopped, the answers so far stay.
 func TestPageStopsAsking(t *testing.T) {
 	s, f, a, b := visit(t)
 	b.click(t, "#auto")
@@ -422,12 +420,11 @@ func TestPageStopsAsking(t *testing.T) {
 	b.until(t, `(window.kept = document.querySelector("#answer .match")) && document.getElementById("ask-all").textContent === "Stop"`)
 	b.click(t, "#ask-all")
 	b.until(t, `document.querySelector("#answer .soft").textContent.startsWith("Stopped: 1 of 3") && document.querySelector("#answer progress").hidden && window.kept.isConnected`)
-	b.clean(t, s.Addr)
+	b.checkClean(t, s.Addr)
 }
 
-// TestPageShrinksWhatItAsksAll sends a large image as it is to one variant, and
-// smaller to all.
-func TestPageShrinksWhatItAsksAll(t *testing.T) {
+// A large image is sent unchanged to one variant, and scaled down to all.
+func TestPageScalesImageForAll(t *testing.T) {
 	s, _, a, b := visit(t)
 	var large bytes.Buffer
 	if err := png.Encode(&large, image.NewGray(image.Rect(0, 0, 2048, 512))); err != nil {
@@ -440,7 +437,7 @@ func TestPageShrinksWhatItAsksAll(t *testing.T) {
 	b.do(t, chromedp.SetUploadFiles("#file", []string{file}))
 	b.until(t, answered)
 	if _, sent := a.last(); !bytes.Equal(sent, large.Bytes()) {
-		t.Error("the file was not sent as it is")
+		t.Error("the file was not sent unchanged")
 	}
 	b.click(t, "#ask-all")
 	b.until(t, `document.querySelectorAll("#answer .match").length === 3 && document.getElementById("answer").textContent.includes("1024 × 256")`)
@@ -448,10 +445,10 @@ func TestPageShrinksWhatItAsksAll(t *testing.T) {
 	if m, err := png.DecodeConfig(bytes.NewReader(sent)); err != nil || m.Width != 1024 || m.Height != 256 {
 		t.Errorf("sent %v, %v", m, err)
 	}
-	b.clean(t, s.Addr)
+	b.checkClean(t, s.Addr)
 }
 
-// TestPageShowsAnOutage ends the server.
+// The server ends while the page is open.
 func TestPageShowsAnOutage(t *testing.T) {
 	s, _, _, b := visit(t)
 	b.until(t, `document.getElementById("pulse").classList.contains("live") && document.getElementById("outage").hidden`)
@@ -470,7 +467,7 @@ func TestPageShowsAnOutage(t *testing.T) {
 	b.until(t, fmt.Sprintf(`document.querySelectorAll(".toast").length === 1 && document.querySelector(".toast").textContent === %q`, silence))
 }
 
-// dropFolder drops folders of files, as a file manager does: {"folder": ["file", …]}.
+// dropFolder drops folders of files, like a file manager: {"folder": ["file", …]}.
 const dropFolder = `((folders) => {
 	const file = (name) => ({isFile: true, name, file: (yes) => yes(new File(["x"], name))});
 	const folder = ([name, files]) => { let read = false; return {isDirectory: true, name,
@@ -501,11 +498,11 @@ func TestPageAddsCheckpoints(t *testing.T) {
 	b.until(t, `document.getElementById("toasts").textContent.includes("several tensor files")`)
 	eval[bool](t, b, fmt.Sprintf(dropFolder, `{"pickled": ["pytorch_model.bin", "config.json"]}`))
 	b.until(t, `document.querySelector("#add-dialog[open]") && document.getElementById("add-fault").textContent.includes("safe_serialization=True")`)
-	b.clean(t, s.Addr)
+	b.checkClean(t, s.Addr)
 }
 
-// Of several the page adds what can be, and says of the others why not.
-func TestPageAddsAllThatCanBe(t *testing.T) {
+// Of several files the page adds those that it can, and says what is wrong with the others.
+func TestPageAddsValidFiles(t *testing.T) {
 	_, f, _, b := visit(t)
 	f.Lock()
 	f.Refused = "bad"
@@ -531,10 +528,10 @@ func TestPageShowsAFamily(t *testing.T) {
 	b.click(t, "#family-close")
 	b.click(t, "#details .link")
 	b.until(t, `document.querySelector("#family-dialog[open]") && document.getElementById("family-title").textContent === "Family glyphs"`)
-	b.clean(t, s.Addr)
+	b.checkClean(t, s.Addr)
 }
 
-// TestPageMovesAliases makes an alias, makes a canary of it, and removes it.
+// An alias is created, made a canary, and removed.
 func TestPageMovesAliases(t *testing.T) {
 	_, f, _, b := visit(t)
 	b.click(t, "#aliases")
@@ -575,7 +572,7 @@ func TestPageMovesAliases(t *testing.T) {
 	}
 }
 
-// TestPageAsksForAToken visits a server that wants one.
+// The server requires a token.
 func TestPageAsksForAToken(t *testing.T) {
 	f := servertest.NewEngine()
 	s := start(t, f, server.Options{Tokens: servertest.Tokens(t, "page read,infer"), Samples: fstest.MapFS{"music-1/ກ.png": {Data: samplePNG(t)}}})
@@ -590,7 +587,7 @@ func TestPageAsksForAToken(t *testing.T) {
 	b.until(t, `document.querySelector("#samples img")?.naturalWidth === 32`)
 	b.click(t, "#samples button")
 	b.until(t, answered)
-	b.click(t, "#chosen [aria-pressed]") // which the token may not
+	b.click(t, "#chosen [aria-pressed]") // for which the token lacks the scope
 	b.until(t, `document.getElementById("toasts").textContent.includes('lacks the scope "admin"')`)
 	b.click(t, "#token")
 	b.until(t, `document.querySelector("#token-dialog[open]")`)
@@ -599,7 +596,7 @@ func TestPageAsksForAToken(t *testing.T) {
 	b.click(t, "#token-cancel")
 	b.until(t, `document.getElementById("empty").textContent.includes("token") && document.getElementById("pulse").classList.contains("lost")`)
 	if eval[bool](t, b, `JSON.stringify(localStorage).includes("page-s")`) {
-		t.Error("the token is kept beyond the tab")
+		t.Error("the token is stored beyond the tab")
 	}
 }
 
@@ -618,11 +615,11 @@ func TestPageFitsEveryWidth(t *testing.T) {
 	if got := eval[string](t, b, unnamed); got != "" {
 		t.Errorf("these have no name for a screen reader: %s", got)
 	}
-	b.clean(t, s.Addr)
+	b.checkClean(t, s.Addr)
 }
 
-// TestPageNamesNoOtherHost needs no browser: nothing in the page's files may name
-// an address elsewhere, save XML's names of namespaces.
+// The files of the page contain no address of another host, except the names of XML
+// namespaces.
 func TestPageNamesNoOtherHost(t *testing.T) {
 	err := fs.WalkDir(web.Files, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

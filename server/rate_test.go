@@ -9,13 +9,13 @@ import (
 	"eigenserve/server/internal/servertest"
 )
 
-// TestTokenHasARate asks more often than a token may: the engine does not hear of
-// it, the connection stays, other tokens and other routes are as they were.
-func TestTokenHasARate(t *testing.T) {
+// Requests beyond a token's rate do not reach the engine. The connection is kept, and other
+// tokens and routes are not affected.
+func TestTokenRateLimit(t *testing.T) {
 	f := servertest.NewEngine()
-	heard := 0
+	reached := 0
 	f.OnClassify = func(context.Context, string, []byte, runtime.ClassifyOptions) (runtime.Answer, error) {
-		heard++
+		reached++
 		return runtime.Answer{}, nil
 	}
 	s := start(t, f, server.Options{Tokens: servertest.Tokens(t, `slow read,infer "*" 0.001`, "free infer")})
@@ -34,9 +34,9 @@ func TestTokenHasARate(t *testing.T) {
 	}
 	ask("free", 200)
 	if got := s.Do(t, "GET", "/v1/models", "", servertest.Bearer("slow")...); got.Status != 200 {
-		t.Errorf("to look at models: %d", got.Status)
+		t.Errorf("list the models: %d", got.Status)
 	}
-	if heard != 2 {
-		t.Errorf("the engine heard of %d", heard)
+	if reached != 2 {
+		t.Errorf("%d reached the engine", reached)
 	}
 }

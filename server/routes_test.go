@@ -17,7 +17,7 @@ import (
 	"eigenserve/server/internal/servertest"
 )
 
-// form writes a multipart body of fields given as pairs.
+// form returns a multipart body of fields given as pairs.
 func form(t *testing.T, fields ...string) (body, contentType string) {
 	t.Helper()
 	var b bytes.Buffer
@@ -66,7 +66,7 @@ func TestRoutes(t *testing.T) {
 		{name: "classify with an encoded name", method: "POST", path: "/v1/models/music%2D1/classify", body: "image", status: 200},
 		{name: "classify with an unknown variant", method: "POST", path: "/v1/models/nobody/classify", body: "image", status: 404, want: `no variant \"nobody\"`},
 		{name: "classify nothing", method: "POST", path: "/v1/models/music-1/classify", status: 400, want: "empty"},
-		{name: "classify by GET", method: "GET", path: "/v1/models/music-1/classify", status: 405, want: `{"error":"method not allowed"}`, header: map[string]string{"Allow": "POST"}},
+		{name: "classify with GET", method: "GET", path: "/v1/models/music-1/classify", status: 405, want: `{"error":"method not allowed"}`, header: map[string]string{"Allow": "POST"}},
 		{name: "classify a form", method: "POST", path: "/v1/models/music-1/classify", body: checkpoint, headers: []string{"Content-Type", formType}, status: 415},
 		{name: "classify gzip", method: "POST", path: "/v1/models/music-1/classify", body: "x", headers: []string{"Content-Encoding", "gzip"}, status: 415},
 		{name: "classify with a bad top_k", method: "POST", path: "/v1/models/music-1/classify?top_k=-1", body: "x", status: 400, want: "top_k"},
@@ -75,19 +75,19 @@ func TestRoutes(t *testing.T) {
 		{name: "first page", method: "GET", path: "/v1/models?limit=2", status: 200, want: `"next":"sans-lao"`},
 		{name: "next page", method: "GET", path: "/v1/models?limit=2&after=sans-lao", status: 200, want: `{"models":[{"name":"sans-takri"`},
 		{name: "page past the end", method: "GET", path: "/v1/models?after=zzz", status: 200, want: `{"models":[],"next":""}`},
-		{name: "page of none", method: "GET", path: "/v1/models?limit=0", status: 400, want: "limit must be a whole number from 1 to 1000"},
-		{name: "page of words", method: "GET", path: "/v1/models?limit=many", status: 400},
+		{name: "page of zero", method: "GET", path: "/v1/models?limit=0", status: 400, want: "limit must be a whole number from 1 to 1000"},
+		{name: "page of a non-number", method: "GET", path: "/v1/models?limit=many", status: 400},
 		{name: "search", method: "GET", path: "/v1/models?search=sans", status: 200, want: `"total":2`},
 		{name: "search by page", method: "GET", path: "/v1/models?search=sans&offset=1&limit=1", status: 200, want: `{"models":[{"name":"sans-takri"`},
-		{name: "search for nothing there", method: "GET", path: "/v1/models?search=none", status: 200, want: `{"models":[],"offset":0,"total":0}`},
+		{name: "search without results", method: "GET", path: "/v1/models?search=none", status: 200, want: `{"models":[],"offset":0,"total":0}`},
 		{name: "order", method: "GET", path: "/v1/models?order=requests&limit=1", status: 200, want: `"total":3`},
 		{name: "search from a name", method: "GET", path: "/v1/models?from=sans-takri&limit=1", status: 200, want: `"offset":2,"total":3}`},
 		{name: "search before the first", method: "GET", path: "/v1/models?offset=-1", status: 400, want: "offset"},
 		{name: "show", method: "GET", path: "/v1/models/sans-lao", status: 200, want: `"labels":["ກ","ຂ","\u003cb\u003e\u0026"]`},
 		{name: "show nobody", method: "GET", path: "/v1/models/nobody", status: 404},
 		{name: "put a new one", method: "PUT", path: "/v1/models/new", body: "file", status: 201, want: `"digest":"d1`, header: map[string]string{"Location": "/v1/models/new"}},
-		{name: "put in place of another", method: "PUT", path: "/v1/models/sans-lao", body: "file", status: 200},
-		{name: "put nothing", method: "PUT", path: "/v1/models/new", status: 400},
+		{name: "replace one", method: "PUT", path: "/v1/models/sans-lao", body: "file", status: 200},
+		{name: "put an empty file", method: "PUT", path: "/v1/models/new", status: 400},
 		{name: "delete", method: "DELETE", path: "/v1/models/sans-lao", status: 204},
 		{name: "delete nobody", method: "DELETE", path: "/v1/models/nobody", status: 404},
 		{name: "pin", method: "POST", path: "/v1/models/sans-lao/pin", status: 204},
@@ -96,30 +96,30 @@ func TestRoutes(t *testing.T) {
 		{name: "versions", method: "GET", path: "/v1/models/sans-lao/versions", status: 200, want: `{"name":"sans-lao","versions":[{"version":1,"digest":"d0"`},
 		{name: "versions of nobody", method: "GET", path: "/v1/models/nobody/versions", status: 404},
 		{name: "a version", method: "GET", path: "/v1/models/sans-lao/versions/1", status: 200, want: `"version":1`},
-		{name: "a version that is not there", method: "GET", path: "/v1/models/sans-lao/versions/3", status: 404},
-		{name: "a version that is no number", method: "GET", path: "/v1/models/sans-lao/versions/first", status: 400, want: "versions are numbers from 1"},
+		{name: "an unknown version", method: "GET", path: "/v1/models/sans-lao/versions/3", status: 404},
+		{name: "a version that is not a number", method: "GET", path: "/v1/models/sans-lao/versions/first", status: 400, want: "versions are numbers from 1"},
 		{name: "version 0", method: "DELETE", path: "/v1/models/sans-lao/versions/0", status: 400},
 		{name: "delete a version", method: "DELETE", path: "/v1/models/sans-lao/versions/1", status: 204},
 		{name: "classify by a version", method: "POST", path: "/v1/models/music-1:2/classify", body: "image", status: 200, header: map[string]string{"Eigenserve-Variant": "music-1@d1000"}},
 
 		{name: "aliases", method: "GET", path: "/v1/aliases", status: 200, want: `{"aliases":[{"name":"current"`},
 		{name: "unknown alias", method: "GET", path: "/v1/aliases/live", status: 404},
-		{name: "make an alias", method: "PUT", path: "/v1/aliases/live", body: `{"model":"sans-lao","version":2}`, status: 201,
+		{name: "create an alias", method: "PUT", path: "/v1/aliases/live", body: `{"model":"sans-lao","version":2}`, status: 201,
 			want: `{"name":"live","targets":[{"model":"sans-lao","version":2,"weight":0}]`, header: map[string]string{"Location": "/v1/aliases/live"}},
-		{name: "make a weighted alias", method: "PUT", path: "/v1/aliases/live", body: `{"targets":[{"model":"sans-lao","version":1,"weight":90},{"model":"music-1","weight":10}]}`, status: 201, want: `"weight":90`},
-		{name: "alias of nobody", method: "PUT", path: "/v1/aliases/live", body: `{"model":"nobody"}`, status: 404},
+		{name: "create a weighted alias", method: "PUT", path: "/v1/aliases/live", body: `{"targets":[{"model":"sans-lao","version":1,"weight":90},{"model":"music-1","weight":10}]}`, status: 201, want: `"weight":90`},
+		{name: "alias of an unknown variant", method: "PUT", path: "/v1/aliases/live", body: `{"model":"nobody"}`, status: 404},
 		{name: "alias of nothing", method: "PUT", path: "/v1/aliases/live", body: `{}`, status: 400, want: "say which model the alias stands for"},
 		{name: "alias without a weight", method: "PUT", path: "/v1/aliases/live", body: `{"targets":[{"model":"sans-lao","weight":95},{"model":"music-1"}]}`, status: 400, want: "has no weight"},
 		{name: "alias of both forms", method: "PUT", path: "/v1/aliases/live", body: `{"model":"a","targets":[{"model":"b"}]}`, status: 400},
 		{name: "alias with a misspelt field", method: "PUT", path: "/v1/aliases/live", body: `{"model":"sans-lao","verison":1}`, status: 400},
-		{name: "alias that is no JSON", method: "PUT", path: "/v1/aliases/live", body: `live`, status: 400, want: "does not have the form"},
-		{name: "alias and more", method: "PUT", path: "/v1/aliases/live", body: `{"model":"sans-lao"}{}`, status: 400},
-		{name: "alias without bound", method: "PUT", path: "/v1/aliases/live", body: strings.Repeat(" ", 70000), status: 413},
+		{name: "alias that is not JSON", method: "PUT", path: "/v1/aliases/live", body: `live`, status: 400, want: "does not have the form"},
+		{name: "alias followed by more", method: "PUT", path: "/v1/aliases/live", body: `{"model":"sans-lao"}{}`, status: 400},
+		{name: "alias over the limit", method: "PUT", path: "/v1/aliases/live", body: strings.Repeat(" ", 70000), status: 413},
 		{name: "an alias", method: "GET", path: "/v1/aliases/current", status: 200, want: `"model":"sans-lao"`},
 		{name: "classify by an alias", method: "POST", path: "/v1/models/current/classify", body: "image", status: 200, header: map[string]string{"Eigenserve-Variant": "sans-lao@d1000"}},
 		{name: "move an alias", method: "PUT", path: "/v1/aliases/current", body: `{"model":"music-1"}`, status: 200, want: `"model":"music-1"`},
 		{name: "delete an alias", method: "DELETE", path: "/v1/aliases/current", status: 204},
-		{name: "delete an alias that is not there", method: "DELETE", path: "/v1/aliases/live", status: 404},
+		{name: "delete an unknown alias", method: "DELETE", path: "/v1/aliases/live", status: 404},
 
 		{name: "families", method: "GET", path: "/v1/families", status: 200, want: `{"families":[{"name":"glyphs"`},
 		{name: "family", method: "GET", path: "/v1/families/glyphs", status: 200, want: `"config":{"hidden_size":64}`},
@@ -127,8 +127,8 @@ func TestRoutes(t *testing.T) {
 		{name: "add a checkpoint", method: "POST", path: "/v1/families/glyphs/models/new", body: checkpoint, headers: []string{"Content-Type", formType}, status: 201},
 		{name: "add a checkpoint without config", method: "POST", path: "/v1/families/glyphs/models/new", body: noConfig, headers: []string{"Content-Type", noConfigType}, status: 400, want: "model and config"},
 		{name: "add a checkpoint with two configs", method: "POST", path: "/v1/families/glyphs/models/new", body: twice, headers: []string{"Content-Type", twiceType}, status: 400, want: "twice"},
-		{name: "add a checkpoint with a strange file", method: "POST", path: "/v1/families/glyphs/models/new", body: stranger, headers: []string{"Content-Type", strangerType}, status: 400, want: `\"extra\"`},
-		{name: "add a checkpoint that is no form", method: "POST", path: "/v1/families/glyphs/models/new", body: "M", status: 415},
+		{name: "add a checkpoint with an unknown file", method: "POST", path: "/v1/families/glyphs/models/new", body: stranger, headers: []string{"Content-Type", strangerType}, status: 400, want: `\"extra\"`},
+		{name: "add a checkpoint that is not a form", method: "POST", path: "/v1/families/glyphs/models/new", body: "M", status: 415},
 		{name: "add a form without its last boundary", method: "POST", path: "/v1/families/glyphs/models/new", body: checkpoint[:len(checkpoint)-8], headers: []string{"Content-Type", formType}, status: 400, want: "ends too early"},
 
 		{name: "memory", method: "GET", path: "/v1/memory", status: 200, want: `"process_ratio":6.3`},
@@ -158,7 +158,7 @@ func TestRoutes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			req.URL.Opaque = "//" + s.Addr + test.path // as it stands, whatever its escapes
+			req.URL.Opaque = "//" + s.Addr + test.path // sent as it is, whatever its escapes
 			for i := 0; i < len(test.headers); i += 2 {
 				req.Header.Set(test.headers[i], test.headers[i+1])
 			}
@@ -181,7 +181,7 @@ func TestEveryGetAnswersHead(t *testing.T) {
 		if rt.Method != "GET" {
 			continue
 		}
-		path := someAddress(rt)
+		path := examplePath(rt)
 		if got := s.Do(t, "HEAD", path, ""); got.Status != 200 || got.Body != "" {
 			t.Errorf("HEAD %s: got %d %q", path, got.Status, got.Body)
 		}
@@ -219,7 +219,7 @@ func TestUploadReachesTheEngineWhole(t *testing.T) {
 	}
 	want := []runtime.Upload{{Model: []byte(model), Config: []byte(`{"c":1}`), Preprocessor: []byte(`{"p":1}`)}}
 	if !reflect.DeepEqual(f.Uploads, want) {
-		t.Errorf("%d uploads, not the one that was sent", len(f.Uploads))
+		t.Errorf("%d uploads, want the one that was sent", len(f.Uploads))
 	}
 }
 
@@ -254,9 +254,8 @@ func TestOtherSitesMayOnlyRead(t *testing.T) {
 	}
 }
 
-// TestReadyWhateverVariantsDo: whether one variant can be loaded is its own
-// affair, and readiness the server's.
-func TestReadyWhateverVariantsDo(t *testing.T) {
+// Readiness is that of the server, not of its variants.
+func TestReadyDespiteDamagedVariants(t *testing.T) {
 	f := servertest.NewEngine()
 	f.Err = runtime.Errorf(runtime.Damaged, "digest differs")
 	s := start(t, f, server.Options{})
@@ -276,7 +275,7 @@ func TestReadyWhateverVariantsDo(t *testing.T) {
 	}
 }
 
-// TestNoCrossOriginSharing: no page of another site may read an answer.
+// No page of another site may read an answer.
 func TestNoCrossOriginSharing(t *testing.T) {
 	s := start(t, servertest.NewEngine(), server.Options{})
 	for _, method := range []string{"GET", "POST", "OPTIONS"} {

@@ -24,7 +24,7 @@ func start(t *testing.T, engine server.Engine, o server.Options) *running {
 	return r
 }
 
-// startLogging is start with a log of the test's own.
+// startLogging starts a server with the given log.
 func startLogging(t *testing.T, engine server.Engine, o server.Options, log *slog.Logger) *running {
 	t.Helper()
 	o.Log = log

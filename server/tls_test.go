@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// writeCertificate writes a certificate for 127.0.0.1 that signs itself.
+// writeCertificate writes a self-signed certificate for 127.0.0.1.
 func writeCertificate(t *testing.T, cert, key string, serial int64) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -51,10 +51,10 @@ func TestTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.CheckEvery(0) // look at it each time
+	c.CheckEvery(0) // look at the files for each handshake
 	s := start(t, servertest.NewEngine(), server.Options{Certificate: c})
 
-	// serial dials anew and gives the number of the certificate that it is shown.
+	// serial opens a connection and returns the serial number of the certificate.
 	serial := func(config *tls.Config) (int64, error) {
 		conn, err := tls.Dial("tcp", s.Addr, config)
 		if err != nil {
@@ -68,12 +68,12 @@ func TestTLS(t *testing.T) {
 		t.Fatalf("certificate %d, %v", n, err)
 	}
 	if _, err := serial(&tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11}); err == nil {
-		t.Error("TLS 1.1 is spoken")
+		t.Error("TLS 1.1 is accepted")
 	}
 
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: trusting}}
 	defer client.CloseIdleConnections()
-	for range 3 { // over one connection, which watch reads meanwhile
+	for range 3 { // over one connection, which Watch reads in the meantime
 		res, err := client.Post("https://"+s.Addr+"/v1/models/music-1/classify", "image/png", strings.NewReader("image"))
 		if err != nil || res.StatusCode != 200 {
 			t.Fatalf("%v %v", res, err)
@@ -92,7 +92,7 @@ func TestTLS(t *testing.T) {
 		t.Errorf("after it broke: certificate %d, %v", n, err)
 	}
 	if err := s.Reload(); err == nil {
-		t.Error("Reload takes a broken key")
+		t.Error("Reload accepts a broken key")
 	}
 	if got := servertest.Status(s.Dial(t, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")); got == 200 {
 		t.Error("plain HTTP is answered with TLS on")

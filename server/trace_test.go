@@ -14,7 +14,7 @@ import (
 	"eigenserve/server/internal/servertest"
 )
 
-// traced makes a server whose spans are kept, as they end.
+// traced starts a server whose spans are recorded when they end.
 func traced(t *testing.T) (*running, *servertest.Engine, *tracetest.SpanRecorder) {
 	t.Helper()
 	spans := tracetest.NewSpanRecorder()

@@ -16,12 +16,12 @@ type schemaSet struct {
 
 // of returns the schema of a value's type, as encoding/json writes it.
 func (s schemaSet) of(value any) Object {
-	several, ok := value.(AnyOf)
+	types, ok := value.(AnyOf)
 	if !ok {
 		return s.typeOf(reflect.TypeOf(value))
 	}
 	var each []Object
-	for _, v := range several {
+	for _, v := range types {
 		each = append(each, s.of(v))
 	}
 	return Object{"anyOf": each}

@@ -7,14 +7,13 @@ import (
 	"eigenserve/runtime"
 )
 
-// TestRateLimiter spends by a clock of its own.
 func TestRateLimiter(t *testing.T) {
 	clock := time.Unix(1000, 0)
 	for _, c := range []struct {
 		rate   float64
-		atOnce int           // after a rest
-		wait   time.Duration // after that
-		later  int           // in the ten seconds of asking all the time after that
+		atOnce int           // after a pause
+		wait   time.Duration // until the next, after that
+		later  int           // in the ten seconds after that
 	}{
 		{rate: 4, atOnce: 4, wait: 250 * time.Millisecond, later: 40},
 		{rate: 1, atOnce: 1, wait: time.Second, later: 10},
@@ -27,10 +26,10 @@ func TestRateLimiter(t *testing.T) {
 			err = a.take(clock)
 		}
 		if n-1 != c.atOnce {
-			t.Errorf("%g a second: %d at once, want %d", c.rate, n-1, c.atOnce)
+			t.Errorf("%g per second: %d at once, want %d", c.rate, n-1, c.atOnce)
 		}
 		if got := err.(*runtime.Error); got.Code != runtime.Overloaded || got.RetryAfter != c.wait {
-			t.Errorf("%g a second: %v, again after %v, want %v", c.rate, err, got.RetryAfter, c.wait)
+			t.Errorf("%g per second: %v, again after %v, want %v", c.rate, err, got.RetryAfter, c.wait)
 		}
 		later := 0
 		for ms := 1; ms <= 10_000; ms++ {
@@ -39,7 +38,7 @@ func TestRateLimiter(t *testing.T) {
 			}
 		}
 		if later != c.later {
-			t.Errorf("%g a second: %d in ten seconds, want %d", c.rate, later, c.later)
+			t.Errorf("%g per second: %d in ten seconds, want %d", c.rate, later, c.later)
 		}
 	}
 	var none *rateLimiter

@@ -19,7 +19,7 @@ func TestTokenFiles(t *testing.T) {
 	tests := []struct {
 		name, text string
 		mode       os.FileMode
-		want       string // "": it is good
+		want       string // "": it is valid
 	}{
 		{"hashed", "tokens: [{name: a, sha256: " + sum + ", scopes: [read]}]", 0o644, ""},
 		{"plain text", "tokens: [{name: a, token: " + long + ", scopes: [read, infer, admin], models: ['a*', b]}]", 0o600, ""},

@@ -18,7 +18,7 @@ var (
 	ErrSlow          = errSlow
 )
 
-// ReadMessage reads a request as it came over gRPC into q.
+// ReadMessage reads a request over gRPC into q.
 func ReadMessage(raw []byte, q *inference.ModelInferRequest) (*InferRequest, error) {
 	if err := unmarshalBounded(raw, q); err != nil {
 		return nil, err
@@ -26,7 +26,7 @@ func ReadMessage(raw []byte, q *inference.ModelInferRequest) (*InferRequest, err
 	return parseMessage(q)
 }
 
-// CheckRequest holds a request that was read to its shape.
+// CheckRequest checks that the data of a request matches its shape.
 func CheckRequest(t *testing.T, q *InferRequest) {
 	t.Helper()
 	n := 1

@@ -14,9 +14,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// FuzzInferBody reads any body with any header. What is taken is of the shape that
-// it says; what is refused is the caller's fault, and reading took memory in
-// proportion to the body.
+// FuzzInferBody reads any body with any header. An accepted request must match its shape,
+// an error must be the caller's, and the memory must be in proportion to the body.
 func FuzzInferBody(f *testing.F) {
 	for _, body := range []string{
 		twoPixels(`"data":[1,2,3,4]`), twoPixels(`"data":[[1,2],[[3],4e-1]]`), twoPixels(`"data":[1,-,3]`),
@@ -50,7 +49,7 @@ func FuzzInferBody(f *testing.F) {
 	})
 }
 
-// FuzzGRPCMessage reads any bytes as a request.
+// FuzzGRPCMessage reads any bytes as a request over gRPC.
 func FuzzGRPCMessage(f *testing.F) {
 	q := pixelsMessage()
 	q.RawInputContents = [][]byte{[]byte(floats(1, 2, 3, 4))}
@@ -65,7 +64,7 @@ func FuzzGRPCMessage(f *testing.F) {
 		q := &inference.ModelInferRequest{}
 		before := servertest.Allocated()
 		defer func() {
-			// A field of two bytes may become a message of its own; their number is bounded.
+			// A field of two bytes may become a message; the number of fields is limited.
 			if used, most := servertest.Allocated()-before, uint64(4<<20+64*len(raw)); used > most {
 				t.Errorf("%d bytes were allocated for a message of %d", used, len(raw))
 			}

@@ -22,7 +22,7 @@ import (
 	"eigenserve/server/wire"
 )
 
-func TestGRPCTellsOfServerAndModels(t *testing.T) {
+func TestGRPCMetadata(t *testing.T) {
 	c, ctx := protocol(t, servertest.NewEngine(), oip.GRPCOptions{}), t.Context()
 	if r, err := c.ServerLive(ctx, &inference.ServerLiveRequest{}); err != nil || !r.Live {
 		t.Error(r, err)
@@ -59,7 +59,7 @@ func TestGRPCRepository(t *testing.T) {
 		return r.GetReady()
 	}
 	if !ready() {
-		t.Error("a model is not ready")
+		t.Error("the model is not ready")
 	}
 	if _, err := c.RepositoryModelUnload(ctx, &inference.RepositoryModelUnloadRequest{ModelName: "sans-lao"}); err != nil || ready() {
 		t.Error("unloaded and ready", err)
@@ -92,7 +92,7 @@ func TestGRPCRepository(t *testing.T) {
 	}
 }
 
-// pixelsMessage asks for two rows of two values.
+// pixelsMessage returns a request for two rows of two values, without its data.
 func pixelsMessage() *inference.ModelInferRequest {
 	return &inference.ModelInferRequest{ModelName: "sans-lao", Id: "x", Inputs: []*inference.ModelInferRequest_InferInputTensor{
 		{Name: "pixel_values", Datatype: "FP32", Shape: []int64{2, 2, 1, 1}}}}
@@ -219,8 +219,7 @@ func TestGRPCErrors(t *testing.T) {
 	}
 }
 
-// TestEveryMethodHasItsScope calls every method of the service as TestEveryRoute…
-// asks every route.
+// TestEveryMethodHasItsScope calls every method without a token, and with one of each scope.
 func TestEveryMethodHasItsScope(t *testing.T) {
 	_, conn := dial(t, servertest.NewEngine(), oip.GRPCOptions{Tokens: servertest.Tokens(t, "see read", "use infer", "run admin", `sans read,infer,admin "sans-*"`)})
 	call := func(method, name string) codes.Code {
@@ -228,7 +227,7 @@ func TestEveryMethodHasItsScope(t *testing.T) {
 		if name != "" {
 			ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+servertest.Secret(name))
 		}
-		q := pixelsMessage() // no name that a method takes, no id where another message has a part
+		q := pixelsMessage() // neither a valid name, nor an id where another message has a nested one
 		q.ModelName, q.Id = "", ""
 		return grpcstatus.Code(conn.Invoke(ctx, method, q, &inference.ModelInferResponse{}))
 	}
@@ -300,16 +299,16 @@ func TestGRPCIsLogged(t *testing.T) {
 	c := inference.NewGRPCInferenceServiceClient(conn)
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+servertest.Secret("see"))
 	if _, err := c.ModelReady(ctx, &inference.ModelReadyRequest{Name: "no\nbody"}); err == nil {
-		t.Error("a name with a line break is taken")
+		t.Error("a name with a line break is accepted")
 	}
-	_, _ = c.ServerLive(ctx, &inference.ServerLiveRequest{}) // not worth a line
+	_, _ = c.ServerLive(ctx, &inference.ServerLiveRequest{}) // logged only at debug level
 	log := s.log.String()
 	if strings.Count(log, "\n") != 1 || !strings.Contains(log, "route=grpc_ModelReady code=InvalidArgument") || !strings.Contains(log, "token=see") {
 		t.Errorf("log: %q", log)
 	}
 }
 
-// TestGRPCLimits sends messages that are long, or that would grow in memory.
+// TestGRPCLimits sends messages that are too long, or would take too much memory.
 func TestGRPCLimits(t *testing.T) {
 	c := protocol(t, servertest.NewEngine(), oip.GRPCOptions{MessageLimit: 1 << 20, Bodies: wire.NewBudget(1 << 16)})
 	q := pixelsMessage()

@@ -60,7 +60,7 @@ func (w *frames) must(err error) {
 	}
 }
 
-// begin sends the head of a call.
+// begin sends the headers of a call and returns its stream.
 func (w *frames) begin(method string, more ...string) (stream uint32) {
 	w.t.Helper()
 	w.head.Reset()
@@ -72,8 +72,8 @@ func (w *frames) begin(method string, more ...string) (stream uint32) {
 	return w.last
 }
 
-// send sends some of a call's message. On one connection, a test sends at most what the
-// server takes unasked, 65535 bytes.
+// send sends a part of a call's message. On one connection a test may send 65535 bytes, the
+// initial flow control window.
 func (w *frames) send(stream uint32, data []byte, end bool) {
 	w.t.Helper()
 	for len(data) > 16<<10 {
@@ -83,7 +83,7 @@ func (w *frames) send(stream uint32, data []byte, end bool) {
 	w.must(w.WriteData(stream, end, data))
 }
 
-// code waits for a call's end.
+// code waits for the end of a call and returns its code.
 func (w *frames) code(stream uint32) codes.Code {
 	w.t.Helper()
 	for {
@@ -108,7 +108,7 @@ func (w *frames) code(stream uint32) codes.Code {
 	}
 }
 
-// framed is a message as it is sent.
+// framed returns a message with its prefix.
 func framed(t *testing.T, q proto.Message) []byte {
 	t.Helper()
 	raw, err := proto.Marshal(q)
@@ -118,7 +118,7 @@ func framed(t *testing.T, q proto.Message) []byte {
 	return append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(raw))), raw...)
 }
 
-// bulkyMessage asks for one row of n bytes.
+// bulkyMessage returns a request with one row of n bytes.
 func bulkyMessage(n int) *inference.ModelInferRequest {
 	q := pixelsMessage()
 	q.Inputs[0].Shape = []int64{1, int64(n / 4), 1, 1}
@@ -126,8 +126,8 @@ func bulkyMessage(n int) *inference.ModelInferRequest {
 	return q
 }
 
-// holds waits until some bytes are counted; they come when they come.
-func (r *running) holds(t *testing.T, least, most int64) {
+// waitHeld waits until least to most bytes are counted.
+func (r *running) waitHeld(t *testing.T, least, most int64) {
 	t.Helper()
 	var held int64
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
@@ -143,8 +143,8 @@ const (
 	methodWatch = "/grpc.health.v1.Health/Watch"
 )
 
-// TestGRPCMessagesShareTheirMemory lets one unfinished message hold most of what all may
-// take, as TestUploadsShareTheirMemory does over HTTP.
+// TestGRPCMessagesShareTheirMemory has one unfinished message take most of the memory of
+// messages, as TestUploadsShareTheirMemory does over HTTP.
 func TestGRPCMessagesShareTheirMemory(t *testing.T) {
 	s, conn := dial(t, servertest.NewEngine(), oip.GRPCOptions{Bodies: wire.NewBudget(100_000)})
 	c := inference.NewGRPCInferenceServiceClient(conn)
@@ -156,12 +156,12 @@ func TestGRPCMessagesShareTheirMemory(t *testing.T) {
 	w, message := dialFrames(t, conn.Target()), framed(t, bulkyMessage(60_000))
 	first := w.begin(methodInfer)
 	w.send(first, message[:len(message)-1], false)
-	s.holds(t, 60_000, 61_000)
+	s.waitHeld(t, 60_000, 61_000)
 	if got := infer(50_000); got != codes.Unavailable || strings.Join(trailer.Get("retry-after"), " ") != "1" {
 		t.Errorf("without room: %v, %v", got, trailer)
 	}
 	if got := infer(50_000, grpc.UseCompressor(gzip.Name)); got != codes.Unavailable {
-		t.Errorf("without room for what it unpacks to: %v", got)
+		t.Errorf("without room for the decompressed message: %v", got)
 	}
 	if got := infer(20_000); got != codes.OK {
 		t.Errorf("a small one: %v", got)
@@ -174,15 +174,15 @@ func TestGRPCMessagesShareTheirMemory(t *testing.T) {
 		t.Errorf("with room again: %v", got)
 	}
 	if got := infer(80_000, grpc.UseCompressor(gzip.Name)); got != codes.OK {
-		t.Errorf("with room again, packed: %v", got)
+		t.Errorf("with room again, compressed: %v", got)
 	}
 	if held := s.bodies.Held(); held != 0 {
 		t.Errorf("%d bytes are still counted", held)
 	}
 }
 
-// TestGRPCMessageGivenUp stops amid a message: what it held is free.
-func TestGRPCMessageGivenUp(t *testing.T) {
+// A message that is canceled half way releases its memory.
+func TestCanceledGRPCMessage(t *testing.T) {
 	for name, stop := range map[string]func(w *frames, stream uint32) error{
 		"call":       func(w *frames, stream uint32) error { return w.WriteRSTStream(stream, http2.ErrCodeCancel) },
 		"connection": func(w *frames, _ uint32) error { return w.conn.Close() },
@@ -192,16 +192,15 @@ func TestGRPCMessageGivenUp(t *testing.T) {
 			w := dialFrames(t, conn.Target())
 			stream := w.begin(methodInfer)
 			w.send(stream, framed(t, bulkyMessage(40_000))[:30_000], false)
-			s.holds(t, 30_000, 40_000)
+			s.waitHeld(t, 30_000, 40_000)
 			w.must(stop(w, stream))
-			s.holds(t, 0, 0)
+			s.waitHeld(t, 0, 0)
 		})
 	}
 }
 
-// TestSlowGRPCMessageIsGivenUp begins calls that come no further, and one that has earned
-// more time than they have.
-func TestSlowGRPCMessageIsGivenUp(t *testing.T) {
+// Calls whose messages stop arriving time out. One of which more has arrived has more time.
+func TestSlowGRPCMessageTimesOut(t *testing.T) {
 	s, conn := dial(t, servertest.NewEngine(), oip.GRPCOptions{ReadTimeout: time.Second, AccessLog: true})
 	w, message, small := dialFrames(t, conn.Target()), framed(t, bulkyMessage(50_000)), framed(t, pixelsMessage())
 	steady := w.begin(methodInfer)
@@ -228,8 +227,7 @@ func TestSlowGRPCMessageIsGivenUp(t *testing.T) {
 	}
 }
 
-// TestGRPCMessagesAreWhole sends what is no message.
-func TestGRPCMessagesAreWhole(t *testing.T) {
+func TestInvalidGRPCMessages(t *testing.T) {
 	s, conn := dial(t, servertest.NewEngine(), oip.GRPCOptions{AccessLog: true})
 	w, small := dialFrames(t, conn.Target()), framed(t, pixelsMessage())
 	packed := append([]byte{1}, small[1:]...)
@@ -243,11 +241,11 @@ func TestGRPCMessagesAreWhole(t *testing.T) {
 		{"half a head", methodInfer, small[:3], "identity", codes.InvalidArgument},
 		{"half a message", methodInfer, small[:20], "identity", codes.InvalidArgument},
 		{"two messages", methodInfer, append(small, small...), "identity", codes.InvalidArgument},
-		{"no protobuf", methodInfer, []byte{0, 0, 0, 0, 1, 7}, "identity", codes.InvalidArgument},
-		{"packed, not said how", methodInfer, packed, "identity", codes.InvalidArgument},
-		{"not packed as is said", methodInfer, packed, "gzip", codes.InvalidArgument},
-		{"longer than may be", methodInfer, []byte{0, 255, 0, 0, 0}, "identity", codes.ResourceExhausted},
-		{"long where anyone may call", methodWatch, framed(t, bulkyMessage(oip.MaxOpenMessage)), "identity", codes.ResourceExhausted},
+		{"not protobuf", methodInfer, []byte{0, 0, 0, 0, 1, 7}, "identity", codes.InvalidArgument},
+		{"compressed, without the name of the compression", methodInfer, packed, "identity", codes.InvalidArgument},
+		{"not compressed as named", methodInfer, packed, "gzip", codes.InvalidArgument},
+		{"over the limit", methodInfer, []byte{0, 255, 0, 0, 0}, "identity", codes.ResourceExhausted},
+		{"over the limit of an open method", methodWatch, framed(t, bulkyMessage(oip.MaxOpenMessage)), "identity", codes.ResourceExhausted},
 	}
 	for _, test := range tests {
 		stream := w.begin(test.method, "grpc-encoding", test.packing)
@@ -264,15 +262,15 @@ func TestGRPCMessagesAreWhole(t *testing.T) {
 	}
 }
 
-func TestGRPCHeadIsBounded(t *testing.T) {
+func TestGRPCMetadataLimit(t *testing.T) {
 	c := protocol(t, servertest.NewEngine(), oip.GRPCOptions{})
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "x", strings.Repeat("x", oip.MaxMetadata))
 	if _, err := c.ServerLive(ctx, &inference.ServerLiveRequest{}); err == nil {
-		t.Error("a long head is taken")
+		t.Error("too much metadata is accepted")
 	}
 }
 
-// TestRefusedCallsAreLogged has a line and a count for calls that may not be made.
+// Refused calls are logged and measured.
 func TestRefusedCallsAreLogged(t *testing.T) {
 	s, conn := dial(t, servertest.NewEngine(), oip.GRPCOptions{AccessLog: true, Tokens: servertest.Tokens(t, "see read", `slow infer "*" 0.001`)})
 	invoke := func(name, method string) metadata.MD {
@@ -320,8 +318,8 @@ func TestRefusedCallsAreLogged(t *testing.T) {
 	}
 }
 
-// A refused call is told so before its message has come.
-func TestRefusedCallNeedsNoMessage(t *testing.T) {
+// A call is refused before its message arrives.
+func TestCallIsRefusedEarly(t *testing.T) {
 	_, conn := dial(t, servertest.NewEngine(), oip.GRPCOptions{Tokens: servertest.Tokens(t, "see read")})
 	w := dialFrames(t, conn.Target())
 	if got := w.code(w.begin(methodInfer)); got != codes.Unauthenticated {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Numbers are flat, or nested as the shape has it: those of another layout are as many.
+// Numbers are flat or nested as the shape; another layout has as many numbers.
 func TestNestedData(t *testing.T) {
 	for _, c := range []struct {
 		shape shape

@@ -18,7 +18,7 @@ import (
 	"eigenserve/server/wire"
 )
 
-// floats are little-endian bytes of FP32.
+// floats returns FP32 numbers in binary.
 func floats(v ...float32) string {
 	var b []byte
 	for _, x := range v {
@@ -27,12 +27,12 @@ func floats(v ...float32) string {
 	return string(b)
 }
 
-// element is one of a BYTES tensor.
+// element returns an element of a BYTES tensor in binary.
 func element(text string) string {
 	return string(binary.LittleEndian.AppendUint32(nil, uint32(len(text)))) + text
 }
 
-// twoPixels is a request for two rows of two values, with its data as given.
+// twoPixels returns a request for two rows of two values with the given data.
 func twoPixels(data string) string {
 	return fmt.Sprintf(`{"id":"x","inputs":[{"name":"pixel_values","datatype":"FP32","shape":[2,2,1,1],%s}]}`, data)
 }
@@ -59,8 +59,8 @@ func TestInferenceProtocol(t *testing.T) {
 		{name: "version in words", method: "GET", path: "/v2/models/sans-lao/versions/new", status: 400},
 		{name: "ready", method: "GET", path: "/v2/models/sans-lao/ready", status: 200, want: `"ready":true`},
 		{name: "version ready", method: "GET", path: "/v2/models/sans-lao/versions/1/ready", status: 200},
-		{name: "nobody ready", method: "GET", path: "/v2/models/nobody/ready", status: 404},
-		{name: "infer by GET", method: "GET", path: "/v2/models/sans-lao/infer", status: 405, want: `{"error":"method not allowed"}`},
+		{name: "unknown model ready", method: "GET", path: "/v2/models/nobody/ready", status: 404},
+		{name: "infer with GET", method: "GET", path: "/v2/models/sans-lao/infer", status: 405, want: `{"error":"method not allowed"}`},
 
 		{name: "flat pixels", method: "POST", path: "/v2/models/sans-lao/infer", body: twoPixels(`"data":[1,2,3,4.5]`), status: 200,
 			want: `{"model_name":"sans-lao","model_version":"2","id":"x",` + logits + `}`},
@@ -78,7 +78,7 @@ func TestInferenceProtocol(t *testing.T) {
 
 		{name: "nothing", method: "POST", path: "/v2/models/sans-lao/infer", status: 400, want: "empty"},
 		{name: "raw nothing", method: "POST", path: "/v2/models/sans-lao/infer", headers: []string{oip.HeaderJSONLength, "0"}, status: 400, want: "empty"},
-		{name: "no JSON", method: "POST", path: "/v2/models/sans-lao/infer", body: "PNG", status: 400, want: "does not have the form"},
+		{name: "not JSON", method: "POST", path: "/v2/models/sans-lao/infer", body: "PNG", status: 400, want: "does not have the form"},
 		{name: "JSON of another form", method: "POST", path: "/v2/models/sans-lao/infer", body: `{"inputs":{"name":"x"}}`, status: 400, want: "does not have the form"},
 		{name: "no input", method: "POST", path: "/v2/models/sans-lao/infer", body: `{"inputs":[]}`, status: 400, want: "give one input"},
 		{name: "two inputs", method: "POST", path: "/v2/models/sans-lao/infer", body: `{"inputs":[{"name":"image"},{"name":"pixel_values"}]}`, status: 400, want: "give one input"},
@@ -98,11 +98,11 @@ func TestInferenceProtocol(t *testing.T) {
 		{name: "data with null", method: "POST", path: "/v2/models/sans-lao/infer", body: twoPixels(`"data":[1,null,3,4]`), status: 400, want: "element 1 is not a number"},
 		{name: "data out of range", method: "POST", path: "/v2/models/sans-lao/infer", body: twoPixels(`"data":[1,1e39,3,4]`), status: 400, want: `element 1, \"1e39\", is not a valid FP32`},
 		{name: "data of NaN", method: "POST", path: "/v2/models/sans-lao/infer", body: twoPixels(`"data":[1,NaN,3,4]`), status: 400},
-		{name: "elements that are no base64", method: "POST", path: "/v2/models/sans-lao/infer", body: strings.ReplaceAll(images, image, "\x7f!"), status: 400, want: "base64"},
-		{name: "elements that are no text", method: "POST", path: "/v2/models/sans-lao/infer", body: strings.ReplaceAll(images, `"`+image+`"`, "1"), status: 400, want: "element 0"},
+		{name: "elements that are not base64", method: "POST", path: "/v2/models/sans-lao/infer", body: strings.ReplaceAll(images, image, "\x7f!"), status: 400, want: "base64"},
+		{name: "elements that are not strings", method: "POST", path: "/v2/models/sans-lao/infer", body: strings.ReplaceAll(images, `"`+image+`"`, "1"), status: 400, want: "element 0"},
 		{name: "too many elements", method: "POST", path: "/v2/models/sans-lao/infer", body: strings.Replace(images, `[2]`, `[1]`, 1), status: 400, want: "must be 1, not 2"},
 
-		{name: "JSON length is no number", method: "POST", path: "/v2/models/sans-lao/infer", body: images, headers: []string{oip.HeaderJSONLength, "-1"}, status: 400, want: oip.HeaderJSONLength},
+		{name: "JSON length is not a number", method: "POST", path: "/v2/models/sans-lao/infer", body: images, headers: []string{oip.HeaderJSONLength, "-1"}, status: 400, want: oip.HeaderJSONLength},
 		{name: "JSON length over the body", method: "POST", path: "/v2/models/sans-lao/infer", body: images, headers: []string{oip.HeaderJSONLength, "99999999999999999999"}, status: 400},
 		{name: "JSON length just over the body", method: "POST", path: "/v2/models/sans-lao/infer", body: images, headers: []string{oip.HeaderJSONLength, strconv.Itoa(len(images) + 1)}, status: 400, want: "the body has"},
 		{name: "bytes after the JSON", method: "POST", path: "/v2/models/sans-lao/infer", body: images + "x", headers: []string{oip.HeaderJSONLength, strconv.Itoa(len(images))}, status: 400, want: "1 bytes follow"},
@@ -139,7 +139,7 @@ func TestInferenceProtocol(t *testing.T) {
 	}
 }
 
-// ask sends JSON and binary tensors behind it.
+// ask sends JSON followed by binary tensors.
 func ask(t *testing.T, s *servertest.Client, head, tail string) servertest.Response {
 	t.Helper()
 	return s.Do(t, "POST", "/v2/models/sans-lao/infer", head+tail, oip.HeaderJSONLength, strconv.Itoa(len(head)))
@@ -155,7 +155,7 @@ func TestBinaryTensors(t *testing.T) {
 	if got.Status != 200 || !strings.Contains(got.Body, `"data":[1,2,3,4.5]`) {
 		t.Errorf("%d %s", got.Status, got.Body)
 	}
-	// As the public client asks: no outputs listed, all of them binary.
+	// The public client lists no outputs and asks for all of them in binary.
 	all := strings.Replace(pixels(""), `{"id"`, `{"parameters":{"binary_data_output":true},"id"`, 1)
 	got = ask(t, s, all, in)
 	head := `{"model_name":"sans-lao","model_version":"2","id":"x","outputs":[{"name":"logits","datatype":"FP32","shape":[2,2],"parameters":{"binary_data_size":16}}]}`
@@ -164,7 +164,7 @@ func TestBinaryTensors(t *testing.T) {
 	}
 	listed := strings.TrimSuffix(all, "}") + `,"outputs":[{"name":"logits","parameters":{"binary_data":false}}]}`
 	if got = ask(t, s, listed, in); !strings.Contains(got.Body, `"data":[1,2,3,4.5]`) {
-		t.Errorf("the output's own word does not count: %d %q", got.Status, got.Body)
+		t.Errorf("the parameter of the output is ignored: %d %q", got.Status, got.Body)
 	}
 	images := `{"inputs":[{"name":"image","datatype":"BYTES","shape":[2],"parameters":{"binary_data_size":11}}],"outputs":[{"name":"logits","parameters":{"binary_data":true,"classification":2}}]}`
 	got = ask(t, s, images, element("PNG")+element(""))
@@ -180,8 +180,8 @@ func TestBinaryTensors(t *testing.T) {
 	}
 }
 
-// TestLyingBinaryTensors sends sizes, shapes and lengths that are not so.
-func TestLyingBinaryTensors(t *testing.T) {
+// TestInvalidBinaryTensors sends sizes, shapes and lengths that do not match the data.
+func TestInvalidBinaryTensors(t *testing.T) {
 	input := func(name, datatype, shape, size string) string {
 		return fmt.Sprintf(`{"inputs":[{"name":"%s","datatype":"%s","shape":%s,"parameters":{"binary_data_size":%s}}]}`, name, datatype, shape, size)
 	}
@@ -222,8 +222,7 @@ func TestLyingBinaryTensors(t *testing.T) {
 	}
 }
 
-// TestProtocolErrors holds the statuses of the protocol, which has fewer of them
-// than the other routes.
+// The protocol has fewer statuses than the other routes.
 func TestProtocolErrors(t *testing.T) {
 	for code, status := range map[runtime.Code]int{
 		runtime.Internal: 500, runtime.Damaged: 500, runtime.Invalid: 400, runtime.NotFound: 404, runtime.Conflict: 400,

@@ -21,7 +21,7 @@ import (
 	"eigenserve/server/wire"
 )
 
-// start runs a server of all routes until the test ends.
+// start runs a server with all routes until the test ends.
 func start(t *testing.T, engine server.Engine) *servertest.Client {
 	t.Helper()
 	s, err := server.New(engine, server.Options{Log: slog.New(slog.DiscardHandler)})
@@ -31,7 +31,7 @@ func start(t *testing.T, engine server.Engine) *servertest.Client {
 	return servertest.Start(t, s)
 }
 
-// running is the protocol's gRPC server while it listens.
+// running is a gRPC server that listens.
 type running struct {
 	*oip.GRPC
 	log    *servertest.Log
@@ -41,7 +41,7 @@ type running struct {
 	calls map[call]int
 }
 
-// call is a call as it was observed.
+// call is how a call was measured.
 type call struct {
 	route  string
 	status int
@@ -53,15 +53,15 @@ func (r *running) observe(route string, status int, _ time.Duration) {
 	r.calls[call{route, status}]++
 }
 
-// observed returns how many calls of a route ended with a status.
+// observed returns how many calls of a route were measured with a status.
 func (r *running) observed(route string, status int) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.calls[call{route, status}]
 }
 
-// dial starts a gRPC server and connects to it, until the test ends. Options that are
-// not set have the defaults of the program.
+// dial starts a gRPC server and connects to it, until the test ends. Options that are not
+// set have the defaults of package server.
 func dial(t *testing.T, engine oip.Engine, o oip.GRPCOptions) (*running, *grpc.ClientConn) {
 	t.Helper()
 	r := &running{log: &servertest.Log{}, bodies: cmp.Or(o.Bodies, wire.NewBudget(8<<30)), calls: make(map[call]int)}
