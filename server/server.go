@@ -143,7 +143,7 @@ func (s *Server) Reload() error {
 	return errors.Join(errs...)
 }
 
-// Drain makes the server report that it is not ready, although it goes on answering:
+// Drain makes the server report that it is not ready, although it continues to answer:
 // load balancers can look for another one before Shutdown.
 func (s *Server) Drain() {
 	s.draining.Store(true)

@@ -1,5 +1,5 @@
 // Package apidoc writes OpenAPI 3.1 documents from descriptions of routes and from the
-// Go types that they read and answer. It knows no route of its own.
+// Go types that they read and answer. It knows no particular route.
 package apidoc
 
 import (

@@ -109,7 +109,7 @@ func (g *GRPC) Listen(l net.Listener) error {
 	return nil
 }
 
-// Drain makes the server report that it is not ready, although it goes on answering.
+// Drain makes the server report that it is not ready, although it continues to answer.
 func (g *GRPC) Drain() {
 	g.draining.Store(true)
 	g.health.Shutdown()

@@ -24,7 +24,7 @@ import (
 const maxOpenMessage = 1 << 10
 
 // source returns the bytes of a call as they arrive. The library itself would read a
-// message to its end before it tells anyone of it. Its stream has these methods without
+// message to its end before it returns any of it. Its stream has these methods without
 // promising them; with a version that lacks them, every test of a call fails.
 type source interface {
 	// ReadMessageHeader fills p with the next bytes, whatever they are. It returns

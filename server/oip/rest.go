@@ -126,8 +126,8 @@ func splitBody(body []byte, jsonLength string) (text, binary []byte, err error) 
 	return body[:n:n], body[n:], nil
 }
 
-// spec returns what an output of the request asks for. binary is whether it is to be
-// binary if it does not say.
+// spec returns what an output of the request asks for. binary applies if the output does not
+// say whether it must be binary.
 func (o restOutput) spec(binary bool) (spec outputSpec, err error) {
 	spec = outputSpec{name: o.Name, binary: binary}
 	if o.Parameters.Binary != nil {

@@ -32,7 +32,7 @@ type tensor struct {
 type outputSpec struct {
 	name    string
 	classes int  // 0: the tensor itself; otherwise so many of its best labels
-	binary  bool // as raw bytes: after the JSON of REST, beside the message of gRPC
+	binary  bool // as raw bytes: after the JSON of REST, in raw_output_contents of gRPC
 }
 
 func invalid(format string, args ...any) error {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Client talks to a server that listens on a port of its own.
+// Client sends requests to a server under test.
 type Client struct {
 	URL, Addr string
 	Served    chan error // receives what Listen returned
