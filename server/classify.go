@@ -100,6 +100,9 @@ func parseQuestion(body []byte, o runtime.ClassifyOptions) ([]byte, runtime.Clas
 	default:
 		return nil, o, runtime.Errorf(runtime.Invalid, `function_to_apply must be "softmax", "sigmoid" or "none"`)
 	}
+	if q.Inputs == "" {
+		return nil, o, runtime.Errorf(runtime.Invalid, `"inputs" must contain an image in base64`)
+	}
 	image, err := wire.DecodeImage(q.Inputs)
 	return image, o, err
 }

@@ -42,7 +42,7 @@ func TestClassifyRequests(t *testing.T) {
 		{name: "base64 without padding", contentType: "application/json", body: `{"inputs":"` + strings.TrimRight(encoded, "=") + `"}`, status: 200, want: question{"some image", top(5)}},
 		{name: "base64 in lines", contentType: "application/json", body: `{"inputs":"` + encoded[:4] + `\n` + encoded[4:] + `\n"}`, status: 200, want: question{"some image", top(5)}},
 
-		{name: "empty JSON object", contentType: "application/json", body: `{}`, status: 400, text: "inputs is empty"},
+		{name: "empty JSON object", contentType: "application/json", body: `{}`, status: 400, text: `\"inputs\" must contain`},
 		{name: "JSON of spaces", contentType: "application/json", body: `   `, status: 400, text: "does not have the form"},
 		{name: "bytes that are spaces", body: `   `, status: 200, want: question{"   ", top(5)}},
 		{name: "JSON cut short", contentType: "application/json", body: `{"inputs":"` + encoded, status: 400, text: "unexpected end"},

@@ -25,24 +25,23 @@ func JSONFault(err error) string {
 }
 
 // DecodeImage reads an image in base64, padded or not, or in a data: URL.
-func DecodeImage(inputs string) ([]byte, error) {
-	text := inputs
+func DecodeImage(text string) ([]byte, error) {
 	if strings.HasPrefix(text, "data:") {
 		head, data, found := strings.Cut(text, ",")
 		if !found || !strings.HasSuffix(head, ";base64") {
-			return nil, runtime.Errorf(runtime.Invalid, "a data: URL in inputs must be base64")
+			return nil, runtime.Errorf(runtime.Invalid, "a data: URL must be base64")
 		}
 		text = data
 	}
 	if strings.HasPrefix(text, "http://") || strings.HasPrefix(text, "https://") {
-		return nil, runtime.Errorf(runtime.Invalid, "inputs must hold the image in base64; this server does not fetch URLs")
+		return nil, runtime.Errorf(runtime.Invalid, "the image must be in base64; this server does not fetch URLs")
 	}
 	image, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "=\r\n "))
 	if err != nil {
-		return nil, runtime.Errorf(runtime.Invalid, "inputs is not base64: %v", err)
+		return nil, runtime.Errorf(runtime.Invalid, "the image is not base64: %v", err)
 	}
 	if len(image) == 0 {
-		return nil, runtime.Errorf(runtime.Invalid, "inputs is empty: it must hold an image in base64")
+		return nil, runtime.Errorf(runtime.Invalid, "the image is empty")
 	}
 	return image, nil
 }
