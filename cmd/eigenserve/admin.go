@@ -9,7 +9,7 @@ import (
 	"net/http/pprof"
 	"time"
 
-	"eigenserve/server"
+	"eigenserve/server/auth"
 )
 
 // openAdmin serves Go's profiler on an address of this machine alone, apart from
@@ -43,7 +43,7 @@ func adminHandler() http.Handler {
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !server.LocalHost(r.Host) {
+		if !auth.LocalHost(r.Host) {
 			http.Error(w, "this is not that host", http.StatusMisdirectedRequest)
 			return
 		}

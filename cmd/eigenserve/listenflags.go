@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"eigenserve/server"
+	"eigenserve/server/auth"
 )
 
 // listenFlags say how a server is reached, by whom, and within which limits.
@@ -148,7 +149,7 @@ func (f *listenFlags) options(log *slog.Logger) (o server.Options, err error) {
 		ReadTimeout: f.read, WriteTimeout: f.write, IdleTimeout: f.idle,
 	}
 	if f.tokens != "" {
-		if o.Tokens, err = server.OpenTokens(f.tokens, log); err != nil {
+		if o.Tokens, err = auth.OpenTokens(f.tokens, log); err != nil {
 			return o, err
 		}
 	}

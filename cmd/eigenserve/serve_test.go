@@ -163,7 +163,7 @@ func TestServeWithTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	hangUp(t)
-	for !strings.Contains(r.errs.String(), "is not taken over") {
+	for !strings.Contains(r.errs.String(), "cannot reload files") {
 		time.Sleep(time.Millisecond) // a signal has no answer to wait for
 	}
 	must(t, "ls", "--server", r.addr)
