@@ -45,8 +45,8 @@ func leading(a []float64, n, k int) ([]float32, []float64, error) {
 	return full(a, n, k)
 }
 
-// full is leading by a full eigendecomposition. It works in place, since a copy for a large
-// layer would take more memory than anything else in a fit.
+// full implements leading with a full eigendecomposition. It works in place, since a copy for
+// a large layer would take more memory than anything else in a fit.
 func full(a []float64, n, k int) ([]float32, []float64, error) {
 	sym := blas64.Symmetric{N: n, Stride: n, Data: a, Uplo: blas.Upper}
 	ascending, query := make([]float64, n), make([]float64, 1)
@@ -79,7 +79,7 @@ func signOf(v *mat.Dense, column, n int) float64 {
 	return math.Copysign(1, largest)
 }
 
-// randomised is leading by a randomised range finder, with power iterations and
+// randomised implements leading with a randomised range finder, power iterations with
 // orthonormalisation between them, and an eigendecomposition in the range (Halko, Martinsson,
 // Tropp 2011, algorithms 4.4 and 5.3). Products are in float32, so negligible eigenvalues are
 // rounding errors and are returned as zero. The random start is seeded, so that the result
