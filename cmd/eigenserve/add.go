@@ -12,6 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"eigenserve/cmd/internal/catalogue"
+	"eigenserve/cmd/internal/cli"
+	"eigenserve/cmd/internal/client"
+	"eigenserve/cmd/internal/learning"
 	"eigenserve/runtime"
 	"eigenserve/store"
 	"eigenserve/store/checkpoint"
@@ -32,42 +36,42 @@ are kept with the family it must answer as its original does (--min-agreement,
 others are added all the same.`,
 		Example: `  eigenserve add --store ./store --family glyphs checkpoints/sans-cham
   eigenserve add --server http://127.0.0.1:8080 --family glyphs checkpoints/sans-cham`,
-		Args: needs("CHECKPOINT"),
+		Args: cli.AtLeastOne("CHECKPOINT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if (a.dir == "") == (a.server == "") {
-				return usagef("give one of --store DIR and --server URL")
+				return cli.Usagef("give one of --store DIR and --server URL")
 			}
 			if a.name != "" && len(args) > 1 {
-				return usagef("--name is for one checkpoint; %d are given", len(args))
+				return cli.Usagef("--name is for one checkpoint; %d are given", len(args))
 			}
 			if a.server != "" {
 				for _, name := range []string{"step", "exact", "min-agreement", "max-kl", "max-bytes", "allow-lossy", "refine", "keep-versions"} {
 					if cmd.Flags().Changed(name) {
-						return usagef("--%s: a server goes by its own, which `eigenserve serve` sets", name)
+						return cli.Usagef("--%s: a server goes by its own, which `eigenserve serve` sets", name)
 					}
 				}
 			}
 			var err error
-			if a.gate, err = a.flags.gate(); err != nil {
+			if a.gate, err = a.flags.Gate(); err != nil {
 				return err
 			}
 			return m.runAdd(cmd.Context(), a, args)
 		},
 	}
-	storeFlag(cmd, &a.dir)
+	catalogue.StoreFlag(cmd, &a.dir)
 	cmd.Flags().StringVar(&a.server, "server", "", "address of a running server, in the place of --store")
 	cmd.Flags().StringVar(&a.family, "family", "", "name of the family")
 	cmd.Flags().StringVar(&a.name, "name", "", "name of the variant (default: the folder's)")
-	keepFlag(cmd, &a.keep)
-	a.flags.add(cmd)
-	a.flags.addForced(cmd)
+	catalogue.KeepVersionsFlag(cmd, &a.keep)
+	a.flags.Add(cmd)
+	a.flags.AddForced(cmd)
 	return cmd
 }
 
 type adding struct {
 	dir, server, family, name string
 	keep                      int
-	flags                     gateFlags
+	flags                     learning.GateFlags
 	gate                      runtime.Gate
 }
 
@@ -80,18 +84,18 @@ type place struct {
 
 func (m *Main) runAdd(ctx context.Context, a adding, paths []string) error {
 	if a.family == "" && slices.ContainsFunc(paths, func(path string) bool { return !isVariant(path) }) {
-		return usagef("--family NAME is needed to add a checkpoint")
+		return cli.Usagef("--family NAME is needed to add a checkpoint")
 	}
 	to, err := a.open()
 	if err != nil {
 		return err
 	}
 	defer to.close()
-	p := newProgress(m.Stderr)
-	return m.severally(ctx, paths, "added", isOfOne, func(i int, path string) error {
-		p.wait(fmt.Sprintf("%s (%d of %d)", filepath.Base(path), i+1, len(paths)))
+	p := cli.NewProgress(m.Stderr)
+	return cli.ForEach(ctx, m.Stderr, paths, "added", isOfOne, func(i int, path string) error {
+		p.Spin(fmt.Sprintf("%s (%d of %d)", filepath.Base(path), i+1, len(paths)))
 		info, replaced, err := a.put(ctx, to, path)
-		p.end()
+		p.Finish()
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
@@ -129,9 +133,9 @@ func isVariant(path string) bool { return strings.HasSuffix(path, ".safetensors"
 // isOfOne tells whether an error is of what was to be added, rather than of the place
 // or of the way there.
 func isOfOne(err error) bool {
-	if e, ok := errors.AsType[*refusal](err); ok {
+	if e, ok := errors.AsType[*client.Error](err); ok {
 		return slices.Contains([]int{http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge,
-			http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity}, e.status)
+			http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity}, e.Status)
 	}
 	if e, ok := errors.AsType[*runtime.Error](err); ok {
 		return slices.Contains([]runtime.Code{runtime.Invalid, runtime.Conflict, runtime.TooLarge, runtime.Unsupported, runtime.Refused}, e.Code)
@@ -144,25 +148,25 @@ func (m *Main) added(info runtime.VariantInfo, replaced bool) {
 	if replaced {
 		verb = "replaced"
 	}
-	fmt.Fprintf(m.Stdout, "%s %s: %s for %s (%s), %s, digest %.12s\n", verb, info.Name, size(info.Bytes),
-		size(info.SourceBytes), percent(float64(info.Bytes)/float64(max(info.SourceBytes, 1))), kept(info), info.Digest)
+	fmt.Fprintf(m.Stdout, "%s %s: %s for %s (%s), %s, digest %.12s\n", verb, info.Name, cli.Size(info.Bytes),
+		cli.Size(info.SourceBytes), cli.Percent(float64(info.Bytes)/float64(max(info.SourceBytes, 1))), kept(info), info.Digest)
 }
 
 func (a adding) open() (to place, err error) {
 	if a.server != "" {
-		c, err := newClient(a.server)
+		c, err := client.New(a.server)
 		if err != nil {
 			return to, err
 		}
 		return place{
 			checkpoint: func(ctx context.Context, name string, ck *checkpoint.Checkpoint) (runtime.VariantInfo, bool, error) {
-				return c.addCheckpoint(ctx, a.family, name, ck)
+				return c.AddCheckpoint(ctx, a.family, name, ck)
 			},
-			variant: c.putVariant,
+			variant: c.PutVariant,
 			close:   func() error { return nil },
 		}, nil
 	}
-	s, err := openStore(a.dir)
+	s, err := catalogue.OpenStore(a.dir)
 	if err != nil {
 		return to, err
 	}
@@ -178,4 +182,19 @@ func (a adding) open() (to place, err error) {
 		variant: eng.PutVariant,
 		close:   eng.Close,
 	}, nil
+}
+
+// kept says in a few words what a variant keeps.
+func kept(v runtime.VariantInfo) string {
+	text := stepOf(v)
+	if v.Step > 0 {
+		text = "step " + text
+	}
+	if v.Agreement > 0 {
+		text += ", agreement " + cli.Percent(v.Agreement)
+	}
+	if v.Lossy {
+		text += ", LOSSY"
+	}
+	return text
 }

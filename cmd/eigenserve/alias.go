@@ -1,23 +1,21 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"eigenserve/cmd/internal/catalogue"
+	"eigenserve/cmd/internal/cli"
 	"eigenserve/runtime"
 )
 
 func (m *Main) alias() *cobra.Command {
-	var c catalogue
-	var remove bool
+	var c catalogue.Flags
+	var remove, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "alias [NAME [MODEL[:VERSION][=WEIGHT]…]] (--store DIR | --server URL)",
 		Short: "List aliases, move one, or remove it",
@@ -31,18 +29,18 @@ back. Without a version it follows the model's current one.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if remove != (len(args) == 1) {
-				return usagef("to move an alias give its name and what it shall stand for, to remove one its name and --delete")
+				return cli.Usagef("to move an alias give its name and what it shall stand for, to remove one its name and --delete")
 			}
-			calls, done, err := c.open()
+			calls, done, err := c.Open()
 			if err != nil {
 				return err
 			}
 			defer done()
 			switch {
 			case len(args) == 0:
-				return m.listAliases(cmd.Context(), calls, c.json)
+				return m.listAliases(cmd.Context(), calls, asJSON)
 			case remove:
-				if err := calls.removeAlias(cmd.Context(), args[0]); err != nil {
+				if err := calls.RemoveAlias(cmd.Context(), args[0]); err != nil {
 					return err
 				}
 				fmt.Fprintf(m.Stdout, "removed %s\n", args[0])
@@ -52,7 +50,7 @@ back. Without a version it follows the model's current one.`,
 			if err != nil {
 				return err
 			}
-			a, err := calls.putAlias(cmd.Context(), args[0], targets)
+			a, err := calls.PutAlias(cmd.Context(), args[0], targets)
 			if err != nil {
 				return err
 			}
@@ -60,26 +58,26 @@ back. Without a version it follows the model's current one.`,
 			return nil
 		},
 	}
-	c.flags(cmd)
-	cmd.Flags().BoolVar(&c.json, "json", false, "print the list as JSON")
+	c.Add(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the list as JSON")
 	cmd.Flags().BoolVar(&remove, "delete", false, "remove the alias; its models stay")
 	return cmd
 }
 
-func (m *Main) listAliases(ctx context.Context, calls catalogueCalls, asJSON bool) error {
-	list, err := calls.aliases(ctx)
+func (m *Main) listAliases(ctx context.Context, calls catalogue.Catalogue, asJSON bool) error {
+	list, err := calls.Aliases(ctx)
 	if err != nil {
 		return err
 	}
-	m.warn(calls)
+	catalogue.PrintWarnings(m.Stderr, calls)
 	if asJSON {
-		return printJSON(m.Stdout, list)
+		return cli.PrintJSON(m.Stdout, list)
 	}
 	rows := [][]string{{"ALIAS", "STANDS FOR"}}
 	for _, a := range list {
 		rows = append(rows, []string{a.Name, standsFor(a)})
 	}
-	return table(m.Stdout, rows)
+	return cli.Table(m.Stdout, rows)
 }
 
 // parseTargets reads MODEL[:VERSION][=WEIGHT]; without weights all weigh the same.
@@ -97,7 +95,7 @@ func parseTargets(args []string) ([]runtime.Target, error) {
 			t.Version, err = strconv.Atoi(version)
 		}
 		if err != nil || model == "" || numbered && t.Version < 1 {
-			return nil, usagef("%q: give MODEL, MODEL:VERSION or MODEL:VERSION=WEIGHT, in whole numbers", arg)
+			return nil, cli.Usagef("%q: give MODEL, MODEL:VERSION or MODEL:VERSION=WEIGHT, in whole numbers", arg)
 		}
 		out = append(out, t)
 	}
@@ -117,37 +115,4 @@ func standsFor(a runtime.Alias) string {
 		}
 	}
 	return strings.Join(out, " ")
-}
-
-func (o offline) aliases(context.Context) ([]runtime.Alias, error) { return o.eng.Aliases(), nil }
-
-func (o offline) putAlias(ctx context.Context, name string, targets []runtime.Target) (runtime.Alias, error) {
-	a, _, err := o.eng.PutAlias(ctx, name, targets)
-	return a, err
-}
-
-func (o offline) removeAlias(ctx context.Context, name string) error {
-	return o.eng.DeleteAlias(ctx, name)
-}
-
-func (c *client) aliases(ctx context.Context) ([]runtime.Alias, error) {
-	var list struct {
-		Aliases []runtime.Alias `json:"aliases"`
-	}
-	_, err := c.call(ctx, http.MethodGet, "/v1/aliases", "", nil, &list)
-	return list.Aliases, err
-}
-
-func (c *client) putAlias(ctx context.Context, name string, targets []runtime.Target) (a runtime.Alias, err error) {
-	body, err := json.Marshal(map[string]any{"targets": targets})
-	if err != nil {
-		return a, err
-	}
-	_, err = c.call(ctx, http.MethodPut, "/v1/aliases/"+url.PathEscape(name), "application/json", bytes.NewReader(body), &a)
-	return a, err
-}
-
-func (c *client) removeAlias(ctx context.Context, name string) error {
-	_, err := c.call(ctx, http.MethodDelete, "/v1/aliases/"+url.PathEscape(name), "", nil, nil)
-	return err
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"eigenserve/cmd/internal/catalogue"
+	"eigenserve/cmd/internal/cli"
 	"eigenserve/runtime"
 )
 
@@ -17,12 +19,12 @@ func (m *Main) classify() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "classify --store DIR --model NAME IMAGE…",
 		Short: "Classify images without a server",
-		Args:  needs("IMAGE"),
+		Args:  cli.AtLeastOne("IMAGE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if model == "" {
-				return usagef("--model NAME is needed")
+				return cli.Usagef("--model NAME is needed")
 			}
-			eng, err := openEngine(dir)
+			eng, err := catalogue.OpenEngine(dir)
 			if err != nil {
 				return err
 			}
@@ -32,7 +34,7 @@ func (m *Main) classify() *cobra.Command {
 				Scores []runtime.Score `json:"scores"`
 			}
 			answers := []answer{}
-			failed := m.severally(cmd.Context(), args, "classified", isOfOne, func(_ int, path string) error {
+			failed := cli.ForEach(cmd.Context(), m.Stderr, args, "classified", isOfOne, func(_ int, path string) error {
 				image, err := os.ReadFile(path)
 				if err != nil {
 					return err
@@ -48,21 +50,21 @@ func (m *Main) classify() *cobra.Command {
 				return failed
 			}
 			if asJSON {
-				return errors.Join(failed, printJSON(m.Stdout, answers))
+				return errors.Join(failed, cli.PrintJSON(m.Stdout, answers))
 			}
 			for _, a := range answers {
 				rows := [][]string{{a.Image, ""}}
 				for _, s := range a.Scores {
 					rows = append(rows, []string{"  " + s.Label, fmt.Sprintf("%.4f", s.Score)})
 				}
-				if err := table(m.Stdout, rows); err != nil {
+				if err := cli.Table(m.Stdout, rows); err != nil {
 					return err
 				}
 			}
 			return failed
 		},
 	}
-	storeFlag(cmd, &dir)
+	catalogue.StoreFlag(cmd, &dir)
 	cmd.Flags().StringVar(&model, "model", "", "name of the model")
 	cmd.Flags().IntVar(&o.TopK, "top", 5, "how many labels to print, best first; 0 prints all")
 	cmd.Flags().StringVar(&o.Function, "function", "softmax", "scores from logits: softmax, sigmoid or none")

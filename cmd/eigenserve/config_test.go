@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"eigenserve/cmd/internal/config"
 	"eigenserve/store"
 )
 
@@ -122,9 +123,9 @@ func TestUnknownVariablesAreNamed(t *testing.T) {
 func TestSettingsTable(t *testing.T) {
 	out := must(t, "settings")
 	rows := 0
-	settings{flags: (&Main{}).serve().Flags()}.each(func(f *pflag.Flag) {
+	config.Settings{Flags: (&Main{}).serve().Flags()}.Each(func(f *pflag.Flag) {
 		rows++
-		if !strings.Contains(out, "| `--"+f.Name+"`") || !strings.Contains(out, "`"+variableOf(f.Name)+"`") {
+		if !strings.Contains(out, "| `--"+f.Name+"`") || !strings.Contains(out, "`"+config.Variable(f.Name)+"`") {
 			t.Errorf("no row for --%s", f.Name)
 		}
 	})

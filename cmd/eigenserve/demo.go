@@ -10,29 +10,31 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"eigenserve/cmd/internal/cli"
+	"eigenserve/cmd/internal/serving"
 	"eigenserve/runtime"
 	"eigenserve/store"
 	"eigenserve/store/zoo"
 )
 
 func (m *Main) demo() *cobra.Command {
-	var engine engineFlags
-	var f listenFlags
+	var engine serving.EngineFlags
+	var f serving.ListenFlags
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Serve the embedded models from a temporary store",
 		Long: `Demo serves 200 small Vision Transformers that come with the program, each of
 which reads one alphabet, and prints what to try. The store is temporary: what
 you add is gone when the demo ends.`,
-		Args: noArguments,
+		Args: cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if addr := cmd.Flags(); addr.Changed("addr") && !addr.Changed("grpc-addr") {
-				f.grpcAddr = "127.0.0.1:0" // a second demo beside the first
+				f.GRPCAddr = "127.0.0.1:0" // a second demo beside the first
 			}
-			if err := f.check(); err != nil {
+			if err := f.Check(); err != nil {
 				return err
 			}
-			if _, err := engine.gate.gate(); err != nil {
+			if _, err := engine.Gate.Gate(); err != nil {
 				return err
 			}
 			dir, err := os.MkdirTemp("", "eigenserve-demo-")
@@ -40,19 +42,19 @@ you add is gone when the demo ends.`,
 				return err
 			}
 			defer os.RemoveAll(dir)
-			return m.runDemo(cmd, dir, f, engine.options())
+			return m.runDemo(cmd, dir, f, engine.Options())
 		},
 	}
-	engine.add(cmd, 16<<20) // a dozen slabs, so that the account stays that of many models in little memory
-	f.add(cmd)
+	engine.Add(cmd, 16<<20) // a dozen slabs, so that the account stays that of many models in little memory
+	f.Add(cmd)
 	calls := cmd.Flags().Lookup("grpc-addr")
-	f.grpcAddr, calls.DefValue = "127.0.0.1:8081", "127.0.0.1:8081"
+	f.GRPCAddr, calls.DefValue = "127.0.0.1:8081", "127.0.0.1:8081"
 	calls.Usage = "`address` of the Open Inference Protocol over gRPC (with an --addr a free port)"
-	cmd.Flags().BoolVar(&f.accessLog, "access-log", false, "log each request")
+	cmd.Flags().BoolVar(&f.AccessLog, "access-log", false, "log each request")
 	return cmd
 }
 
-func (m *Main) runDemo(cmd *cobra.Command, dir string, f listenFlags, o runtime.Options) error {
+func (m *Main) runDemo(cmd *cobra.Command, dir string, f serving.ListenFlags, o runtime.Options) error {
 	s, err := store.Create(filepath.Join(dir, "store"))
 	if err != nil {
 		return err
@@ -61,14 +63,14 @@ func (m *Main) runDemo(cmd *cobra.Command, dir string, f listenFlags, o runtime.
 	if err != nil {
 		return err
 	}
-	if f.samples, err = zoo.Samples(); err != nil {
+	if f.Samples, err = zoo.Samples(); err != nil {
 		return err
 	}
-	try, err := pickTrial(s, f.samples, dir)
+	try, err := pickTrial(s, f.Samples, dir)
 	if err != nil {
 		return err
 	}
-	return m.listen(cmd.Context(), s, f, o, func(url string, eng *runtime.Engine) { m.invite(url, family, try, eng) })
+	return m.server().Serve(cmd.Context(), s, f, o, func(url string, eng *runtime.Engine) { m.invite(url, family, try, eng) })
 }
 
 // trial is what the demo's lines try: a variant, an image for it, and the
@@ -101,7 +103,7 @@ func pickTrial(s *store.Store, samples fs.FS, dir string) (trial, error) {
 // invite prints one line for each thing to try.
 func (m *Main) invite(base, family string, t trial, eng *runtime.Engine) {
 	l := eng.Ledger()
-	fmt.Fprintf(m.Stdout, "\n%d models of one family in %s; dense float32 copies would take %s.\n\n", l.Variants, size(l.Total-l.Overhead), size(l.Dense))
+	fmt.Fprintf(m.Stdout, "\n%d models of one family in %s; dense float32 copies would take %s.\n\n", l.Variants, cli.Size(l.Total-l.Overhead), cli.Size(l.Dense))
 	fmt.Fprintf(m.Stdout, "  The page      %s/\n\n", base)
 	for _, line := range [][2]string{
 		{"List", fmt.Sprintf("curl -s '%s/v1/models?limit=3'", base)},

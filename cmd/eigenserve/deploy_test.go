@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/spf13/pflag"
+
+	"eigenserve/cmd/internal/config"
 )
 
 const deployDir = root + "/.deploy"
@@ -27,7 +29,7 @@ func readDeploy(t *testing.T, name string) string {
 func TestDeploymentNamesSettings(t *testing.T) {
 	flags := (&Main{}).serve().Flags()
 	variables := map[string]bool{}
-	flags.VisitAll(func(f *pflag.Flag) { variables[variableOf(f.Name)] = true })
+	flags.VisitAll(func(f *pflag.Flag) { variables[config.Variable(f.Name)] = true })
 	for _, name := range []string{"Dockerfile", "eigenserve.service"} {
 		text := readDeploy(t, name)
 		used := regexp.MustCompile(`EIGENSERVE_[A-Z_]+`).FindAllString(text, -1)

@@ -10,6 +10,10 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"eigenserve/cmd/internal/catalogue"
+	"eigenserve/cmd/internal/cli"
+	"eigenserve/cmd/internal/dataset"
+	"eigenserve/cmd/internal/learning"
 	"eigenserve/runtime"
 	"eigenserve/store/checkpoint"
 )
@@ -25,25 +29,25 @@ directions coded to the same bytes. Each checkpoint's own eval.safetensors is
 read, or --data. With --step the checkpoints are coded anew at that step, whether
 they are in the store or not, and nothing is stored.`,
 		Example: "  eigenserve eval --store ./store --family glyphs --json checkpoints/*",
-		Args:    needs("CHECKPOINT"),
+		Args:    cli.AtLeastOne("CHECKPOINT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if e.family == "" {
-				return usagef("--family NAME is needed")
+				return cli.Usagef("--family NAME is needed")
 			}
 			report, err := m.evaluate(cmd.Context(), e, args)
 			if err != nil {
 				return err
 			}
 			if e.json {
-				return printJSON(m.Stdout, report)
+				return cli.PrintJSON(m.Stdout, report)
 			}
 			return m.showReport(report)
 		},
 	}
-	storeFlag(cmd, &e.dir)
+	catalogue.StoreFlag(cmd, &e.dir)
 	cmd.Flags().StringVar(&e.family, "family", "", "name of the family")
 	cmd.Flags().StringVar(&e.data, "data", "", "labelled images for all checkpoints: label/image folders, or a safetensors file")
-	cmd.Flags().Var((*stepValue)(&e.step), "step", "code the checkpoints at this step (default: as they are stored)")
+	cmd.Flags().Var((*cli.PositiveFloat)(&e.step), "step", "code the checkpoints at this step (default: as they are stored)")
 	cmd.Flags().BoolVar(&e.json, "json", false, "print JSON")
 	return cmd
 }
@@ -63,7 +67,7 @@ type report struct {
 }
 
 func (m *Main) evaluate(ctx context.Context, e evaluating, args []string) (*report, error) {
-	eng, err := openEngine(e.dir)
+	eng, err := catalogue.OpenEngine(e.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -72,11 +76,11 @@ func (m *Main) evaluate(ctx context.Context, e evaluating, args []string) (*repo
 	if err != nil {
 		return nil, err
 	}
-	checkpoints, err := openCheckpoints(args)
+	checkpoints, err := learning.OpenCheckpoints(args)
 	if err != nil {
 		return nil, err
 	}
-	defer closeAll(checkpoints)
+	defer learning.CloseCheckpoints(checkpoints)
 	ev, err := eng.NewEvaluator(e.family, e.step)
 	if err != nil {
 		return nil, err
@@ -91,8 +95,8 @@ func (m *Main) evaluate(ctx context.Context, e evaluating, args []string) (*repo
 
 // evaluateAll scores every checkpoint, one on each processor.
 func (m *Main) evaluateAll(ctx context.Context, ev *runtime.Evaluator, checkpoints []*checkpoint.Checkpoint, dirs []string, data string, out []runtime.Evaluation) error {
-	p := newProgress(m.Stderr)
-	defer p.end()
+	p := cli.NewProgress(m.Stderr)
+	defer p.Finish()
 	var mu sync.Mutex // guards p and done
 	done := 0
 	group, ctx := errgroup.WithContext(ctx)
@@ -106,7 +110,7 @@ func (m *Main) evaluateAll(ctx context.Context, ev *runtime.Evaluator, checkpoin
 			if path == "" {
 				path = filepath.Join(dirs[i], "eval.safetensors")
 			}
-			images, err := openImages(path)
+			images, err := dataset.OpenLabelled(path)
 			if err != nil {
 				return err
 			}
@@ -116,7 +120,7 @@ func (m *Main) evaluateAll(ctx context.Context, ev *runtime.Evaluator, checkpoin
 			mu.Lock()
 			defer mu.Unlock()
 			done++
-			p.show("evaluate", done, len(checkpoints))
+			p.Update("evaluate", done, len(checkpoints))
 			return nil
 		})
 	}
@@ -148,9 +152,9 @@ func mean(all []runtime.Evaluation) runtime.Evaluation {
 func (m *Main) showReport(r *report) error {
 	rows := [][]string{{"NAME", "ORIGINAL", "REBUILT", "MEAN ONLY", "RANDOM BASIS", "AGREEMENT", "ENERGY", "BYTES", "OF SOURCE", "SHARED OF F16"}}
 	for _, e := range append(r.Variants, r.Mean) {
-		rows = append(rows, []string{e.Name, percent(e.Original), percent(e.Rebuilt), percent(e.MeanOnly), percent(e.RandomBasis),
-			percent(e.Agreement), percent(e.Energy), fmt.Sprint(e.Bytes), percent(float64(e.Bytes) / float64(e.SourceBytes)),
-			percent(float64(e.SharedBytes) / float64(e.SharedHalfBytes))})
+		rows = append(rows, []string{e.Name, cli.Percent(e.Original), cli.Percent(e.Rebuilt), cli.Percent(e.MeanOnly), cli.Percent(e.RandomBasis),
+			cli.Percent(e.Agreement), cli.Percent(e.Energy), fmt.Sprint(e.Bytes), cli.Percent(float64(e.Bytes) / float64(e.SourceBytes)),
+			cli.Percent(float64(e.SharedBytes) / float64(e.SharedHalfBytes))})
 	}
-	return table(m.Stdout, rows)
+	return cli.Table(m.Stdout, rows)
 }

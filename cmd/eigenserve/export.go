@@ -4,6 +4,9 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"eigenserve/cmd/internal/catalogue"
+	"eigenserve/cmd/internal/cli"
 )
 
 func (m *Main) export() *cobra.Command {
@@ -12,12 +15,12 @@ func (m *Main) export() *cobra.Command {
 		Use:     "export --store DIR --model NAME --out DIR",
 		Short:   "Rebuild a full checkpoint that other tools load",
 		Example: "  eigenserve export --store ./store --model sans-lepcha --out ./sans-lepcha",
-		Args:    noArguments,
+		Args:    cli.NoArguments,
 		RunE: func(*cobra.Command, []string) error {
 			if model == "" || out == "" {
-				return usagef("--model NAME and --out DIR are needed")
+				return cli.Usagef("--model NAME and --out DIR are needed")
 			}
-			eng, err := openEngine(dir)
+			eng, err := catalogue.OpenEngine(dir)
 			if err != nil {
 				return err
 			}
@@ -29,7 +32,7 @@ func (m *Main) export() *cobra.Command {
 			return nil
 		},
 	}
-	storeFlag(cmd, &dir)
+	catalogue.StoreFlag(cmd, &dir)
 	cmd.Flags().StringVar(&model, "model", "", "name of the model")
 	cmd.Flags().StringVar(&out, "out", "", "folder to write: a new or an empty one")
 	return cmd

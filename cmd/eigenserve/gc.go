@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"eigenserve/cmd/internal/catalogue"
+	"eigenserve/cmd/internal/cli"
 	"eigenserve/store"
 )
 
@@ -25,12 +27,12 @@ the older versions go first, except those that an alias names.
 It may run while a server has the store open and while others add to it. Files
 younger than --grace are kept: a program may be about to refer to them.`,
 		Example: "  eigenserve gc --store ./store --dry-run",
-		Args:    noArguments,
+		Args:    cli.NoArguments,
 		RunE: func(*cobra.Command, []string) error {
 			if o.Grace < 0 || o.Work < 0 || o.Versions < 0 {
-				return usagef("--grace, --unfinished and --versions must not be negative")
+				return cli.Usagef("--grace, --unfinished and --versions must not be negative")
 			}
-			s, err := openStore(dir)
+			s, err := catalogue.OpenStore(dir)
 			if err != nil {
 				return err
 			}
@@ -41,7 +43,7 @@ younger than --grace are kept: a program may be about to refer to them.`,
 			return errors.Join(m.showGarbage(found, o.DryRun, asJSON), err)
 		},
 	}
-	storeFlag(cmd, &dir)
+	catalogue.StoreFlag(cmd, &dir)
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "say what would be removed")
 	cmd.Flags().IntVar(&o.Versions, "versions", 0, "keep at most so many versions of each model (default: all there are)")
 	cmd.Flags().DurationVar(&o.Grace, "grace", 10*time.Minute, "how old a file has to be")
@@ -55,13 +57,13 @@ func (m *Main) showGarbage(found []store.Garbage, dry, asJSON bool) error {
 		if found == nil {
 			found = []store.Garbage{}
 		}
-		return printJSON(m.Stdout, found)
+		return cli.PrintJSON(m.Stdout, found)
 	}
 	rows := [][]string{{"PATH", "WHAT", "BYTES", "KEPT"}}
 	var bytes, keptBytes int64
 	removed, kept := 0, 0
 	for _, g := range found {
-		rows = append(rows, []string{g.Path, g.What, size(g.Bytes), g.Kept})
+		rows = append(rows, []string{g.Path, g.What, cli.Size(g.Bytes), g.Kept})
 		if g.Kept == "" {
 			removed, bytes = removed+1, bytes+g.Bytes
 		} else {
@@ -69,7 +71,7 @@ func (m *Main) showGarbage(found []store.Garbage, dry, asJSON bool) error {
 		}
 	}
 	if len(found) > 0 {
-		if err := table(m.Stdout, rows); err != nil {
+		if err := cli.Table(m.Stdout, rows); err != nil {
 			return err
 		}
 		fmt.Fprintln(m.Stdout)
@@ -78,9 +80,9 @@ func (m *Main) showGarbage(found []store.Garbage, dry, asJSON bool) error {
 	if dry {
 		verb = "Would remove"
 	}
-	fmt.Fprintf(m.Stdout, "%s %d of %s", verb, removed, size(bytes))
+	fmt.Fprintf(m.Stdout, "%s %d of %s", verb, removed, cli.Size(bytes))
 	if kept > 0 {
-		fmt.Fprintf(m.Stdout, ", kept %d of %s", kept, size(keptBytes))
+		fmt.Fprintf(m.Stdout, ", kept %d of %s", kept, cli.Size(keptBytes))
 	}
 	_, err := fmt.Fprintln(m.Stdout, ".")
 	return err

@@ -34,6 +34,22 @@ var mayImport = map[string][]string{
 	"server/web":          {},
 	"server/inference":    {},
 	"cmd/eigenserve":      {"..."},
+
+	// What only the commands share.
+	"cmd/internal/cli":        {"store/tensorfile"},
+	"cmd/internal/version":    {},
+	"cmd/internal/config":     {"cmd/internal/cli"},
+	"cmd/internal/client":     {"cmd/internal/cli", "runtime", "store/checkpoint"},
+	"cmd/internal/process":    {},
+	"cmd/internal/catalogue":  {"..."},
+	"cmd/internal/chaos":      {"..."},
+	"cmd/internal/dataset":    {"..."},
+	"cmd/internal/familypage": {"..."},
+	"cmd/internal/learning":   {"..."},
+	"cmd/internal/load":       {"..."},
+	"cmd/internal/measure":    {"..."},
+	"cmd/internal/serving":    {"..."},
+	"cmd/internal/synth":      {"..."},
 }
 
 // fences say where outside packages may be imported.

@@ -9,6 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"eigenserve/cmd/internal/catalogue"
+	"eigenserve/cmd/internal/cli"
+	"eigenserve/cmd/internal/familypage"
 	"eigenserve/store"
 	"eigenserve/store/tensorfile"
 )
@@ -27,13 +30,18 @@ original, beside the nulls.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			switch {
 			case page != "" && (len(args) > 0 || family == ""):
-				return usagef("--html is for a family: give --store DIR and --family NAME")
+				return cli.Usagef("--html is for a family: give --store DIR and --family NAME")
 			case page != "":
-				return m.inspectHTML(dir, family, page)
+				eng, err := catalogue.OpenEngine(dir)
+				if err != nil {
+					return err
+				}
+				defer eng.Close()
+				return familypage.Write(m.Stdout, eng, family, page)
 			case len(args) == 1 && family == "":
 				return inspectFile(m.Stdout, args[0])
 			case len(args) == 0 && family != "":
-				s, err := openStore(dir)
+				s, err := catalogue.OpenStore(dir)
 				if err != nil {
 					return err
 				}
@@ -48,10 +56,10 @@ original, beside the nulls.`,
 				defer b.Close()
 				return inspectBasis(m.Stdout, b)
 			}
-			return usagef("give a FILE, or --store DIR and --family NAME")
+			return cli.Usagef("give a FILE, or --store DIR and --family NAME")
 		},
 	}
-	storeFlag(cmd, &dir)
+	catalogue.StoreFlag(cmd, &dir)
 	cmd.Flags().StringVar(&family, "family", "", "name of a family of the store")
 	cmd.Flags().StringVar(&page, "html", "", "write a page with pictures of the family to this file")
 	return cmd
@@ -89,7 +97,7 @@ func inspectFile(w io.Writer, path string) error {
 // many of them hold 50, 90 and 99% of the fitted deltas' energy.
 func inspectBasis(w io.Writer, b *store.Basis) error {
 	fmt.Fprintf(w, "basis %s\nfamily %s, fitted on %s, metric %s, root-mean-square coefficient %.3g\n\n",
-		b.Digest, b.Family, number(len(b.Sources), "checkpoint"), b.Metric, b.RMS)
+		b.Digest, b.Family, cli.Plural(len(b.Sources), "checkpoint"), b.Metric, b.RMS)
 	rows := [][]string{{"LAYER", "SIZE", "LEFT", "RIGHT", "LEFT 50/90/99%", "RIGHT 50/90/99%", "MEAN"}}
 	for i := range b.Layers {
 		l := &b.Layers[i]
@@ -100,7 +108,7 @@ func inspectBasis(w io.Writer, b *store.Basis) error {
 	for i := range b.Vectors {
 		rows = append(rows, []string{b.Vectors[i].Name, fmt.Sprint(b.Vectors[i].Shape), "", "", "", "", "F32"})
 	}
-	return table(w, rows)
+	return cli.Table(w, rows)
 }
 
 // spread tells how many leading eigenvalues hold three shares of the energy.
@@ -123,7 +131,7 @@ func spread(values []float64, energy float64) string {
 
 func inspectVariant(w io.Writer, v *store.Variant, f *tensorfile.File) error {
 	fmt.Fprintf(w, "variant %s\nname %s, family %s, basis %s\nstep %g, energy %s, %d labels\n\n",
-		v.Digest, v.Name, v.Family, v.Basis, v.Fidelity.Step, percent(v.Fidelity.Energy), len(v.Labels))
+		v.Digest, v.Name, v.Family, v.Basis, v.Fidelity.Step, cli.Percent(v.Fidelity.Energy), len(v.Labels))
 	return inspectTensors(w, f)
 }
 
@@ -133,7 +141,7 @@ func inspectTensors(w io.Writer, f *tensorfile.File) error {
 	sort.Strings(names)
 	for _, name := range names {
 		t, _ := f.Tensor(name)
-		rows = append(rows, []string{name, t.DType, fmt.Sprint(t.Shape), size(int64(len(t.Data)))})
+		rows = append(rows, []string{name, t.DType, fmt.Sprint(t.Shape), cli.Size(int64(len(t.Data)))})
 	}
-	return table(w, rows)
+	return cli.Table(w, rows)
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"eigenserve/cmd/internal/synth"
 	"eigenserve/runtime"
 )
 
@@ -62,7 +63,7 @@ func startServer(t *testing.T, dir string) (addr string, kill func()) {
 // ask classifies noise and gives the answer's body and the variant it names.
 func ask(t *testing.T, addr, name string) (status int, body []byte, variant string) {
 	t.Helper()
-	res, err := http.Post("http://"+addr+"/v1/models/"+name+"/classify", "image/png", bytes.NewReader(noise(32, 32)))
+	res, err := http.Post("http://"+addr+"/v1/models/"+name+"/classify", "image/png", bytes.NewReader(synth.NoisePNG(32, 32)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,49 +6,43 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"eigenserve/cmd/internal/catalogue"
+	"eigenserve/cmd/internal/cli"
 	"eigenserve/runtime"
 )
 
 func (m *Main) ls() *cobra.Command {
-	var c catalogue
+	var c catalogue.Flags
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "ls (--store DIR | --server URL)",
 		Short: "List the models",
-		Args:  noArguments,
+		Args:  cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			calls, done, err := c.open()
+			calls, done, err := c.Open()
 			if err != nil {
 				return err
 			}
 			defer done()
-			list, err := calls.variants(cmd.Context())
+			list, err := calls.Variants(cmd.Context())
 			if err != nil {
 				return err
 			}
-			m.warn(calls)
-			if c.json {
-				return printJSON(m.Stdout, list)
+			catalogue.PrintWarnings(m.Stderr, calls)
+			if asJSON {
+				return cli.PrintJSON(m.Stdout, list)
 			}
 			rows := [][]string{{"NAME", "VERSION", "FAMILY", "CLASSES", "BYTES", "SHARE", "ENERGY", "DIGEST"}}
 			for _, v := range list {
-				rows = append(rows, []string{v.Name, versionOf(v), v.Family, strconv.Itoa(v.Classes), size(v.Bytes),
-					percent(float64(v.Bytes) / float64(max(v.SourceBytes, 1))), percent(v.Energy), fmt.Sprintf("%.12s", v.Digest)})
+				rows = append(rows, []string{v.Name, versionOf(v), v.Family, strconv.Itoa(v.Classes), cli.Size(v.Bytes),
+					cli.Percent(float64(v.Bytes) / float64(max(v.SourceBytes, 1))), cli.Percent(v.Energy), fmt.Sprintf("%.12s", v.Digest)})
 			}
-			return table(m.Stdout, rows)
+			return cli.Table(m.Stdout, rows)
 		},
 	}
-	c.flags(cmd)
-	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
+	c.Add(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
-}
-
-// warn tells what is wrong with a store; a server has told its log.
-func (m *Main) warn(calls catalogueCalls) {
-	if o, ok := calls.(offline); ok {
-		for _, line := range o.eng.Warnings() {
-			fmt.Fprintf(m.Stderr, "eigenserve: %s\n", line)
-		}
-	}
 }
 
 // versionOf is a model's version, and how many are kept where there are more.
@@ -57,9 +51,4 @@ func versionOf(v runtime.VariantInfo) string {
 		return fmt.Sprintf("%d (%d kept)", v.Version, n)
 	}
 	return strconv.Itoa(v.Version)
-}
-
-func (c *catalogue) flags(cmd *cobra.Command) {
-	storeFlag(cmd, &c.dir)
-	cmd.Flags().StringVar(&c.server, "server", "", "address of a running server, in the place of --store")
 }

@@ -10,9 +10,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"regexp"
-	"strings"
 	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"eigenserve/cmd/internal/cli"
+	"eigenserve/cmd/internal/serving"
+	"eigenserve/cmd/internal/version"
 )
 
 func main() {
@@ -30,8 +34,9 @@ type Main struct {
 	Listening func(addr string)
 }
 
-// errUsage marks an error in how the program was called.
-var errUsage = errors.New("usage")
+func (m *Main) server() serving.Program {
+	return serving.Program{Stdout: m.Stdout, Stderr: m.Stderr, Listening: m.Listening}
+}
 
 // Run runs one command to its end, or until ctx is done, and returns the exit
 // status: 0 for success, 1 for a failure, 2 for wrong usage.
@@ -44,28 +49,62 @@ func (m *Main) Run(ctx context.Context, args []string) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintf(m.Stderr, "eigenserve: %s\n", oneLine(err))
-	if !*started || errors.Is(err, errUsage) {
+	fmt.Fprintf(m.Stderr, "eigenserve: %s\n", cli.OneLine(err))
+	if !*started || errors.Is(err, cli.ErrUsage) {
 		fmt.Fprintf(m.Stderr, "Try '%s --help'.\n", cmd.CommandPath())
 		return 2
 	}
 	return 1
 }
 
-// parsing is what Go's parsers of numbers say of themselves.
-var parsing = regexp.MustCompile(`strconv\.Parse\w+: parsing "[^"]*": `)
+// command builds the tree of commands. started is set once the arguments were
+// found in order and the command's own work began.
+func (m *Main) command() (root *cobra.Command, started *bool) {
+	started = new(bool)
+	root = &cobra.Command{
+		Use:   "eigenserve",
+		Short: "Serve hundreds of fine-tuned models from one shared basis",
+		Long: `Eigenserve keeps one basis for a family of fine-tuned models in memory and each
+model as a small coefficient vector over it. Weights are rebuilt when a request
+needs them.
 
-// oneLine keeps an error to one line, for people and for scripts.
-func oneLine(err error) string {
-	if errors.Is(err, context.Canceled) {
-		return "interrupted"
+  eigenserve demo                                   try it: 200 models in one process
+  eigenserve fit --store S --family F CHECKPOINT…   learn a basis, store the models
+  eigenserve serve --store S                        answer over HTTP`,
+		Version:       version.String(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return cli.Usagef("unknown command %q%s", args[0], suggestion(cmd, args[0]))
+			}
+			return cmd.Help()
+		},
+		PersistentPreRun: func(*cobra.Command, []string) { *started = true },
 	}
-	text := strings.TrimPrefix(err.Error(), errUsage.Error()+": ")
-	text = parsing.ReplaceAllString(text, "")
-	return strings.Join(strings.Fields(strings.ReplaceAll(text, "\n", "; ")), " ")
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(m.demo(), m.serve(), m.fit(), m.add(), m.ls(), m.show(), m.rm(), m.alias(),
+		m.refit(), m.gc(), m.classify(), m.eval(), m.export(), m.inspect(), m.bench(), m.settingsTable())
+	root.InitDefaultHelpCmd()
+	if help, _, err := root.Find([]string{"help"}); err == nil {
+		help.Args = knownCommand
+	}
+	return root, started
 }
 
-// usagef makes an error in how the program was called.
-func usagef(format string, args ...any) error {
-	return fmt.Errorf("%w: %w", errUsage, fmt.Errorf(format, args...))
+// knownCommand refuses to help with what is no command.
+func knownCommand(help *cobra.Command, args []string) error {
+	if _, unknown, _ := help.Root().Find(args); len(unknown) > 0 {
+		return cli.Usagef("unknown command %q%s", unknown[0], suggestion(help.Root(), unknown[0]))
+	}
+	return nil
+}
+
+func suggestion(cmd *cobra.Command, word string) string {
+	cmd.SuggestionsMinimumDistance = 2
+	if s := cmd.SuggestionsFor(word); len(s) > 0 {
+		return fmt.Sprintf("; did you mean %q?", s[0])
+	}
+	return ""
 }

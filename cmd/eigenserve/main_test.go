@@ -15,8 +15,30 @@ import (
 	"strings"
 	"testing"
 
+	"eigenserve/cmd/internal/synth"
 	"eigenserve/runtime"
 )
+
+// small is a model whose checkpoints take a moment.
+var small = synth.Spec{Name: "small", Directions: 8, Density: 0.1, Variants: 2, Config: `{"model_type":"vit","hidden_size":32,
+"num_hidden_layers":2,"num_attention_heads":2,"intermediate_size":64,"image_size":16,"patch_size":8,"id2label":{"0":"a","1":"b","2":"c"}}`}
+
+// makeCheckpoints writes checkpoints of the small model, and lists their folders.
+func makeCheckpoints(t *testing.T, out string, count int, seed uint64) []string {
+	t.Helper()
+	l, err := synth.NewLineage(small, seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Write(context.Background(), out, count, func(int) {}); err != nil {
+		t.Fatal(err)
+	}
+	dirs, err := filepath.Glob(filepath.Join(out, "small-*"))
+	if err != nil || len(dirs) != count {
+		t.Fatalf("%v, %v", dirs, err)
+	}
+	return dirs
+}
 
 const zooDir = "../../../shared/zoo"
 
@@ -219,7 +241,7 @@ func TestEvalOfFolders(t *testing.T) {
 	if err := os.Mkdir(label, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(label, "x.png"), noise(32, 32), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(label, "x.png"), synth.NoisePNG(32, 32), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if status, _, errs := program(t, "eval", "--store", dir, "--family", "glyphs", "--data", data, fitted[0]); status != 1 || !strings.Contains(errs, "none of the model's") {

@@ -10,6 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"eigenserve/cmd/internal/catalogue"
+	"eigenserve/cmd/internal/cli"
+	"eigenserve/cmd/internal/dataset"
+	"eigenserve/cmd/internal/learning"
 	"eigenserve/runtime"
 	"eigenserve/store/subspace"
 )
@@ -31,34 +35,34 @@ A refit that was interrupted goes on when the same command is run again.
 A server that has the store open goes on answering with the old versions and takes
 each new one over within a second. What nothing refers to in the end, gc removes.`,
 		Example: "  eigenserve refit --store ./store --family glyphs checkpoints/* newer/*",
-		Args:    needs("CHECKPOINT"),
+		Args:    cli.AtLeastOne("CHECKPOINT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if r.dir == "" || r.family == "" {
-				return usagef("--store DIR and --family NAME are needed")
+				return cli.Usagef("--store DIR and --family NAME are needed")
 			}
 			if r.o.Rank < 0 {
-				return usagef("--rank must not be negative")
+				return cli.Usagef("--rank must not be negative")
 			}
-			if !slices.Contains(metrics, r.o.Metric) {
-				return usagef("--metric %q: use %s", r.o.Metric, strings.Join(metrics, ", "))
+			if !slices.Contains(learning.Metrics, r.o.Metric) {
+				return cli.Usagef("--metric %q: use %s", r.o.Metric, strings.Join(learning.Metrics, ", "))
 			}
 			var err error
-			if r.o.Gate, err = r.gate.gate(); err != nil {
+			if r.o.Gate, err = r.gate.Gate(); err != nil {
 				return err
 			}
 			return m.runRefit(cmd, r, args)
 		},
 	}
-	storeFlag(cmd, &r.dir)
+	catalogue.StoreFlag(cmd, &r.dir)
 	cmd.Flags().StringVar(&r.family, "family", "", "name of the family")
 	cmd.Flags().IntVar(&r.o.Rank, "rank", 0, "most directions a side of each layer (default: all)")
-	r.gate.add(cmd)
-	r.gate.addForced(cmd)
+	r.gate.Add(cmd)
+	r.gate.AddForced(cmd)
 	cmd.Flags().StringVar(&r.o.Metric, "metric", subspace.MetricFull, "what an error costs: full (by inputs and outputs of layers), input or none")
 	cmd.Flags().StringVar(&r.probes, "probes", "", "images to measure the metric on: a folder of them, or a safetensors file (default: those kept with the family)")
-	keepFlag(cmd, &r.keep)
+	catalogue.KeepVersionsFlag(cmd, &r.keep)
 	r.o.Memory = runtime.DefaultFitMemory
-	cmd.Flags().Var((*sizeValue)(&r.o.Memory), "memory", "what the fit may take beside the basis")
+	cmd.Flags().Var((*cli.SizeValue)(&r.o.Memory), "memory", "what the fit may take beside the basis")
 	cmd.Flags().BoolVar(&r.json, "json", false, "print JSON")
 	return cmd
 }
@@ -67,33 +71,33 @@ type refitting struct {
 	dir, family, probes string
 	json                bool
 	keep                int
-	gate                gateFlags
+	gate                learning.GateFlags
 	o                   runtime.FitOptions
 }
 
 func (m *Main) runRefit(cmd *cobra.Command, r refitting, args []string) error {
 	defer debug.SetGCPercent(debug.SetGCPercent(20)) // as fit has it
-	s, err := openStore(r.dir)
+	s, err := catalogue.OpenStore(r.dir)
 	if err != nil {
 		return err
 	}
 	s.KeepVersions(r.keep)
-	if r.o.Probes, err = openProbes(r.probes); err != nil {
+	if r.o.Probes, err = dataset.OpenProbes(r.probes); err != nil {
 		return err
 	}
-	checkpoints, err := openCheckpoints(args)
+	checkpoints, err := learning.OpenCheckpoints(args)
 	if err != nil {
 		return err
 	}
-	defer closeAll(checkpoints)
-	p := newProgress(m.Stderr)
-	r.o.Progress = p.show
+	defer learning.CloseCheckpoints(checkpoints)
+	p := cli.NewProgress(m.Stderr)
+	r.o.Progress = p.Update
 	r.o.OnClusters = func(clusters []runtime.Cluster) {
-		p.end()
-		m.adviseClusters(clusters)
+		p.Finish()
+		learning.SuggestFamilies(m.Stderr, clusters)
 	}
 	done, err := runtime.Refit(cmd.Context(), s, r.family, checkpoints, r.o)
-	p.end()
+	p.Finish()
 	if errors.Is(err, context.Canceled) {
 		return errors.New("interrupted; the same command goes on from here")
 	}
@@ -102,7 +106,7 @@ func (m *Main) runRefit(cmd *cobra.Command, r refitting, args []string) error {
 	}
 	show := m.showRefit
 	if r.json {
-		show = func(done *runtime.Refitted) error { return printJSON(m.Stdout, done) }
+		show = func(done *runtime.Refitted) error { return cli.PrintJSON(m.Stdout, done) }
 	}
 	if err := show(done); err != nil {
 		return err
@@ -114,7 +118,7 @@ func (m *Main) runRefit(cmd *cobra.Command, r refitting, args []string) error {
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %s can't be moved; they stay on the basis that they stand on", failed, number(failed+len(done.Moved), "variant"))
+		return fmt.Errorf("%d of %s can't be moved; they stay on the basis that they stand on", failed, cli.Plural(failed+len(done.Moved), "variant"))
 	}
 	return nil
 }
@@ -122,14 +126,14 @@ func (m *Main) runRefit(cmd *cobra.Command, r refitting, args []string) error {
 func (m *Main) showRefit(r *runtime.Refitted) error {
 	rows := [][]string{{"NAME", "FROM", "FOUND BY", "WAS", "NOW", "OF SOURCE"}}
 	for _, v := range r.Moved {
-		rows = append(rows, []string{v.Name, v.Checkpoint, v.By, size(v.Was), size(v.Now.Bytes),
-			percent(float64(v.Now.Bytes) / float64(max(v.Now.SourceBytes, 1)))})
+		rows = append(rows, []string{v.Name, v.Checkpoint, v.By, cli.Size(v.Was), cli.Size(v.Now.Bytes),
+			cli.Percent(float64(v.Now.Bytes) / float64(max(v.Now.SourceBytes, 1)))})
 	}
-	if err := table(m.Stdout, rows); err != nil {
+	if err := cli.Table(m.Stdout, rows); err != nil {
 		return err
 	}
 	fmt.Fprintf(m.Stdout, "\nFamily %s has basis %.12s; it had %.12s. %s moved, %d stay.\n",
-		r.Family, r.Basis, r.Was, number(len(r.Moved), "variant"), len(r.Stayed))
+		r.Family, r.Basis, r.Was, cli.Plural(len(r.Moved), "variant"), len(r.Stayed))
 	for _, v := range r.Stayed {
 		fmt.Fprintf(m.Stdout, "  %s stays on basis %.12s: %s\n", v.Name, v.Basis, v.Why)
 	}

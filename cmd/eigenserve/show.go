@@ -10,34 +10,37 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"eigenserve/cmd/internal/catalogue"
+	"eigenserve/cmd/internal/cli"
 	"eigenserve/runtime"
 	"eigenserve/store"
 )
 
 func (m *Main) show() *cobra.Command {
-	var c catalogue
+	var c catalogue.Flags
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "show NAME (--store DIR | --server URL)",
 		Short: "Show a model: its fidelity report, labels and where it came from",
-		Args:  one("NAME"),
+		Args:  cli.ExactlyOne("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			calls, done, err := c.open()
+			calls, done, err := c.Open()
 			if err != nil {
 				return err
 			}
 			defer done()
-			d, err := calls.variant(cmd.Context(), args[0])
+			d, err := calls.Variant(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			if c.json {
-				return printJSON(m.Stdout, d)
+			if asJSON {
+				return cli.PrintJSON(m.Stdout, d)
 			}
 			return showVariant(m.Stdout, d)
 		},
 	}
-	c.flags(cmd)
-	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
+	c.Add(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
@@ -68,25 +71,25 @@ func showVariant(w io.Writer, d runtime.VariantDetail) error {
 		{"", fitted},
 		{"input", fmt.Sprintf("%d×%d×%d", d.Input.Channels, d.Input.Height, d.Input.Width)},
 		{"labels", fmt.Sprintf("%d: %s", len(d.Labels), strings.Join(d.Labels, " "))},
-		{"bytes", fmt.Sprintf("%s for %s (%s): coefficients %s, private tensors %s, metadata %s", size(d.Bytes), size(d.SourceBytes),
-			percent(float64(d.Bytes)/float64(max(d.SourceBytes, 1))), size(b.Coefficients), size(b.Private), size(b.Metadata))},
+		{"bytes", fmt.Sprintf("%s for %s (%s): coefficients %s, private tensors %s, metadata %s", cli.Size(d.Bytes), cli.Size(d.SourceBytes),
+			cli.Percent(float64(d.Bytes)/float64(max(d.SourceBytes, 1))), cli.Size(b.Coefficients), cli.Size(b.Private), cli.Size(b.Metadata))},
 	}
 	if d.Fidelity.Lossy {
 		rows = append(rows, []string{"LOSSY", "it did not pass its gate and was stored all the same"})
 	}
 	if d.Fidelity.Step == 0 {
-		return table(w, append(rows, []string{"exact", "every tensor as it came"}))
+		return cli.Table(w, append(rows, []string{"exact", "every tensor as it came"}))
 	}
 	rows = append(rows, []string{"step", fmt.Sprintf("%.4g root-mean-square coefficients", d.Fidelity.Step)})
 	rows = append(rows, answers(d.Fidelity.Measured)...)
-	rows = append(rows, []string{"energy", percent(d.Fidelity.Energy) + " of the delta's kept; worst:"})
+	rows = append(rows, []string{"energy", cli.Percent(d.Fidelity.Energy) + " of the delta's kept; worst:"})
 	for i, l := range d.Worst {
 		if i == worst {
 			break
 		}
-		rows = append(rows, []string{"", percent(l.Energy) + " " + l.Name})
+		rows = append(rows, []string{"", cli.Percent(l.Energy) + " " + l.Name})
 	}
-	return table(w, rows)
+	return cli.Table(w, rows)
 }
 
 // answers says what the gate measured, and what it asked for.
@@ -96,18 +99,18 @@ func answers(m *store.Measured) [][]string {
 	}
 	gate := "none: the step was given"
 	if m.MaxKL > 0 {
-		gate = fmt.Sprintf("agreement at least %s, mean KL at most %g", percent(m.MinAgreement), m.MaxKL)
+		gate = fmt.Sprintf("agreement at least %s, mean KL at most %g", cli.Percent(m.MinAgreement), m.MaxKL)
 	}
 	probes := "built-in probes"
 	if m.Probes != store.BuiltInProbes {
 		probes = fmt.Sprintf("the family's probes (%.12s)", m.Probes)
 	}
 	row := func(a store.Answers) string {
-		return fmt.Sprintf("agreement %s, mean KL %.3g, largest logit change %.3g", percent(a.Agreement), a.KL, a.Logit)
+		return fmt.Sprintf("agreement %s, mean KL %.3g, largest logit change %.3g", cli.Percent(a.Agreement), a.KL, a.Logit)
 	}
 	rows := [][]string{
 		{"answers", fmt.Sprintf("%s, on %d images of %s", row(m.Answers), m.Images, probes)},
-		{"", fmt.Sprintf("so many images speak for an agreement of at least %s (95%% confidence)", percent(m.AtLeast))},
+		{"", fmt.Sprintf("so many images speak for an agreement of at least %s (95%% confidence)", cli.Percent(m.AtLeast))},
 		{"mean alone", row(m.Mean)},
 	}
 	if m.Random != nil {

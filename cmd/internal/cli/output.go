@@ -1,0 +1,26 @@
+package cli
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+
+	"eigenserve/store/tensorfile"
+)
+
+// WriteFile writes what somebody asked for to a path of theirs, whole or not at all.
+// A link is followed; what is no file, as /dev/stdout is none, is written to.
+func WriteFile(path string, write func(io.Writer) error) error {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().IsRegular() {
+		return tensorfile.Replace(path, write)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f), f.Close())
+}

@@ -1,0 +1,113 @@
+package dataset
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"eigenserve/models/pixel"
+	"eigenserve/runtime"
+	"eigenserve/store/tensorfile"
+)
+
+// OpenLabelled reads labelled images: a safetensors file with images U8 [n,h,w,3]
+// and labels I32 [n], or a folder of label/image folders.
+func OpenLabelled(path string) (runtime.Images, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return runtime.Images{}, fmt.Errorf("no labelled images at %q: name some with --data", path)
+		}
+		return runtime.Images{}, err
+	}
+	if info.IsDir() {
+		return labelledFolder(path)
+	}
+	return labelledTensors(path)
+}
+
+func labelledTensors(path string) (runtime.Images, error) {
+	fail := func(why string) (runtime.Images, error) {
+		return runtime.Images{}, fmt.Errorf("%s: %s; it must hold images U8 [n,height,width,3] and labels I32 [n]", path, why)
+	}
+	f, err := tensorfile.Open(path)
+	if err != nil {
+		return runtime.Images{}, fmt.Errorf("%s: %w", path, err)
+	}
+	defer f.Close()
+	images, ok := f.Tensor("images")
+	labels, okLabels := f.Tensor("labels")
+	if !ok || !okLabels {
+		return fail("a tensor is missing")
+	}
+	if !isRGB(images) || len(labels.Shape) != 1 || labels.Shape[0] != images.Shape[0] {
+		return fail(fmt.Sprintf("images are %s %v and labels %s %v", images.DType, images.Shape, labels.DType, labels.Shape))
+	}
+	out := runtime.Images{Labels: make([]int, labels.Len())}
+	if err := labels.Ints(out.Labels); err != nil {
+		return fail(err.Error())
+	}
+	out.Image = rgbImages(images)
+	return out, nil
+}
+
+// imageFunc gives the i-th of some images, decoded as spec has it.
+type imageFunc = func(spec pixel.Spec, i int) (*pixel.Image, error)
+
+// isRGB tells whether a tensor is U8 [n,height,width,3].
+func isRGB(t tensorfile.Tensor) bool { return t.DType == "U8" && len(t.Shape) == 4 && t.Shape[3] == 3 }
+
+// rgbImages copies the images of such a tensor.
+func rgbImages(t tensorfile.Tensor) imageFunc {
+	h, w := t.Shape[1], t.Shape[2]
+	pixels := append([]byte(nil), t.Data...)
+	return func(spec pixel.Spec, i int) (*pixel.Image, error) {
+		return spec.FromRGB(pixels[i*h*w*3:(i+1)*h*w*3], h, w)
+	}
+}
+
+// decodeFiles decodes image files.
+func decodeFiles(paths []string) imageFunc {
+	return func(spec pixel.Spec, i int) (*pixel.Image, error) {
+		raw, err := os.ReadFile(paths[i])
+		if err != nil {
+			return nil, err
+		}
+		img, err := spec.Decode(raw)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", paths[i], err)
+		}
+		return img, nil
+	}
+}
+
+func labelledFolder(dir string) (runtime.Images, error) {
+	labels, err := os.ReadDir(dir)
+	if err != nil {
+		return runtime.Images{}, err
+	}
+	var out runtime.Images
+	var paths []string
+	for _, label := range labels {
+		if !label.IsDir() {
+			continue
+		}
+		files, err := os.ReadDir(filepath.Join(dir, label.Name()))
+		if err != nil {
+			return runtime.Images{}, err
+		}
+		for _, f := range files {
+			if IsImageFile(f) {
+				out.Names = append(out.Names, label.Name())
+				paths = append(paths, filepath.Join(dir, label.Name(), f.Name()))
+			}
+		}
+	}
+	if len(paths) == 0 {
+		return out, fmt.Errorf("%s holds no label/image files", dir)
+	}
+	out.Image = decodeFiles(paths)
+	return out, nil
+}

@@ -1,0 +1,61 @@
+package dataset
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"eigenserve/runtime"
+	"eigenserve/store/tensorfile"
+)
+
+// OpenProbes reads unlabelled images: a safetensors file with images U8
+// [n,h,w,3], or a folder of image files at any depth. No path gives nil: the
+// built-in ones.
+func OpenProbes(path string) (*runtime.Probes, error) {
+	if path == "" {
+		return nil, nil
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("--probes: %w", err)
+	}
+	if info.IsDir() {
+		return folderProbes(path)
+	}
+	f, err := tensorfile.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("--probes %s: %w", path, err)
+	}
+	defer f.Close()
+	images, ok := f.Tensor("images")
+	if !ok || !isRGB(images) {
+		return nil, fmt.Errorf("--probes %s: it must hold images U8 [n,height,width,3]", path)
+	}
+	return &runtime.Probes{Count: images.Shape[0], Image: rgbImages(images)}, nil
+}
+
+func folderProbes(dir string) (*runtime.Probes, error) {
+	var paths []string
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && IsImageFile(d) {
+			paths = append(paths, path)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("--probes: %w", err)
+	}
+	if len(paths) == 0 {
+		return nil, fmt.Errorf("--probes %s holds no files", dir)
+	}
+	return &runtime.Probes{Count: len(paths), Image: decodeFiles(paths)}, nil
+}
+
+// IsImageFile tells the files of a folder of images from what file managers leave there.
+func IsImageFile(d fs.DirEntry) bool {
+	name := strings.ToLower(d.Name())
+	return d.Type().IsRegular() && !strings.HasPrefix(name, ".") && name != "thumbs.db" && name != "desktop.ini"
+}

@@ -1,0 +1,134 @@
+package measure
+
+import (
+	"context"
+	"math/rand/v2"
+
+	"eigenserve/cmd/internal/synth"
+	"eigenserve/runtime"
+	"eigenserve/store"
+)
+
+// modelBench measures one model in one arithmetic.
+type modelBench struct {
+	options      Options
+	meter        *runtime.Meter
+	model, dtype string
+	report       *Report
+}
+
+// measureRebuild measures one variant and several together, each against the larger of
+// its bytes over the bandwidth and its operations over the rate of matmuls.
+func (w modelBench) measureRebuild() error {
+	counts := []int{1}
+	if n := w.meter.Variants(); n > 1 && w.dtype == string(runtime.ComputeBF16) {
+		counts = append(counts, n)
+	}
+	for _, n := range counts {
+		ms, err := median(w.options.Repeats, func() error { return w.meter.Rebuild(n) })
+		if err != nil {
+			return err
+		}
+		moved, operations, err := w.meter.Cost(n)
+		if err != nil {
+			return err
+		}
+		floor := 1e3 * max(float64(moved)/(1e9*w.report.Floors.ReadGBps), float64(operations)/(1e9*w.rate()))
+		w.report.Rebuild = append(w.report.Rebuild, rebuildTime{Model: w.model, DType: w.dtype, Variants: n,
+			Directions: w.meter.Directions(), Ms: ms, FloorMs: floor, Share: floor / ms})
+	}
+	return w.meter.Rebuild(1)
+}
+
+// rate is that of the largest matmul in this arithmetic, or the peak where none
+// was measured.
+func (w modelBench) rate() float64 {
+	for _, x := range w.report.Matmul {
+		if x.DType == w.dtype {
+			return x.GFlops
+		}
+	}
+	return w.report.Floors.peak(w.dtype)
+}
+
+// measureForward measures warm passes: one variant, its weights in place.
+func (w modelBench) measureForward() error {
+	for _, batch := range []int{1, mixed} {
+		images := w.images(batch)
+		if err := w.forward(batch, "slab", func() error { return w.meter.Forward(images, batch) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measureFactored measures cold variants, one image each, in one batch and one by one.
+func (w modelBench) measureFactored() error {
+	for _, n := range []int{1, mixed} {
+		if n > w.meter.Variants() {
+			break
+		}
+		images := w.images(n)
+		if err := w.forward(n, "factored", func() error { return w.meter.Factored(images, n) }); err != nil {
+			return err
+		}
+		if err := w.forward(n, "rebuild", func() error { return w.meter.RebuildEach(images, n) }); err != nil {
+			return err
+		}
+	}
+	return w.meter.Rebuild(1)
+}
+
+func (w modelBench) forward(batch int, mode string, run func() error) error {
+	ms, err := median(w.options.Repeats, run)
+	w.report.Forward = append(w.report.Forward, forwardTime{Model: w.model, DType: w.dtype, Batch: batch, Mode: mode, Ms: ms, ImagesPer: 1e3 * float64(batch) / ms})
+	return err
+}
+
+func (w modelBench) images(n int) []float32 {
+	in := w.meter.Input()
+	images := make([]float32, n*in.Channels*in.Height*in.Width)
+	r := rand.New(rand.NewPCG(3, 4))
+	for i := range images {
+		images[i] = 2*r.Float32() - 1
+	}
+	return images
+}
+
+// measureCold measures whole answers through engines of their own: one that rebuilds
+// for a cold request, one that answers factored.
+func (w modelBench) measureCold(ctx context.Context, s *store.Store, name string) error {
+	in := w.meter.Input()
+	photo := synth.NoisePNG(in.Height, in.Width)
+	answers := func(factored, cold bool) (float64, error) {
+		// A cache of one byte keeps a factored variant cold: it can't earn a slab.
+		o := runtime.Options{Compute: runtime.Compute(w.dtype), WeightCache: 8 << 30, Factored: factored}
+		if factored {
+			o.WeightCache = 1
+		}
+		eng, err := runtime.Open(s, o)
+		if err != nil {
+			return 0, err
+		}
+		defer eng.Close()
+		meter, err := eng.NewMeter(name)
+		if err != nil {
+			return 0, err
+		}
+		return median(w.options.Repeats, func() error { _, err := meter.Classify(ctx, photo, cold); return err })
+	}
+	rebuild, err := median(w.options.Repeats, func() error { return w.meter.Rebuild(1) })
+	if err != nil {
+		return err
+	}
+	x := coldTime{Model: w.model, DType: w.dtype, RebuildMs: rebuild}
+	if x.WarmMs, err = answers(false, false); err != nil {
+		return err
+	}
+	if x.SlabFirstMs, err = answers(false, true); err != nil {
+		return err
+	}
+	x.FactoredFirstMs, err = answers(true, true)
+	w.report.Cold = append(w.report.Cold, x)
+	return err
+}

@@ -1,0 +1,52 @@
+package serving
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"eigenserve/server"
+)
+
+// openAdmin serves Go's profiler on an address of this machine alone, apart from
+// the server, so that it answers when the server is what needs a look. An empty
+// address serves nothing.
+func openAdmin(addr string, log *slog.Logger) (stop func(), err error) {
+	if addr == "" {
+		return func() {}, nil
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("--admin-addr: %w", err)
+	}
+	srv := &http.Server{Handler: adminHandler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	go func() { _ = srv.Serve(listener) }() // until it is closed
+	log.Info("pprof listens", "url", fmt.Sprintf("http://%s/debug/pprof/", listener.Addr()))
+	return func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel() // a profile under way is cut off
+		_ = srv.Shutdown(ctx)
+		_ = srv.Close()
+	}, nil
+}
+
+// adminHandler keeps pages away whose name was made to resolve to this machine.
+func adminHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !server.LocalHost(r.Host) {
+			http.Error(w, "this is not that host", http.StatusMisdirectedRequest)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
