@@ -267,7 +267,7 @@ func storeVariants(ctx context.Context, s *store.Store, name string, checkpoints
 		if st.refused == st.total {
 			others = "the basis alone is stored"
 		}
-		return Errorf(Refused, "%d of %d checkpoints were refused; %s. Raise --max-bytes, or add them with --allow-lossy or --exact", st.refused, st.total, others)
+		return Errorf(Refused, "%d of %d checkpoints were refused; %s. Raise --variant-budget, or add them with --allow-lossy or --exact", st.refused, st.total, others)
 	}
 	return nil
 }

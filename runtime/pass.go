@@ -148,10 +148,10 @@ func (x *form) bytes() int64 {
 // refuse says in one line what a checkpoint would have kept.
 func (t *trial) refuse(x *form, g Gate) error {
 	if x == nil {
-		return Errorf(Refused, "checkpoint %q can't be stored in %d bytes at any step; raise --max-bytes", t.source.Name(), g.MaxBytes)
+		return Errorf(Refused, "checkpoint %q can't be stored in %d bytes at any step; raise --variant-budget", t.source.Name(), g.MaxBytes)
 	}
 	return Errorf(Refused, "checkpoint %q is refused: the finest form within %d bytes (step %.3g) keeps %.2f%% of its best labels on %d images, with a mean KL divergence of %.3g; "+
-		"asked for are %.2f%% and %.3g. Raise --max-bytes, or store it as it is with --allow-lossy or --exact",
+		"asked for are %.2f%% and %.3g. Raise --variant-budget, or store it as it is with --allow-lossy or --exact",
 		t.source.Name(), g.MaxBytes, x.variant.Fidelity.Step, 100*x.answers.Agreement, t.images.judged, x.answers.KL, 100*max(0, g.MinAgreement), g.MaxKL)
 }
 

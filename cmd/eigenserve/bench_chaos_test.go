@@ -10,11 +10,10 @@ import (
 	"eigenserve/cmd/internal/chaos"
 )
 
-// The short form of the chaos run: a server under every trouble answers nothing
-// wrong and loses nothing.
+// In a short chaos run the server answers nothing wrong and loses nothing.
 func TestChaos(t *testing.T) {
 	if testing.Short() {
-		t.Skip("troubles a server for a quarter of a minute")
+		t.Skip("runs for a quarter of a minute")
 	}
 	t.Setenv(childVariable, "1")
 	dir := t.TempDir()
@@ -40,7 +39,7 @@ func TestChaos(t *testing.T) {
 		}
 	}
 	if goruntime.GOOS == "linux" && done("full disk", 0) == 0 {
-		t.Errorf("no disk was full: %v", r.Unable)
+		t.Errorf("the disk was never full: %v", r.Unable)
 	}
 	var text strings.Builder
 	if err := r.Print(&text); err != nil || !strings.Contains(text.String(), "0 wrong answers or lost writes") {

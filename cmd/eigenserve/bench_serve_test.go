@@ -12,7 +12,7 @@ import (
 	"eigenserve/store"
 )
 
-// smallStore makes a store of variants of the small model.
+// smallStore makes a store of variants of the small model and returns its folder.
 func smallStore(t *testing.T, variants int) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "store")
@@ -28,8 +28,7 @@ func smallStore(t *testing.T, variants int) string {
 	return dir
 }
 
-// Bench serve starts servers, puts the same load on both, and finds every answer
-// right: the whole of it, at a small size.
+// Bench serve puts the same load on several servers and finds every answer right.
 func TestBenchServe(t *testing.T) {
 	t.Setenv(childVariable, "1")
 	dense := t.TempDir()
@@ -62,7 +61,7 @@ func TestBenchServe(t *testing.T) {
 		switch v := run.Verified; {
 		case run.Name == "baseline dense":
 			if v != nil {
-				t.Errorf("other weights are held against the store's: %+v", v)
+				t.Errorf("other weights were compared with the store's: %+v", v)
 			}
 		case v == nil || v.Checked != 12 || v.Wrong != 0:
 			t.Errorf("%s: %+v", run.Name, v)

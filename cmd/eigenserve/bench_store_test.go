@@ -9,8 +9,7 @@ import (
 	"eigenserve/store"
 )
 
-// The likeness of the embedded family gives variants that take a small share of
-// the bytes, as its own do.
+// Synthetic variants take a small share of the bytes, as those of the embedded family do.
 func TestBenchStore(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "made")
 	out := must(t, "bench", "store", "--model", "small", "--rank", "24", "--variants", "4", "--out", dir)
@@ -29,6 +28,6 @@ func TestBenchStore(t *testing.T) {
 		t.Errorf("numbers of classes %v", classes)
 	}
 	if code := (&Main{Stdout: io.Discard, Stderr: io.Discard}).Run(context.Background(), []string{"bench", "store", "--model", "small", "--variants", "1", "--out", dir}); code != 1 {
-		t.Errorf("into a store that holds models: status %d", code)
+		t.Errorf("into a store that has models: status %d", code)
 	}
 }

@@ -9,8 +9,7 @@ import (
 	"eigenserve/cmd/internal/measure"
 )
 
-// TestBench measures what is quick to and holds the figures to what any machine
-// gives.
+// TestBench measures the parts that are quick to measure. Any machine must pass it.
 func TestBench(t *testing.T) {
 	if testing.Short() {
 		t.Skip("measures for seconds")

@@ -15,90 +15,99 @@ import (
 	"eigenserve/cmd/internal/dataset"
 	"eigenserve/cmd/internal/learning"
 	"eigenserve/runtime"
-	"eigenserve/store/checkpoint"
 )
 
+type evalFlags struct {
+	store, family, data string
+	step                float64
+}
+
 func (m *Main) eval() *cobra.Command {
-	var e evaluating
+	var f evalFlags
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "eval --store DIR --family NAME CHECKPOINT…",
 		Short: "Compare originals, rebuilt variants and the nulls on labelled images",
-		Long: `Eval answers labelled images with each original checkpoint, with its variant, and
-with two nulls: the family's mean alone, and as many random orthonormal
-directions coded to the same bytes. Each checkpoint's own eval.safetensors is
-read, or --data. With --step the checkpoints are coded anew at that step, whether
-they are in the store or not, and nothing is stored.`,
+		Long: `Eval classifies labelled images with each original checkpoint, with its variant, and
+with two nulls: the family's mean without coefficients, and as many random orthonormal
+directions coded to the same number of bytes. The images are those of --data, or each
+checkpoint's own eval.safetensors.
+
+With --step the checkpoints are coded again at that step, whether or not they are in the
+store, and nothing is stored.`,
 		Example: "  eigenserve eval --store ./store --family glyphs --json checkpoints/*",
 		Args:    cli.AtLeastOne("CHECKPOINT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if e.family == "" {
-				return cli.Usagef("--family NAME is needed")
+			if f.family == "" {
+				return cli.Usagef("--family NAME is required")
 			}
-			report, err := m.evaluate(cmd.Context(), e, args)
+			r, err := m.evaluate(cmd.Context(), f, args)
 			if err != nil {
 				return err
 			}
-			if e.json {
-				return cli.PrintJSON(m.Stdout, report)
+			if asJSON {
+				return cli.PrintJSON(m.Stdout, r)
 			}
-			return m.showReport(report)
+			return m.printEval(r)
 		},
 	}
-	catalogue.StoreFlag(cmd, &e.dir)
-	cmd.Flags().StringVar(&e.family, "family", "", "name of the family")
-	cmd.Flags().StringVar(&e.data, "data", "", "labelled images for all checkpoints: label/image folders, or a safetensors file")
-	cmd.Flags().Var((*cli.PositiveFloat)(&e.step), "step", "code the checkpoints at this step (default: as they are stored)")
-	cmd.Flags().BoolVar(&e.json, "json", false, "print JSON")
+	catalogue.StoreFlag(cmd, &f.store)
+	cmd.Flags().StringVar(&f.family, "family", "", "`name` of the family")
+	cmd.Flags().StringVar(&f.data, "data", "", "labelled `images` for all checkpoints: a folder with a folder of images for each label, or a safetensors file")
+	cmd.Flags().Var((*cli.PositiveFloat)(&f.step), "step", "code the checkpoints at this quantisation step (default: as they are stored)")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-type evaluating struct {
-	dir, family, data string
-	step              float64
-	json              bool
-}
-
-// report is what eval prints.
-type report struct {
+// evalReport is what eval prints.
+type evalReport struct {
 	Family   string               `json:"family"`
 	Rank     int                  `json:"rank"`
 	Variants []runtime.Evaluation `json:"variants"`
 	Mean     runtime.Evaluation   `json:"mean"`
 }
 
-func (m *Main) evaluate(ctx context.Context, e evaluating, args []string) (*report, error) {
-	eng, err := catalogue.OpenEngine(e.dir)
+func (m *Main) evaluate(ctx context.Context, f evalFlags, paths []string) (*evalReport, error) {
+	eng, err := catalogue.OpenEngine(f.store)
 	if err != nil {
 		return nil, err
 	}
 	defer eng.Close()
-	family, err := eng.Family(e.family)
+	family, err := eng.Family(f.family)
 	if err != nil {
 		return nil, err
 	}
-	checkpoints, err := learning.OpenCheckpoints(args)
+	checkpoints, err := learning.OpenCheckpoints(paths)
 	if err != nil {
 		return nil, err
 	}
-	defer learning.CloseCheckpoints(checkpoints)
-	ev, err := eng.NewEvaluator(e.family, e.step)
+	defer checkpoints.Close()
+	ev, err := eng.NewEvaluator(f.family, f.step)
 	if err != nil {
 		return nil, err
 	}
-	r := &report{Family: e.family, Rank: family.Rank, Variants: make([]runtime.Evaluation, len(checkpoints))}
-	if err := m.evaluateAll(ctx, ev, checkpoints, args, e.data, r.Variants); err != nil {
+	r := &evalReport{Family: f.family, Rank: family.Rank}
+	r.Variants, err = m.evaluateAll(ctx, ev, checkpoints, func(i int) string {
+		if f.data != "" {
+			return f.data
+		}
+		return filepath.Join(paths[i], "eval.safetensors")
+	})
+	if err != nil {
 		return nil, err
 	}
-	r.Mean = mean(r.Variants)
+	r.Mean = meanEvaluation(r.Variants)
 	return r, nil
 }
 
-// evaluateAll scores every checkpoint, one on each processor.
-func (m *Main) evaluateAll(ctx context.Context, ev *runtime.Evaluator, checkpoints []*checkpoint.Checkpoint, dirs []string, data string, out []runtime.Evaluation) error {
+// evaluateAll evaluates all checkpoints, one on each processor at a time. data returns
+// where the i-th checkpoint's images are.
+func (m *Main) evaluateAll(ctx context.Context, ev *runtime.Evaluator, checkpoints learning.Checkpoints, data func(i int) string) ([]runtime.Evaluation, error) {
 	p := cli.NewProgress(m.Stderr)
 	defer p.Finish()
 	var mu sync.Mutex // guards p and done
 	done := 0
+	out := make([]runtime.Evaluation, len(checkpoints))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(goruntime.GOMAXPROCS(0))
 	for i, c := range checkpoints {
@@ -106,11 +115,7 @@ func (m *Main) evaluateAll(ctx context.Context, ev *runtime.Evaluator, checkpoin
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			path := data
-			if path == "" {
-				path = filepath.Join(dirs[i], "eval.safetensors")
-			}
-			images, err := dataset.OpenLabelled(path)
+			images, err := dataset.OpenLabelled(data(i))
 			if err != nil {
 				return err
 			}
@@ -124,11 +129,11 @@ func (m *Main) evaluateAll(ctx context.Context, ev *runtime.Evaluator, checkpoin
 			return nil
 		})
 	}
-	return group.Wait()
+	return out, group.Wait()
 }
 
-// mean averages the evaluations.
-func mean(all []runtime.Evaluation) runtime.Evaluation {
+// meanEvaluation returns the means of the evaluations.
+func meanEvaluation(all []runtime.Evaluation) runtime.Evaluation {
 	m := runtime.Evaluation{Name: "mean"}
 	n := float64(len(all))
 	var bytes, source, shared, half float64
@@ -149,7 +154,7 @@ func mean(all []runtime.Evaluation) runtime.Evaluation {
 	return m
 }
 
-func (m *Main) showReport(r *report) error {
+func (m *Main) printEval(r *evalReport) error {
 	rows := [][]string{{"NAME", "ORIGINAL", "REBUILT", "MEAN ONLY", "RANDOM BASIS", "AGREEMENT", "ENERGY", "BYTES", "OF SOURCE", "SHARED OF F16"}}
 	for _, e := range append(r.Variants, r.Mean) {
 		rows = append(rows, []string{e.Name, cli.Percent(e.Original), cli.Percent(e.Rebuilt), cli.Percent(e.MeanOnly), cli.Percent(e.RandomBasis),

@@ -12,7 +12,6 @@ import (
 	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
-	"eigenserve/cmd/internal/catalogue"
 	"eigenserve/cmd/internal/cli"
 	"eigenserve/cmd/internal/dataset"
 	"eigenserve/cmd/internal/learning"
@@ -22,7 +21,89 @@ import (
 	"eigenserve/store/subspace"
 )
 
-// fitFamilies fits a family for each cluster of the checkpoints.
+// fitGCPercent is GOGC during a fit, which reuses its large buffers: other garbage is
+// collected early so that it takes little memory.
+const fitGCPercent = 20
+
+func (m *Main) fit() *cobra.Command {
+	var f learning.FitFlags
+	var families, meanType string
+	cmd := &cobra.Command{
+		Use:   "fit --store DIR --family NAME CHECKPOINT…",
+		Short: "Learn a family's basis from checkpoints and store them as variants",
+		Long: `Fit learns the basis of a family from checkpoints (folders as Hugging Face saves them)
+and stores each of them as a variant, named after its folder. The store is created if
+it does not exist. A family of that name gets a new basis; variants on its old basis are
+still served.
+
+A basis serves checkpoints of one lineage: fine-tunes of one model. If the checkpoints
+belong to several lineages, or are so far apart that several bases would serve them
+better, fit says so; --families auto makes a family for each group, the largest as
+NAME-1.
+
+The metric, what an error in each weight costs in the answers, is measured on images:
+--probes names unlabelled ones like those that the models will read; without it
+built-in noise and patches of colour serve nearly as well. The probes are kept with the
+family, at the models' input size: at most 1024 images and 64 MiB.
+
+Each variant is stored in the fewest bytes that pass the gate: on some of the probes,
+and on images combined from them, it must answer like its original (--min-agreement,
+--max-kl). A checkpoint that cannot pass within --variant-budget is refused; the others
+are stored.
+
+Checkpoints are read layer by layer, in --memory besides the basis. Finished work is
+kept in the folder "fitting" of the store: run the same command again to continue a fit
+that was interrupted or killed. Models of the size of a ViT-B have up to 3,072
+directions on each side of a layer, which take an hour to compute; --rank 256 takes
+minutes.`,
+		Example: "  eigenserve fit --store ./store --family glyphs --probes ./images checkpoints/*",
+		Args:    cli.AtLeastOne("CHECKPOINT"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o, err := f.Options()
+			if err != nil {
+				return err
+			}
+			types := map[string]string{"auto": "", "f16": "F16", "bf16": "BF16"}
+			o.MeanType = types[meanType]
+			return m.runFit(cmd.Context(), f, o, families == "auto", args)
+		},
+	}
+	f.Add(cmd, "`images` without labels to measure the metric and check variants on, kept with the family: a folder, or a safetensors file (default: built-in images)")
+	cmd.Flags().Var(cli.Choice(&families, "one", "one", "auto"), "families", "one: all checkpoints share a basis; auto: a family for each lineage among them, NAME-1, NAME-2, …")
+	cmd.Flags().Var(cli.Choice(&meanType, "auto", "auto", "bf16", "f16"), "basis-dtype", "type of the stored means; auto is bf16")
+	return cmd
+}
+
+func (m *Main) runFit(ctx context.Context, f learning.FitFlags, o runtime.FitOptions, auto bool, args []string) error {
+	defer debug.SetGCPercent(debug.SetGCPercent(fitGCPercent))
+	var err error
+	if o.Probes, err = dataset.OpenProbes(f.Probes); err != nil {
+		return err
+	}
+	checkpoints, err := learning.OpenCheckpoints(args)
+	if err != nil {
+		return err
+	}
+	defer checkpoints.Close()
+	s, err := store.Create(f.Store)
+	if err != nil {
+		return err
+	}
+	s.KeepVersions(f.KeepVersions)
+	if auto {
+		err = m.fitFamilies(ctx, s, f.Family, checkpoints, o)
+	} else {
+		err = m.fitFamily(ctx, s, f.Family, checkpoints, o)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(m.Stdout, metricText(f))
+	return err
+}
+
+// fitFamilies fits a family for each cluster of the checkpoints. A family whose gate
+// refuses checkpoints does not keep the others from being fitted.
 func (m *Main) fitFamilies(ctx context.Context, s *store.Store, family string, checkpoints []*checkpoint.Checkpoint, o runtime.FitOptions) error {
 	p := cli.NewProgress(m.Stderr)
 	clusters, err := runtime.Clusters(ctx, checkpoints, func(done, total int) { p.Update("compare", done, total) })
@@ -39,217 +120,103 @@ func (m *Main) fitFamilies(ctx context.Context, s *store.Store, family string, c
 	if err := learning.PrintClusters(m.Stdout, names, clusters); err != nil {
 		return err
 	}
-	var refused []error // what one family's gate refuses holds no other up
+	var refused []error
 	for i, c := range clusters {
-		fmt.Fprintf(m.Stdout, "\n")
+		fmt.Fprintln(m.Stdout)
 		err := m.fitFamily(ctx, s, names[i], c.Checkpoints, o)
-		var known *runtime.Error
-		switch {
-		case errors.As(err, &known) && known.Code == runtime.Refused:
-			refused = append(refused, fmt.Errorf("family %s: %w", names[i], err))
-		case err != nil:
-			return fmt.Errorf("family %s: %w", names[i], err)
+		if err == nil {
+			continue
 		}
+		err = fmt.Errorf("family %s: %w", names[i], err)
+		if e, ok := errors.AsType[*runtime.Error](err); !ok || e.Code != runtime.Refused {
+			return err
+		}
+		refused = append(refused, err)
 	}
 	return errors.Join(refused...)
 }
 
-func (m *Main) fit() *cobra.Command {
-	var f fitting
-	var families, dtype string
-	var gate learning.GateFlags
-	cmd := &cobra.Command{
-		Use:   "fit --store DIR --family NAME CHECKPOINT…",
-		Short: "Learn a family's basis from checkpoints and store them as variants",
-		Long: `Fit learns the basis of a family from checkpoints (folders as Hugging Face saves
-them), and stores each as a variant named by its folder. The store is made if it
-is not there. A family of that name gets a new basis; variants on the old one
-are served on.
+// errInterrupted is the error of a fit or a refit that can be continued.
+var errInterrupted = errors.New("interrupted; run the same command again to continue")
 
-A basis serves checkpoints of one lineage: tuned from one model. Where those given
-are of several, or so far apart that several bases would serve better, fit says so,
-and with --families auto makes them, the largest as NAME-1.
-
-The metric, what an error in each weight costs in the answers, is measured on
-images: --probes names some like those that the models are to read, without
-labels; else noise and patches of colour serve, nearly as well. They are kept with
-the family (at most 1024 of them, at the models' own size, in at most 64 MiB).
-
-Each variant is stored in the fewest bytes that pass the gate: on some of the
-probes, and on images cut together from them, it must answer as its original does
-(--min-agreement, --max-kl). One that can't within --max-bytes is refused; the
-others are stored all the same.
-
-Checkpoints are read layer by layer, within --memory beside the basis itself. What
-is finished is kept in the store's folder "fitting": a fit that was interrupted or
-killed goes on there when the same command is run again, unless a checkpoint or an
-option has changed. Models of the size of a ViT-B have sides of 3,072 directions,
-which take an hour of arithmetic to find in full: --rank 256 takes minutes.`,
-		Example: "  eigenserve fit --store ./store --family glyphs --probes ./images checkpoints/*",
-		Args:    cli.AtLeastOne("CHECKPOINT"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if f.dir == "" || f.family == "" {
-				return cli.Usagef("--store DIR and --family NAME are needed")
-			}
-			if f.o.Rank < 0 {
-				return cli.Usagef("--rank must not be negative")
-			}
-			types := map[string]string{"auto": "", "f16": "F16", "bf16": "BF16"}
-			mean, ok := types[dtype]
-			if !ok {
-				return cli.Usagef("--basis-dtype %q: use auto, bf16 or f16", dtype)
-			}
-			f.o.MeanType = mean
-			if !slices.Contains(learning.Metrics, f.o.Metric) {
-				return cli.Usagef("--metric %q: use %s", f.o.Metric, strings.Join(learning.Metrics, ", "))
-			}
-			if err := store.CheckName(f.family); err != nil {
-				return cli.Usagef("--family: %w", err)
-			}
-			var err error
-			if f.o.Gate, err = gate.Gate(); err != nil {
-				return err
-			}
-			if families != "one" && families != "auto" {
-				return cli.Usagef("--families %q: use one or auto", families)
-			}
-			f.auto = families == "auto"
-			return m.runFit(cmd, f, args)
-		},
-	}
-	catalogue.StoreFlag(cmd, &f.dir)
-	cmd.Flags().StringVar(&f.family, "family", "", "name of the family")
-	cmd.Flags().StringVar(&families, "families", "one", "one: all checkpoints share a basis; auto: a family for each lineage found in them, NAME-1, NAME-2 …")
-	cmd.Flags().IntVar(&f.o.Rank, "rank", 0, "most directions a side of each layer (default: all)")
-	gate.Add(cmd)
-	gate.AddForced(cmd)
-	cmd.Flags().StringVar(&f.o.Metric, "metric", subspace.MetricFull, "what an error costs: full (by inputs and outputs of layers), input or none")
-	cmd.Flags().StringVar(&f.probes, "probes", "", "unlabelled images to measure the metric on and hold variants against, kept with the family for later adds: a folder of them, or a safetensors file (default: built-in ones)")
-	catalogue.KeepVersionsFlag(cmd, &f.keep)
-	f.o.Memory = runtime.DefaultFitMemory
-	cmd.Flags().Var((*cli.SizeValue)(&f.o.Memory), "memory", "what the fit may take beside the basis")
-	cmd.Flags().StringVar(&dtype, "basis-dtype", "auto", "type of the stored means: auto (bf16), bf16 or f16")
-	return cmd
-}
-
-type fitting struct {
-	dir, family, probes string
-	auto                bool // a family for each lineage
-	keep                int
-	o                   runtime.FitOptions
-}
-
-func (m *Main) runFit(cmd *cobra.Command, f fitting, args []string) error {
-	// A fit reuses its memory: let the collector keep the garbage of the rest small.
-	defer debug.SetGCPercent(debug.SetGCPercent(20))
-	var err error
-	if f.o.Probes, err = dataset.OpenProbes(f.probes); err != nil {
-		return err
-	}
-	checkpoints, err := learning.OpenCheckpoints(args)
-	if err != nil {
-		return err
-	}
-	defer learning.CloseCheckpoints(checkpoints)
-	s, err := store.Create(f.dir)
-	if err != nil {
-		return err
-	}
-	s.KeepVersions(f.keep)
-	if f.auto {
-		err = m.fitFamilies(cmd.Context(), s, f.family, checkpoints, f.o)
-	} else {
-		err = m.fitFamily(cmd.Context(), s, f.family, checkpoints, f.o)
-	}
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(m.Stdout, metricSummary(f.o, f.probes))
-	return err
-}
-
-// fitFamily fits one family and prints its summary.
-func (m *Main) fitFamily(ctx context.Context, s *store.Store, family string, checkpoints []*checkpoint.Checkpoint, o runtime.FitOptions) error {
+// fitFamily fits one family and prints what came of it.
+func (m *Main) fitFamily(ctx context.Context, s *store.Store, family string, checkpoints learning.Checkpoints, o runtime.FitOptions) error {
 	p := cli.NewProgress(m.Stderr)
-	p.Bytes = map[string]int64{"check": learning.TotalBytes(checkpoints), "fit": learning.TotalBytes(checkpoints)}
-	var infos []runtime.VariantInfo
+	p.Bytes = map[string]int64{"check": checkpoints.Bytes(), "fit": checkpoints.Bytes()}
 	o.Progress = p.Update
-	o.OnVariant = func(v runtime.VariantInfo) { infos = append(infos, v) }
 	o.OnClusters = func(clusters []runtime.Cluster) {
 		p.Finish()
 		learning.SuggestFamilies(m.Stderr, clusters)
 	}
+	var stored []runtime.VariantInfo
+	o.OnVariant = func(v runtime.VariantInfo) { stored = append(stored, v) }
 	var refusals []error
 	o.OnRefused = func(_ string, err error) { refusals = append(refusals, err) }
 	err := runtime.Fit(ctx, s, family, checkpoints, o)
 	p.Finish()
 	if errors.Is(err, context.Canceled) {
-		return errors.New("interrupted; the same command goes on from here")
+		return errInterrupted
 	}
 	if err != nil && len(refusals) == 0 {
 		return err
 	}
-	slices.SortFunc(infos, func(a, b runtime.VariantInfo) int { return strings.Compare(a.Name, b.Name) })
-	if failed := m.fitSummary(s, family, infos); failed != nil {
-		return failed
+	slices.SortFunc(stored, func(a, b runtime.VariantInfo) int { return strings.Compare(a.Name, b.Name) })
+	if err := m.printFit(s, family, stored); err != nil {
+		return err
 	}
-	for _, refused := range refusals {
-		fmt.Fprintln(m.Stdout, refused)
+	for _, refusal := range refusals {
+		fmt.Fprintln(m.Stdout, refusal)
 	}
 	return err
 }
 
-// fitSummary prints what came out: a row for each variant, then the totals.
-func (m *Main) fitSummary(s *store.Store, family string, infos []runtime.VariantInfo) error {
-	rows := [][]string{{"NAME", "CLASSES", "SOURCE", "STORED", "SHARE", "STEP", "AGREEMENT"}}
-	var stored, source int64
-	for _, v := range infos {
-		rows = append(rows, []string{v.Name, strconv.Itoa(v.Classes), cli.Size(v.SourceBytes), cli.Size(v.Bytes),
-			cli.Percent(float64(v.Bytes) / float64(v.SourceBytes)), stepOf(v), agreementOf(v)})
-		stored, source = stored+v.Bytes, source+v.SourceBytes
-	}
+// printFit prints a row for each variant, and the totals.
+func (m *Main) printFit(s *store.Store, family string, stored []runtime.VariantInfo) error {
 	f, err := s.Family(family)
 	if err != nil {
 		return err
 	}
-	if len(infos) == 0 {
-		_, err = fmt.Fprintf(m.Stdout, "Family %s: a basis of %s, and no checkpoint that became a variant.\n", family, cli.Size(f.Bytes))
+	if len(stored) == 0 {
+		_, err = fmt.Fprintf(m.Stdout, "Family %s: a basis of %s, but no variant.\n", family, cli.Size(f.Bytes))
 		return err
+	}
+	rows := [][]string{{"NAME", "CLASSES", "SOURCE", "STORED", "OF SOURCE", "STEP", "AGREEMENT"}}
+	var variantBytes, sourceBytes int64
+	for _, v := range stored {
+		agreement := v.Agreement
+		if v.Step == 0 {
+			agreement = 1 // exact
+		}
+		rows = append(rows, []string{v.Name, strconv.Itoa(v.Classes), cli.Size(v.SourceBytes), cli.Size(v.Bytes), shareOfSource(v), stepText(v), cli.Percent(agreement)})
+		variantBytes, sourceBytes = variantBytes+v.Bytes, sourceBytes+v.SourceBytes
 	}
 	if err := cli.Table(m.Stdout, rows); err != nil {
 		return err
 	}
-	times, than := float64(source)/float64(stored+f.Bytes), "less"
-	if times < 1 { // a basis pays off once several models share it
+	times, than := float64(sourceBytes)/float64(variantBytes+f.Bytes), "less"
+	if times < 1 { // a basis pays off when several models share it
 		times, than = 1/times, "more"
 	}
 	_, err = fmt.Fprintf(m.Stdout, "\nFamily %s: %s of %s became a basis of %s and %s of %s: %.1f times %s.\n",
-		family, cli.Plural(len(infos), "checkpoint"), cli.Size(source), cli.Size(f.Bytes), english.PluralWord(len(infos), "a variant", "variants"), cli.Size(stored), times, than)
+		family, cli.Plural(len(stored), "checkpoint"), cli.Size(sourceBytes), cli.Size(f.Bytes), english.PluralWord(len(stored), "a variant", "variants"), cli.Size(variantBytes), times, than)
 	return err
 }
 
-// stepOf and agreementOf say what there is to say of a variant that is kept bit for bit.
-func stepOf(v runtime.VariantInfo) string {
+// stepText returns a variant's quantisation step, or "exact".
+func stepText(v runtime.VariantInfo) string {
 	if v.Step == 0 {
 		return "exact"
 	}
 	return fmt.Sprintf("%.3g", v.Step)
 }
 
-func agreementOf(v runtime.VariantInfo) string {
-	if v.Step == 0 {
-		return cli.Percent(1)
-	}
-	return cli.Percent(v.Agreement)
-}
-
-// metricSummary says what a fit's metric was measured on.
-func metricSummary(o runtime.FitOptions, probes string) string {
+// metricText says which metric a fit used and what it was measured on.
+func metricText(f learning.FitFlags) string {
 	switch {
-	case o.Metric == subspace.MetricNone:
-		return "No metric: an error costs the same wherever it is."
-	case probes == "":
-		return fmt.Sprintf("Metric %s, measured on built-in images; --probes takes your own.", o.Metric)
+	case f.Metric == subspace.MetricNone:
+		return "No metric: every error costs the same."
+	case f.Probes == "":
+		return fmt.Sprintf("Metric %s, measured on built-in images; name your own with --probes.", f.Metric)
 	}
-	return fmt.Sprintf("Metric %s, measured on the images of %s.", o.Metric, probes)
+	return fmt.Sprintf("Metric %s, measured on the images in %s.", f.Metric, f.Probes)
 }

@@ -12,9 +12,9 @@ import (
 	"testing"
 )
 
-// mayImport says which of our packages each of ours may import: a prefix ending
-// in "/..." covers a tree. A package without a row may import none, so a new one
-// needs a row here and a thought.
+// mayImport lists the packages of this module that each of its packages may import. An
+// entry that ends in "..." covers a tree. A package without a row may import none, so a
+// new one needs a row here.
 var mayImport = map[string][]string{
 	"runtime/fault":       {},
 	"runtime/kernel":      {},
@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 	"server/inference":    {},
 	"cmd/eigenserve":      {"..."},
 
-	// What only the commands share.
+	// Packages that only the command uses.
 	"cmd/internal/cli":        {"store/tensorfile"},
 	"cmd/internal/version":    {},
 	"cmd/internal/config":     {"cmd/internal/cli"},
@@ -52,7 +52,7 @@ var mayImport = map[string][]string{
 	"cmd/internal/synth":      {"..."},
 }
 
-// fences say where outside packages may be imported.
+// fences lists which packages may import certain packages of other modules.
 var fences = map[string][]string{
 	"github.com/gofiber/":             {"server"},
 	"github.com/valyala/fasthttp":     {"server"},
@@ -61,8 +61,8 @@ var fences = map[string][]string{
 	"google.golang.org/":              {"server", "server/inference"},
 	"github.com/spf13/":               {"cmd/..."},
 	"github.com/prometheus/":          {"server"},
-	"go.opentelemetry.io/":            {"server", "cmd/..."},
-	"go.yaml.in/":                     {"server", "cmd/..."},
+	"go.opentelemetry.io/":            {"server", "cmd/internal/serving"},
+	"go.yaml.in/":                     {"server", "cmd/internal/config"},
 	"gonum.org/":                      {"store/subspace", "runtime/kernel"},
 	"github.com/edsrzf/mmap-go":       {"store/tensorfile", "runtime"},
 	"github.com/gofrs/flock":          {"store"},
@@ -70,8 +70,7 @@ var fences = map[string][]string{
 
 const root = "../.."
 
-// TestImports holds the layout's import rules in all Go files but tests, which
-// may look across the borders.
+// TestImports checks the imports of all Go files except tests.
 func TestImports(t *testing.T) {
 	seen := 0
 	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
@@ -91,7 +90,7 @@ func TestImports(t *testing.T) {
 		t.Fatal(err)
 	}
 	if seen < 50 {
-		t.Errorf("only %d files were looked at: is the test still where it was?", seen)
+		t.Errorf("only %d files were checked: has this test moved?", seen)
 	}
 }
 
@@ -119,14 +118,14 @@ func checkFile(t *testing.T, file string) error {
 		}
 		for prefix, where := range fences {
 			if strings.HasPrefix(name, prefix) && !allowed(where, pkg) {
-				t.Errorf("%s: %s is fenced to %v", rel, name, where)
+				t.Errorf("%s: only %[3]v may import %[2]s", rel, name, where)
 			}
 		}
 		if name == "runtime" && (spec.Name == nil || spec.Name.Name != "goruntime") {
-			t.Errorf("%s: import Go's runtime as goruntime: ours has its name", rel)
+			t.Errorf("%s: import Go's runtime as goruntime: ours has the same name", rel)
 		}
 		if name == "eigenserve/runtime" && spec.Name != nil {
-			t.Errorf("%s: our runtime is never renamed", rel)
+			t.Errorf("%s: do not rename our runtime", rel)
 		}
 	}
 	return nil
@@ -142,16 +141,16 @@ func allowed(rules []string, pkg string) bool {
 	return false
 }
 
-// TestTopLevel holds the top level to what the layout names.
+// TestTopLevel checks that the top level has nothing but what the layout names.
 func TestTopLevel(t *testing.T) {
 	entries, err := os.ReadDir(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := "cmd runtime store server models go.mod go.sum README.md LICENSE "
+	known := "cmd runtime store server models go.mod go.sum README.md LICENSE ARCHITECTURE.md CHANGELOG.md Makefile "
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), ".") && !strings.Contains(known, e.Name()+" ") {
-			t.Errorf("the top level holds %s", e.Name())
+			t.Errorf("the top level has an unexpected %s", e.Name())
 		}
 	}
 }

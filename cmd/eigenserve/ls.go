@@ -12,41 +12,51 @@ import (
 )
 
 func (m *Main) ls() *cobra.Command {
-	var c catalogue.Flags
+	var f catalogue.Flags
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "ls (--store DIR | --server URL)",
-		Short: "List the models",
+		Short: "List models",
 		Args:  cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			calls, done, err := c.Open()
+			c, done, err := f.Open()
 			if err != nil {
 				return err
 			}
 			defer done()
-			list, err := calls.Variants(cmd.Context())
+			list, err := c.Variants(cmd.Context())
 			if err != nil {
 				return err
 			}
-			catalogue.PrintWarnings(m.Stderr, calls)
+			catalogue.PrintWarnings(m.Stderr, c)
 			if asJSON {
 				return cli.PrintJSON(m.Stdout, list)
 			}
-			rows := [][]string{{"NAME", "VERSION", "FAMILY", "CLASSES", "BYTES", "SHARE", "ENERGY", "DIGEST"}}
-			for _, v := range list {
-				rows = append(rows, []string{v.Name, versionOf(v), v.Family, strconv.Itoa(v.Classes), cli.Size(v.Bytes),
-					cli.Percent(float64(v.Bytes) / float64(max(v.SourceBytes, 1))), cli.Percent(v.Energy), fmt.Sprintf("%.12s", v.Digest)})
-			}
-			return cli.Table(m.Stdout, rows)
+			return m.printModels(list)
 		},
 	}
-	c.Add(cmd)
+	f.Add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-// versionOf is a model's version, and how many are kept where there are more.
-func versionOf(v runtime.VariantInfo) string {
+func (m *Main) printModels(list []runtime.VariantInfo) error {
+	rows := [][]string{{"NAME", "VERSION", "FAMILY", "CLASSES", "BYTES", "OF SOURCE", "ENERGY", "DIGEST"}}
+	for _, v := range list {
+		rows = append(rows, []string{v.Name, versionText(v), v.Family, strconv.Itoa(v.Classes), cli.Size(v.Bytes),
+			shareOfSource(v), cli.Percent(v.Energy), fmt.Sprintf("%.12s", v.Digest)})
+	}
+	return cli.Table(m.Stdout, rows)
+}
+
+// shareOfSource returns a variant's share of its checkpoint's bytes.
+func shareOfSource(v runtime.VariantInfo) string {
+	return cli.Percent(float64(v.Bytes) / float64(max(v.SourceBytes, 1)))
+}
+
+// versionText returns a model's version, and how many versions there are if there are
+// several.
+func versionText(v runtime.VariantInfo) string {
 	if n := len(v.Versions); n > 1 {
 		return fmt.Sprintf("%d (%d kept)", v.Version, n)
 	}

@@ -1,6 +1,7 @@
-// Command eigenserve serves families of fine-tuned models from one shared basis:
-// it learns the basis, keeps each model as a small coefficient vector, rebuilds
-// weights when a request needs them, and answers over HTTP.
+// Command eigenserve serves families of fine-tuned models from one shared basis: it
+// learns the basis, keeps each model as a small vector of coefficients, rebuilds
+// weights when requests need them, and answers over HTTP. See README.md for its
+// commands and settings.
 package main
 
 import (
@@ -10,38 +11,46 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"eigenserve/cmd/internal/cli"
-	"eigenserve/cmd/internal/serving"
-	"eigenserve/cmd/internal/version"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	context.AfterFunc(ctx, stop) // a second signal kills the program
 	m := &Main{Stdout: os.Stdout, Stderr: os.Stderr}
 	os.Exit(m.Run(ctx, os.Args[1:]))
 }
 
-// Main is the program. Tests start it in-process, with their own streams.
+// Main is the program. Tests run it in-process with their own streams.
 type Main struct {
 	Stdout, Stderr io.Writer
-	// Listening, if set, is told the address that serve or demo listens on.
+	// Listening, if set, is called with the address that serve or demo listens on.
 	Listening func(addr string)
+
+	mu     sync.Mutex // guards cancel and ended
+	cancel context.CancelFunc
+	ended  chan struct{}
 }
 
-func (m *Main) server() serving.Program {
-	return serving.Program{Stdout: m.Stdout, Stderr: m.Stderr, Listening: m.Listening}
-}
-
-// Run runs one command to its end, or until ctx is done, and returns the exit
-// status: 0 for success, 1 for a failure, 2 for wrong usage.
+// Run runs one command until it ends or ctx is done, and returns the exit status: 0
+// for success, 1 for failure, 2 for wrong usage.
 func (m *Main) Run(ctx context.Context, args []string) int {
-	root, started := m.command()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan struct{})
+	defer close(ended)
+	m.mu.Lock()
+	m.cancel, m.ended = cancel, ended
+	m.mu.Unlock()
+
+	root, parsed := m.command()
 	root.SetArgs(args)
 	root.SetOut(m.Stdout)
 	root.SetErr(m.Stderr)
@@ -50,61 +59,99 @@ func (m *Main) Run(ctx context.Context, args []string) int {
 		return 0
 	}
 	fmt.Fprintf(m.Stderr, "eigenserve: %s\n", cli.OneLine(err))
-	if !*started || errors.Is(err, cli.ErrUsage) {
+	if !*parsed || errors.Is(err, cli.ErrUsage) {
 		fmt.Fprintf(m.Stderr, "Try '%s --help'.\n", cmd.CommandPath())
 		return 2
 	}
 	return 1
 }
 
-// command builds the tree of commands. started is set once the arguments were
-// found in order and the command's own work began.
-func (m *Main) command() (root *cobra.Command, started *bool) {
-	started = new(bool)
+// Close interrupts the command that Run is running, as a signal does, and waits until
+// it has ended.
+func (m *Main) Close() error {
+	m.mu.Lock()
+	cancel, ended := m.cancel, m.ended
+	m.mu.Unlock()
+	if cancel != nil {
+		cancel()
+		<-ended
+	}
+	return nil
+}
+
+// helpWidth is the width that the help of flags is wrapped to.
+const helpWidth = 100
+
+// command returns the root command. parsed is set when the arguments have been parsed
+// and the command starts its work.
+func (m *Main) command() (root *cobra.Command, parsed *bool) {
+	parsed = new(bool)
+	var showVersion bool
 	root = &cobra.Command{
 		Use:   "eigenserve",
 		Short: "Serve hundreds of fine-tuned models from one shared basis",
-		Long: `Eigenserve keeps one basis for a family of fine-tuned models in memory and each
-model as a small coefficient vector over it. Weights are rebuilt when a request
-needs them.
+		Long: `Eigenserve serves families of fine-tuned models. It keeps one basis for a family in
+memory and each model as a small vector of coefficients, and rebuilds weights when
+requests need them.
 
   eigenserve demo                                   try it: 200 models in one process
-  eigenserve fit --store S --family F CHECKPOINT…   learn a basis, store the models
-  eigenserve serve --store S                        answer over HTTP`,
-		Version:       version.String(),
+  eigenserve fit --store S --family F CHECKPOINT…   learn a basis and store the models
+  eigenserve serve --store S                        serve them over HTTP`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return cli.Usagef("unknown command %q%s", args[0], suggestion(cmd, args[0]))
+				return unknownCommand(cmd, args[0])
+			}
+			if showVersion {
+				return m.printVersion()
 			}
 			return cmd.Help()
 		},
-		PersistentPreRun: func(*cobra.Command, []string) { *started = true },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			*parsed = true
+			return cli.ReportOldNames(cmd.Flags(), m.Stderr)
+		},
 	}
+	root.Flags().BoolVarP(&showVersion, "version", "v", false, "print the version")
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", helpWidth)))
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(m.demo(), m.serve(), m.fit(), m.add(), m.ls(), m.show(), m.rm(), m.alias(),
-		m.refit(), m.gc(), m.classify(), m.eval(), m.export(), m.inspect(), m.bench(), m.settingsTable())
+	addGroup(root, "Serve models:", m.demo(), m.serve(), m.classify())
+	addGroup(root, "Make families and variants:", m.fit(), m.add(), m.refit())
+	addGroup(root, "Manage a store or a server:", m.ls(), m.show(), m.alias(), m.rm(), m.gc(), m.export())
+	addGroup(root, "Inspect and measure:", m.inspect(), m.eval(), m.bench())
+	root.AddCommand(m.version(), m.settings())
 	root.InitDefaultHelpCmd()
 	if help, _, err := root.Find([]string{"help"}); err == nil {
-		help.Args = knownCommand
+		help.Args = checkHelpArgs
 	}
-	return root, started
+	return root, parsed
 }
 
-// knownCommand refuses to help with what is no command.
-func knownCommand(help *cobra.Command, args []string) error {
+// addGroup adds commands to root under a title of its help.
+func addGroup(root *cobra.Command, title string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: title, Title: title})
+	for _, c := range commands {
+		c.GroupID = title
+	}
+	root.AddCommand(commands...)
+}
+
+// checkHelpArgs refuses help on an unknown command.
+func checkHelpArgs(help *cobra.Command, args []string) error {
 	if _, unknown, _ := help.Root().Find(args); len(unknown) > 0 {
-		return cli.Usagef("unknown command %q%s", unknown[0], suggestion(help.Root(), unknown[0]))
+		return unknownCommand(help.Root(), unknown[0])
 	}
 	return nil
 }
 
-func suggestion(cmd *cobra.Command, word string) string {
-	cmd.SuggestionsMinimumDistance = 2
-	if s := cmd.SuggestionsFor(word); len(s) > 0 {
-		return fmt.Sprintf("; did you mean %q?", s[0])
+// unknownCommand returns the error for a word that is not a command of root.
+func unknownCommand(root *cobra.Command, word string) error {
+	suggestion := ""
+	root.SuggestionsMinimumDistance = 2
+	if s := root.SuggestionsFor(word); len(s) > 0 {
+		suggestion = fmt.Sprintf("; did you mean %q?", s[0])
 	}
-	return ""
+	return cli.Usagef("unknown command %q%s", word, suggestion)
 }

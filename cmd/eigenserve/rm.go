@@ -14,33 +14,33 @@ import (
 )
 
 func (m *Main) rm() *cobra.Command {
-	var c catalogue.Flags
+	var f catalogue.Flags
 	cmd := &cobra.Command{
 		Use:   "rm NAME[:VERSION]… (--store DIR | --server URL)",
-		Short: "Remove models, or one version of them",
+		Short: "Remove models, or versions of them",
 		Args:  cli.AtLeastOne("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			calls, done, err := c.Open()
+			c, done, err := f.Open()
 			if err != nil {
 				return err
 			}
 			defer done()
-			return cli.ForEach(cmd.Context(), m.Stderr, args, "removed", keepsItself, func(_ int, name string) error {
-				if err := calls.Remove(cmd.Context(), name); err != nil {
+			return cli.ForEach(cmd.Context(), m.Stderr, args, "removed", concernsModel, func(_ int, name string) error {
+				if err := c.Remove(cmd.Context(), name); err != nil {
 					return err
 				}
-				fmt.Fprintf(m.Stdout, "removed %s\n", name)
-				return nil
+				_, err := fmt.Fprintf(m.Stdout, "removed %s\n", name)
+				return err
 			})
 		},
 	}
-	c.Add(cmd)
+	f.Add(cmd)
 	return cmd
 }
 
-// keepsItself tells whether an error is of the model that was to be removed: it is not
-// there, or in use.
-func keepsItself(err error) bool {
+// concernsModel reports whether an error concerns only the model to remove: it does not
+// exist, or it is in use.
+func concernsModel(err error) bool {
 	if e, ok := errors.AsType[*client.Error](err); ok {
 		return e.Status == http.StatusNotFound || e.Status == http.StatusConflict || e.Status == http.StatusBadRequest
 	}

@@ -15,52 +15,52 @@ import (
 	"eigenserve/runtime"
 )
 
+type serveFlags struct {
+	store       string
+	keep        int
+	checkConfig bool
+	dense       string
+	engine      serving.EngineFlags
+	listen      serving.ListenFlags
+}
+
 func (m *Main) serve() *cobra.Command {
-	var f serveOptions
+	var f serveFlags
 	cmd := &cobra.Command{
 		Use:   "serve --store DIR",
 		Short: "Serve a store over HTTP",
-		Long: `Serve answers HTTP until it is interrupted; requests under way then finish.
-The page is at /, the models under /v1/models, the memory account at /v1/memory.
+		Long: `Serve answers HTTP requests until it is interrupted, and then finishes those in
+progress. The page is at /, the models are under /v1/models, and the account of the
+server's memory is at /v1/memory.
 
-Every flag is also a key of the YAML file that --config names (weight-cache: 4GiB)
-and a variable of the environment (EIGENSERVE_WEIGHT_CACHE=4GiB). A flag wins over
-the environment, the environment over the file.`,
+Every flag is also an environment variable (EIGENSERVE_WEIGHT_CACHE=4GiB) and a key of
+the YAML file that --config names (weight-cache: 4GiB). A flag takes precedence over
+the environment, and the environment over the file.`,
 		Example: `  eigenserve serve --store ./store --weight-cache 4GiB
   eigenserve serve --config eigenserve.yaml --check-config`,
 		Args: cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			set, unknown, err := config.Collect(cmd, os.Environ())
+			settings, unknown, err := config.Collect(cmd.Flags(), os.Environ(), m.Stderr)
 			if err != nil {
 				return err
 			}
-			return m.runServe(cmd, f, set, unknown)
+			return m.runServe(cmd, f, settings, unknown)
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.config, "config", "", "YAML `file` of settings")
-	flags.BoolVar(&f.checkConfig, "check-config", false, "print the settings, say what is wrong with them, and end")
-	catalogue.StoreFlag(cmd, &f.dir)
+	flags.String("config", "", "YAML `file` of settings")
+	flags.BoolVar(&f.checkConfig, "check-config", false, "print the settings and where they come from, or what is wrong with them, and exit")
+	catalogue.StoreFlag(cmd, &f.store)
 	catalogue.KeepVersionsFlag(cmd, &f.keep)
 	f.engine.Add(cmd, 1<<30)
 	f.listen.Add(cmd)
-	flags.BoolVar(&f.listen.AccessLog, "access-log", true, "log each request")
-	flags.StringVar(&f.dense, "dense", "", "`folder` of dense checkpoints to load in place of rebuilding: a baseline for bench serve")
+	flags.BoolVar(&f.listen.AccessLog, "access-log", true, "log every request")
+	flags.StringVar(&f.dense, "dense", "", "`folder` of dense checkpoints to load instead of rebuilding weights: a baseline of bench serve")
 	flags.MarkHidden("dense")
 	return cmd
 }
 
-// serveOptions is what serve was asked for.
-type serveOptions struct {
-	dir, config string
-	keep        int
-	checkConfig bool
-	engine      serving.EngineFlags
-	listen      serving.ListenFlags
-	dense       string
-}
-
-func (m *Main) runServe(cmd *cobra.Command, f serveOptions, set config.Settings, unknown []string) error {
+func (m *Main) runServe(cmd *cobra.Command, f serveFlags, settings *config.Settings, unknown []string) error {
 	if err := f.listen.Check(); err != nil {
 		return err
 	}
@@ -69,9 +69,9 @@ func (m *Main) runServe(cmd *cobra.Command, f serveOptions, set config.Settings,
 	}
 	log := f.listen.Logger(m.Stderr)
 	if len(unknown) > 0 {
-		log.Warn("variables of the environment that are no settings", "names", strings.Join(unknown, " "))
+		log.Warn("these environment variables are not settings", "names", strings.Join(unknown, " "))
 	}
-	s, err := catalogue.OpenStore(f.dir)
+	s, err := catalogue.OpenStore(f.store)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (m *Main) runServe(cmd *cobra.Command, f serveOptions, set config.Settings,
 		if _, err := f.listen.ServerOptions(log); err != nil {
 			return err
 		}
-		return set.Print(m.Stdout)
+		return settings.Print(m.Stdout)
 	}
 	o := f.engine.Options()
 	if f.dense != "" {
@@ -88,7 +88,10 @@ func (m *Main) runServe(cmd *cobra.Command, f serveOptions, set config.Settings,
 			return err
 		}
 	}
-	return m.server().Serve(cmd.Context(), s, f.listen, o, func(url string, _ *runtime.Engine) {
-		fmt.Fprintf(m.Stdout, "Serving %s of %s at %s\n", cli.Plural(len(s.Variants()), "model"), english.Plural(len(s.Families()), "family", ""), url)
-	})
+	return serving.Program{
+		Store: s, Listen: f.listen, Engine: o, Stdout: m.Stdout, Stderr: m.Stderr, Listening: m.Listening,
+		Ready: func(url string, _ *runtime.Engine) {
+			fmt.Fprintf(m.Stdout, "Serving %s of %s at %s\n", cli.Plural(len(s.Variants()), "model"), english.Plural(len(s.Families()), "family", ""), url)
+		},
+	}.Run(cmd.Context())
 }

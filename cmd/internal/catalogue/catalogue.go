@@ -1,3 +1,5 @@
+// Package catalogue lets commands look into a store on disk (--store) or into a
+// running server (--server) in the same way.
 package catalogue
 
 import (
@@ -12,38 +14,7 @@ import (
 	"eigenserve/runtime"
 )
 
-func (o local) Aliases(context.Context) ([]runtime.Alias, error) { return o.eng.Aliases(), nil }
-
-func (o local) PutAlias(ctx context.Context, name string, targets []runtime.Target) (runtime.Alias, error) {
-	a, _, err := o.eng.PutAlias(ctx, name, targets)
-	return a, err
-}
-
-func (o local) RemoveAlias(ctx context.Context, name string) error {
-	return o.eng.DeleteAlias(ctx, name)
-}
-
-// Flags is where ls, show, rm and alias look: a store or a running server.
-type Flags struct {
-	Store, Server string
-}
-
-// Open gives the calls on whichever was named.
-func (c Flags) Open() (calls Catalogue, done func() error, err error) {
-	if (c.Store == "") == (c.Server == "") {
-		return nil, nil, cli.Usagef("give one of --store DIR and --server URL")
-	}
-	if c.Server != "" {
-		cl, err := client.New(c.Server)
-		return cl, func() error { return nil }, err
-	}
-	eng, err := OpenEngine(c.Store)
-	if err != nil {
-		return nil, nil, err
-	}
-	return local{eng}, eng.Close, nil
-}
-
+// Catalogue is the models and aliases of a store or of a server.
 type Catalogue interface {
 	Variants(ctx context.Context) ([]runtime.VariantInfo, error)
 	Variant(ctx context.Context, name string) (runtime.VariantDetail, error)
@@ -53,32 +24,75 @@ type Catalogue interface {
 	RemoveAlias(ctx context.Context, name string) error
 }
 
-// local looks into a store.
-type local struct{ eng *runtime.Engine }
-
-func (o local) Variants(context.Context) ([]runtime.VariantInfo, error) {
-	list, _ := o.eng.Variants("", 0)
-	return list, nil
+// Flags are --store and --server, of which one must be given.
+type Flags struct {
+	Store, Server string
 }
 
-func (o local) Variant(_ context.Context, name string) (runtime.VariantDetail, error) {
-	return o.eng.Variant(name)
+// Add declares the flags.
+func (f *Flags) Add(cmd *cobra.Command) {
+	StoreFlag(cmd, &f.Store)
+	cmd.Flags().StringVar(&f.Server, "server", "", "`URL` of a running server, instead of --store")
 }
 
-func (o local) Remove(ctx context.Context, name string) error {
-	return o.eng.DeleteVariant(ctx, name)
+// Check returns an error unless one of the flags was given.
+func (f Flags) Check() error {
+	if (f.Store == "") == (f.Server == "") {
+		return cli.Usagef("give one of --store DIR and --server URL")
+	}
+	return nil
 }
 
-// PrintWarnings tells what is wrong with a store; a server has told its log.
-func PrintWarnings(w io.Writer, calls Catalogue) {
-	if o, ok := calls.(local); ok {
-		for _, line := range o.eng.Warnings() {
+// Open opens the catalogue that the flags name. The caller must call done after its
+// last use.
+func (f Flags) Open() (c Catalogue, done func() error, err error) {
+	if err := f.Check(); err != nil {
+		return nil, nil, err
+	}
+	if f.Server != "" {
+		c, err := client.New(f.Server)
+		return c, func() error { return nil }, err
+	}
+	eng, err := OpenEngine(f.Store)
+	if err != nil {
+		return nil, nil, err
+	}
+	return local{eng}, eng.Close, nil
+}
+
+// PrintWarnings writes what is wrong with a store to w. A server has its log for
+// that.
+func PrintWarnings(w io.Writer, c Catalogue) {
+	if l, ok := c.(local); ok {
+		for _, line := range l.eng.Warnings() {
 			fmt.Fprintf(w, "eigenserve: %s\n", line)
 		}
 	}
 }
 
-func (c *Flags) Add(cmd *cobra.Command) {
-	StoreFlag(cmd, &c.Store)
-	cmd.Flags().StringVar(&c.Server, "server", "", "address of a running server, in the place of --store")
+// local is the Catalogue of a store.
+type local struct{ eng *runtime.Engine }
+
+func (l local) Variants(context.Context) ([]runtime.VariantInfo, error) {
+	list, _ := l.eng.Variants("", 0)
+	return list, nil
+}
+
+func (l local) Variant(_ context.Context, name string) (runtime.VariantDetail, error) {
+	return l.eng.Variant(name)
+}
+
+func (l local) Remove(ctx context.Context, name string) error {
+	return l.eng.DeleteVariant(ctx, name)
+}
+
+func (l local) Aliases(context.Context) ([]runtime.Alias, error) { return l.eng.Aliases(), nil }
+
+func (l local) PutAlias(ctx context.Context, name string, targets []runtime.Target) (runtime.Alias, error) {
+	a, _, err := l.eng.PutAlias(ctx, name, targets)
+	return a, err
+}
+
+func (l local) RemoveAlias(ctx context.Context, name string) error {
+	return l.eng.DeleteAlias(ctx, name)
 }

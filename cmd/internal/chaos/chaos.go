@@ -1,3 +1,6 @@
+// Package chaos runs a server under faults (kills, full disks, broken uploads, slow
+// clients, refits by other processes) and checks every answer and every acknowledged
+// write against a model of what the server may do.
 package chaos
 
 import (
@@ -12,38 +15,38 @@ import (
 	"time"
 
 	"eigenserve/cmd/internal/cli"
+	"eigenserve/cmd/internal/load"
 	"eigenserve/runtime"
 )
 
-// Options are what bench chaos was asked for.
+// Options describe a run.
 type Options struct {
-	Dir       string
 	Duration  time.Duration
 	Seed      uint64
-	Readers   int
-	MaxGrowth float64
+	Readers   int     // concurrent clients that only read
+	MaxGrowth float64 // of memory, see Memory
 }
 
-// run is a run.
+// run is a run in progress.
 type run struct {
 	env    *environment
 	report *Report
-	names  []string // all that can be asked: models first
-	// full counts the times that the disk is, or just was, full.
+	names  []string // models, then aliases
+	// diskFull counts the activities that keep the server's disk full, or did just now.
 	diskFull atomic.Int32
-	// refitTook is how long the last refit took: one that is to be killed dies
-	// within it.
+	// refitTook is how long the last complete refit took, in nanoseconds. A refit to be
+	// killed is killed within that time.
 	refitTook atomic.Int64
 }
 
 func (c *run) models() []string { return c.names[:len(c.names)-len(c.env.names.aliases)] }
 
-// activity does something again and again.
+// activity is something that clients do again and again, with random pauses.
 type activity struct {
-	run                func(context.Context, *rand.Rand)
+	do                 func(context.Context, *rand.Rand)
 	clients            int
-	minPause, maxPause time.Duration // pauses between, from least to too
-	killsOnly          bool          // only while there are deaths
+	minPause, maxPause time.Duration
+	kills              bool // in the first half of the run only
 }
 
 func (c *run) activities(o Options) []activity {
@@ -64,54 +67,68 @@ func (c *run) activities(o Options) []activity {
 	}
 }
 
-// Run makes a world and troubles it.
+// pause returns a random pause.
+func (a activity) pause(r *rand.Rand) time.Duration {
+	return a.minPause + time.Duration(r.Int64N(int64(a.maxPause-a.minPause)+1))
+}
+
+// Run runs in the folder dir. The report counts what was wrong; the error is for runs
+// that could not be carried out.
 func (o Options) Run(ctx context.Context, dir string, p *cli.Progress) (*Report, error) {
 	p.Update("fit a family", 0, 1)
-	w, err := newEnvironment(ctx, dir, o.Seed)
+	env, err := newEnvironment(ctx, dir, o.Seed)
 	if err != nil {
 		return nil, err
 	}
-	defer w.reference.eng.Close()
+	defer env.reference.engine.Close()
 	p.Update("fit a family", 1, 1)
-	w.server.args = []string{"--store", w.storeDir(), "--weight-cache", "256KiB", "--compute", "f32", "--read-timeout", "2s", "--write-timeout", "2s",
+	env.server.args = []string{"--store", env.storeDir(), "--weight-cache", "256KiB", "--compute", "f32", "--read-timeout", "2s", "--write-timeout", "2s",
 		"--min-agreement", "0", "--allow-lossy", "--log-level", "warn"}
-	if err := w.server.start(ctx); err != nil {
+	if err := env.server.start(ctx); err != nil {
 		return nil, err
 	}
-	c := &run{env: w, report: newReport(o.Seed)}
-	c.names = slices.Concat(w.names.fitted, w.names.live, w.names.cut, w.names.aliases)
+	c := &run{env: env, report: newReport(o.Seed)}
+	c.names = slices.Concat(env.names.fitted, env.names.live, env.names.aborted, env.names.aliases)
 	c.refitTook.Store(int64(2 * time.Second))
-	began := time.Now()
+	start := time.Now()
 	memory := c.runActivities(ctx, o, p)
-	c.reconcileAll(ctx, false)
-	c.report.violationIf(w.server.stop())
-	if err := w.server.restart(ctx); err != nil {
+	if err := c.checkRestart(ctx); err != nil {
 		return nil, err
 	}
-	c.reconcileAll(ctx, true)
-	c.report.violationIf(w.server.stop())
-	err = errors.Join(append(c.report.errs, ctx.Err(), c.checkStore(ctx), os.WriteFile(filepath.Join(dir, "server.log"), w.server.log, 0o644))...)
-	c.scanLog()
-	c.report.finish(time.Since(began), memory, w.server.peak)
+	err = errors.Join(append(c.report.errs, ctx.Err(), c.checkStore(ctx), os.WriteFile(filepath.Join(dir, "server.log"), env.server.log, 0o644))...)
+	c.checkLog()
+	c.report.finish(time.Since(start), memory, env.server.peak)
 	return c.report, err
 }
 
-// runActivities lets all actors loose until the time is over, and gives the
-// server's accounts since the last death.
+// checkRestart checks the server, restarts it, and checks it again.
+func (c *run) checkRestart(ctx context.Context) error {
+	c.reconcileAll(ctx, false)
+	c.report.violationIf(c.env.server.stop())
+	if err := c.env.server.restart(ctx); err != nil {
+		return err
+	}
+	c.reconcileAll(ctx, true)
+	c.report.violationIf(c.env.server.stop())
+	return nil
+}
+
+// runActivities runs all activities until the time is over. It returns the server's
+// accounts of its memory since the last kill.
 func (c *run) runActivities(ctx context.Context, o Options, p *cli.Progress) []runtime.Ledger {
-	began := time.Now()
-	steady, end := began.Add(o.Duration/2), began.Add(o.Duration)
+	start := time.Now()
+	steady, end := start.Add(o.Duration/2), start.Add(o.Duration)
 	var all sync.WaitGroup
 	for k, a := range c.activities(o) {
 		until := end
-		if a.killsOnly {
+		if a.kills {
 			until = steady
 		}
 		for i := range a.clients {
 			all.Go(func() {
 				r := rand.New(rand.NewPCG(o.Seed, uint64(k*100+i)))
 				for pause(ctx, a.pause(r)); ctx.Err() == nil && time.Now().Before(until); pause(ctx, a.pause(r)) {
-					a.run(ctx, r)
+					a.do(ctx, r)
 				}
 			})
 		}
@@ -119,10 +136,10 @@ func (c *run) runActivities(ctx context.Context, o Options, p *cli.Progress) []r
 	var memory []runtime.Ledger
 	for time.Now().Before(end) && ctx.Err() == nil {
 		pause(ctx, 250*time.Millisecond)
-		p.Update("trouble", int(time.Since(began).Seconds()), int(o.Duration.Seconds()))
-		if l := c.env.server.current.Load(); l.started.Add(time.Second).Before(time.Now()) && time.Now().After(steady) {
-			if a, err := l.Memory(ctx); err == nil {
-				memory = append(memory, a)
+		p.Update("chaos", int(time.Since(start).Seconds()), int(o.Duration.Seconds()))
+		if i := c.env.server.current.Load(); i.started.Add(time.Second).Before(time.Now()) && time.Now().After(steady) {
+			if l, err := i.Memory(ctx); err == nil {
+				memory = append(memory, l)
 			}
 		}
 	}
@@ -130,6 +147,4 @@ func (c *run) runActivities(ctx context.Context, o Options, p *cli.Progress) []r
 	return memory
 }
 
-func (a activity) pause(r *rand.Rand) time.Duration {
-	return a.minPause + time.Duration(r.Int64N(int64(a.maxPause-a.minPause)+1))
-}
+func pause(ctx context.Context, d time.Duration) { _ = load.SleepUntil(ctx, time.Now().Add(d)) }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,28 +14,28 @@ import (
 	"eigenserve/store"
 )
 
-// killServer kills the server in the middle of what it does, starts it again, and looks
-// that every acknowledged write is there and nothing besides.
+// killServer kills the server, restarts it, and checks that it has every acknowledged
+// write and nothing else.
 func (c *run) killServer(ctx context.Context, _ *rand.Rand) {
-	w := c.env
-	w.server.kill()
-	w.server.quiesce.Lock() // once the changes under way have noticed
-	defer w.server.quiesce.Unlock()
+	server := &c.env.server
+	server.kill()
+	server.quiesce.Lock() // when the writes in progress have failed
+	defer server.quiesce.Unlock()
 	c.report.count("kill -9", 0)
-	if err := w.server.restart(ctx); err != nil {
+	if err := server.restart(ctx); err != nil {
 		c.report.internalError(err)
 		return
 	}
 	c.reconcileAll(ctx, true)
 }
 
-// reconcileAll holds everything that the server has against the claims. The caller
-// has seen to it that no client changes anything.
+// reconcileAll checks everything that the server has against the history. It is called
+// while no client writes; only a refit may be in progress.
 func (c *run) reconcileAll(ctx context.Context, restarted bool) {
-	deaths := c.env.server.epoch.Load()
+	epoch := c.env.server.epoch.Load()
 	for _, name := range c.models() {
-		cl := c.env.history.registers[name]
-		if !cl.writing.TryLock() { // a refit is at it
+		reg := c.env.history.registers[name]
+		if !reg.writing.TryLock() {
 			c.checkDuringRefit(ctx, name)
 			continue
 		}
@@ -44,13 +46,13 @@ func (c *run) reconcileAll(ctx context.Context, restarted bool) {
 			c.report.violationIf(c.env.history.reconcile(name, digest, version, restarted))
 			c.judgePending(name)
 		}
-		cl.writing.Unlock()
+		reg.writing.Unlock()
 	}
 	for _, name := range c.env.names.aliases {
-		cl := c.env.history.registers[name]
-		cl.writing.Lock()
-		c.reconcileAlias(ctx, name, deaths, restarted)
-		cl.writing.Unlock()
+		reg := c.env.history.registers[name]
+		reg.writing.Lock()
+		c.reconcileAlias(ctx, name, epoch, restarted)
+		reg.writing.Unlock()
 	}
 	list, err := c.env.server.current.Load().Variants(ctx)
 	if err != nil {
@@ -58,12 +60,12 @@ func (c *run) reconcileAll(ctx context.Context, restarted bool) {
 	}
 	for _, v := range list {
 		if c.env.history.registers[v.Name] == nil {
-			c.report.violation("%s is listed, which nobody has added", v.Name)
+			c.report.violation("%s is listed, but nobody added it", v.Name)
 		}
 	}
 }
 
-// checkDuringRefit looks at a model that a refit may be moving.
+// checkDuringRefit checks a model that a refit may be moving.
 func (c *run) checkDuringRefit(ctx context.Context, name string) {
 	a := read{ref: name, began: c.env.history.tick()}
 	digest, _, err := c.lookUp(ctx, name)
@@ -72,45 +74,43 @@ func (c *run) checkDuringRefit(ctx context.Context, name string) {
 	case err != nil:
 		c.report.violation("%s after a start: %v", name, err)
 	case digest == "" || c.env.history.judge(name, a) == invalid:
-		c.report.violation("%s stands for %.12q after a start", name, digest)
+		c.report.violation("%s has digest %.12q after a start", name, digest)
 	}
 }
 
-// refitFamily learns a new basis from most of the originals, as a process of its own
-// that is now and then killed, and moves the fitted models to it.
+// refitFamily runs refit on all originals but one, which moves the fitted models to a
+// new basis. Every fourth refit or so is killed.
 func (c *run) refitFamily(ctx context.Context, r *rand.Rand) {
 	fitted := c.env.names.fitted
-	changes := make([]*write, len(fitted))
-	for i, name := range fitted {
-		cl := c.env.history.registers[name]
-		cl.writing.Lock()
-		defer cl.writing.Unlock()
-		changes[i] = c.env.history.beginUnknown(name)
+	for _, name := range fitted {
+		reg := c.env.history.registers[name]
+		reg.writing.Lock()
+		defer reg.writing.Unlock()
+		c.env.history.beginUnknown(name)
 	}
-	originals := append([]string(nil), c.env.originals[:fittedModels]...)
-	left := r.IntN(fittedModels)
-	originals = append(originals[:left], originals[left+1:]...)
+	originals := slices.Clone(c.env.originals[:fittedModels])
+	leftOut := r.IntN(fittedModels)
+	originals = slices.Delete(originals, leftOut, leftOut+1)
 	limited, what := ctx, "refits"
-	if r.IntN(4) == 0 { // killed: exec's own way to end a process whose context is done
+	if r.IntN(4) == 0 { // exec kills a process whose context is done
 		var cancel context.CancelFunc
 		limited, cancel = context.WithTimeout(ctx, time.Duration(r.IntN(int(c.refitTook.Load())+1)))
 		defer cancel()
 		what = "refits killed"
 	}
-	began := time.Now()
+	start := time.Now()
 	_, err := process.Run(limited, append(append(c.env.learnArgs("refit"), fmt.Sprintf("--rank=%d", 8+r.IntN(24))), originals...)...)
-	if err != nil && limited.Err() == nil {
-		c.report.violation("refit: %v", err)
-	}
 	if limited.Err() == nil {
-		c.refitTook.Store(int64(time.Since(began)))
+		c.refitTook.Store(int64(time.Since(start)))
+		if err != nil {
+			c.report.violation("refit: %v", err)
+		}
 	}
 	c.report.count(what, 0)
 	c.awaitRefit(ctx, fitted)
 }
 
-// awaitRefit waits until the server has what a refit left in the store, and tells the
-// claims.
+// awaitRefit waits until the server has what a refit left in the store, and records it.
 func (c *run) awaitRefit(ctx context.Context, names []string) {
 	s, err := store.Open(c.env.storeDir())
 	if err != nil {
@@ -134,10 +134,11 @@ func (c *run) awaitRefit(ctx context.Context, names []string) {
 	}
 }
 
-// serverSees tells whether the server comes to see a model's new digest.
+// serverSees waits for the server to serve a model's new digest, and reports whether it
+// does.
 func (c *run) serverSees(ctx context.Context, name, digest string) bool {
 	for range 600 {
-		if has, _, err := c.lookUp(ctx, name); err == nil && has == digest || ctx.Err() != nil {
+		if current, _, err := c.lookUp(ctx, name); err == nil && current == digest || ctx.Err() != nil {
 			return true
 		}
 		pause(ctx, 50*time.Millisecond)
@@ -145,7 +146,7 @@ func (c *run) serverSees(ctx context.Context, name, digest string) bool {
 	return false
 }
 
-// collectGarbage removes what nothing refers to, with no grace.
+// collectGarbage runs gc without a grace period.
 func (c *run) collectGarbage(ctx context.Context, r *rand.Rand) {
 	args := []string{"gc", "--store", c.env.storeDir(), "--grace", "0s"}
 	if r.IntN(2) == 0 {
@@ -157,32 +158,33 @@ func (c *run) collectGarbage(ctx context.Context, r *rand.Rand) {
 	c.report.count("collections", 0)
 }
 
-// fillDisk lets the server write no file beyond so many bytes for a while: to it
-// the disk is full, sometimes in the middle of a file.
+// fillDisk limits the size of the server's files for a while: for the server the disk is
+// full, sometimes in the middle of a file.
 func (c *run) fillDisk(ctx context.Context, r *rand.Rand) {
-	most := uint64(0)
+	size := uint64(0)
 	if r.IntN(3) > 0 {
-		most = uint64(r.IntN(24 << 10))
+		size = uint64(r.IntN(24 << 10))
 	}
-	deaths, l := c.env.server.epoch.Load(), c.env.server.current.Load()
+	epoch, server := c.env.server.epoch.Load(), c.env.server.current.Load()
 	c.diskFull.Add(1)
-	if err := process.LimitFileSize(l.process.PID(), most); err != nil {
-		if !c.env.server.killedSince(deaths) {
+	defer c.diskFull.Add(-1)
+	if err := process.LimitFileSize(server.process.PID(), size); err != nil {
+		if !c.env.server.killedSince(epoch) {
 			c.report.unable("full disk", err)
 		}
 	} else {
 		c.report.count("full disk", 0)
 		pause(ctx, time.Duration(200+r.IntN(800))*time.Millisecond)
-		_ = process.LimitFileSize(l.process.PID(), process.NoLimit) // or it was killed
+		_ = process.LimitFileSize(server.process.PID(), process.NoLimit) // fails if it was killed
 	}
-	pause(ctx, time.Second) // for what was under way
-	c.diskFull.Add(-1)
+	pause(ctx, time.Second) // until the writes in progress have ended
 }
 
+// diskMayBeFull reports whether the server's disk is full or was just now.
 func (c *run) diskMayBeFull() bool { return c.diskFull.Load() > 0 }
 
-// checkStore looks at the store when all is over: every file is whole, and nothing is
-// left over once it was collected.
+// checkStore checks the store after the run: all files are whole, and after a
+// collection none is left that nothing refers to.
 func (c *run) checkStore(ctx context.Context) error {
 	c.collectGarbage(ctx, rand.New(rand.NewPCG(0, 0)))
 	s, err := store.Open(c.env.storeDir())
@@ -194,7 +196,7 @@ func (c *run) checkStore(ctx context.Context) error {
 			c.report.violation("%s in the store: %v", e.Name, err)
 		}
 	}
-	files, err := os.ReadDir(c.env.storeDir() + "/blobs")
+	files, err := os.ReadDir(filepath.Join(c.env.storeDir(), "blobs"))
 	if err != nil {
 		return err
 	}
@@ -207,12 +209,12 @@ func (c *run) checkStore(ctx context.Context) error {
 	return nil
 }
 
-// scanLog looks for what a server may not say.
-func (c *run) scanLog() {
-	for _, line := range strings.Split(string(c.env.server.log), "\n") {
+// checkLog looks for crashes in the server's log.
+func (c *run) checkLog() {
+	for line := range strings.Lines(string(c.env.server.log)) {
 		for _, bad := range []string{"DATA RACE", "panic", "fatal error"} {
 			if strings.Contains(line, bad) {
-				c.report.violation("the server's log: %.200s", line)
+				c.report.violation("the server's log: %.200s", strings.TrimSpace(line))
 			}
 		}
 	}

@@ -7,14 +7,14 @@ import (
 	"sync"
 )
 
-// history are what each name may answer, as far as its writers know: what was
-// acknowledged, and beside it whatever a change under way may already have made
-// of it. They are the model that a server under trouble is held against.
+// history records the values that each name may have had, as far as the writers know:
+// the last acknowledged value, and the values of writes whose outcome is not known
+// yet. It is the model that the server is checked against.
 //
-// Time is a count of events, so that "before" is certain: a read that began at a
-// tick and ended at another may be answered by all that stood in between.
+// Time is a count of events, so that "before" is certain: a read that started at one
+// tick and ended at another may return any value that was possible in between.
 type history struct {
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex // guards all fields below, except register.writing
 	now       int64
 	registers map[string]*register
 	// versions are the digests of all versions that were acknowledged.
@@ -26,270 +26,258 @@ type modelVersion struct {
 	number int
 }
 
-// register is what one name stands for. Whoever changes it holds changing, so that
-// only what was cut off leaves more than two possibilities.
+// register holds the possible values of one name, a model or an alias. A writer holds
+// writing, so that only an aborted write can add a third possibility to the old and
+// the new value.
 type register struct {
 	name    string
-	writing sync.Mutex
+	writing sync.Mutex // held during a write
 	values  []*possibleValue
-	pending []read // by values that a change under way has yet to name
+	pending []read // of values that are still unknown
 }
 
-// possibleValue is a value that a name had, or may have: a digest, or an alias's
-// targets; "" for none.
+// possibleValue is a value that a name may have had between two ticks: a digest, or
+// an alias's targets; "" for none.
 type possibleValue struct {
 	value       string
 	from, until int64
-	unknown     bool // its maker has yet to say what the value is
-	seen        bool // an answer can't be explained without it
-	detached    bool // nobody waits for the change any more; it may come late
+	unknown     bool // until the write is acknowledged
+	seen        bool // a read cannot be explained without it
+	detached    bool // its writer does not wait for it; it may take effect later
 }
 
+// forever is the until of a value that is still possible.
 const forever = math.MaxInt64
 
 func newHistory(names []string) *history {
-	c := &history{registers: map[string]*register{}, versions: map[modelVersion]string{}}
+	h := &history{registers: map[string]*register{}, versions: map[modelVersion]string{}}
 	for _, name := range names {
-		c.registers[name] = &register{name: name, values: []*possibleValue{{until: forever}}}
+		h.registers[name] = &register{name: name, values: []*possibleValue{{until: forever}}}
 	}
-	return c
+	return h
 }
 
-// tick is the time of an event.
-func (c *history) tick() int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.next()
+// tick returns the time of a new event.
+func (h *history) tick() int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.next()
 }
 
-func (c *history) next() int64 { c.now++; return c.now }
+func (h *history) next() int64 { h.now++; return h.now }
 
-// write is one change of a name that is under way.
+// write is a write in progress.
 type write struct {
 	history  *history
 	register *register
-	value    *possibleValue
+	outcome  *possibleValue
 }
 
-// begin says that a name is about to change to a value. The caller holds the
-// claim's changing.
-func (c *history) begin(name, value string) *write { return c.start(name, possibleValue{value: value}) }
-
-// beginUnknown is begin where the value is known at the end only.
-func (c *history) beginUnknown(name string) *write {
-	return c.start(name, possibleValue{unknown: true})
+// begin starts a write of a value. It is called with the register's writing held.
+func (h *history) begin(name, value string) *write {
+	return h.start(name, possibleValue{value: value})
 }
 
-func (c *history) start(name string, s possibleValue) *write {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s.from, s.until = c.next(), forever
-	cl := c.registers[name]
-	cl.values = append(cl.values, &s)
-	return &write{c, cl, &s}
+// beginUnknown starts a write whose value is known when it ends. It is called with the
+// register's writing held.
+func (h *history) beginUnknown(name string) *write {
+	return h.start(name, possibleValue{unknown: true})
 }
 
-// commit says that the change was acknowledged: nothing else stands any more.
-func (ch *write) commit(value string, version int) {
-	ch.history.mu.Lock()
-	defer ch.history.mu.Unlock()
-	ch.value.value, ch.value.unknown = value, false
+func (h *history) start(name string, v possibleValue) *write {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	v.from, v.until = h.next(), forever
+	r := h.registers[name]
+	r.values = append(r.values, &v)
+	return &write{h, r, &v}
+}
+
+// commit ends a write that was acknowledged: its value is the only possible one.
+func (w *write) commit(value string, version int) {
+	w.history.mu.Lock()
+	defer w.history.mu.Unlock()
+	w.outcome.value, w.outcome.unknown = value, false
 	if version > 0 {
-		ch.history.versions[modelVersion{ch.register.name, version}] = value
+		w.history.versions[modelVersion{w.register.name, version}] = value
 	}
-	ch.register.closeOthers(ch.history.next(), ch.value)
+	w.register.closeOthers(w.history.next(), w.outcome)
 }
 
-// closeOthers ends all that stands but one, and forgets what ended long ago.
-func (cl *register) closeOthers(now int64, but *possibleValue) {
-	for _, s := range cl.values {
-		if s != but && s.until == forever && !s.detached {
-			s.until = now
-		}
-	}
-	if len(cl.values) > 4096 {
-		cl.values = slices.Clone(cl.values[2048:])
-	}
-}
-
-// abort says that the change was refused, which must leave all as it was; it
-// tells if an answer shows that it did not.
-func (ch *write) abort() error {
-	ch.history.mu.Lock()
-	defer ch.history.mu.Unlock()
-	ch.register.values = slices.DeleteFunc(ch.register.values, func(s *possibleValue) bool { return s == ch.value })
-	if ch.value.seen {
-		return fmt.Errorf("%s: a change to %.12s was refused, yet it answered", ch.register.name, ch.value.value)
+// abort ends a write that was refused and must have had no effect. It returns an error
+// if a read shows that it had.
+func (w *write) abort() error {
+	w.history.mu.Lock()
+	defer w.history.mu.Unlock()
+	w.register.values = slices.DeleteFunc(w.register.values, func(v *possibleValue) bool { return v == w.outcome })
+	if w.outcome.seen {
+		return fmt.Errorf("%s: a write of %.12s was refused, but a read returned it", w.register.name, w.outcome.value)
 	}
 	return nil
 }
 
-// detach says that nobody waits for the change any more, though the server may
-// have all of it.
-func (ch *write) detach() {
-	ch.history.mu.Lock()
-	defer ch.history.mu.Unlock()
-	ch.value.detached = true
+// detach ends a write that nobody waits for any more, and that may take effect now or
+// later.
+func (w *write) detach() {
+	w.history.mu.Lock()
+	defer w.history.mu.Unlock()
+	w.outcome.detached = true
 }
 
-// reconcile says what a name was found to stand for when no change of it was under
-// way: one of the values that were possible. Anything else is a lost write, or
-// half of one. The caller holds changing.
-func (c *history) reconcile(name, value string, version int, restarted bool) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	cl := c.registers[name]
-	var found *possibleValue
-	for _, s := range cl.values {
-		if s.until == forever && (s.unknown || s.value == value) && (found == nil || found.unknown) {
-			found = s
+// maxValues is the number of values of a register beyond which old ones are forgotten.
+const maxValues = 4096
+
+// closeOthers ends all possible values but one. It is called with history.mu held.
+func (r *register) closeOthers(now int64, keep *possibleValue) {
+	for _, v := range r.values {
+		if v != keep && v.until == forever && !v.detached {
+			v.until = now
 		}
 	}
-	if found == nil {
-		var possible []string
-		for _, s := range cl.values {
-			if s.until == forever {
-				possible = append(possible, fmt.Sprintf("%.40q", s.value))
-			}
-		}
-		cl.values = append(cl.values, &possibleValue{value: value, from: c.next(), until: forever})
-		cl.closeOthers(c.now, cl.values[len(cl.values)-1])
-		return fmt.Errorf("%s: it stands for %.40q, of what was acknowledged or may be there only %v", name, value, possible)
+	if len(r.values) > maxValues {
+		r.values = slices.Clone(r.values[maxValues/2:])
 	}
-	found.value, found.unknown = value, false
-	if version > 0 {
-		c.versions[modelVersion{name, version}] = value
-	}
-	if restarted { // what nobody waited for has come, or never will
-		for _, s := range cl.values {
-			s.detached = false
-		}
-	}
-	cl.closeOthers(c.next(), found)
-	return nil
 }
 
-// verdict is what claims say of an answer.
-type verdict int
-
-const (
-	invalid verdict = iota
-	valid
-	undecided // a change under way has yet to say what it made
-)
-
-// judge tells whether a model may have answered as it did.
-func (c *history) judge(model string, a read) verdict {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.judgeModel(model, a)
-}
-
-func (c *history) judgeModel(model string, a read) verdict {
-	cl := c.registers[model]
-	if cl == nil {
-		return invalid
-	}
-	var only *possibleValue
-	matches, opaque := 0, false
-	for _, s := range cl.during(a.began, a.ended) {
-		opaque = opaque || s.unknown
-		if !s.unknown && s.value == a.digest {
-			matches++
-			only = s
-		}
-	}
-	switch {
-	case matches == 1:
-		only.seen = true
-		return valid
-	case matches > 1:
-		return valid
-	case opaque && a.digest != "":
-		cl.pending = append(cl.pending, a)
-		return undecided
-	}
-	return invalid
-}
-
-// during lists what stood at any time between two ticks.
-func (cl *register) during(from, to int64) (out []*possibleValue) {
-	for _, s := range cl.values {
-		if s.from <= to && s.until >= from {
-			out = append(out, s)
+// during returns the values that were possible at any time between two ticks. It is
+// called with history.mu held.
+func (r *register) during(from, to int64) (out []*possibleValue) {
+	for _, v := range r.values {
+		if v.from <= to && v.until >= from {
+			out = append(out, v)
 		}
 	}
 	return out
 }
 
-// judgeAlias tells whether an alias may have been answered so by a model.
-func (c *history) judgeAlias(alias, model string, a read) verdict {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// reconcile records the value that a name was found to have while no write was in
+// progress. It returns an error if the value was not possible: a write was lost, or
+// took effect in part. It is called with the register's writing held. restarted says
+// that the server has been restarted since, so that detached writes have ended.
+func (h *history) reconcile(name, value string, version int, restarted bool) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.registers[name]
+	found := r.find(value)
+	if found == nil {
+		err := r.impossible(value)
+		r.values = append(r.values, &possibleValue{value: value, from: h.next(), until: forever})
+		r.closeOthers(h.now, r.values[len(r.values)-1])
+		return err
+	}
+	found.value, found.unknown = value, false
+	if version > 0 {
+		h.versions[modelVersion{name, version}] = value
+	}
+	if restarted {
+		for _, v := range r.values {
+			v.detached = false
+		}
+	}
+	r.closeOthers(h.next(), found)
+	return nil
+}
+
+// find returns the possible value that explains a value now: one that is equal, or
+// else one that is unknown.
+func (r *register) find(value string) (found *possibleValue) {
+	for _, v := range r.values {
+		if v.until == forever && (v.unknown || v.value == value) && (found == nil || found.unknown) {
+			found = v
+		}
+	}
+	return found
+}
+
+func (r *register) impossible(value string) error {
+	var possible []string
+	for _, v := range r.values {
+		if v.until == forever {
+			possible = append(possible, fmt.Sprintf("%.40q", v.value))
+		}
+	}
+	return fmt.Errorf("%s: has value %.40q, but only %v were acknowledged or in progress", r.name, value, possible)
+}
+
+// verdict says whether a read agrees with the history.
+type verdict int
+
+const (
+	invalid verdict = iota
+	valid
+	undecided // until a write in progress is acknowledged
+)
+
+// judge says whether a model may have answered as it did.
+func (h *history) judge(model string, a read) verdict {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.judgeModel(model, a)
+}
+
+// judgeModel is judge with mu held.
+func (h *history) judgeModel(model string, a read) verdict {
+	r := h.registers[model]
+	if r == nil {
+		return invalid
+	}
+	var match *possibleValue
+	matches, unknown := 0, false
+	for _, v := range r.during(a.began, a.ended) {
+		unknown = unknown || v.unknown
+		if !v.unknown && v.value == a.digest {
+			matches++
+			match = v
+		}
+	}
+	switch {
+	case matches == 1:
+		match.seen = true
+		return valid
+	case matches > 1:
+		return valid
+	case unknown && a.digest != "":
+		r.pending = append(r.pending, a)
+		return undecided
+	}
+	return invalid
+}
+
+// judgeAlias says whether a model may have answered a request for an alias.
+func (h *history) judgeAlias(alias, model string, a read) verdict {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	best := invalid
-	for _, s := range c.registers[alias].during(a.began, a.ended) {
-		for _, t := range parseTargets(s.value) {
+	for _, v := range h.registers[alias].during(a.began, a.ended) {
+		for _, t := range parseTargets(v.value) {
 			if t.Model != model || t.Weight == 0 {
 				continue
 			}
-			v := invalid
+			got := invalid
 			if t.Version == 0 {
-				v = c.judgeModel(model, a)
-			} else if c.versions[modelVersion{model, t.Version}] == a.digest {
-				v = valid
+				got = h.judgeModel(model, a)
+			} else if h.versions[modelVersion{model, t.Version}] == a.digest {
+				got = valid
 			}
-			if v == valid {
-				return v
+			if got == valid {
+				return got
 			}
-			best = max(best, v)
+			best = max(best, got)
 		}
 	}
 	return best
 }
 
-// mayBeAbsent tells whether a name may have stood for nothing.
-func (c *history) mayBeAbsent(name string, began, ended int64) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, s := range c.registers[name].during(began, ended) {
-		if s.value == "" {
-			return true
-		}
-	}
-	return false
-}
-
-// heldThroughout tells whether a value, and nothing but it, stood for a name all the time.
-func (c *history) heldThroughout(name, value string, began, ended int64) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	within := c.registers[name].during(began, ended)
-	return len(within) == 1 && within[0].value == value && !within[0].unknown
-}
-
-// latest is a value that a name may stand for now: the last that was
-// acknowledged, unless a change is under way.
-func (c *history) latest(name string) string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, s := range slices.Backward(c.registers[name].values) {
-		if s.until == forever && !s.unknown {
-			return s.value
-		}
-	}
-	return ""
-}
-
-// judgePending gives the answers of a name that were to be judged when its change
-// was done, each right only if it names a value that the name then had.
-func (c *history) judgePending(name string) (right, wrong []read) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	cl := c.registers[name]
-	pending := cl.pending
-	cl.pending = nil
+// judgePending returns the undecided reads of a name, by whether its value at the time
+// is now known to agree.
+func (h *history) judgePending(name string) (right, wrong []read) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.registers[name]
+	pending := r.pending
+	r.pending = nil
 	for _, a := range pending {
-		if slices.ContainsFunc(cl.during(a.began, a.ended), func(s *possibleValue) bool { return !s.unknown && s.value == a.digest }) {
+		if slices.ContainsFunc(r.during(a.began, a.ended), func(v *possibleValue) bool { return !v.unknown && v.value == a.digest }) {
 			right = append(right, a)
 		} else {
 			wrong = append(wrong, a)
@@ -298,13 +286,41 @@ func (c *history) judgePending(name string) (right, wrong []read) {
 	return right, wrong
 }
 
-// versionOf gives the number of a model's version by its digest, 0 if unknown.
-func (c *history) versionOf(model, digest string) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// mayBeAbsent reports whether a name may have had no value between two ticks.
+func (h *history) mayBeAbsent(name string, began, ended int64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.ContainsFunc(h.registers[name].during(began, ended), func(v *possibleValue) bool { return v.value == "" })
+}
+
+// heldThroughout reports whether a name had one value all the time between two ticks.
+func (h *history) heldThroughout(name, value string, began, ended int64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	values := h.registers[name].during(began, ended)
+	return len(values) == 1 && values[0].value == value && !values[0].unknown
+}
+
+// latest returns the latest known value that a name may have now.
+func (h *history) latest(name string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, v := range slices.Backward(h.registers[name].values) {
+		if v.until == forever && !v.unknown {
+			return v.value
+		}
+	}
+	return ""
+}
+
+// versionOf returns the highest number of a model's version with a digest, 0 if none is
+// known.
+func (h *history) versionOf(model, digest string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	number := 0
-	for v, has := range c.versions {
-		if v.model == model && has == digest {
+	for v, d := range h.versions {
+		if v.model == model && d == digest {
 			number = max(number, v.number)
 		}
 	}

@@ -6,134 +6,135 @@ import (
 	"eigenserve/runtime"
 )
 
-// readOf is an answer by a digest between two ticks.
+// readOf returns a read of a digest between two ticks.
 func readOf(digest string, began, ended int64) read {
 	return read{digest: digest, began: began, ended: ended}
 }
 
-// A read may be answered by what was acknowledged before it and by what was under
-// way while it went on, and by nothing else.
-func TestClaims(t *testing.T) {
-	c := newHistory([]string{"m"})
-	before := c.tick()
-	first := c.begin("m", "one")
-	during := c.tick()
+// A read may return what was acknowledged before it and what was being written during
+// it, and nothing else.
+func TestHistory(t *testing.T) {
+	h := newHistory([]string{"m"})
+	before := h.tick()
+	first := h.begin("m", "one")
+	during := h.tick()
 	first.commit("one", 1)
-	after := c.tick()
-	second := c.begin("m", "two")
+	after := h.tick()
+	second := h.begin("m", "two")
 	for what, x := range map[string]struct {
 		a    read
 		want verdict
 	}{
-		"before it was begun":     {readOf("one", before, before), invalid},
-		"while it was under way":  {readOf("one", before, during), valid},
-		"after it was done":       {readOf("one", after, after), valid},
-		"the next, under way":     {readOf("two", after, c.tick()), valid},
-		"the next, before it":     {readOf("two", during, after), invalid},
-		"what nobody wrote":       {readOf("three", before, c.tick()), invalid},
-		"half of it":              {readOf("on", before, c.tick()), invalid},
-		"nothing, after all that": {readOf("", after, c.tick()), invalid},
+		"before the write":          {readOf("one", before, before), invalid},
+		"during the write":          {readOf("one", before, during), valid},
+		"after the write":           {readOf("one", after, after), valid},
+		"the next value, during":    {readOf("two", after, h.tick()), valid},
+		"the next value, before":    {readOf("two", during, after), invalid},
+		"a value that nobody wrote": {readOf("three", before, h.tick()), invalid},
+		"part of a value":           {readOf("on", before, h.tick()), invalid},
+		"no value, after a write":   {readOf("", after, h.tick()), invalid},
 	} {
-		if got := c.judge("m", x.a); got != x.want {
+		if got := h.judge("m", x.a); got != x.want {
 			t.Errorf("%s: %v", what, got)
 		}
 	}
-	if !c.mayBeAbsent("m", before, during) || c.mayBeAbsent("m", after, c.tick()) || !c.heldThroughout("m", "one", after, after) || c.heldThroughout("m", "one", after, c.tick()) {
-		t.Error("what stood when is not known")
+	if !h.mayBeAbsent("m", before, during) || h.mayBeAbsent("m", after, h.tick()) || !h.heldThroughout("m", "one", after, after) || h.heldThroughout("m", "one", after, h.tick()) {
+		t.Error("mayBeAbsent or heldThroughout is wrong")
 	}
 	if second.abort() == nil {
-		t.Error("a change that was seen was refused without a word")
+		t.Error("a write was aborted without an error, though it was seen")
 	}
-	if got := c.judge("m", readOf("two", after, c.tick())); got != invalid {
-		t.Error("what was refused answers")
+	if got := h.judge("m", readOf("two", after, h.tick())); got != invalid {
+		t.Error("an aborted value is valid")
 	}
-	if c.judge("other", readOf("one", after, after)) != invalid {
-		t.Error("a model that is not there answers")
+	if h.judge("other", readOf("one", after, after)) != invalid {
+		t.Error("an unknown model is valid")
 	}
 }
 
-// After a kill a name stands for what was acknowledged or was under way; a lost
-// write is told, and half of one.
-func TestClaimsSettle(t *testing.T) {
+// After a kill a name has the value that was acknowledged or one that was being written.
+// A lost write is an error, and so is a part of one.
+func TestReconcile(t *testing.T) {
 	for what, x := range map[string]struct {
 		found string
 		lost  bool
 	}{
-		"what was acknowledged": {"two", false}, "what was under way": {"three", false},
-		"what was before": {"one", true}, "nothing": {"", true}, "half of it": {"thr", true},
+		"the acknowledged value": {"two", false},
+		"the one being written":  {"three", false},
+		"an older value":         {"one", true},
+		"no value":               {"", true},
+		"part of a value":        {"thr", true},
 	} {
-		c := newHistory([]string{"m"})
-		c.begin("m", "one").commit("one", 1)
-		c.begin("m", "two").commit("two", 2)
-		c.begin("m", "three") // and then it was killed
-		if err := c.reconcile("m", x.found, 2, true); (err != nil) != x.lost {
+		h := newHistory([]string{"m"})
+		h.begin("m", "one").commit("one", 1)
+		h.begin("m", "two").commit("two", 2)
+		h.begin("m", "three") // then the server is killed
+		if err := h.reconcile("m", x.found, 2, true); (err != nil) != x.lost {
 			t.Errorf("%s: %v", what, err)
 		}
-		now := c.tick()
-		if c.judge("m", readOf(x.found, now, now)) != valid || c.latest("m") != x.found {
-			t.Errorf("%s: it is not settled", what)
+		now := h.tick()
+		if h.judge("m", readOf(x.found, now, now)) != valid || h.latest("m") != x.found {
+			t.Errorf("%s: it is not the value afterwards", what)
 		}
-		if other := "two"; x.found != other && c.judge("m", readOf(other, now, now)) != invalid {
-			t.Errorf("%s: another stands besides", what)
+		if other := "two"; x.found != other && h.judge("m", readOf(other, now, now)) != invalid {
+			t.Errorf("%s: another value is valid, too", what)
 		}
 	}
 }
 
-// What a change makes may be known only when it is done: answers that came
-// meanwhile are judged then.
-func TestClaimsJudgeLater(t *testing.T) {
-	c := newHistory([]string{"m"})
-	c.begin("m", "one").commit("one", 1)
-	ch := c.beginUnknown("m")
+// Reads during a write of an unknown value are judged when it is acknowledged.
+func TestJudgePending(t *testing.T) {
+	h := newHistory([]string{"m"})
+	h.begin("m", "one").commit("one", 1)
+	w := h.beginUnknown("m")
 	for _, digest := range []string{"two", "three"} {
-		if got := c.judge("m", readOf(digest, c.tick(), c.tick())); got != undecided {
+		if got := h.judge("m", readOf(digest, h.tick(), h.tick())); got != undecided {
 			t.Errorf("%s: %v", digest, got)
 		}
 	}
-	ch.commit("two", 2)
-	right, wrong := c.judgePending("m")
+	w.commit("two", 2)
+	right, wrong := h.judgePending("m")
 	if len(right) != 1 || right[0].digest != "two" || len(wrong) != 1 || wrong[0].digest != "three" {
 		t.Errorf("%v, %v", right, wrong)
 	}
-	if right, wrong := c.judgePending("m"); len(right)+len(wrong) > 0 {
-		t.Error("judged twice")
+	if right, wrong := h.judgePending("m"); len(right)+len(wrong) > 0 {
+		t.Error("a read was judged twice")
 	}
 }
 
-// Nobody waits for a change that was abandoned: it may come after others, until
-// the server is started again.
-func TestClaimsGhosts(t *testing.T) {
-	c := newHistory([]string{"m"})
-	c.begin("m", "ghost").detach()
-	c.begin("m", "one").commit("one", 1)
-	if now := c.tick(); c.judge("m", readOf("ghost", now, now)) != valid {
-		t.Error("it can't come late")
+// A detached write may take effect after others, until the server is restarted.
+func TestDetachedWrite(t *testing.T) {
+	h := newHistory([]string{"m"})
+	h.begin("m", "late").detach()
+	h.begin("m", "one").commit("one", 1)
+	if now := h.tick(); h.judge("m", readOf("late", now, now)) != valid {
+		t.Error("a detached write cannot take effect later")
 	}
-	if err := c.reconcile("m", "one", 1, true); err != nil {
+	if err := h.reconcile("m", "one", 1, true); err != nil {
 		t.Error(err)
 	}
-	if now := c.tick(); c.judge("m", readOf("ghost", now, now)) != invalid {
-		t.Error("it comes after a start")
+	if now := h.tick(); h.judge("m", readOf("late", now, now)) != invalid {
+		t.Error("a detached write takes effect after a restart")
 	}
 }
 
-func TestClaimsOfAliases(t *testing.T) {
-	c := newHistory([]string{"a", "m", "n"})
-	c.begin("m", "m1").commit("m1", 1)
-	c.begin("m", "m2").commit("m2", 2)
-	c.begin("n", "n1").commit("n1", 1)
-	c.begin("a", formatTargets([]runtime.Target{{Model: "m", Version: 1, Weight: 1}, {Model: "n", Weight: 0}})).commit(
+func TestJudgeAlias(t *testing.T) {
+	h := newHistory([]string{"a", "m", "n"})
+	h.begin("m", "m1").commit("m1", 1)
+	h.begin("m", "m2").commit("m2", 2)
+	h.begin("n", "n1").commit("n1", 1)
+	h.begin("a", formatTargets([]runtime.Target{{Model: "m", Version: 1, Weight: 1}, {Model: "n", Weight: 0}})).commit(
 		formatTargets([]runtime.Target{{Model: "m", Version: 1, Weight: 1}, {Model: "n", Weight: 0}}), 0)
-	now := c.tick()
+	now := h.tick()
 	for _, x := range []struct {
 		model, digest string
 		want          verdict
 	}{{"m", "m1", valid}, {"m", "m2", invalid}, {"n", "n1", invalid}} {
-		if got := c.judgeAlias("a", x.model, readOf(x.digest, now, now)); got != x.want {
+		if got := h.judgeAlias("a", x.model, readOf(x.digest, now, now)); got != x.want {
 			t.Errorf("%v: %v", x, got)
 		}
 	}
-	if c.versionOf("m", "m1") != 1 || c.versionOf("m", "m9") != 0 {
-		t.Error("versions")
+	if h.versionOf("m", "m1") != 1 || h.versionOf("m", "m9") != 0 {
+		t.Error("versionOf is wrong")
 	}
 }

@@ -11,16 +11,20 @@ import (
 	"eigenserve/cmd/internal/process"
 )
 
-// supervisor is a server that is killed and started again. Each life has an address
+// supervisor runs a server that is killed and restarted. Each instance has an address
 // of its own.
 type supervisor struct {
 	args    []string
-	quiesce sync.RWMutex // held for reading by changes, for writing from a death until all is checked
 	current atomic.Pointer[instance]
-	// deaths counts the kills, odd from a kill until the next life.
+	// epoch counts kills and restarts: it is odd while the server is down.
 	epoch atomic.Int64
-	peak  int64 // the most memory that a life had resident
-	log   []byte
+	// quiesce is held for reading during a write, and for writing from a kill until
+	// the restarted server has been checked.
+	quiesce sync.RWMutex
+
+	// What the instances that have ended left.
+	peak int64 // the largest resident set, in bytes
+	log  []byte
 }
 
 // instance is one process of the server.
@@ -30,9 +34,12 @@ type instance struct {
 	started time.Time
 }
 
-// start begins a life.
-func (m *supervisor) start(ctx context.Context) error {
-	p, err := process.StartServer(ctx, m.args...)
+// requestTimeout is when a request counts as hanging, even on a slow machine.
+const requestTimeout = 5 * time.Minute
+
+// start starts an instance.
+func (s *supervisor) start(ctx context.Context) error {
+	p, err := process.StartServer(ctx, s.args...)
 	if err != nil {
 		return err
 	}
@@ -42,41 +49,42 @@ func (m *supervisor) start(ctx context.Context) error {
 		return err
 	}
 	c.HTTP.Transport = &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}
-	c.HTTP.Timeout = 5 * time.Minute // what takes longer hangs, however slow the machine
-	m.current.Store(&instance{Client: c, process: p, started: time.Now()})
+	c.HTTP.Timeout = requestTimeout
+	s.current.Store(&instance{Client: c, process: p, started: time.Now()})
 	return nil
 }
 
-// kill ends the life as kill -9 does, in the middle of whatever it does.
-func (m *supervisor) kill() {
-	m.epoch.Add(1)
-	l := m.current.Load()
-	m.reap(l, l.process.Kill())
+// kill ends the instance as kill -9 does.
+func (s *supervisor) kill() {
+	s.epoch.Add(1)
+	i := s.current.Load()
+	s.reap(i, i.process.Kill())
 }
 
-// stop ends the life in an orderly way, and tells if it did not end so.
-func (m *supervisor) stop() error {
-	m.epoch.Add(1)
-	l := m.current.Load()
-	m.reap(l, l.process.Stop())
-	return l.process.ExitError()
+// stop ends the instance, and returns an error if it does not exit cleanly.
+func (s *supervisor) stop() error {
+	s.epoch.Add(1)
+	i := s.current.Load()
+	s.reap(i, i.process.Stop())
+	return i.process.ExitError()
 }
 
-func (m *supervisor) reap(l *instance, peak int64) {
-	l.HTTP.CloseIdleConnections()
-	m.peak = max(m.peak, peak)
-	m.log = append(m.log, l.process.Stderr()...)
+// reap keeps the log and the peak of an instance that has ended.
+func (s *supervisor) reap(i *instance, peak int64) {
+	i.HTTP.CloseIdleConnections()
+	s.peak = max(s.peak, peak)
+	s.log = append(s.log, i.process.Stderr()...)
 }
 
-// restart begins the next life.
-func (m *supervisor) restart(ctx context.Context) error {
-	err := m.start(ctx)
-	m.epoch.Add(1)
+// restart starts the next instance after kill or stop.
+func (s *supervisor) restart(ctx context.Context) error {
+	err := s.start(ctx)
+	s.epoch.Add(1)
 	return err
 }
 
-// killedSince tells whether a request that began when there had been so many deaths
-// may have got no answer: its server was killed.
-func (m *supervisor) killedSince(deaths int64) bool {
-	return deaths&1 == 1 || m.epoch.Load() != deaths
+// killedSince reports whether the server was down at, or killed after, an epoch: a
+// request of that epoch may have got no answer.
+func (s *supervisor) killedSince(epoch int64) bool {
+	return epoch&1 == 1 || s.epoch.Load() != epoch
 }

@@ -1,32 +1,30 @@
 package cli
 
-import (
-	"github.com/spf13/cobra"
-)
+import "github.com/spf13/cobra"
 
-// NoArguments is for commands that only have flags.
+// NoArguments accepts flags only.
 func NoArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return Usagef("%q: %s takes flags only", args[0], cmd.Name())
+		return Usagef("unexpected argument %q: %s takes flags only", args[0], cmd.Name())
 	}
 	return nil
 }
 
-// AtLeastOne is for commands that work on one thing or more.
-func AtLeastOne(thing string) cobra.PositionalArgs {
+// AtLeastOne accepts one argument or more; what is their name in messages.
+func AtLeastOne(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
-			return Usagef("%s needs one %s at least", cmd.Name(), thing)
+			return Usagef("%s needs at least one %s", cmd.Name(), what)
 		}
 		return nil
 	}
 }
 
-// ExactlyOne is for commands that work on one thing.
-func ExactlyOne(thing string) cobra.PositionalArgs {
+// ExactlyOne accepts one argument; what is its name in messages.
+func ExactlyOne(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != 1 {
-			return Usagef("%s needs one %s, not %d", cmd.Name(), thing, len(args))
+			return Usagef("%s needs one %s, not %d", cmd.Name(), what, len(args))
 		}
 		return nil
 	}

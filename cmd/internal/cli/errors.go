@@ -8,23 +8,25 @@ import (
 	"strings"
 )
 
-// ErrUsage marks an error in how the program was called.
+// ErrUsage is the target of errors.Is for an error in how the program was called.
 var ErrUsage = errors.New("usage")
 
-// parseNumberPrefix is what Go's parsers of numbers say of themselves.
+type usageError struct{ error }
+
+func (e usageError) Is(target error) bool { return target == ErrUsage }
+func (e usageError) Unwrap() error        { return e.error }
+
+// Usagef returns an error that is ErrUsage.
+func Usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// parseNumberPrefix is how errors of Go's number parsers begin.
 var parseNumberPrefix = regexp.MustCompile(`strconv\.Parse\w+: parsing "[^"]*": `)
 
-// OneLine keeps an error to one line, for people and for scripts.
+// OneLine returns the text of an error on one line, for people and for scripts.
 func OneLine(err error) string {
 	if errors.Is(err, context.Canceled) {
 		return "interrupted"
 	}
-	text := strings.TrimPrefix(err.Error(), ErrUsage.Error()+": ")
-	text = parseNumberPrefix.ReplaceAllString(text, "")
+	text := parseNumberPrefix.ReplaceAllString(err.Error(), "")
 	return strings.Join(strings.Fields(strings.ReplaceAll(text, "\n", "; ")), " ")
-}
-
-// Usagef makes an error in how the program was called.
-func Usagef(format string, args ...any) error {
-	return fmt.Errorf("%w: %w", ErrUsage, fmt.Errorf(format, args...))
 }

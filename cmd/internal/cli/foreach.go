@@ -6,15 +6,17 @@ import (
 	"io"
 )
 
-// ForEach does something to each of several things. One that fails for a reason of
-// its own is told of and keeps none of the others back; done is what they are then.
-func ForEach(ctx context.Context, w io.Writer, things []string, done string, isOfOne func(error) bool, do func(i int, thing string) error) error {
+// ForEach calls do for each item. An error for which itemOnly reports true
+// concerns that item alone: it is written to w and the next item is tried. Any
+// other error, or the only item's, ends the loop. verb is the participle of what
+// do does, such as "added".
+func ForEach(ctx context.Context, w io.Writer, items []string, verb string, itemOnly func(error) bool, do func(i int, item string) error) error {
 	failed := 0
-	for i, thing := range things {
-		err := do(i, thing)
+	for i, item := range items {
+		err := do(i, item)
 		switch {
 		case err == nil:
-		case len(things) == 1 || ctx.Err() != nil || !isOfOne(err):
+		case len(items) == 1 || ctx.Err() != nil || !itemOnly(err):
 			return err
 		default:
 			failed++
@@ -24,8 +26,8 @@ func ForEach(ctx context.Context, w io.Writer, things []string, done string, isO
 	switch failed {
 	case 0:
 		return nil
-	case len(things):
-		return fmt.Errorf("none of the %d could be %s", failed, done)
+	case len(items):
+		return fmt.Errorf("none of the %d could be %s", failed, verb)
 	}
-	return fmt.Errorf("%d of %d could not be %s; all others are", failed, len(things), done)
+	return fmt.Errorf("%d of %d could not be %s; the others were %[3]s", failed, len(items), verb)
 }

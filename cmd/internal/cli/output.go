@@ -9,8 +9,8 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// WriteFile writes what somebody asked for to a path of theirs, whole or not at all.
-// A link is followed; what is no file, as /dev/stdout is none, is written to.
+// WriteFile writes a file that the user named, whole or not at all. A symbolic link
+// is followed; a device such as /dev/stdout is written to directly.
 func WriteFile(path string, write func(io.Writer) error) error {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target

@@ -1,4 +1,4 @@
-package cli
+package cli_test
 
 import (
 	"io"
@@ -6,9 +6,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"eigenserve/cmd/internal/cli"
 )
 
-func TestOutputFollowsLinksAndLeavesDevicesAlone(t *testing.T) {
+func TestWriteFileFollowsLinksAndKeepsDevices(t *testing.T) {
 	dir := t.TempDir()
 	file, link := filepath.Join(dir, "file"), filepath.Join(dir, "link")
 	if err := os.Symlink(file, link); err != nil {
@@ -16,7 +18,7 @@ func TestOutputFollowsLinksAndLeavesDevicesAlone(t *testing.T) {
 	}
 	hello := func(w io.Writer) error { _, err := io.WriteString(w, "hello"); return err }
 	for _, path := range []string{file, link} {
-		if err := WriteFile(path, hello); err != nil {
+		if err := cli.WriteFile(path, hello); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -34,13 +36,13 @@ func TestOutputFollowsLinksAndLeavesDevicesAlone(t *testing.T) {
 	if err := os.Symlink(os.DevNull, device); err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteFile(device, hello); err != nil {
+	if err := cli.WriteFile(device, hello); err != nil {
 		t.Error(err)
 	}
 	if after, err := os.Stat(os.DevNull); err != nil || after.Mode() != null.Mode() {
 		t.Errorf("the null device became %v, %v", after.Mode(), err)
 	}
-	if err := WriteFile(dir, hello); err == nil || !strings.Contains(err.Error(), "directory") {
+	if err := cli.WriteFile(dir, hello); err == nil || !strings.Contains(err.Error(), "directory") {
 		t.Errorf("a folder: %v", err)
 	}
 }

@@ -10,28 +10,29 @@ import (
 	"golang.org/x/term"
 )
 
-// Progress shows how far long work is: a bar on a terminal, else a line for
-// every tenth of it.
+// Progress shows how far a long job is: a bar on a terminal, elsewhere a line for
+// every tenth of a stage.
 type Progress struct {
 	w        io.Writer
 	terminal bool
 	stage    string
 	bar      *progressbar.ProgressBar
-	clears   bool // the bar, when it ends
+	clear    bool // remove the bar when it ends
 	tenths   int
 	start    time.Time
 	first    int // what was done when the stage began
-	// bytes are what stages read in all, where that tells more than their parts.
+	// Bytes holds the size of stages that are better shown in bytes than in parts.
 	Bytes map[string]int64
 }
 
+// NewProgress returns a Progress that writes to w.
 func NewProgress(w io.Writer) *Progress {
 	f, ok := w.(*os.File)
 	return &Progress{w: w, terminal: ok && term.IsTerminal(int(f.Fd()))}
 }
 
-// Update tells that done of total of a stage are done. A new stage ends the one
-// before.
+// Update shows that done of total parts of a stage are done. Another stage ends
+// the one before.
 func (p *Progress) Update(stage string, done, total int) {
 	if stage != p.stage {
 		p.Finish()
@@ -52,8 +53,7 @@ func (p *Progress) Update(stage string, done, total int) {
 	}
 }
 
-// Spin shows on a terminal, until end, that work goes on of which nobody knows how
-// long it is.
+// Spin shows a spinner on a terminal until Finish, for work of unknown length.
 func (p *Progress) Spin(what string) {
 	if !p.terminal {
 		return
@@ -62,10 +62,10 @@ func (p *Progress) Spin(what string) {
 	p.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(p.w), progressbar.OptionSetDescription(what),
 		progressbar.OptionSpinnerType(14), progressbar.OptionSetElapsedTime(true), progressbar.OptionClearOnFinish(),
 		progressbar.OptionSetRenderBlankState(true))
-	p.clears = true
+	p.clear = true
 }
 
-// scaled turns parts of a stage into its bytes, if those are known.
+// scaled converts parts of the stage to bytes, if its size is known.
 func (p *Progress) scaled(done int64, total int) int64 {
 	if bytes := p.Bytes[p.stage]; bytes > 0 && total > 0 {
 		return int64(float64(bytes) * float64(done) / float64(total))
@@ -73,30 +73,30 @@ func (p *Progress) scaled(done int64, total int) int64 {
 	return done
 }
 
-// rate tells how fast a stage of known bytes goes on, and what is left of any.
-func (p *Progress) rate(done, total int) (says string) {
+// rate returns the stage's rate, if its size is known, and the time left.
+func (p *Progress) rate(done, total int) (text string) {
 	took := time.Since(p.start).Seconds()
 	if done <= p.first || took <= 0 {
 		return ""
 	}
 	if p.Bytes[p.stage] > 0 {
-		says = fmt.Sprintf(", %s/s", Size(int64(float64(p.scaled(int64(done-p.first), total))/took)))
+		text = fmt.Sprintf(", %s/s", Size(int64(float64(p.scaled(int64(done-p.first), total))/took)))
 	}
 	if done < total {
 		left := time.Duration(took * float64(total-done) / float64(done-p.first) * float64(time.Second))
-		says += fmt.Sprintf(", %v left", left.Round(time.Second))
+		text += fmt.Sprintf(", %v left", left.Round(time.Second))
 	}
-	return says
+	return text
 }
 
-// Finish finishes the last stage's line.
+// Finish ends the line of the current stage, if there is one.
 func (p *Progress) Finish() {
 	if p.bar != nil {
 		p.bar.Finish()
-		if !p.clears {
+		if !p.clear {
 			fmt.Fprintln(p.w)
 		}
-		p.bar, p.clears = nil, false
+		p.bar, p.clear = nil, false
 	}
 	p.stage = ""
 }

@@ -1,16 +1,18 @@
-package cli
+package cli_test
 
 import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"eigenserve/cmd/internal/cli"
 )
 
-// A stage tells what is left of it, and how fast it goes on where its bytes are
-// known; one that is done tells only that.
-func TestProgressTellsWhatIsLeft(t *testing.T) {
+// A line shows the time left, and the rate where the stage's bytes are known. The
+// last line shows no time left.
+func TestProgressLines(t *testing.T) {
 	var out strings.Builder
-	p := NewProgress(&out)
+	p := cli.NewProgress(&out)
 	p.Bytes = map[string]int64{"read": 1 << 40}
 	for _, stage := range []string{"measure", "read"} {
 		for done := 1; done <= 4; done++ {

@@ -13,7 +13,7 @@ import (
 	"github.com/dustin/go-humanize/english"
 )
 
-// Table prints rows in columns; the first row is the head.
+// Table writes rows in aligned columns; the first row holds the headers.
 func Table(w io.Writer, rows [][]string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
@@ -26,7 +26,8 @@ func Table(w io.Writer, rows [][]string) error {
 	return t.Flush()
 }
 
-// printable escapes what would steer a terminal: labels come from anybody's checkpoint.
+// printable escapes control characters: labels come from checkpoints of any origin,
+// and must not steer the terminal.
 func printable(text string) string {
 	if !strings.ContainsFunc(text, unicode.IsControl) {
 		return text
@@ -42,6 +43,7 @@ func printable(text string) string {
 	return b.String()
 }
 
+// PrintJSON writes v as indented JSON.
 func PrintJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
@@ -49,10 +51,11 @@ func PrintJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// Plural prints how many there are of a thing whose plural ends in s.
-func Plural(n int, thing string) string { return english.Plural(n, thing, "") }
+// Plural returns n and the noun, such as "1 model" or "3 models".
+func Plural(n int, noun string) string { return english.Plural(n, noun, "") }
 
-// Size prints bytes as people read them.
+// Size returns a number of bytes in binary units, such as "4.0 KiB".
 func Size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
 
+// Percent returns a share of 1 in percent.
 func Percent(v float64) string { return fmt.Sprintf("%.2f%%", 100*v) }

@@ -1,14 +1,16 @@
-package cli
+package cli_test
 
 import (
 	"strings"
 	"testing"
+
+	"eigenserve/cmd/internal/cli"
 )
 
-// Nothing that a label holds steers the terminal, and what people write stays as it is.
-func TestTableEscapesWhatSteersTerminals(t *testing.T) {
+// Control characters are escaped; letters of any script are not.
+func TestTableEscapesControlCharacters(t *testing.T) {
 	var out strings.Builder
-	if err := Table(&out, [][]string{{"\x1b[31mred\n\x00", "ຂ é 'x' 👩‍👧"}}); err != nil {
+	if err := cli.Table(&out, [][]string{{"\x1b[31mred\n\x00", "ຂ é 'x' 👩‍👧"}}); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := out.String(), `\x1b[31mred\n\x00  ຂ é 'x' 👩‍👧`+"\n"; got != want {

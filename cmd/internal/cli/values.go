@@ -10,25 +10,26 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/spf13/pflag"
 )
 
 // PositiveFloat is a flag's positive number.
 type PositiveFloat float64
 
-func (s *PositiveFloat) Set(text string) error {
+func (p *PositiveFloat) Set(text string) error {
 	v, err := strconv.ParseFloat(text, 64)
 	if err != nil || !(v > 0) || math.IsInf(v, 0) {
 		return errors.New("give a positive number")
 	}
-	*s = PositiveFloat(v)
+	*p = PositiveFloat(v)
 	return nil
 }
 
-func (s *PositiveFloat) String() string { return strconv.FormatFloat(float64(*s), 'g', -1, 64) }
+func (p *PositiveFloat) String() string { return strconv.FormatFloat(float64(*p), 'g', -1, 64) }
+func (p *PositiveFloat) Type() string   { return "float" }
 
-func (s *PositiveFloat) Type() string { return "float" }
-
-// SizeValue is a flag's number of bytes: 4GiB, 512MB, 1000.
+// SizeValue is a flag's number of bytes, such as 4GiB, 512MB or 1000. Zero means
+// that none was given.
 type SizeValue int64
 
 func (s *SizeValue) Set(text string) error {
@@ -40,7 +41,6 @@ func (s *SizeValue) Set(text string) error {
 	return nil
 }
 
-// String is "" where nothing was given, which is then no size.
 func (s *SizeValue) String() string {
 	if *s == 0 {
 		return ""
@@ -50,19 +50,24 @@ func (s *SizeValue) String() string {
 
 func (s *SizeValue) Type() string { return "size" }
 
-// CountValue is a flag's number of things, one or more.
+// CountValue is a flag's whole number of 1 or more. Zero means that none was given.
 type CountValue int
+
+// Count returns a flag value that sets *n, and sets it to the default.
+func Count(n *int, value int) pflag.Value {
+	*n = value
+	return (*CountValue)(n)
+}
 
 func (c *CountValue) Set(text string) error {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
-		return errors.New("give a number from 1 on")
+		return errors.New("give a whole number of 1 or more")
 	}
 	*c = CountValue(n)
 	return nil
 }
 
-// String is "" where nothing was given, which is then no number.
 func (c *CountValue) String() string {
 	if *c == 0 {
 		return ""
@@ -72,63 +77,55 @@ func (c *CountValue) String() string {
 
 func (c *CountValue) Type() string { return "int" }
 
-// Count makes a countValue, with its default.
-func Count(n *int, first int) *CountValue {
-	*n = first
-	return (*CountValue)(n)
-}
-
-// durationValue is a flag's duration. Zero is one where it means something.
 type durationValue struct {
-	d    *time.Duration
-	zero bool
+	d      *time.Duration
+	zeroOK bool
 }
 
-// PositiveDuration makes the duration that something may take, with its default.
-func PositiveDuration(d *time.Duration, first time.Duration) *durationValue {
-	*d = first
-	return &durationValue{d, false}
-}
-
-// Duration makes a duration that may be none, with its default.
-func Duration(d *time.Duration, first time.Duration) *durationValue {
-	*d = first
+// Duration returns a flag value of 0s or more that sets *d, and sets it to the
+// default.
+func Duration(d *time.Duration, value time.Duration) pflag.Value {
+	*d = value
 	return &durationValue{d, true}
 }
 
-func (t *durationValue) Set(text string) error {
+// PositiveDuration is Duration without 0s.
+func PositiveDuration(d *time.Duration, value time.Duration) pflag.Value {
+	*d = value
+	return &durationValue{d, false}
+}
+
+func (v *durationValue) Set(text string) error {
 	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 || d == 0 && !t.zero {
+	if err != nil || d < 0 || d == 0 && !v.zeroOK {
 		return errors.New("give a duration such as 30s")
 	}
-	*t.d = d
+	*v.d = d
 	return nil
 }
 
-func (t *durationValue) String() string { return t.d.String() }
+func (v *durationValue) String() string { return v.d.String() }
+func (v *durationValue) Type() string   { return "duration" }
 
-func (t *durationValue) Type() string { return "duration" }
-
-// choiceValue is a flag's word out of some.
 type choiceValue struct {
-	word *string
-	of   []string
+	word    *string
+	choices []string
 }
 
-// Choice makes one, with its default.
-func Choice(word *string, first string, of ...string) *choiceValue {
-	*word = first
-	return &choiceValue{word, of}
+// Choice returns a flag value that sets *word to one of the choices, and sets it
+// to the default.
+func Choice(word *string, value string, choices ...string) pflag.Value {
+	*word = value
+	return &choiceValue{word, choices}
 }
 
 func (c *choiceValue) Set(text string) error {
-	if !slices.Contains(c.of, text) {
-		return fmt.Errorf("use %s", strings.Join(c.of, ", "))
+	if !slices.Contains(c.choices, text) {
+		return fmt.Errorf("use %s", strings.Join(c.choices, ", "))
 	}
 	*c.word = text
 	return nil
 }
 
 func (c *choiceValue) String() string { return *c.word }
-
-func (c *choiceValue) Type() string { return strings.Join(c.of, "|") }
+func (c *choiceValue) Type() string   { return strings.Join(c.choices, "|") }

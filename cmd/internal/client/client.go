@@ -1,3 +1,4 @@
+// Package client calls the HTTP API of a running server.
 package client
 
 import (
@@ -18,16 +19,18 @@ import (
 	"eigenserve/store/checkpoint"
 )
 
-// TokenVariable holds the token that is shown to servers. It is no flag: the
-// arguments of a program can be seen by others.
+// TokenVariable is the environment variable of the token that a client sends. There
+// is no flag for it: other users of a machine can read a program's arguments.
 const TokenVariable = "EIGENSERVE_TOKEN"
 
-// Client speaks to a running server.
+// Client calls one server.
 type Client struct {
-	BaseURL, token string
-	HTTP           *http.Client
+	BaseURL string // without a slash at the end
+	HTTP    *http.Client
+	token   string
 }
 
+// New returns a client of the server at an address, which may lack "http://".
 func New(server string) (*Client, error) {
 	if !strings.Contains(server, "://") {
 		server = "http://" + server
@@ -39,13 +42,13 @@ func New(server string) (*Client, error) {
 	return &Client{BaseURL: strings.TrimRight(u.String(), "/"), token: os.Getenv(TokenVariable), HTTP: &http.Client{}}, nil
 }
 
-// Error is what a server answers in the place of what was asked for.
+// Error is a server's refusal, or its silence.
 type Error struct {
-	Status  int // 0: it doesn't answer
+	Status  int // of HTTP; 0 if there was no answer
 	message string
 }
 
-func (r *Error) Error() string { return r.message }
+func (e *Error) Error() string { return e.message }
 
 // Do sends a request and returns the response, whatever its status.
 func (c *Client) Do(ctx context.Context, method, path, contentType string, body io.Reader) (*http.Response, error) {
@@ -62,12 +65,12 @@ func (c *Client) Do(ctx context.Context, method, path, contentType string, body 
 	return c.HTTP.Do(req)
 }
 
-// Call sends a request and decodes the JSON answer into out, or turns the
-// server's {"error"} into an error.
+// Call sends a request and decodes the JSON answer into out, unless out is nil. It
+// returns the answer's status, and an *Error where that is not a success.
 func (c *Client) Call(ctx context.Context, method, path, contentType string, body io.Reader, out any) (status int, err error) {
 	res, err := c.Do(ctx, method, path, contentType, body)
-	if unsure, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return 0, &Error{0, fmt.Sprintf("%s can't prove that it is it (%v): SSL_CERT_FILE may name the certificates to trust", c.BaseURL, unsure.Err)}
+	if untrusted, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return 0, &Error{0, fmt.Sprintf("the certificate of %s is not trusted (%v): name the certificates to trust in SSL_CERT_FILE", c.BaseURL, untrusted.Err)}
 	}
 	if ctx.Err() != nil {
 		return 0, ctx.Err()
@@ -78,7 +81,7 @@ func (c *Client) Call(ctx context.Context, method, path, contentType string, bod
 	defer res.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(res.Body, 256<<20))
 	if err != nil {
-		return res.StatusCode, fmt.Errorf("answer of %s: %w", c.BaseURL, err)
+		return res.StatusCode, fmt.Errorf("read the answer of %s: %w", c.BaseURL, err)
 	}
 	if res.StatusCode >= 300 {
 		var e struct{ Error string }
@@ -86,7 +89,7 @@ func (c *Client) Call(ctx context.Context, method, path, contentType string, bod
 			e.Error = res.Status
 		}
 		if res.StatusCode == http.StatusUnauthorized {
-			e.Error += "; put the token into " + TokenVariable
+			e.Error += "; set " + TokenVariable + " to a token of the server"
 		}
 		return res.StatusCode, &Error{res.StatusCode, c.BaseURL + ": " + e.Error}
 	}
@@ -94,12 +97,21 @@ func (c *Client) Call(ctx context.Context, method, path, contentType string, bod
 		return res.StatusCode, nil
 	}
 	if err := json.Unmarshal(raw, out); err != nil {
-		return res.StatusCode, fmt.Errorf("%s does not answer as eigenserve does: %w", c.BaseURL, err)
+		return res.StatusCode, fmt.Errorf("%s does not answer like eigenserve: %w", c.BaseURL, err)
 	}
 	return res.StatusCode, nil
 }
 
-// Variants lists everything, page by page.
+// CallJSON is Call with a JSON body.
+func (c *Client) CallJSON(ctx context.Context, method, path string, in, out any) (status int, err error) {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return 0, err
+	}
+	return c.Call(ctx, method, path, "application/json", bytes.NewReader(body), out)
+}
+
+// Variants returns all models, which it reads page by page.
 func (c *Client) Variants(ctx context.Context) ([]runtime.VariantInfo, error) {
 	all, after := []runtime.VariantInfo{}, ""
 	for {
@@ -118,17 +130,19 @@ func (c *Client) Variants(ctx context.Context) ([]runtime.VariantInfo, error) {
 	}
 }
 
+// Variant returns one model.
 func (c *Client) Variant(ctx context.Context, name string) (d runtime.VariantDetail, err error) {
 	_, err = c.Call(ctx, http.MethodGet, "/v1/models/"+url.PathEscape(name), "", nil, &d)
 	return d, err
 }
 
+// Remove removes a model.
 func (c *Client) Remove(ctx context.Context, name string) error {
 	_, err := c.Call(ctx, http.MethodDelete, "/v1/models/"+url.PathEscape(name), "", nil, nil)
 	return err
 }
 
-// AddCheckpoint uploads a checkpoint.
+// AddCheckpoint uploads a checkpoint, and reports whether it replaced a model.
 func (c *Client) AddCheckpoint(ctx context.Context, family, name string, ck *checkpoint.Checkpoint) (info runtime.VariantInfo, replaced bool, err error) {
 	form := NewForm(ck)
 	defer form.Close()
@@ -136,13 +150,13 @@ func (c *Client) AddCheckpoint(ctx context.Context, family, name string, ck *che
 	return info, status == http.StatusOK, err
 }
 
-// PutVariant uploads a variant's file.
+// PutVariant uploads a variant file, and reports whether it replaced a model.
 func (c *Client) PutVariant(ctx context.Context, name string, file []byte) (info runtime.VariantInfo, replaced bool, err error) {
 	status, err := c.Call(ctx, http.MethodPut, "/v1/models/"+url.PathEscape(name), "application/octet-stream", bytes.NewReader(file), &info)
 	return info, status == http.StatusOK, err
 }
 
-// Memory is the server's account of its memory.
+// Memory returns the server's account of its memory.
 func (c *Client) Memory(ctx context.Context) (l runtime.Ledger, err error) {
 	_, err = c.Call(ctx, http.MethodGet, "/v1/memory", "", nil, &l)
 	return l, err

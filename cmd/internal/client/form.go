@@ -7,14 +7,15 @@ import (
 	"eigenserve/store/checkpoint"
 )
 
-// Form streams a checkpoint as the form that uploads it: its weights as one file,
-// whatever files and names they came in.
+// Form streams a checkpoint as a multipart form for upload. The weights become one
+// file, however many they came in.
 type Form struct {
 	*io.PipeReader
 	ContentType string
-	done        chan struct{} // closed when nothing reads the checkpoint any more
+	done        chan struct{} // closed when the checkpoint is no longer read
 }
 
+// NewForm returns the form of a checkpoint, which must stay open until Close.
 func NewForm(c *checkpoint.Checkpoint) *Form {
 	body, pipe := io.Pipe()
 	w := multipart.NewWriter(pipe)
@@ -26,7 +27,8 @@ func NewForm(c *checkpoint.Checkpoint) *Form {
 	return f
 }
 
-// Close ends the form, read or not. The checkpoint may be closed then.
+// Close ends the form, whether or not it was read to its end, and waits until the
+// checkpoint is no longer read.
 func (f *Form) Close() error {
 	err := f.PipeReader.Close()
 	<-f.done
@@ -63,8 +65,8 @@ func writeBytes(b []byte) func(io.Writer) error {
 	}
 }
 
-// copyingWriter passes on copies: whoever reads a pipe may still be at what was written when
-// both ends are closed, and weights are gone then.
+// copyingWriter writes copies. The reader of a pipe may still use the last buffer
+// after both ends are closed, when the weights are no longer mapped.
 type copyingWriter struct {
 	w      io.Writer
 	buffer [64 << 10]byte

@@ -1,3 +1,8 @@
+// Package config reads the settings of a server. Each flag is a setting, which may
+// also come from the environment (--weight-cache from EIGENSERVE_WEIGHT_CACHE) or
+// from the YAML file that --config names (weight-cache: 4GiB). A flag takes
+// precedence over the environment, the environment over the file, the file over the
+// default.
 package config
 
 import (
@@ -8,77 +13,113 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
 
 	"eigenserve/cmd/internal/cli"
 )
 
-// Each flag of serve is a setting, which may also come from the environment
-// (--weight-cache from EIGENSERVE_WEIGHT_CACHE) or from the YAML file that
-// --config names (weight-cache: 4GiB). A flag wins over the environment, the
-// environment over the file, the file over the default.
-
 const environmentPrefix = "EIGENSERVE_"
 
-// otherVariables have our prefix and are no settings of serve.
+// otherVariables have our prefix but are not settings.
 var otherVariables = []string{"EIGENSERVE_ISA", "EIGENSERVE_TOKEN"}
 
-// notInFile are flags that say what to do with the settings.
-var notInFile = []string{"config", "check-config", "help"}
+// notSettings are flags that say what to do with the settings.
+var notSettings = []string{"config", "check-config", "help"}
 
-// Settings are the flags of a command, with where each value came from.
-type Settings struct {
-	Flags *pflag.FlagSet
-	from  map[string]string
+// Variable returns the environment variable of a flag.
+func Variable(flag string) string {
+	return environmentPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// Collect takes what the environment and the file say of flags that were not
-// given. unknown are variables that look like settings and are none: a cluster
-// sets some for every service, so they are worth a word and no more.
-func Collect(cmd *cobra.Command, environ []string) (s Settings, unknown []string, err error) {
-	s = Settings{cmd.Flags(), map[string]string{}}
-	s.Flags.Visit(func(f *pflag.Flag) { s.from[f.Name] = "flag" })
+// Each calls visit for every flag that is a setting, by name.
+func Each(flags *pflag.FlagSet, visit func(*pflag.Flag)) {
+	flags.VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden && !slices.Contains(notSettings, f.Name) {
+			visit(f)
+		}
+	})
+}
+
+// Settings are the flags of a command and where their values came from.
+type Settings struct {
+	flags  *pflag.FlagSet
+	source map[string]string // by flag: "flag", "environment" or "file"
+	notes  io.Writer         // for settings under old names
+}
+
+// Collect sets the flags that were not given on the command line from the
+// environment and the file. It writes a line to notes for each setting under an old
+// name. It returns the variables that have our prefix but are not settings: a
+// cluster defines some for every service, so they are no error.
+func Collect(flags *pflag.FlagSet, environ []string, notes io.Writer) (s *Settings, unknown []string, err error) {
+	s = &Settings{flags, map[string]string{}, notes}
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Changed {
+			s.source[f.Name] = "flag"
+		}
+	})
 	unknown, err = s.takeEnvironment(environ)
 	if err != nil {
 		return s, nil, err
 	}
-	if file := s.Flags.Lookup("config").Value.String(); file != "" {
+	if file := flags.Lookup("config").Value.String(); file != "" {
 		err = s.takeFile(file)
 	}
 	return s, unknown, err
 }
 
-func Variable(flag string) string {
-	return environmentPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
-}
-
-func (s Settings) takeEnvironment(environ []string) (unknown []string, err error) {
-	known := map[string]*pflag.Flag{}
-	s.Flags.VisitAll(func(f *pflag.Flag) { known[Variable(f.Name)] = f })
+func (s *Settings) takeEnvironment(environ []string) (unknown []string, err error) {
+	known := map[string]string{} // flags by variable
+	s.flags.VisitAll(func(f *pflag.Flag) { known[Variable(f.Name)] = f.Name })
+	seen := map[string]string{} // variables by setting
 	for _, entry := range environ {
-		name, value, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, environmentPrefix) || slices.Contains(otherVariables, name) || value == "" {
+		variable, value, _ := strings.Cut(entry, "=")
+		if !strings.HasPrefix(variable, environmentPrefix) || slices.Contains(otherVariables, variable) || value == "" {
 			continue
 		}
-		f := known[name]
-		if f == nil {
-			unknown = append(unknown, name)
+		name := known[variable]
+		if name == "" {
+			unknown = append(unknown, variable)
 			continue
 		}
-		if s.from[f.Name] != "" {
+		f, err := s.resolve(name, seen, Variable)
+		if err != nil {
+			return nil, err
+		}
+		if s.source[f.Name] != "" {
 			continue
 		}
-		if err := s.Flags.Set(f.Name, value); err != nil {
-			return nil, cli.Usagef("%s: %v", name, valueError(err))
+		if err := s.flags.Set(f.Name, value); err != nil {
+			return nil, cli.Usagef("%s: %v", variable, valueError(err))
 		}
-		s.from[f.Name] = "environment"
+		s.source[f.Name] = "environment"
 	}
 	return unknown, nil
 }
 
-// valueError is why a flag's value is wrong, without pflag's words for the flag.
+// resolve returns the flag of that name, or the one that name is an old name of.
+// seen holds the names of settings that the same source has given; spell says how
+// that source spells a flag's name.
+func (s *Settings) resolve(name string, seen map[string]string, spell func(string) string) (*pflag.Flag, error) {
+	f := s.flags.Lookup(name)
+	if now := cli.RenamedTo(f); now != "" {
+		f = s.flags.Lookup(now)
+		cli.ReportOldName(s.notes, spell(name), spell(now))
+	}
+	other := seen[f.Name]
+	seen[f.Name] = name
+	switch other {
+	case "", name:
+		return f, nil
+	case f.Name:
+		return nil, cli.BothNames(spell(name), spell(f.Name))
+	}
+	return nil, cli.BothNames(spell(other), spell(f.Name))
+}
+
+// valueError returns why a flag's value is wrong, without pflag's words about the
+// flag.
 func valueError(err error) error {
 	if invalid, ok := err.(*pflag.InvalidValueError); ok {
 		return fmt.Errorf("%q: %w", invalid.GetValue(), invalid.Unwrap())
@@ -86,9 +127,9 @@ func valueError(err error) error {
 	return err
 }
 
-// takeFile reads a file of the form "flag: value", where the value of a flag that
-// may be given many times may be a list.
-func (s Settings) takeFile(file string) error {
+// takeFile reads a YAML file of "flag: value" lines. A flag that may be given
+// several times may have a list of values.
+func (s *Settings) takeFile(file string) error {
 	raw, err := os.ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("config: %w", err)
@@ -107,47 +148,50 @@ func (s Settings) takeFile(file string) error {
 	if root.Kind != yaml.MappingNode {
 		return fmt.Errorf("config: %s:%d: write settings as name: value", file, root.Line)
 	}
-	seen := map[string]bool{}
+	seen, keys := map[string]string{}, map[string]bool{}
 	for i := 0; i < len(root.Content); i += 2 {
 		key, value := root.Content[i], root.Content[i+1]
-		if err := s.takeSetting(key.Value, value, seen); err != nil {
+		if keys[key.Value] {
+			return fmt.Errorf("config: %s:%d: %s is set twice", file, key.Line, key.Value)
+		}
+		keys[key.Value] = true
+		if err := s.takeEntry(key.Value, value, seen); err != nil {
 			return fmt.Errorf("config: %s:%d: %w", file, key.Line, err)
 		}
-		seen[key.Value] = true
 	}
 	return nil
 }
 
-func (s Settings) takeSetting(name string, value *yaml.Node, seen map[string]bool) error {
-	f := s.Flags.Lookup(name)
-	if f == nil || slices.Contains(notInFile, name) {
-		return fmt.Errorf("%q is no setting; `eigenserve serve --help` lists them", name)
+func (s *Settings) takeEntry(name string, value *yaml.Node, seen map[string]string) error {
+	if s.flags.Lookup(name) == nil || slices.Contains(notSettings, name) {
+		return fmt.Errorf("unknown setting %q; `eigenserve serve --help` lists them", name)
 	}
-	if seen[name] {
-		return fmt.Errorf("%s is set twice", name)
+	f, err := s.resolve(name, seen, func(name string) string { return name })
+	if err != nil {
+		return err
 	}
-	if s.from[name] != "" {
-		return nil // what wins over the file has been taken
+	if s.source[f.Name] != "" {
+		return nil // given by a flag or by the environment
 	}
-	list, err := scalars(value)
+	values, err := scalars(value)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	s.from[name] = "file"
+	s.source[f.Name] = "file"
 	f.Changed = true
-	if many, ok := f.Value.(pflag.SliceValue); ok {
-		return many.Replace(list)
+	if list, ok := f.Value.(pflag.SliceValue); ok {
+		return list.Replace(values)
 	}
-	if len(list) != 1 {
+	if len(values) != 1 {
 		return fmt.Errorf("%s: give one value", name)
 	}
-	if err := f.Value.Set(list[0]); err != nil {
-		return fmt.Errorf("%s: %q: %w", name, list[0], err)
+	if err := f.Value.Set(values[0]); err != nil {
+		return fmt.Errorf("%s: %q: %w", name, values[0], err)
 	}
 	return nil
 }
 
-// scalars are a value's words: one, or those of a list.
+// scalars returns a scalar's text, or the texts of a list of scalars.
 func scalars(value *yaml.Node) ([]string, error) {
 	nodes := []*yaml.Node{value}
 	if value.Kind == yaml.SequenceNode {
@@ -156,52 +200,42 @@ func scalars(value *yaml.Node) ([]string, error) {
 	var out []string
 	for _, n := range nodes {
 		if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
-			return nil, fmt.Errorf("line %d: a word, a number, or a list of them is needed", n.Line)
+			return nil, fmt.Errorf("line %d: give a word, a number, or a list of them", n.Line)
 		}
 		out = append(out, n.Value)
 	}
 	return out, nil
 }
 
-// Print shows every setting, its value, and where it came from.
-func (s Settings) Print(w io.Writer) error {
+// Print writes a table of the settings, their values and where they came from.
+func (s *Settings) Print(w io.Writer) error {
 	rows := [][]string{{"SETTING", "VALUE", "FROM"}}
-	s.Each(func(f *pflag.Flag) {
-		from := s.from[f.Name]
-		if from == "" {
-			from = "default"
+	Each(s.flags, func(f *pflag.Flag) {
+		source := s.source[f.Name]
+		if source == "" {
+			source = "default"
 		}
-		rows = append(rows, []string{f.Name, f.Value.String(), from})
+		rows = append(rows, []string{f.Name, f.Value.String(), source})
 	})
 	return cli.Table(w, rows)
 }
 
-// Each visits the flags that are settings, by name.
-func (s Settings) Each(visit func(*pflag.Flag)) {
-	s.Flags.VisitAll(func(f *pflag.Flag) {
-		if !f.Hidden && !slices.Contains(notInFile, f.Name) {
-			visit(f)
-		}
-	})
-}
-
-// Markdown prints a table of the settings.
-func (s Settings) Markdown(w io.Writer) error {
+// Markdown writes a Markdown table of the settings and their defaults.
+func Markdown(w io.Writer, flags *pflag.FlagSet) error {
 	_, err := fmt.Fprintln(w, "| flag, and key of the file | variable | default | what |\n|---|---|---|---|")
-	s.Each(func(f *pflag.Flag) {
+	Each(flags, func(f *pflag.Flag) {
 		kind, usage := pflag.UnquoteUsage(f)
-		_, err = fmt.Fprintf(w, "| `--%s`%s | `%s` | %s | %s |\n", f.Name, kindText(kind), Variable(f.Name), defaultText(f), strings.ReplaceAll(usage, "|", `\|`))
+		if kind != "" {
+			kind = " " + kind
+		}
+		_, err = fmt.Fprintf(w, "| `--%s`%s | `%s` | %s | %s |\n", f.Name, escaped(kind), Variable(f.Name), defaultText(f), escaped(usage))
 	})
 	return err
 }
 
-func kindText(kind string) string {
-	if kind == "" {
-		return ""
-	}
-	return " " + strings.ReplaceAll(kind, "|", `\|`)
-}
+func escaped(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
 
+// defaultText returns a flag's default, or "" if it means that nothing is set.
 func defaultText(f *pflag.Flag) string {
 	switch f.DefValue {
 	case "", "[]", "0", "false":

@@ -1,3 +1,5 @@
+// Package dataset reads images from folders and safetensors files: labelled ones to
+// evaluate on, and unlabelled ones to probe with.
 package dataset
 
 import (
@@ -12,13 +14,13 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// OpenLabelled reads labelled images: a safetensors file with images U8 [n,h,w,3]
-// and labels I32 [n], or a folder of label/image folders.
+// OpenLabelled opens labelled images: a safetensors file with images U8 [n,h,w,3]
+// and labels I32 [n], or a folder with a folder of images for each label.
 func OpenLabelled(path string) (runtime.Images, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return runtime.Images{}, fmt.Errorf("no labelled images at %q: name some with --data", path)
+			return runtime.Images{}, fmt.Errorf("no labelled images at %q: name them with --data", path)
 		}
 		return runtime.Images{}, err
 	}
@@ -53,13 +55,13 @@ func labelledTensors(path string) (runtime.Images, error) {
 	return out, nil
 }
 
-// imageFunc gives the i-th of some images, decoded as spec has it.
+// imageFunc returns the i-th image, decoded according to spec.
 type imageFunc = func(spec pixel.Spec, i int) (*pixel.Image, error)
 
-// isRGB tells whether a tensor is U8 [n,height,width,3].
+// isRGB reports whether a tensor is U8 [n,height,width,3].
 func isRGB(t tensorfile.Tensor) bool { return t.DType == "U8" && len(t.Shape) == 4 && t.Shape[3] == 3 }
 
-// rgbImages copies the images of such a tensor.
+// rgbImages returns the images of a tensor U8 [n,height,width,3], which it copies.
 func rgbImages(t tensorfile.Tensor) imageFunc {
 	h, w := t.Shape[1], t.Shape[2]
 	pixels := append([]byte(nil), t.Data...)
@@ -68,7 +70,7 @@ func rgbImages(t tensorfile.Tensor) imageFunc {
 	}
 }
 
-// decodeFiles decodes image files.
+// decodeFiles returns the images in files, which it decodes when they are called for.
 func decodeFiles(paths []string) imageFunc {
 	return func(spec pixel.Spec, i int) (*pixel.Image, error) {
 		raw, err := os.ReadFile(paths[i])
@@ -106,7 +108,7 @@ func labelledFolder(dir string) (runtime.Images, error) {
 		}
 	}
 	if len(paths) == 0 {
-		return out, fmt.Errorf("%s holds no label/image files", dir)
+		return out, fmt.Errorf("%s has no folders of images, one for each label", dir)
 	}
 	out.Image = decodeFiles(paths)
 	return out, nil

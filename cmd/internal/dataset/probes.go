@@ -11,9 +11,9 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// OpenProbes reads unlabelled images: a safetensors file with images U8
-// [n,h,w,3], or a folder of image files at any depth. No path gives nil: the
-// built-in ones.
+// OpenProbes opens unlabelled images: a safetensors file with images U8 [n,h,w,3],
+// or a folder with image files at any depth. Without a path it returns nil, which
+// stands for the built-in images.
 func OpenProbes(path string) (*runtime.Probes, error) {
 	if path == "" {
 		return nil, nil
@@ -49,12 +49,13 @@ func folderProbes(dir string) (*runtime.Probes, error) {
 		return nil, fmt.Errorf("--probes: %w", err)
 	}
 	if len(paths) == 0 {
-		return nil, fmt.Errorf("--probes %s holds no files", dir)
+		return nil, fmt.Errorf("--probes %s has no files", dir)
 	}
 	return &runtime.Probes{Count: len(paths), Image: decodeFiles(paths)}, nil
 }
 
-// IsImageFile tells the files of a folder of images from what file managers leave there.
+// IsImageFile reports whether an entry of a folder of images is one of them, rather
+// than something that a file manager left there.
 func IsImageFile(d fs.DirEntry) bool {
 	name := strings.ToLower(d.Name())
 	return d.Type().IsRegular() && !strings.HasPrefix(name, ".") && name != "thumbs.db" && name != "desktop.ini"

@@ -1,4 +1,4 @@
-package dataset
+package dataset_test
 
 import (
 	"image"
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"eigenserve/cmd/internal/dataset"
 	"eigenserve/models/pixel"
 	"eigenserve/store/tensorfile"
 )
@@ -56,19 +57,19 @@ func TestOpenProbes(t *testing.T) {
 		path, says string
 		count      int
 	}{
-		"a file":                   {file, "", 2},
-		"a folder":                 {folder, "", 3},
-		"an empty folder":          {empty, "holds no files", 0},
-		"a file of other tensors":  {other, "images U8", 0},
-		"images of no shape":       {grey, "images U8", 0},
-		"a file that is not there": {filepath.Join(dir, "none"), "--probes", 0},
-		"a file of another kind":   {filepath.Join(folder, "a.png"), "--probes", 0},
+		"a file":                 {file, "", 2},
+		"a folder":               {folder, "", 3},
+		"an empty folder":        {empty, "has no files", 0},
+		"other tensors":          {other, "images U8", 0},
+		"images of wrong shape":  {grey, "images U8", 0},
+		"a missing file":         {filepath.Join(dir, "none"), "--probes", 0},
+		"not a safetensors file": {filepath.Join(folder, "a.png"), "--probes", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := OpenProbes(c.path)
+			p, err := dataset.OpenProbes(c.path)
 			if c.says != "" {
 				if err == nil || !strings.Contains(err.Error(), c.says) {
-					t.Errorf("%v does not say %q", err, c.says)
+					t.Errorf("error %v, want %q in it", err, c.says)
 				}
 				return
 			}
@@ -82,7 +83,7 @@ func TestOpenProbes(t *testing.T) {
 			}
 		})
 	}
-	if p, err := OpenProbes(""); p != nil || err != nil {
+	if p, err := dataset.OpenProbes(""); p != nil || err != nil {
 		t.Errorf("no path: %+v, %v", p, err)
 	}
 }

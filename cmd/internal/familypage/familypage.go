@@ -1,3 +1,5 @@
+// Package familypage writes an HTML page about a family, with pictures, that loads
+// nothing from elsewhere.
 package familypage
 
 import (
@@ -13,12 +15,12 @@ import (
 	"eigenserve/store"
 )
 
-//go:embed report.html
-var reportPage string
+//go:embed page.html
+var page string
 
-var reportTemplate = template.Must(template.New("report").Parse(reportPage))
+var pageTemplate = template.Must(template.New("page").Parse(page))
 
-// data is what the page of a family draws.
+// data is what the page shows.
 type data struct {
 	Family   runtime.FamilyDetail `json:"family"`
 	Variants []variantData        `json:"variants"`
@@ -33,8 +35,8 @@ type variantData struct {
 	Fidelity    store.Fidelity `json:"fidelity"`
 }
 
-// Write writes a page about a family that needs nothing beside it.
-func Write(w io.Writer, eng *runtime.Engine, family, path string) error {
+// WriteFile writes the page of a family to a file, and says so on w.
+func WriteFile(w io.Writer, eng *runtime.Engine, family, path string) error {
 	p, err := collect(eng, family)
 	if err != nil {
 		return err
@@ -48,7 +50,7 @@ func Write(w io.Writer, eng *runtime.Engine, family, path string) error {
 		return err
 	}
 	err = cli.WriteFile(path, func(file io.Writer) error {
-		return reportTemplate.Execute(file, map[string]any{
+		return pageTemplate.Execute(file, map[string]any{
 			"Family": p.Family, "Data": p, "Style": template.CSS(style), "Script": template.JS(script)})
 	})
 	if err != nil {
@@ -79,7 +81,7 @@ func collect(eng *runtime.Engine, family string) (*data, error) {
 	return p, nil
 }
 
-// assets gives files of the server's page, one after the other.
+// assets returns the content of files of the server's page, one after the other.
 func assets(names ...string) (string, error) {
 	var all strings.Builder
 	for _, name := range names {

@@ -1,20 +1,20 @@
+// Package learning holds what the commands share that fit bases and make variants:
+// flags, checkpoints, and the families found among them.
 package learning
 
-import (
-	"eigenserve/store/checkpoint"
-	"eigenserve/store/subspace"
-)
+import "eigenserve/store/checkpoint"
 
-// Metrics are the kinds that --metric takes.
-var Metrics = []string{subspace.MetricFull, subspace.MetricInput, subspace.MetricNone}
+// Checkpoints are the open checkpoints of a command.
+type Checkpoints []*checkpoint.Checkpoint
 
-// OpenCheckpoints opens all of them, or none.
-func OpenCheckpoints(dirs []string) ([]*checkpoint.Checkpoint, error) {
-	var out []*checkpoint.Checkpoint
+// OpenCheckpoints opens the checkpoints in some folders. The caller must close
+// them.
+func OpenCheckpoints(dirs []string) (Checkpoints, error) {
+	var out Checkpoints
 	for _, dir := range dirs {
 		c, err := checkpoint.Open(dir)
 		if err != nil {
-			CloseCheckpoints(out)
+			out.Close()
 			return nil, err
 		}
 		out = append(out, c)
@@ -22,16 +22,17 @@ func OpenCheckpoints(dirs []string) ([]*checkpoint.Checkpoint, error) {
 	return out, nil
 }
 
-// TotalBytes is what the checkpoints take on disk.
-func TotalBytes(checkpoints []*checkpoint.Checkpoint) (n int64) {
-	for _, c := range checkpoints {
-		n += c.Bytes()
+// Bytes returns the size of the checkpoints' files.
+func (c Checkpoints) Bytes() (n int64) {
+	for _, ck := range c {
+		n += ck.Bytes()
 	}
 	return n
 }
 
-func CloseCheckpoints(checkpoints []*checkpoint.Checkpoint) {
-	for _, c := range checkpoints {
-		c.Close()
+// Close closes the checkpoints.
+func (c Checkpoints) Close() {
+	for _, ck := range c {
+		ck.Close()
 	}
 }

@@ -8,7 +8,8 @@ import (
 	"eigenserve/runtime"
 )
 
-// FamilyNames are NAME-1, NAME-2 …, or NAME where there is one.
+// FamilyNames returns the names of n families: NAME-1, NAME-2 and so on, or NAME if
+// there is only one.
 func FamilyNames(family string, n int) []string {
 	if n == 1 {
 		return []string{family}
@@ -20,33 +21,32 @@ func FamilyNames(family string, n int) []string {
 	return out
 }
 
-// named is how many of a cluster's checkpoints are named where it is one of
-// several; the summary of its family names all.
-const named = 4
+// maxNamed is the number of a cluster's checkpoints that are listed by name.
+const maxNamed = 4
 
-// PrintClusters prints which checkpoint goes where.
+// PrintClusters writes which checkpoints go into which family.
 func PrintClusters(w io.Writer, names []string, clusters []runtime.Cluster) error {
-	rows := [][]string{{"FAMILY", "CHECKPOINTS", "COSINE TO ITS MEAN", "TO THE NEXT FAMILY'S", "NAMES"}}
+	rows := [][]string{{"FAMILY", "CHECKPOINTS", "COSINE TO ITS MEAN", "TO THE NEAREST OTHER", "NAMES"}}
 	for i, c := range clusters {
-		next := "of other shapes"
+		nearest := "of other shapes"
 		if c.Others > -1 {
-			next = fmt.Sprintf("%.4f", c.Others)
+			nearest = fmt.Sprintf("%.4f", c.Others)
 		}
-		rows = append(rows, []string{names[i], fmt.Sprint(len(c.Checkpoints)), fmt.Sprintf("%.4f or more", c.Lineage.Cosine), next, c.Names(named)})
+		rows = append(rows, []string{names[i], fmt.Sprint(len(c.Checkpoints)), fmt.Sprintf("%.4f or more", c.Lineage.Cosine), nearest, c.Names(maxNamed)})
 	}
 	return cli.Table(w, rows)
 }
 
-// SuggestFamilies says that several bases would serve better than the one that is
-// being fitted.
+// SuggestFamilies writes that several bases would serve the checkpoints better than
+// the one that is being fitted.
 func SuggestFamilies(w io.Writer, clusters []runtime.Cluster) {
-	fmt.Fprintf(w, "These checkpoints are better served by %d bases than by one; --families auto fits a family of each:\n", len(clusters))
+	fmt.Fprintf(w, "These checkpoints are better served by %d bases than by one; --families auto fits one for each group:\n", len(clusters))
 	for i, c := range clusters {
 		if i == 8 {
 			fmt.Fprintf(w, "  and %d more\n", len(clusters)-i)
 			break
 		}
-		fmt.Fprintf(w, "  %d: %s; cosine to their mean %.4f or more, to the next one's %.4f\n",
-			len(c.Checkpoints), c.Names(named), c.Lineage.Cosine, c.Others)
+		fmt.Fprintf(w, "  %d: %s; cosine to their mean %.4f or more, to the nearest other group's %.4f\n",
+			len(c.Checkpoints), c.Names(maxNamed), c.Lineage.Cosine, c.Others)
 	}
 }

@@ -9,32 +9,33 @@ import (
 	"eigenserve/runtime"
 )
 
-// GateFlags say what a variant has to keep of its original's answers.
+// GateFlags say how well a variant must answer, and in how many bytes.
 type GateFlags struct {
 	step                 float64
 	agreement, kl        float64
-	bytes                cli.SizeValue
+	budget               cli.SizeValue
 	lossy, exact, refine bool
 }
 
-// Add declares the flags, of which serve has no --step and no --exact: they are
-// one checkpoint's.
+// Add declares the flags of the gate. They set a server's gate as well as that of
+// one command.
 func (f *GateFlags) Add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.Float64Var(&f.agreement, "min-agreement", runtime.DefaultMinAgreement, "gate: least share of probe images whose best label must stay the original's; 0 asks for nothing")
-	flags.Float64Var(&f.kl, "max-kl", 0, fmt.Sprintf("gate: largest mean KL divergence from the original's probabilities on them, in nats (default: %g of what the family's mean alone diverges, less where a head's rows show labels that look alike, more where they don't)", runtime.DefaultShare))
-	flags.BoolVar(&f.refine, "refine", false, "refine coefficients towards the original's answers before they are rounded: fewer bytes, seconds more for each checkpoint")
-	flags.Var(&f.bytes, "max-bytes", "gate: most bytes of a variant, its metadata aside; one that can't pass in them is refused (default: half of its float16 size)")
-	flags.BoolVar(&f.lossy, "allow-lossy", false, "store what can't pass as the best that fits --max-bytes, marked lossy for ever")
+	flags.Float64Var(&f.agreement, "min-agreement", runtime.DefaultMinAgreement, "gate: smallest share of probe images on which the best label must be the original's; 0 turns this off")
+	flags.Float64Var(&f.kl, "max-kl", 0, fmt.Sprintf("gate: largest mean KL divergence, in nats, from the original's probabilities on the probe images (default: %g of the divergence of the family's mean alone, less where a classifier's labels are easily confused, more where they are not)", runtime.DefaultShare))
+	flags.Var(&f.budget, "variant-budget", "gate: most bytes a variant may take, metadata apart; a checkpoint that cannot pass within them is refused (default: half its float16 size)")
+	flags.BoolVar(&f.lossy, "allow-lossy", false, "store a checkpoint that cannot pass the gate as the best variant within --variant-budget, marked as lossy")
+	flags.BoolVar(&f.refine, "refine", false, "adjust coefficients towards the original's answers before rounding them: fewer bytes, seconds more per checkpoint")
+	cli.KeepOldName(flags, "max-bytes", "variant-budget")
 }
 
-// AddForced declares the flags that take the place of a gate.
-func (f *GateFlags) AddForced(cmd *cobra.Command) {
-	cmd.Flags().Var((*cli.PositiveFloat)(&f.step), "step", "take this quantisation step and no gate, in root-mean-square coefficients: larger is smaller and coarser")
-	cmd.Flags().BoolVar(&f.exact, "exact", false, "keep every tensor bit for bit, in as many bytes as it came in")
+// AddOverrides declares --step and --exact, which replace the gate.
+func (f *GateFlags) AddOverrides(cmd *cobra.Command) {
+	cmd.Flags().Var((*cli.PositiveFloat)(&f.step), "step", "use this quantisation step instead of the gate, in units of the root-mean-square coefficient; a larger step is smaller and coarser")
+	cmd.Flags().BoolVar(&f.exact, "exact", false, "keep every tensor bit for bit, at its original size, instead of the gate")
 }
 
-// Gate gives what the flags say, or a usage error.
+// Gate returns the gate that the flags describe, or an error of usage.
 func (f *GateFlags) Gate() (runtime.Gate, error) {
 	switch {
 	case !(f.agreement >= 0 && f.agreement <= 1):
@@ -42,20 +43,20 @@ func (f *GateFlags) Gate() (runtime.Gate, error) {
 	case !(f.kl >= 0):
 		return runtime.Gate{}, cli.Usagef("--max-kl %g: give a positive number", f.kl)
 	case f.step > 0 && f.exact:
-		return runtime.Gate{}, cli.Usagef("--step and --exact exclude each other")
-	case (f.step > 0 || f.exact) && (f.agreement != runtime.DefaultMinAgreement || f.kl != 0 || f.bytes != 0 || f.lossy):
-		return runtime.Gate{}, cli.Usagef("--step and --exact take the place of a gate: leave out --min-agreement, --max-kl, --max-bytes and --allow-lossy")
+		return runtime.Gate{}, cli.Usagef("give one of --step and --exact")
+	case (f.step > 0 || f.exact) && (f.agreement != runtime.DefaultMinAgreement || f.kl != 0 || f.budget != 0 || f.lossy):
+		return runtime.Gate{}, cli.Usagef("--step and --exact replace the gate: leave out --min-agreement, --max-kl, --variant-budget and --allow-lossy")
 	case f.exact && f.refine:
 		return runtime.Gate{}, cli.Usagef("--exact keeps every tensor as it is: leave out --refine")
 	}
 	return f.Unchecked(), nil
 }
 
-// Unchecked is gate unchecked, for an engine to check.
+// Unchecked returns the gate that the flags describe. The engine checks it.
 func (f *GateFlags) Unchecked() runtime.Gate {
-	g := runtime.Gate{MinAgreement: f.agreement, MaxKL: f.kl, MaxBytes: int64(f.bytes), AllowLossy: f.lossy, Refine: f.refine, Step: f.step, Exact: f.exact}
+	g := runtime.Gate{MinAgreement: f.agreement, MaxKL: f.kl, MaxBytes: int64(f.budget), AllowLossy: f.lossy, Refine: f.refine, Step: f.step, Exact: f.exact}
 	if f.agreement == 0 {
-		g.MinAgreement = -1 // 0 would be the default
+		g.MinAgreement = -1 // 0 would mean the default
 	}
 	return g
 }

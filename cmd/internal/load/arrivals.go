@@ -8,36 +8,37 @@ import (
 	"time"
 )
 
-// arrival is one request of an open-loop load: when it is due, whatever became
-// of those before it, and what it asks.
+// arrival is one request of an open-loop load: when it is due, and what it asks for.
 type arrival struct {
-	due          time.Duration // from the beginning
-	model, image int
+	due          time.Duration // since the start
+	model, image int           // indices
 }
 
-// poisson are arrivals at a rate a second, independent of each other, until a
-// time: the gaps between them are exponential. The same seed gives the same.
-func poisson(rate float64, until time.Duration, choose *popularity, images int, r *rand.Rand) iter.Seq[arrival] {
+// poisson yields the arrivals of a Poisson process with a rate per second, until a
+// time: the gaps between them are exponential. The same random source yields the same
+// arrivals.
+func poisson(rate float64, until time.Duration, models *popularity, images int, r *rand.Rand) iter.Seq[arrival] {
 	return func(yield func(arrival) bool) {
 		at := 0.0
 		for {
 			at += r.ExpFloat64() / rate
 			due := time.Duration(at * float64(time.Second))
-			if due >= until || !yield(arrival{due, choose.draw(r), r.IntN(images)}) {
+			if due >= until || !yield(arrival{due, models.draw(r), r.IntN(images)}) {
 				return
 			}
 		}
 	}
 }
 
-// popularity draws models by Zipf's law: the k-th most popular one is asked
-// k^−exponent times as often as the first. Which one is popular is shuffled.
+// popularity draws models by Zipf's law: the k-th most popular one is drawn
+// k^−exponent times as often as the first. The ranks are shuffled.
 type popularity struct {
-	cumulative []float64
-	ranked     []int
+	cumulative []float64 // by rank
+	ranked     []int     // models by rank
 }
 
-// newPopularity makes one of so many models; exponent 0 asks all alike.
+// newPopularity returns the popularity of so many models. With exponent 0 it is
+// uniform.
 func newPopularity(models int, exponent float64, seed uint64) *popularity {
 	p := &popularity{cumulative: make([]float64, models), ranked: rand.New(rand.NewPCG(seed, 1)).Perm(models)}
 	sum := 0.0
@@ -48,6 +49,7 @@ func newPopularity(models int, exponent float64, seed uint64) *popularity {
 	return p
 }
 
+// draw returns the index of a model.
 func (p *popularity) draw(r *rand.Rand) int {
 	x := r.Float64() * p.cumulative[len(p.cumulative)-1]
 	k, _ := slices.BinarySearch(p.cumulative, x)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Arrivals come at the rate, at random, the same for a seed; models as Zipf says.
+// Arrivals follow the rate and depend on the seed alone; models follow Zipf's law.
 func TestArrivals(t *testing.T) {
 	const rate, models = 1000, 50
 	draw := func(seed uint64) []arrival {
@@ -16,10 +16,10 @@ func TestArrivals(t *testing.T) {
 	}
 	a := draw(1)
 	if !slices.Equal(a, draw(1)) || slices.Equal(a, draw(2)) {
-		t.Error("a seed gives one load, another seed another")
+		t.Error("the load does not depend on the seed alone")
 	}
 	if n := float64(len(a)); math.Abs(n-20*rate) > 5*math.Sqrt(20*rate) {
-		t.Errorf("%g arrivals, not %d", n, 20*rate)
+		t.Errorf("%g arrivals, want about %d", n, 20*rate)
 	}
 	counts, squares, last := make([]int, models), 0.0, time.Duration(0)
 	for _, x := range a {
@@ -27,8 +27,8 @@ func TestArrivals(t *testing.T) {
 		gap := (x.due - last).Seconds() * rate
 		squares, last = squares+gap*gap, x.due
 	}
-	if m := squares / float64(len(a)); m < 1.8 || m > 2.2 { // of an exponential: 2
-		t.Errorf("the mean square gap is %g", m)
+	if m := squares / float64(len(a)); m < 1.8 || m > 2.2 { // 2 for an exponential distribution
+		t.Errorf("the mean square gap is %g, want about 2", m)
 	}
 	slices.Sort(counts)
 	slices.Reverse(counts)
@@ -39,7 +39,7 @@ func TestArrivals(t *testing.T) {
 	for _, k := range []int{0, 1, 4} {
 		want := float64(len(a)) / float64(k+1) / sum
 		if got := float64(counts[k]); math.Abs(got/want-1) > 0.15 {
-			t.Errorf("the model of rank %d was asked %g times, not %g", k+1, got, want)
+			t.Errorf("the model of rank %d was drawn %g times, want about %g", k+1, got, want)
 		}
 	}
 	even := newPopularity(4, 0, 1)

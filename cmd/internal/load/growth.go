@@ -9,11 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-
-	"eigenserve/cmd/internal/cli"
 )
 
-// GrowthReport is how a catalogue behaves that grows.
+// GrowthReport is how long it takes to list, add and remove models.
 type GrowthReport struct {
 	Pages   int       `json:"pages"` // of the whole list
 	Listed  Latencies `json:"page"`
@@ -21,58 +19,56 @@ type GrowthReport struct {
 	Removed Latencies `json:"removed"`
 }
 
-// measureGrowth lists all models, page by page, and hot-adds so many, which are then
-// removed again. Each is a copy of one that is there, under another name.
-func (l *Options) measureGrowth(ctx context.Context, t *target, p *cli.Progress) (*GrowthReport, error) {
-	out := &GrowthReport{}
-	listed, err := t.listed(ctx)
+// measureGrowth lists all models, page by page, hot-adds copies of some under other
+// names, and removes them again.
+func (r *run) measureGrowth(ctx context.Context) (*GrowthReport, error) {
+	t, count := r.target, r.options.Adds
+	listed, err := t.list(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out.Pages, out.Listed = int(listed.answered), Summarize(listed.all)
 	added, removed := newStageStats(), newStageStats()
-	for i := range l.Adds {
-		file, err := os.ReadFile(filepath.Join(l.Store, "blobs", t.models[i*len(t.models)/l.Adds].digest+".safetensors"))
+	path := func(i int) string { return "/v1/models/" + url.PathEscape(fmt.Sprintf("bench-added-%d", i)) }
+	for i := range count {
+		file, err := os.ReadFile(filepath.Join(r.options.Store, "blobs", t.models[i*len(t.models)/count].digest+".safetensors"))
 		if err != nil {
 			return nil, err
 		}
-		path := "/v1/models/" + url.PathEscape(fmt.Sprintf("bench-added-%d", i))
-		if err := t.timed(ctx, added, http.MethodPut, path, file); err != nil {
+		if err := t.timed(ctx, added, http.MethodPut, path(i), file); err != nil {
 			return nil, err
 		}
-		p.Update("hot-adds", i+1, l.Adds)
+		r.progress.Update("hot-adds", i+1, count)
 	}
-	for i := range l.Adds {
-		if err := t.timed(ctx, removed, http.MethodDelete, "/v1/models/"+url.PathEscape(fmt.Sprintf("bench-added-%d", i)), nil); err != nil {
+	for i := range count {
+		if err := t.timed(ctx, removed, http.MethodDelete, path(i), nil); err != nil {
 			return nil, err
 		}
 	}
-	out.Added, out.Removed = Summarize(added.all), Summarize(removed.all)
-	return out, nil
+	return &GrowthReport{Pages: int(listed.answered), Listed: Summarize(listed.all), Added: Summarize(added.all), Removed: Summarize(removed.all)}, nil
 }
 
-// timed calls a route and counts how long it took.
-func (t *target) timed(ctx context.Context, out *stageStats, method, path string, body []byte) error {
-	began := time.Now()
+// timed calls a route and adds its latency to stats.
+func (t *target) timed(ctx context.Context, stats *stageStats, method, path string, body []byte) error {
+	start := time.Now()
 	_, err := t.client.Call(ctx, method, path, "application/octet-stream", bytes.NewReader(body), nil)
-	out.add(result{status: http.StatusOK, latency: time.Since(began)})
+	stats.add(result{status: http.StatusOK, latency: time.Since(start)})
 	return err
 }
 
-// listed reads the whole list.
-func (t *target) listed(ctx context.Context) (*stageStats, error) {
-	out, after := newStageStats(), ""
+// list reads the whole list of models and returns the latencies of its pages.
+func (t *target) list(ctx context.Context) (*stageStats, error) {
+	stats, after := newStageStats(), ""
 	for {
 		var page struct {
 			Next string `json:"next"`
 		}
-		began := time.Now()
+		start := time.Now()
 		if _, err := t.client.Call(ctx, http.MethodGet, "/v1/models?limit=1000&after="+url.QueryEscape(after), "", nil, &page); err != nil {
 			return nil, err
 		}
-		out.add(result{status: http.StatusOK, latency: time.Since(began)})
+		stats.add(result{status: http.StatusOK, latency: time.Since(start)})
 		if after = page.Next; after == "" {
-			return out, nil
+			return stats, nil
 		}
 	}
 }

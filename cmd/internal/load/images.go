@@ -10,15 +10,18 @@ import (
 	"eigenserve/cmd/internal/synth"
 )
 
-// requestImages are the encoded images that a load asks with: the files of a folder,
-// or made-up ones of the model's own size.
-func requestImages(dir string, height, width, most int) ([][]byte, error) {
+// maxImages is the largest number of different images that a load sends.
+const maxImages = 16
+
+// requestImages returns the content of the image files in a folder, or without a
+// folder synthetic images of a size.
+func requestImages(dir string, height, width int) ([][]byte, error) {
 	if dir == "" {
-		return synth.Images(height, width, most)
+		return synth.Images(height, width, maxImages)
 	}
 	var out [][]byte
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !dataset.IsImageFile(d) || len(out) == most {
+		if err != nil || !dataset.IsImageFile(d) || len(out) == maxImages {
 			return err
 		}
 		raw, err := os.ReadFile(path)
@@ -26,7 +29,7 @@ func requestImages(dir string, height, width, most int) ([][]byte, error) {
 		return err
 	})
 	if err == nil && len(out) == 0 {
-		err = fmt.Errorf("%s holds no files", dir)
+		err = fmt.Errorf("%s has no files", dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("--images: %w", err)

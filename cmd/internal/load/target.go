@@ -15,66 +15,91 @@ import (
 	"eigenserve/cmd/internal/client"
 )
 
-// target is a server under load, and what it is asked.
+// target is a server under load and the requests that it may get.
 type target struct {
 	client *client.Client
 	models []servedModel
-	images [][]byte   // bodies of requests
-	sample *reservoir // keeps some answers to be checked; or nil
-	// flying bounds the requests under way, one a connection. One that is due when
-	// none is free is not sent and counts as failed: were it to wait, it would be
-	// the generator's own queue that is measured.
+	bodies [][]byte
+	sample *reservoir // answers to verify; may be nil
+	// slots bounds the requests in progress, one per connection. A request that is
+	// due while all are taken is not sent and counts as failed: if it waited, the
+	// generator's own queue would be measured.
 	slots chan struct{}
 }
 
-// servedModel is a model, and the digest that its answers must name.
-type servedModel struct{ name, digest, family string }
+// servedModel is a model and the digest that its answers must name.
+type servedModel struct{ name, digest string }
 
-// newTarget makes one that is asked over at most so many connections, which are
-// kept: opening one for each request would be measured with it.
-func newTarget(c *client.Client, models []servedModel, images [][]byte, connections int) *target {
+// newTarget returns a target that is called over at most so many connections. They
+// are kept open, since opening one for each request would be measured as well.
+func newTarget(c *client.Client, models []servedModel, bodies [][]byte, connections int) *target {
 	c.HTTP.Transport = &http.Transport{MaxIdleConns: connections, MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, DisableCompression: true}
 	c.HTTP.Timeout = 2 * time.Minute
-	return &target{client: c, models: models, images: images, slots: make(chan struct{}, connections)}
+	return &target{client: c, models: models, bodies: bodies, slots: make(chan struct{}, connections)}
 }
 
-// openLoop offers arrivals as they are due, and waits for none of them: a latency is
-// counted from when its request was due, so that a server that stalls is charged
-// for all who would have come meanwhile (no coordinated omission). What is due
-// before the warm-up is over is asked but not counted.
-func (t *target) openLoop(ctx context.Context, rate float64, warmup, span time.Duration, choose *popularity, seed uint64) (*stageStats, error) {
-	out := newStageStats()
-	var asked sync.WaitGroup
-	began := time.Now()
-	for a := range poisson(rate, warmup+span, choose, len(t.images), rand.New(rand.NewPCG(seed, 2))) {
-		due := began.Add(a.due)
+// openLoop sends requests when they are due, whether or not earlier ones have been
+// answered. A latency is measured from when its request was due, so that a server
+// that stalls is charged for all requests that were due meanwhile (no coordinated
+// omission). Requests of the warm-up are sent but not counted.
+func (t *target) openLoop(ctx context.Context, rate float64, warmup, span time.Duration, models *popularity, seed uint64) (*stageStats, error) {
+	stats := newStageStats()
+	var sent sync.WaitGroup
+	defer sent.Wait()
+	start := time.Now()
+	for a := range poisson(rate, warmup+span, models, len(t.bodies), rand.New(rand.NewPCG(seed, 2))) {
+		due := start.Add(a.due)
 		if err := SleepUntil(ctx, due); err != nil {
-			asked.Wait()
-			return out, err
+			return stats, err
 		}
 		counted := a.due >= warmup
 		select {
 		case t.slots <- struct{}{}:
 		default:
 			if counted {
-				out.add(result{problem: "not sent, as no connection was free"})
+				stats.add(result{problem: "not sent: no free connection"})
 			}
 			continue
 		}
-		asked.Go(func() {
-			x := t.send(ctx, a, due)
+		sent.Go(func() {
+			r := t.send(ctx, a, due)
 			<-t.slots
 			if counted {
-				out.add(x)
+				stats.add(r)
 			}
 		})
 	}
-	asked.Wait()
-	return out, ctx.Err()
+	sent.Wait()
+	return stats, ctx.Err()
 }
 
-func SleepUntil(ctx context.Context, due time.Time) error {
-	left := time.Until(due)
+// refusedPause is how long a worker of the closed loop waits after a refusal.
+const refusedPause = 20 * time.Millisecond
+
+// closedLoop has workers send one request after the other for a time. It returns the
+// results and how long it took: their ratio is the capacity.
+func (t *target) closedLoop(ctx context.Context, workers int, span time.Duration, models *popularity, seed uint64) (*stageStats, time.Duration) {
+	stats, start := newStageStats(), time.Now()
+	var all sync.WaitGroup
+	for w := range workers {
+		all.Go(func() {
+			random := rand.New(rand.NewPCG(seed, uint64(100+w)))
+			for time.Since(start) < span && ctx.Err() == nil {
+				r := t.send(ctx, arrival{model: models.draw(random), image: random.IntN(len(t.bodies))}, time.Now())
+				stats.add(r)
+				if r.status != http.StatusOK {
+					SleepUntil(ctx, time.Now().Add(refusedPause))
+				}
+			}
+		})
+	}
+	all.Wait()
+	return stats, time.Since(start)
+}
+
+// SleepUntil waits until a time, or returns the error of ctx if it is done earlier.
+func SleepUntil(ctx context.Context, until time.Time) error {
+	left := time.Until(until)
 	if left <= 0 {
 		return ctx.Err()
 	}
@@ -88,56 +113,36 @@ func SleepUntil(ctx context.Context, due time.Time) error {
 	}
 }
 
-// closedLoop keeps so many requests under way for a time, each after the one before
-// it: what it gets answered is the capacity.
-func (t *target) closedLoop(ctx context.Context, workers int, span time.Duration, choose *popularity, seed uint64) (*stageStats, time.Duration) {
-	out, began := newStageStats(), time.Now()
-	var all sync.WaitGroup
-	for w := range workers {
-		all.Go(func() {
-			r := rand.New(rand.NewPCG(seed, uint64(100+w)))
-			for time.Since(began) < span && ctx.Err() == nil {
-				x := t.send(ctx, arrival{model: choose.draw(r), image: r.IntN(len(t.images))}, time.Now())
-				out.add(x)
-				if x.status != http.StatusOK { // do not spin on refusals
-					SleepUntil(ctx, time.Now().Add(20*time.Millisecond))
-				}
-			}
-		})
-	}
-	all.Wait()
-	return out, time.Since(began)
-}
-
-// send sends one request.
+// send sends one request and checks its answer.
 func (t *target) send(ctx context.Context, a arrival, due time.Time) result {
 	m := t.models[a.model]
-	res, err := t.client.Do(ctx, http.MethodPost, "/v1/models/"+url.PathEscape(m.name)+"/classify", "application/json", bytes.NewReader(t.images[a.image]))
+	res, err := t.client.Do(ctx, http.MethodPost, "/v1/models/"+url.PathEscape(m.name)+"/classify", "application/json", bytes.NewReader(t.bodies[a.image]))
 	if err != nil {
 		return result{latency: time.Since(due), problem: "no answer"}
 	}
 	raw, err := io.ReadAll(res.Body)
 	res.Body.Close()
-	x := result{status: res.StatusCode, latency: time.Since(due), weights: weightsFrom(res.Header.Get("Server-Timing"))}
+	r := result{status: res.StatusCode, latency: time.Since(due), weights: weightsUsed(res.Header.Get("Server-Timing"))}
 	switch {
 	case err != nil:
-		x.status, x.problem = 0, "an answer that was cut off"
-	case x.status != http.StatusOK:
-		x.problem = res.Status
+		r.status, r.problem = 0, "answer cut off"
+	case r.status != http.StatusOK:
+		r.problem = res.Status
 	default:
-		x.problem = t.check(m, a, res.Header, raw)
+		r.problem = t.check(m, a, res.Header, raw)
 	}
-	return x
+	return r
 }
 
-// check tells what is wrong with an answer, as far as it can be seen at once.
+// check returns what is wrong with an answer, or "". Its logits are verified later,
+// if it is sampled.
 func (t *target) check(m servedModel, a arrival, h http.Header, raw []byte) string {
-	if has := h.Get("Eigenserve-Variant"); has != url.PathEscape(m.name)+"@"+m.digest {
-		return "an answer that names another variant"
+	if h.Get("Eigenserve-Variant") != url.PathEscape(m.name)+"@"+m.digest {
+		return "answer from another variant"
 	}
 	var scores []LabelScore
 	if json.Unmarshal(raw, &scores) != nil || len(scores) == 0 {
-		return "an answer without scores"
+		return "answer without scores"
 	}
 	if t.sample != nil {
 		t.sample.add(sampledAnswer{a, scores})
@@ -147,8 +152,8 @@ func (t *target) check(m servedModel, a arrival, h http.Header, raw []byte) stri
 
 var weightsPart = regexp.MustCompile(`weights;desc="?([a-z]+)`)
 
-// weightsFrom reads which weights answered.
-func weightsFrom(timing string) string {
+// weightsUsed returns which weights answered, according to Server-Timing.
+func weightsUsed(timing string) string {
 	if found := weightsPart.FindStringSubmatch(timing); found != nil {
 		return found[1]
 	}

@@ -14,10 +14,10 @@ import (
 	"eigenserve/cmd/internal/client"
 )
 
-// fakeTarget is a server of one model whose requests do handles.
-func fakeTarget(t *testing.T, do http.HandlerFunc) *target {
+// fakeTarget returns a target with one model, whose server is handler.
+func fakeTarget(t *testing.T, handler http.HandlerFunc) *target {
 	t.Helper()
-	s := httptest.NewServer(do)
+	s := httptest.NewServer(handler)
 	t.Cleanup(s.Close)
 	c, err := client.New(s.URL)
 	if err != nil {
@@ -32,35 +32,35 @@ func validAnswer(w http.ResponseWriter) {
 	io.WriteString(w, `[{"label":"a","score":1}]`)
 }
 
-// Requests come whether the others were answered or not, and their latencies
-// count from when they were due: a server that holds all until the last has come
-// is charged for it.
-func TestOpenLoopWaitsForNobody(t *testing.T) {
+// Requests are sent whether or not earlier ones were answered, and their latencies
+// are measured from when they were due: a server that answers none before the last
+// has arrived is charged for it.
+func TestOpenLoopDoesNotWait(t *testing.T) {
 	const rate, span = 400, 500 * time.Millisecond
 	due := slices.Collect(poisson(rate, span, newPopularity(1, 1, 1), 1, rand.New(rand.NewPCG(1, 2))))
-	var mu sync.Mutex
-	come, all := 0, make(chan struct{})
+	var mu sync.Mutex // guards arrived
+	arrived, all := 0, make(chan struct{})
 	tg := fakeTarget(t, func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
-		if come++; come == len(due) {
+		if arrived++; arrived == len(due) {
 			close(all)
 		}
 		mu.Unlock()
 		<-all
 		validAnswer(w)
 	})
-	out, err := tg.openLoop(context.Background(), rate, 0, span, newPopularity(1, 1, 1), 1)
-	if err != nil || out.answered != int64(len(due)) {
-		t.Fatalf("%d of %d answered: %v", out.answered, len(due), err)
+	stats, err := tg.openLoop(context.Background(), rate, 0, span, newPopularity(1, 1, 1), 1)
+	if err != nil || stats.answered != int64(len(due)) {
+		t.Fatalf("%d of %d answered: %v", stats.answered, len(due), err)
 	}
 	first := (due[len(due)-1].due - due[0].due).Seconds() * 1000
-	if l := Summarize(out.all); l.Max < 0.99*first {
-		t.Errorf("the first waited %g ms for the last, %g were counted", first, l.Max)
+	if l := Summarize(stats.all); l.Max < 0.99*first {
+		t.Errorf("the first waited %g ms for the last, but the largest latency is %g", first, l.Max)
 	}
 }
 
-// What a server answers is told apart.
-func TestOutcomes(t *testing.T) {
+// Answers are counted by their kind.
+func TestStageStats(t *testing.T) {
 	n := 0
 	answers := []http.HandlerFunc{
 		func(w http.ResponseWriter, _ *http.Request) { validAnswer(w) },
@@ -78,15 +78,15 @@ func TestOutcomes(t *testing.T) {
 		func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	}
 	tg := fakeTarget(t, func(w http.ResponseWriter, r *http.Request) { n++; answers[n-1](w, r) })
-	out := newStageStats()
+	stats := newStageStats()
 	for range answers {
-		out.add(tg.send(context.Background(), arrival{}, time.Now()))
+		stats.add(tg.send(context.Background(), arrival{}, time.Now()))
 	}
-	s := out.report("x", 1, time.Second)
+	s := stats.report("x", 1, time.Second)
 	if s.Offered != 7 || s.Answered != 3 || s.Refused != 2 || s.Failed != 2 || s.Wrong != 2 || s.ByWeights["slab"].Count != 1 {
 		t.Errorf("%+v", s)
 	}
 	if len(s.Complaints) != 4 {
-		t.Errorf("complaints %v", s.Complaints)
+		t.Errorf("problems %v", s.Complaints)
 	}
 }

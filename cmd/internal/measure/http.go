@@ -22,12 +22,12 @@ import (
 	"eigenserve/store"
 )
 
-// httpSpan is how long requests are sent, and passes run, to be counted: long
-// enough for the ticks that the system counts processor time in.
+// httpSpan is how long requests are sent and passes run. It is many times the tick in
+// which the system counts processor time.
 const httpSpan = time.Second
 
-// measureHTTP measures warm answers over HTTP, as many clients as cores, one image a
-// request; server and clients are this process.
+// measureHTTP measures warm answers over HTTP, with as many clients as cores and one
+// image per request. Server and clients are this process.
 func (w modelBench) measureHTTP(ctx context.Context, s *store.Store, name string) error {
 	eng, err := runtime.Open(s, runtime.Options{Compute: runtime.Compute(w.dtype), WeightCache: 8 << 30})
 	if err != nil {
@@ -47,19 +47,19 @@ func (w modelBench) measureHTTP(ctx context.Context, s *store.Store, name string
 	defer func() { srv.Shutdown(context.WithoutCancel(ctx)); <-served }()
 
 	in := w.meter.Input()
-	photo, images := synth.NoisePNG(in.Height, in.Width), w.images(1)
+	image, images := synth.NoisePNG(in.Height, in.Width), w.images(1)
 	cores := goruntime.GOMAXPROCS(0)
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: cores}}
 	defer client.CloseIdleConnections()
 	url := fmt.Sprintf("http://%s/v1/models/%s/classify", l.Addr(), name)
-	if err := postImage(ctx, client, url, photo); err != nil {
+	if err := postImage(ctx, client, url, image); err != nil {
 		return err
 	}
 	passes, forward, _, err := countDuring(1, func() error { return w.meter.Forward(images, 1) })
 	if err != nil {
 		return err
 	}
-	requests, all, wall, err := countDuring(cores, func() error { return postImage(ctx, client, url, photo) })
+	requests, all, wall, err := countDuring(cores, func() error { return postImage(ctx, client, url, image) })
 	if err != nil {
 		return err
 	}
@@ -69,8 +69,8 @@ func (w modelBench) measureHTTP(ctx context.Context, s *store.Store, name string
 	return nil
 }
 
-// countDuring calls work over and over on so many goroutines for httpSpan: how often
-// in all, the process's processor time and the time by the clock, in seconds.
+// countDuring calls work repeatedly on some goroutines for httpSpan. It returns the
+// number of calls, and the processor time and the wall-clock time in seconds.
 func countDuring(goroutines int, work func() error) (count int64, cpu, wall float64, err error) {
 	before, err := processorTime()
 	if err != nil {
@@ -78,10 +78,10 @@ func countDuring(goroutines int, work func() error) (count int64, cpu, wall floa
 	}
 	var n atomic.Int64
 	var clients errgroup.Group
-	began := time.Now()
+	start := time.Now()
 	for range goroutines {
 		clients.Go(func() error {
-			for time.Since(began) < httpSpan {
+			for time.Since(start) < httpSpan {
 				if err := work(); err != nil {
 					return err
 				}
@@ -93,12 +93,12 @@ func countDuring(goroutines int, work func() error) (count int64, cpu, wall floa
 	if err := clients.Wait(); err != nil {
 		return 0, 0, 0, err
 	}
-	wall = time.Since(began).Seconds()
+	wall = time.Since(start).Seconds()
 	after, err := processorTime()
 	return n.Load(), after - before, wall, err
 }
 
-// processorTime is what the process has taken so far, in seconds.
+// processorTime returns the processor time of this process in seconds.
 func processorTime() (float64, error) {
 	p, err := process.NewProcess(int32(os.Getpid()))
 	if err != nil {
@@ -111,7 +111,7 @@ func processorTime() (float64, error) {
 	return t.User + t.System, nil
 }
 
-// postImage asks for one image's labels.
+// postImage sends an image to classify.
 func postImage(ctx context.Context, client *http.Client, url string, image []byte) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(image))
 	if err != nil {

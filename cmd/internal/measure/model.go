@@ -9,7 +9,7 @@ import (
 	"eigenserve/store"
 )
 
-// modelBench measures one model in one arithmetic.
+// modelBench measures models of one family in one arithmetic.
 type modelBench struct {
 	options      Options
 	meter        *runtime.Meter
@@ -17,8 +17,9 @@ type modelBench struct {
 	report       *Report
 }
 
-// measureRebuild measures one variant and several together, each against the larger of
-// its bytes over the bandwidth and its operations over the rate of matmuls.
+// measureRebuild measures the rebuild of one variant and of several together. Its floor
+// is the larger of its bytes over the bandwidth and its operations over the rate of
+// matmuls.
 func (w modelBench) measureRebuild() error {
 	counts := []int{1}
 	if n := w.meter.Variants(); n > 1 && w.dtype == string(runtime.ComputeBF16) {
@@ -40,8 +41,8 @@ func (w modelBench) measureRebuild() error {
 	return w.meter.Rebuild(1)
 }
 
-// rate is that of the largest matmul in this arithmetic, or the peak where none
-// was measured.
+// rate returns the rate of the largest matmul in GFLOP/s, or the peak if none was
+// measured.
 func (w modelBench) rate() float64 {
 	for _, x := range w.report.Matmul {
 		if x.DType == w.dtype {
@@ -51,7 +52,7 @@ func (w modelBench) rate() float64 {
 	return w.report.Floors.peak(w.dtype)
 }
 
-// measureForward measures warm passes: one variant, its weights in place.
+// measureForward measures warm passes: one variant with its weights rebuilt.
 func (w modelBench) measureForward() error {
 	for _, batch := range []int{1, mixed} {
 		images := w.images(batch)
@@ -62,7 +63,8 @@ func (w modelBench) measureForward() error {
 	return nil
 }
 
-// measureFactored measures cold variants, one image each, in one batch and one by one.
+// measureFactored measures passes of cold variants, one image each: factored in one
+// batch, and each rebuilt for its image.
 func (w modelBench) measureFactored() error {
 	for _, n := range []int{1, mixed} {
 		if n > w.meter.Variants() {
@@ -79,12 +81,14 @@ func (w modelBench) measureFactored() error {
 	return w.meter.Rebuild(1)
 }
 
+// forward measures a pass.
 func (w modelBench) forward(batch int, mode string, run func() error) error {
 	ms, err := median(w.options.Repeats, run)
 	w.report.Forward = append(w.report.Forward, forwardTime{Model: w.model, DType: w.dtype, Batch: batch, Mode: mode, Ms: ms, ImagesPer: 1e3 * float64(batch) / ms})
 	return err
 }
 
+// images returns n random images as the model reads them.
 func (w modelBench) images(n int) []float32 {
 	in := w.meter.Input()
 	images := make([]float32, n*in.Channels*in.Height*in.Width)
@@ -95,13 +99,13 @@ func (w modelBench) images(n int) []float32 {
 	return images
 }
 
-// measureCold measures whole answers through engines of their own: one that rebuilds
-// for a cold request, one that answers factored.
+// measureCold measures whole answers: first ones, factored and after a rebuild, and
+// warm ones.
 func (w modelBench) measureCold(ctx context.Context, s *store.Store, name string) error {
 	in := w.meter.Input()
-	photo := synth.NoisePNG(in.Height, in.Width)
+	image := synth.NoisePNG(in.Height, in.Width)
 	answers := func(factored, cold bool) (float64, error) {
-		// A cache of one byte keeps a factored variant cold: it can't earn a slab.
+		// With a cache of one byte a factored variant stays cold.
 		o := runtime.Options{Compute: runtime.Compute(w.dtype), WeightCache: 8 << 30, Factored: factored}
 		if factored {
 			o.WeightCache = 1
@@ -115,7 +119,7 @@ func (w modelBench) measureCold(ctx context.Context, s *store.Store, name string
 		if err != nil {
 			return 0, err
 		}
-		return median(w.options.Repeats, func() error { _, err := meter.Classify(ctx, photo, cold); return err })
+		return median(w.options.Repeats, func() error { _, err := meter.Classify(ctx, image, cold); return err })
 	}
 	rebuild, err := median(w.options.Repeats, func() error { return w.meter.Rebuild(1) })
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"eigenserve/runtime"
 )
 
-// Report is what bench prints.
+// Report is what Run measured, as it is printed.
 type Report struct {
 	Machine struct {
 		ISA   string `json:"isa"`
@@ -23,16 +23,16 @@ type Report struct {
 	Memory  runtime.Ledger `json:"memory"`
 }
 
-// machineLimits are the machine's own limits, of all cores, measured in the same run.
+// machineLimits are what the machine can do on all cores, measured in the same run.
 type machineLimits struct {
 	ReadGBps   float64 `json:"read_gbps"`
 	CopyGBps   float64 `json:"copy_gbps"`
 	FMAGFlops  float64 `json:"fma_gflops"`
-	BF16GFlops float64 `json:"bf16_gflops"` // 0 where the processor multiplies no BF16
+	BF16GFlops float64 `json:"bf16_gflops"` // 0 without instructions for it
 }
 
-// peak is that of products in a precision. Without BF16 in the processor, it
-// multiplies float32s there too.
+// peak returns the peak of products in a precision. A processor without instructions
+// for BF16 computes in float32.
 func (f machineLimits) peak(dtype string) float64 {
 	if dtype == string(runtime.ComputeBF16) && f.BF16GFlops > 0 {
 		return f.BF16GFlops
@@ -63,15 +63,16 @@ type forwardTime struct {
 	Model string `json:"model"`
 	DType string `json:"dtype"`
 	Batch int    `json:"batch"`
-	// Mode is "slab"; "factored": as many cold variants as images in one batch,
-	// decoding included; or "rebuild": the same, each rebuilt for its image.
+	// Mode is "slab" for one variant with its weights rebuilt; "factored" for a batch
+	// of images of different cold variants, decoding included; or "rebuild" for the
+	// same, each variant rebuilt for its image.
 	Mode      string  `json:"mode"`
 	Ms        float64 `json:"ms"`
 	ImagesPer float64 `json:"images_per_s"`
 }
 
-// coldTime is the first answer of a variant without rebuilt weights, from image
-// file to scores, beside one with them.
+// coldTime compares the first answer of a variant, from image file to scores, with a
+// warm one.
 type coldTime struct {
 	Model           string  `json:"model"`
 	DType           string  `json:"dtype"`
@@ -81,8 +82,8 @@ type coldTime struct {
 	WarmMs          float64 `json:"warm_ms"`
 }
 
-// httpRate is of warm answers over loopback HTTP, one image a request, on all
-// cores, which the clients share.
+// httpRate is the rate of warm answers over loopback HTTP, one image per request, on
+// all cores, which the clients share.
 type httpRate struct {
 	Model       string  `json:"model"`
 	DType       string  `json:"dtype"`
@@ -90,6 +91,7 @@ type httpRate struct {
 	Outside     float64 `json:"outside"` // share of the processor time that is not forward passes
 }
 
+// Print writes the report as a table.
 func (r *Report) Print(w io.Writer) error {
 	fmt.Fprintf(w, "%s, %d cores: reads %.1f GB/s, copies %.1f GB/s; peaks %.0f GFLOP/s in f32, %.0f in bf16\n\n",
 		r.Machine.ISA, r.Machine.Cores, r.Floors.ReadGBps, r.Floors.CopyGBps, r.Floors.FMAGFlops, r.Floors.BF16GFlops)
@@ -111,7 +113,7 @@ func (r *Report) Print(w io.Writer) error {
 	for _, x := range r.Cold {
 		add("first answer, factored", x.DType, x.FactoredFirstMs, "%.2f times a warm one", x.FactoredFirstMs/x.WarmMs)
 		add("first answer, rebuilt", x.DType, x.SlabFirstMs, "%.2f times a warm one", x.SlabFirstMs/x.WarmMs)
-		add("answer, warm", x.DType, x.WarmMs, "%.1f/s one after the other", 1e3/x.WarmMs)
+		add("answer, warm", x.DType, x.WarmMs, "%.1f/s in sequence", 1e3/x.WarmMs)
 	}
 	for _, x := range r.HTTP {
 		add(fmt.Sprintf("request over HTTP, %s, warm", x.Model), x.DType, 1e3/x.RequestsPer,
@@ -121,7 +123,7 @@ func (r *Report) Print(w io.Writer) error {
 		return err
 	}
 	l := r.Memory
-	_, err := fmt.Fprintf(w, "\nmemory: %d models; basis %s, coefficients and heads %s, slabs %s; dense float32 copies would take %s\n",
+	_, err := fmt.Fprintf(w, "\nmemory: %d models; basis %s, coefficients and classifiers %s, slabs %s; dense float32 copies would take %s\n",
 		l.Variants, cli.Size(l.Basis), cli.Size(l.Coefficients+l.Private), cli.Size(l.Slabs), cli.Size(l.Dense))
 	return err
 }

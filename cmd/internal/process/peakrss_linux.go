@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// peakRSS is the most bytes that a process which has ended had resident.
+// peakRSS returns the largest resident set, in bytes, of a process that has ended.
 func peakRSS(p *os.ProcessState) int64 {
 	if u, ok := p.SysUsage().(*syscall.Rusage); ok {
 		return u.Maxrss << 10

@@ -1,3 +1,5 @@
+// Package process runs this program again, as other processes: servers that are
+// measured or killed, and commands beside them.
 package process
 
 import (
@@ -13,82 +15,85 @@ import (
 	"time"
 )
 
-// Server is `eigenserve serve` as a process of its own, so that its
-// memory is not the load generator's.
+// stopTimeout is how long a server may take to stop before it is killed.
+const stopTimeout = 10 * time.Second
+
+// Server is a process that runs `eigenserve serve`.
 type Server struct {
+	URL         string
+	StartupTime time.Duration // from the start until it listened
+
 	cmd    *exec.Cmd
-	URL    string
 	stderr bytes.Buffer
-	// Started is how long it took until it listened.
-	StartupTime time.Duration
 }
 
-var listening = regexp.MustCompile(`http://\S+`)
+var serverURL = regexp.MustCompile(`http://\S+`)
 
-// StartServer runs this program as a server on a free port.
+// StartServer starts a server on a free port and waits until it listens. args are
+// further flags of serve.
 func StartServer(ctx context.Context, args ...string) (*Server, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	p := &Server{cmd: exec.CommandContext(ctx, exe, append([]string{"serve", "--addr", "127.0.0.1:0", "--access-log=false"}, args...)...)}
-	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(os.Interrupt) }
-	p.cmd.WaitDelay = 10 * time.Second
-	p.cmd.Stderr = &p.stderr
-	out, err := p.cmd.StdoutPipe()
+	s := &Server{cmd: exec.CommandContext(ctx, exe, append([]string{"serve", "--addr", "127.0.0.1:0", "--access-log=false"}, args...)...)}
+	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(os.Interrupt) }
+	s.cmd.WaitDelay = stopTimeout
+	s.cmd.Stderr = &s.stderr
+	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
 	}
-	began := time.Now()
-	if err := p.cmd.Start(); err != nil {
+	start := time.Now()
+	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}
 	line, err := bufio.NewReader(out).ReadString('\n')
-	p.StartupTime = time.Since(began)
-	if p.URL = listening.FindString(line); err != nil || p.URL == "" {
-		p.Stop()
-		return nil, fmt.Errorf("the server did not start: %s", bytes.TrimSpace(p.stderr.Bytes()))
+	s.StartupTime = time.Since(start)
+	if s.URL = serverURL.FindString(line); err != nil || s.URL == "" {
+		s.Stop()
+		return nil, fmt.Errorf("the server did not start: %s", bytes.TrimSpace(s.stderr.Bytes()))
 	}
-	return p, nil
+	return s, nil
 }
 
-// PID is the process's number.
-func (p *Server) PID() int { return p.cmd.Process.Pid }
+// PID returns the process ID.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
 
-// Kill ends the server as kill -9 does.
-func (p *Server) Kill() int64 {
-	p.cmd.Process.Kill()
-	p.cmd.Wait()
-	return peakRSS(p.cmd.ProcessState)
+// Stderr returns what a server that has ended wrote to standard error.
+func (s *Server) Stderr() []byte { return s.stderr.Bytes() }
+
+// Kill ends the server as kill -9 does. It returns the largest resident set that
+// the process had, in bytes, or 0 where the system does not tell.
+func (s *Server) Kill() int64 {
+	s.cmd.Process.Kill()
+	s.cmd.Wait()
+	return peakRSS(s.cmd.ProcessState)
 }
 
-// ExitError is how a server that has ended did so.
-func (p *Server) ExitError() error {
-	if !p.cmd.ProcessState.Success() {
-		return errors.New("the server did not end well: " + p.cmd.ProcessState.String())
+// Stop interrupts the server, waits until it has ended, and returns what Kill does.
+func (s *Server) Stop() int64 {
+	s.cmd.Process.Signal(os.Interrupt)
+	ended := make(chan error, 1)
+	go func() { ended <- s.cmd.Wait() }()
+	select {
+	case <-ended:
+	case <-time.After(stopTimeout):
+		s.cmd.Process.Kill()
+		<-ended
+	}
+	return peakRSS(s.cmd.ProcessState)
+}
+
+// ExitError returns an error if a server that has ended did not exit with status 0.
+func (s *Server) ExitError() error {
+	if !s.cmd.ProcessState.Success() {
+		return errors.New("the server did not exit cleanly: " + s.cmd.ProcessState.String())
 	}
 	return nil
 }
 
-// Stderr is what the server wrote to standard error.
-func (p *Server) Stderr() []byte { return p.stderr.Bytes() }
-
-// Stop ends the server, and gives the most memory that it ever had resident,
-// where the system tells.
-func (p *Server) Stop() int64 {
-	p.cmd.Process.Signal(os.Interrupt)
-	wait := make(chan error, 1)
-	go func() { wait <- p.cmd.Wait() }()
-	select {
-	case <-wait:
-	case <-time.After(10 * time.Second):
-		p.cmd.Process.Kill()
-		<-wait
-	}
-	return peakRSS(p.cmd.ProcessState)
-}
-
-// Run runs this program to its end.
+// Run runs a command of this program and returns what it wrote to standard output.
 func Run(ctx context.Context, args ...string) ([]byte, error) {
 	exe, err := os.Executable()
 	if err != nil {

@@ -12,9 +12,9 @@ import (
 	"eigenserve/server"
 )
 
-// openAdmin serves Go's profiler on an address of this machine alone, apart from
-// the server, so that it answers when the server is what needs a look. An empty
-// address serves nothing.
+// openAdmin serves Go's profiler on a loopback address, apart from the server, so
+// that it answers even when the server does not. With an empty address it does
+// nothing.
 func openAdmin(addr string, log *slog.Logger) (stop func(), err error) {
 	if addr == "" {
 		return func() {}, nil
@@ -25,16 +25,17 @@ func openAdmin(addr string, log *slog.Logger) (stop func(), err error) {
 	}
 	srv := &http.Server{Handler: adminHandler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	go func() { _ = srv.Serve(listener) }() // until it is closed
-	log.Info("pprof listens", "url", fmt.Sprintf("http://%s/debug/pprof/", listener.Addr()))
+	log.Info("serving pprof", "url", fmt.Sprintf("http://%s/debug/pprof/", listener.Addr()))
 	return func() {
 		ctx, cancel := context.WithCancel(context.Background())
-		cancel() // a profile under way is cut off
+		cancel() // do not wait for a profile in progress
 		_ = srv.Shutdown(ctx)
 		_ = srv.Close()
 	}, nil
 }
 
-// adminHandler keeps pages away whose name was made to resolve to this machine.
+// adminHandler serves pprof. It refuses requests for other hosts, which a web page
+// could send through a name that it made resolve to this machine.
 func adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -44,7 +45,7 @@ func adminHandler() http.Handler {
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !server.LocalHost(r.Host) {
-			http.Error(w, "this is not that host", http.StatusMisdirectedRequest)
+			http.Error(w, "this server does not serve that host", http.StatusMisdirectedRequest)
 			return
 		}
 		mux.ServeHTTP(w, r)

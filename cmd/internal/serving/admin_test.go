@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// get returns the status and the body of a page.
+// get returns the status and the body of an answer.
 func get(t *testing.T, url string) (int, string) {
 	t.Helper()
 	res, err := http.Get(url)
@@ -31,7 +31,7 @@ func TestAdminHandler(t *testing.T) {
 		t.Errorf("heap: %d", status)
 	}
 	if status, _ := get(t, srv+"/"); status != 404 {
-		t.Errorf("else: %d", status)
+		t.Errorf("another path: %d", status)
 	}
 	req, _ := http.NewRequest("GET", srv+"/debug/pprof/", nil)
 	req.Host = "attacker.example"

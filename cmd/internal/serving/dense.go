@@ -11,14 +11,14 @@ import (
 	"eigenserve/store/checkpoint"
 )
 
-// DenseBaseline serves dense checkpoints out of a folder of them in place of
-// rebuilt weights. Where there are fewer than variants, several variants share
-// one; each load reads it from the disk again, since the budget is what the
-// weights may take, not the rest of the machine's memory.
+// DenseBaseline loads the dense checkpoints in a folder instead of rebuilding
+// weights. If there are fewer checkpoints than variants, several variants share
+// one. Every load reads from the disk, since the comparison gives both servers the
+// same memory and the page cache would add to it.
 func DenseBaseline(dir string) (runtime.Dense, error) {
 	folders, err := filepath.Glob(filepath.Join(dir, "*", "config.json"))
 	if err != nil || len(folders) == 0 {
-		return nil, fmt.Errorf("%s holds no checkpoints; `eigenserve bench checkpoints --out %s` makes some", dir, dir)
+		return nil, fmt.Errorf("%s has no checkpoints; `eigenserve bench checkpoints --out %s` makes some", dir, dir)
 	}
 	return func(variant string) (func(string, []float32) error, func() error, error) {
 		h := fnv.New32a()
@@ -47,7 +47,7 @@ func DenseBaseline(dir string) (runtime.Dense, error) {
 	}, nil
 }
 
-// dropCheckpoint has the system forget a checkpoint's weights.
+// dropCheckpoint drops a checkpoint's weights from the page cache.
 func dropCheckpoint(folder string) error {
 	f, err := os.Open(filepath.Join(folder, "model.safetensors"))
 	if err != nil {

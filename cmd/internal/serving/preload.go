@@ -8,26 +8,27 @@ import (
 	"eigenserve/runtime"
 )
 
-// preloadPatience is how long a server reads models before it listens. Of very
-// many, the rest are read behind the requests, and by who asks for them.
-const preloadPatience = 5 * time.Second
+// preloadTimeout is how long a server loads models before it announces itself. The
+// rest of very many are loaded in the background, or by the first request for them.
+const preloadTimeout = 5 * time.Second
 
-// preload reads what is served, and tells what can't be. stop ends it.
+// preload loads all models, at most preloadTimeout of it before it returns, and logs
+// those that cannot be served. stop ends it.
 func preload(ctx context.Context, eng *runtime.Engine, log *slog.Logger) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		if err := eng.Preload(ctx); err != nil && ctx.Err() == nil {
-			log.Error("some models can't be served", "error", err)
+			log.Error("some models cannot be served", "error", err)
 		}
 	}()
-	patience := time.NewTimer(preloadPatience)
-	defer patience.Stop()
+	timeout := time.NewTimer(preloadTimeout)
+	defer timeout.Stop()
 	select {
 	case <-done:
-	case <-patience.C:
-		log.Info("more models are read while requests are answered")
+	case <-timeout.C:
+		log.Info("loading more models in the background")
 	}
 	return func() { cancel(); <-done }
 }

@@ -1,3 +1,5 @@
+// Package serving runs the server of serve and demo: its flags, listeners, tracing
+// and shutdown. How requests are answered is package server's.
 package serving
 
 import (
@@ -19,119 +21,129 @@ import (
 	"eigenserve/store"
 )
 
-// Program is what a server shows and tells.
+// Program is a server of one store.
 type Program struct {
+	Store          *store.Store
+	Listen         ListenFlags
+	Engine         runtime.Options
 	Stdout, Stderr io.Writer
-	Listening      func(addr string)
+	// Ready is called once the server answers at a URL.
+	Ready func(url string, eng *runtime.Engine)
+	// Listening, if set, is called after Ready with the address.
+	Listening func(addr string)
 }
 
-// Serve serves a store until ctx is done, then lets the requests under way
-// finish. ready is called once the address answers, with its URL.
-func (m Program) Serve(ctx context.Context, s *store.Store, f ListenFlags, o runtime.Options, ready func(url string, eng *runtime.Engine)) (err error) {
+// Run serves until ctx is done, then waits for the requests in progress.
+func (p Program) Run(ctx context.Context) error {
 	if os.Getenv("GOGC") == "" {
-		// What is large lies outside Go's heap. Collecting the rest twice as often
-		// as usual costs little and keeps garbage from outweighing the models.
+		// The large allocations are outside Go's heap. Collecting the rest twice as
+		// often as usual costs little and keeps garbage from outweighing the models.
 		defer debug.SetGCPercent(debug.SetGCPercent(50))
 	}
-	log := f.Logger(m.Stderr)
-	so, err := f.ServerOptions(log)
+	log := p.Listen.Logger(p.Stderr)
+	o, err := p.Listen.ServerOptions(log)
 	if err != nil {
 		return err
 	}
 	var stopTracing func()
-	if so.Tracer, stopTracing, err = openTracing(ctx, f.otlp, log); err != nil {
+	if o.Tracer, stopTracing, err = openTracing(ctx, p.Listen.otlp, log); err != nil {
 		return err
 	}
 	defer stopTracing()
-	eng, err := runtime.Open(s, o)
+	eng, err := runtime.Open(p.Store, p.Engine)
 	if err != nil {
 		return err
 	}
 	defer eng.Close()
-	srv, err := server.New(eng, so)
+	srv, err := server.New(eng, o)
 	if err != nil {
 		return err
 	}
-	closeAdmin, err := openAdmin(f.adminAddr, log)
+	closeAdmin, err := openAdmin(p.Listen.adminAddr, log)
 	if err != nil {
 		return err
 	}
 	defer closeAdmin()
-	at, err := f.open(srv)
+	l, err := p.Listen.open(srv)
 	if err != nil {
 		return err
 	}
-	defer at.close()
+	defer l.close()
 	defer reloadOnHangup(srv)()
 	defer preload(ctx, eng, log)()
 	for _, line := range eng.Warnings() {
 		log.Warn(line)
 	}
 	defer watchStore(eng, log)()
-	if so.Tokens != nil && f.tlsCert == "" && !at.http.Addr().(*net.TCPAddr).IP.IsLoopback() {
-		log.Warn("tokens cross the network in the clear: give --tls-cert and --tls-key, or put a proxy with TLS before this server")
+	if o.Tokens != nil && p.Listen.tlsCert == "" && !l.http.Addr().(*net.TCPAddr).IP.IsLoopback() {
+		log.Warn("tokens cross the network unencrypted: give --tls-cert and --tls-key, or put a proxy with TLS in front of this server")
 	}
-	ready(f.scheme()+"://"+at.http.Addr().String(), eng)
-	if at.grpc != nil {
-		fmt.Fprintf(m.Stdout, "gRPC at %s\n", at.grpc.Addr())
-	}
-	if m.Listening != nil {
-		m.Listening(at.http.Addr().String())
-	}
+	p.announce(l, eng)
 	select {
-	case err := <-at.served:
-		return cmp.Or(err, errors.New("the server stopped by itself"))
+	case err := <-l.served:
+		return cmp.Or(err, errors.New("the server stopped unexpectedly"))
 	case <-ctx.Done():
 	}
-	return f.finish(srv, at.served, log)
+	return p.Listen.shutDown(srv, l.served, log)
 }
 
-// listeners are where a server answers, grpc nil where it speaks none. served is
-// told how each ended.
+// announce says where the server answers.
+func (p Program) announce(l listeners, eng *runtime.Engine) {
+	p.Ready(p.Listen.scheme()+"://"+l.http.Addr().String(), eng)
+	if l.grpc != nil {
+		fmt.Fprintf(p.Stdout, "gRPC at %s\n", l.grpc.Addr())
+	}
+	if p.Listening != nil {
+		p.Listening(l.http.Addr().String())
+	}
+}
+
+// listeners are where a server answers; grpc may be nil. served receives how each
+// of them ended.
 type listeners struct {
 	http, grpc net.Listener
 	served     chan error
 }
 
-// open listens on all addresses and begins to answer.
-func (f *ListenFlags) open(srv *server.Server) (at listeners, err error) {
-	if at.http, err = f.listen(f.addr); err != nil {
-		return at, err
+// open starts to answer on all addresses.
+func (f *ListenFlags) open(srv *server.Server) (l listeners, err error) {
+	if l.http, err = f.listen(f.addr); err != nil {
+		return l, err
 	}
-	if at.grpc, err = f.listenGRPC(); err != nil {
-		at.http.Close()
-		return at, err
+	if l.grpc, err = f.listenGRPC(); err != nil {
+		l.http.Close()
+		return l, err
 	}
-	at.served = make(chan error, 2)
-	go func() { at.served <- srv.Listen(at.http) }()
-	if at.grpc != nil {
-		go func() { at.served <- srv.ListenGRPC(at.grpc) }()
+	l.served = make(chan error, 2)
+	go func() { l.served <- srv.Listen(l.http) }()
+	if l.grpc != nil {
+		go func() { l.served <- srv.ListenGRPC(l.grpc) }()
 	}
-	return at, nil
+	return l, nil
 }
 
-func (at listeners) close() {
-	at.http.Close()
-	if at.grpc != nil {
-		at.grpc.Close()
+func (l listeners) close() {
+	l.http.Close()
+	if l.grpc != nil {
+		l.grpc.Close()
 	}
 }
 
-// finish ends a server: first it says that it is not ready, then it accepts no
-// more, then it waits for what is under way.
-func (f *ListenFlags) finish(srv *server.Server, served <-chan error, log *slog.Logger) error {
+// shutDown ends a server: it reports that it is not ready, then accepts no more
+// connections, then waits for the requests in progress.
+func (f *ListenFlags) shutDown(srv *server.Server, served <-chan error, log *slog.Logger) error {
 	srv.Drain()
 	if f.drainDelay > 0 {
-		log.Info("not ready any more", "still answering for", f.drainDelay.String())
+		log.Info("not ready any more, but still answering", "for", f.drainDelay.String())
 		time.Sleep(f.drainDelay)
 	}
-	log.Info("finishing the requests under way", "for at most", f.drain.String())
-	end, cancel := context.WithTimeout(context.Background(), f.drain)
+	log.Info("waiting for the requests in progress", "for at most", f.drain.String())
+	ctx, cancel := context.WithTimeout(context.Background(), f.drain)
 	defer cancel()
-	return errors.Join(srv.Shutdown(end), <-served)
+	return errors.Join(srv.Shutdown(ctx), <-served)
 }
 
-// reloadOnHangup reads tokens and certificates again on SIGHUP, until stopped.
+// reloadOnHangup reads tokens and certificates again on SIGHUP until stop is called.
 func reloadOnHangup(srv *server.Server) (stop func()) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -140,7 +152,7 @@ func reloadOnHangup(srv *server.Server) (stop func()) {
 		for {
 			select {
 			case <-hangups:
-				_ = srv.Reload() // it logs what it could not read
+				_ = srv.Reload() // it logs its errors
 			case <-done:
 				return
 			}

@@ -18,11 +18,11 @@ import (
 	"eigenserve/cmd/internal/version"
 )
 
-// flushTime is how long the last spans may take to be sent at the end.
+// flushTime is how long sending the last spans may take on shutdown.
 const flushTime = 5 * time.Second
 
-// tracingEnabled tells whether spans are to be sent: to --otlp-endpoint, or to
-// where OpenTelemetry's own variables say.
+// tracingEnabled reports whether --otlp-endpoint or OpenTelemetry's own variables
+// name a collector.
 func tracingEnabled(endpoint string) bool {
 	if os.Getenv("OTEL_SDK_DISABLED") == "true" {
 		return false
@@ -30,7 +30,7 @@ func tracingEnabled(endpoint string) bool {
 	return endpoint != "" || os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != ""
 }
 
-// tracesURL is the full address of a collector, as --otlp-endpoint names it.
+// tracesURL returns the URL that --otlp-endpoint stands for, with the default path.
 func tracesURL(endpoint string) (string, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -42,9 +42,9 @@ func tracesURL(endpoint string) (string, error) {
 	return u.String(), nil
 }
 
-// openTracing sends spans by OTLP over HTTP. Sampling, headers, certificates and
-// the resource's attributes follow the OTEL_ variables. stop sends what is left.
-// Without an endpoint the provider is nil.
+// openTracing returns a provider that sends spans by OTLP over HTTP, or nil if there
+// is no collector to send to. Sampling, headers, certificates and the resource's
+// attributes follow the OTEL_ variables. stop sends the spans that are left.
 func openTracing(ctx context.Context, endpoint string, log *slog.Logger) (provider trace.TracerProvider, stop func(), err error) {
 	if !tracingEnabled(endpoint) {
 		return nil, func() {}, nil
@@ -62,18 +62,18 @@ func openTracing(ctx context.Context, endpoint string, log *slog.Logger) (provid
 		return nil, nil, err
 	}
 	about, err := resource.New(ctx,
-		resource.WithAttributes(attribute.String("service.name", "eigenserve"), attribute.String("service.version", version.String())),
+		resource.WithAttributes(attribute.String("service.name", "eigenserve"), attribute.String("service.version", version.Version)),
 		resource.WithTelemetrySDK(), resource.WithFromEnv())
 	if err != nil {
 		return nil, nil, err
 	}
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("spans are lost", "error", err) }))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("spans were lost", "error", err) }))
 	p := sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithResource(about))
 	return p, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), flushTime)
 		defer cancel()
 		if err := p.Shutdown(ctx); err != nil {
-			log.Warn("the last spans are lost", "error", err)
+			log.Warn("the last spans were lost", "error", err)
 		}
 	}, nil
 }

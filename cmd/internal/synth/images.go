@@ -9,7 +9,7 @@ import (
 	"math/rand/v2"
 )
 
-// Images are waves of colour, the same every time.
+// Images returns n PNG images of waves of colour, the same ones every time.
 func Images(height, width, n int) ([][]byte, error) {
 	out := make([][]byte, n)
 	for i := range out {
@@ -37,18 +37,18 @@ func Images(height, width, n int) ([][]byte, error) {
 	return out, nil
 }
 
-// NoisePNG is a PNG of random colours, of the size that the model reads.
-func NoisePNG(h, w int) []byte {
-	img := image.NewRGBA(image.Rect(0, 0, w, h))
+// NoisePNG returns a PNG image of random colours, the same one every time.
+func NoisePNG(height, width int) []byte {
+	img := image.NewRGBA(image.Rect(0, 0, width, height))
 	r := rand.New(rand.NewPCG(1, 2))
-	for y := range h {
-		for x := range w {
+	for y := range height {
+		for x := range width {
 			img.Set(x, y, color.RGBA{byte(r.IntN(256)), byte(r.IntN(256)), byte(r.IntN(256)), 255})
 		}
 	}
 	var b bytes.Buffer
 	if err := png.Encode(&b, img); err != nil {
-		panic(err) // an image in memory into memory
+		panic(err) // cannot happen: encoding to memory
 	}
 	return b.Bytes()
 }

@@ -3,6 +3,7 @@ package synth
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -16,16 +17,16 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// What made-up deltas are like: the directions a side that they share, how their
-// spectrum falls, and their size and the noise's against the base's.
+// The distribution of a lineage's deltas.
 const (
-	sharedDirections = 48
-	spectrumDecay    = 0.75
-	deltaScale       = 0.05
-	noiseScale       = 0.01
+	sharedDirections = 48   // on each side of a layer
+	spectrumDecay    = 0.75 // exponent of the shared part's spectrum
+	deltaScale       = 0.05 // of the shared part, relative to the base
+	noiseScale       = 0.01 // of each checkpoint's own noise, relative to the base
 )
 
-// Lineage makes checkpoints around one base.
+// Lineage makes checkpoints that look like fine-tunes of one base: the base, plus a
+// delta in directions that all checkpoints share, plus noise.
 type Lineage struct {
 	spec   Spec
 	seed   uint64
@@ -34,21 +35,23 @@ type Lineage struct {
 	layers []layerDirections // by Plan.Layers
 }
 
-// layerDirections is what the deltas of one layer share.
+// layerDirections are the directions that the deltas of one layer share.
 type layerDirections struct {
-	left, right []float32 // (m,d), (d,width), of about unit length
+	left, right []float32 // (m, d) and (d, width), of about unit length
 }
 
-func NewLineage(sy Spec, seed uint64) (*Lineage, error) {
-	model, err := models.Open([]byte(sy.Config), nil)
+// NewLineage returns a lineage of the model of a spec. The same seed makes the same
+// checkpoints.
+func NewLineage(spec Spec, seed uint64) (*Lineage, error) {
+	model, err := models.Open([]byte(spec.Config), nil)
 	if err != nil {
 		return nil, err
 	}
-	l := &Lineage{spec: sy, seed: seed, Model: model, base: map[string][]float32{}}
+	l := &Lineage{spec: spec, seed: seed, Model: model, base: map[string][]float32{}}
 	r := l.random("base", 0)
 	for _, s := range model.Plan().Specs() {
 		if s.Shape[0] > 0 {
-			if l.base[s.Name], err = sy.tensor(s.Name, s.Shape, r); err != nil {
+			if l.base[s.Name], err = spec.tensor(s.Name, s.Shape, r); err != nil {
 				return nil, err
 			}
 		}
@@ -63,6 +66,7 @@ func NewLineage(sy Spec, seed uint64) (*Lineage, error) {
 	return l, nil
 }
 
+// layerWidth returns the number of columns of a layer with its bias.
 func layerWidth(l nn.Layer) int {
 	if l.Bias {
 		return l.Cols() + 1
@@ -70,17 +74,16 @@ func layerWidth(l nn.Layer) int {
 	return l.Cols()
 }
 
-// random is a source that depends on the seed, a tensor and a checkpoint alone.
+// random returns a source that depends only on the seed, a tensor and a checkpoint.
 func (l *Lineage) random(tensor string, checkpoint int) *rand.Rand {
-	h := uint64(14695981039346656037) // FNV-1a
-	for _, c := range []byte(tensor) {
-		h = (h ^ uint64(c)) * 1099511628211
-	}
-	return rand.New(rand.NewPCG(l.seed<<32+uint64(checkpoint), h))
+	h := fnv.New64a()
+	h.Write([]byte(tensor))
+	return rand.New(rand.NewPCG(l.seed<<32+uint64(checkpoint), h.Sum64()))
 }
 
-// Write makes the checkpoints, and tells how many bytes are new.
-func (l *Lineage) Write(ctx context.Context, out string, count int, tell func(done int)) (written int64, err error) {
+// Write writes count checkpoints into folders of out, except those that are there
+// already, calls progress after each, and returns the number of bytes written.
+func (l *Lineage) Write(ctx context.Context, out string, count int, progress func(done int)) (written int64, err error) {
 	for i := range count {
 		if err := ctx.Err(); err != nil {
 			return written, err
@@ -90,12 +93,13 @@ func (l *Lineage) Write(ctx context.Context, out string, count int, tell func(do
 			return written, err
 		}
 		written += n
-		tell(i + 1)
+		progress(i + 1)
 	}
 	return written, nil
 }
 
-// checkpoint writes one folder. Its weights come last: with them it is whole.
+// checkpoint writes the i-th checkpoint to a folder. It writes the weights last: a
+// folder that has them is complete.
 func (l *Lineage) checkpoint(dir string, i int) (int64, error) {
 	weights := filepath.Join(dir, "model.safetensors")
 	if _, err := os.Stat(weights); err == nil {
@@ -120,17 +124,17 @@ func (l *Lineage) checkpoint(dir string, i int) (int64, error) {
 	return bytes, tensorfile.WriteFile(weights, tensors, map[string]string{"format": "pt"})
 }
 
-// preprocessor is preprocessor_config.json of the model's own size.
+// preprocessor returns preprocessor_config.json for images of the model's size.
 func (l *Lineage) preprocessor() string {
 	in := l.Model.Pixels()
 	return fmt.Sprintf(`{"image_processor_type":"ViTImageProcessor","do_resize":true,"size":{"height":%d,"width":%d},"resample":2,`+
 		`"do_rescale":true,"rescale_factor":0.00392156862745098,"do_normalize":true,"image_mean":[0.5,0.5,0.5],"image_std":[0.5,0.5,0.5]}`, in.Height, in.Width)
 }
 
-// tensors makes the i-th checkpoint's tensors.
+// tensors returns the i-th checkpoint's tensors.
 func (l *Lineage) tensors(i int) (map[string]tensorfile.Tensor, error) {
 	out := map[string]tensorfile.Tensor{}
-	for _, s := range l.Model.Plan().Specs() { // the map is filled before goroutines look at it
+	for _, s := range l.Model.Plan().Specs() { // all keys are set before goroutines read the map
 		shape := s.Shape
 		if shape[0] < 0 {
 			shape = append([]int{len(l.Model.Labels())}, shape[1:]...)
@@ -167,7 +171,7 @@ func product(shape []int) int {
 	return n
 }
 
-// layer makes the parts of one layer: base + L·C·R + noise.
+// layer fills in the tensors of the k-th layer: base + L·C·R + noise.
 func (l *Lineage) layer(out map[string]tensorfile.Tensor, k, i int) {
 	x, d := l.Model.Plan().Layers[k], l.layers[k]
 	m, n, width := x.Rows(), x.Cols(), layerWidth(x)
@@ -179,9 +183,9 @@ func (l *Lineage) layer(out map[string]tensorfile.Tensor, k, i int) {
 		}
 	}
 	rescale(core, deltaScale*math.Sqrt(float64(m)))
-	turned, delta := make([]float32, m*sharedDirections), make([]float32, m*width)
-	kernel.Gemm(false, false, m, sharedDirections, sharedDirections, d.left, sharedDirections, core, sharedDirections, turned, sharedDirections, false)
-	kernel.Gemm(false, false, m, width, sharedDirections, turned, sharedDirections, d.right, width, delta, width, false)
+	scaled, delta := make([]float32, m*sharedDirections), make([]float32, m*width)
+	kernel.Gemm(false, false, m, sharedDirections, sharedDirections, d.left, sharedDirections, core, sharedDirections, scaled, sharedDirections, false)
+	kernel.Gemm(false, false, m, width, sharedDirections, scaled, sharedDirections, d.right, width, delta, width, false)
 	addNoise(delta, r, noiseScale/math.Sqrt(float64(n)))
 	rows := x.Shape[0]
 	for p, part := range x.Parts {
@@ -201,7 +205,7 @@ func (l *Lineage) layer(out map[string]tensorfile.Tensor, k, i int) {
 	}
 }
 
-// rescale gives v a norm.
+// rescale scales v to a norm.
 func rescale(v []float32, norm float64) {
 	sum := 0.0
 	for _, x := range v {
@@ -212,8 +216,8 @@ func rescale(v []float32, norm float64) {
 	}
 }
 
-// addNoise adds noise of a standard deviation: the difference of two uniform
-// 16-bit numbers each, since normal ones would take longer than the disk does.
+// addNoise adds noise with a standard deviation to v. Each number is the difference of
+// two uniform 16-bit numbers, since normal ones would take longer than the disk.
 func addNoise(v []float32, r *rand.Rand, deviation float64) {
 	unit := float32(deviation * math.Sqrt(6) / 65536)
 	for i := 0; i < len(v); i += 2 {

@@ -1,4 +1,4 @@
-package synth
+package synth_test
 
 import (
 	"bytes"
@@ -7,19 +7,20 @@ import (
 	"path/filepath"
 	"testing"
 
+	"eigenserve/cmd/internal/synth"
 	"eigenserve/store/checkpoint"
 )
 
-// The same seed writes the same bytes; the members differ from each other by
-// what makes them variants of one base.
-func TestMadeCheckpoints(t *testing.T) {
+// The same seed writes the same bytes. The checkpoints differ, but only as much as
+// variants of one base do.
+func TestLineage(t *testing.T) {
 	a, b := writeCheckpoints(t, t.TempDir(), 3, 1), writeCheckpoints(t, t.TempDir(), 3, 1)
 	var first []float32
 	for i := range a {
 		x, errX := os.ReadFile(filepath.Join(a[i], "model.safetensors"))
 		y, errY := os.ReadFile(filepath.Join(b[i], "model.safetensors"))
 		if errX != nil || errY != nil || !bytes.Equal(x, y) {
-			t.Errorf("%s: written again it differs (%v, %v)", a[i], errX, errY)
+			t.Errorf("%s: the same seed writes other bytes (%v, %v)", a[i], errX, errY)
 		}
 		c, err := checkpoint.Open(a[i])
 		if err != nil {
@@ -46,14 +47,14 @@ func TestMadeCheckpoints(t *testing.T) {
 	}
 }
 
-// smallSpec is a model whose checkpoints take a moment.
-var smallSpec = Spec{Name: "small", Directions: 8, Density: 0.1, Variants: 2, Config: `{"model_type":"vit","hidden_size":32,
+// smallSpec is a model whose checkpoints are quick to write.
+var smallSpec = synth.Spec{Name: "small", Directions: 8, Density: 0.1, Variants: 2, Config: `{"model_type":"vit","hidden_size":32,
 "num_hidden_layers":2,"num_attention_heads":2,"intermediate_size":64,"image_size":16,"patch_size":8,"id2label":{"0":"a","1":"b","2":"c"}}`}
 
-// writeCheckpoints writes checkpoints of the small model, and lists their folders.
+// writeCheckpoints writes checkpoints of the small model and returns their folders.
 func writeCheckpoints(t *testing.T, out string, count int, seed uint64) []string {
 	t.Helper()
-	l, err := NewLineage(smallSpec, seed)
+	l, err := synth.NewLineage(smallSpec, seed)
 	if err != nil {
 		t.Fatal(err)
 	}

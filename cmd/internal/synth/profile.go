@@ -11,31 +11,32 @@ import (
 	"eigenserve/store/zoo"
 )
 
-// A likeness is what a real family's coefficients are like, by the role that
-// their layer plays: how many are not zero, where those lie among the
-// directions, and how large they are. With it variants of another size are made
-// up that take the share of bytes that real ones do.
+// Profile is the distribution of a real family's coefficients by the role of their
+// layer: how many are not zero, where they are among the directions, and how large
+// they are. Variants of other sizes that follow it take the same share of bytes as
+// real ones.
 type Profile struct {
-	layers  map[string]*roleProfile
-	anyRole *roleProfile // of layers whose role the real family does not have
+	roles   map[string]*roleProfile
+	anyRole *roleProfile // for roles that the real family does not have
 	vector  *roleProfile
 }
 
 type roleProfile struct {
 	nonzeros    []coefficient
-	total       float64 // numbers that a coefficient stands for, zero or not
-	left, right []float32
+	parameters  float64   // of the tensors that nonzeros were taken from
+	left, right []float32 // the scales of each side's directions
 }
 
-// coefficient is a coefficient: its directions as shares of a side, and its value.
+// coefficient is a coefficient that is not zero: the positions of its directions, from
+// 0 to 1 of a side, and its value.
 type coefficient struct {
 	left, right float32
 	q           int32
 }
 
-// EmbeddedProfile is that of the embedded family.
+// EmbeddedProfile returns the profile of the embedded family.
 func EmbeddedProfile() (*Profile, error) {
-	dir, err := os.MkdirTemp("", "eigenserve-likeness-")
+	dir, err := os.MkdirTemp("", "eigenserve-profile-")
 	if err != nil {
 		return nil, err
 	}
@@ -50,14 +51,15 @@ func EmbeddedProfile() (*Profile, error) {
 	return profileOf(s, s.Families()[0], 24)
 }
 
-// profileOf looks at some of a family's variants, evenly picked.
+// profileOf takes the profile of at most so many of a family's variants, evenly
+// spaced.
 func profileOf(s *store.Store, f store.Family, most int) (*Profile, error) {
 	b, err := s.OpenBasis(f.Basis)
 	if err != nil {
 		return nil, err
 	}
 	defer b.Close()
-	l := &Profile{layers: map[string]*roleProfile{}, anyRole: &roleProfile{}, vector: &roleProfile{}}
+	profile := &Profile{roles: map[string]*roleProfile{}, anyRole: &roleProfile{}, vector: &roleProfile{}}
 	variants := s.Variants()
 	for i := range min(most, len(variants)) {
 		v, err := s.ReadVariant(variants[i*len(variants)/min(most, len(variants))].Digest)
@@ -67,65 +69,67 @@ func profileOf(s *store.Store, f store.Family, most int) (*Profile, error) {
 		if v.Basis != b.Digest {
 			continue
 		}
-		if err := subspace.Visit(b, v, func(i int, c *code.Sparse) error { l.addLayer(&b.Layers[i], c); return nil },
-			func(_ int, q []int32) error { l.vector.addVector(q); return nil }); err != nil {
+		if err := subspace.Visit(b, v, func(i int, c *code.Sparse) error { profile.addLayer(&b.Layers[i], c); return nil },
+			func(_ int, q []int32) error { profile.vector.addVector(q); return nil }); err != nil {
 			return nil, err
 		}
 	}
-	return l, nil
+	return profile, nil
 }
 
-var numbers = regexp.MustCompile(`[0-9]+`)
+var digits = regexp.MustCompile(`[0-9]+`)
 
-// roleOf is a layer's name without its block's number.
-func roleOf(layer string) string { return numbers.ReplaceAllString(layer, "*") }
+// roleOf returns a layer's name without its block's number.
+func roleOf(layer string) string { return digits.ReplaceAllString(layer, "*") }
 
-func (l *Profile) addLayer(b *store.BasisLayer, c *code.Sparse) {
-	role := l.layers[roleOf(b.Name)]
+// addLayer adds the coefficients of one variant's layer.
+func (profile *Profile) addLayer(b *store.BasisLayer, c *code.Sparse) {
+	role := profile.roles[roleOf(b.Name)]
 	if role == nil {
 		role = &roleProfile{left: b.LeftScale, right: b.RightScale}
-		l.layers[roleOf(b.Name)] = role
+		profile.roles[roleOf(b.Name)] = role
 	}
-	if l.anyRole.left == nil {
-		l.anyRole.left, l.anyRole.right = b.LeftScale, b.RightScale
+	if profile.anyRole.left == nil {
+		profile.anyRole.left, profile.anyRole.right = b.LeftScale, b.RightScale
 	}
 	p, q := b.Directions()
 	for k, j := range c.Rights {
 		for at := c.Starts[k]; at < c.Starts[k+1]; at++ {
 			n := coefficient{float32(c.Lefts[at]) / float32(p), float32(j) / float32(q), c.Q[at]}
-			role.nonzeros, l.anyRole.nonzeros = append(role.nonzeros, n), append(l.anyRole.nonzeros, n)
+			role.nonzeros, profile.anyRole.nonzeros = append(role.nonzeros, n), append(profile.anyRole.nonzeros, n)
 		}
 	}
-	role.total += float64(b.Parameters())
-	l.anyRole.total += float64(b.Parameters())
+	role.parameters += float64(b.Parameters())
+	profile.anyRole.parameters += float64(b.Parameters())
 }
 
+// addVector adds the coefficients of one variant's vector.
 func (r *roleProfile) addVector(q []int32) {
 	for i, x := range q {
 		if x != 0 {
 			r.nonzeros = append(r.nonzeros, coefficient{left: float32(i) / float32(len(q)), q: x})
 		}
 	}
-	r.total += float64(len(q))
+	r.parameters += float64(len(q))
 }
 
-// of gives the likeness of a layer.
-func (l *Profile) of(layer string) *roleProfile {
-	if r := l.layers[roleOf(layer)]; r != nil {
+// of returns the profile for a layer.
+func (profile *Profile) of(layer string) *roleProfile {
+	if r := profile.roles[roleOf(layer)]; r != nil {
 		return r
 	}
-	return l.anyRole
+	return profile.anyRole
 }
 
-// core makes up coefficients (q,p) of a tensor of so many numbers: as many in all
-// as the real family's would have, whatever the number of directions; where two
-// meet they add up.
-func (r *roleProfile) core(random *rand.Rand, numbers, p, q int) []int32 {
+// draw returns random coefficients (q, p) for a tensor of so many parameters. Their
+// number is in proportion to the parameters, as in the real family, whatever the
+// number of directions; coefficients that fall on one place are added.
+func (r *roleProfile) draw(random *rand.Rand, parameters, p, q int) []int32 {
 	out := make([]int32, p*q)
 	if len(r.nonzeros) == 0 {
 		return out
 	}
-	for range int(float64(numbers) * float64(len(r.nonzeros)) / r.total) {
+	for range int(float64(parameters) * float64(len(r.nonzeros)) / r.parameters) {
 		n := r.nonzeros[random.IntN(len(r.nonzeros))]
 		i := min(p-1, int((float64(n.left)+random.Float64()/float64(max(len(r.left), 1)))*float64(p)))
 		j := min(q-1, int((float64(n.right)+random.Float64()/float64(max(len(r.right), 1)))*float64(q)))
@@ -137,7 +141,7 @@ func (r *roleProfile) core(random *rand.Rand, numbers, p, q int) []int32 {
 	return out
 }
 
-// resampled reads a side's scales at as many directions as another has.
+// resampled returns the scales of a side at n directions.
 func resampled(scales []float32, n int) []float32 {
 	out := make([]float32, n)
 	for i := range out {

@@ -1,3 +1,6 @@
+// Package synth makes synthetic families, stores and checkpoints, of known sizes and
+// from a seed. Their answers mean nothing, but their bytes and their times are those
+// of real ones.
 package synth
 
 import (
@@ -18,35 +21,37 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// Spec describes a family around one model: that model, or random weights
-// of its sizes, is the mean, the directions and the variants' cores are made up.
-// Its answers mean nothing, its times and its bytes are real.
+// Spec describes a synthetic family. Its mean is a given model, or random weights of
+// a model's shapes; its directions and its variants' coefficients are random.
 type Spec struct {
 	Name       string
 	Config     string  // config.json
-	Directions int     // a side
-	Density    float64 // share of a core's coefficients that are not zero
+	Directions int     // on each side of a layer
+	Density    float64 // share of the coefficients that are not zero
 	Variants   int
-	// read fills dst with a tensor of the model, or is nil for random weights.
-	read func(tensor string, dst []float32) error
-	// like, if set, says what cores are like in place of density.
+	// Profile, if set, replaces Density: coefficients are distributed like those that
+	// it was taken from.
 	Profile *Profile
-	// classes gives a variant's number of labels; nil for the model's own.
+	// LabelCount returns a variant's number of labels. If it is nil, all variants
+	// have the labels of Config.
 	LabelCount func(variant int) int
-	// tell is told of every variant that is stored.
+	// OnStored, if set, is called after each variant with the number stored so far.
 	OnStored func(done int)
+
+	// read fills dst with a tensor of the mean; nil for random weights.
+	read func(tensor string, dst []float32) error
 }
 
-// defaultVariants is how many variants a family has unless more are asked for.
+// defaultVariants is the number of variants of a known spec.
 const defaultVariants = 8
 
-// Specs are the sizes that bench knows by name.
+// Specs are the specs that bench knows by name.
 var Specs = map[string]Spec{
 	"vit-b16": {Name: "vit-b16", Config: vitConfig(768, 12), Directions: 128, Density: 0.01, Variants: defaultVariants},
 	"vit-s16": {Name: "vit-s16", Config: vitConfig(384, 6), Directions: 128, Density: 0.01, Variants: defaultVariants},
-	// The embedded family's sizes at few directions, for very many variants.
+	// The embedded family's shapes with few directions, for very many variants.
 	"small": {Name: "small", Config: smallConfig, Directions: 16, Density: 0.05, Variants: defaultVariants},
-	// Small enough to try things at scale on in seconds.
+	// Small enough to try a large number of models in seconds.
 	"vit-ti16": {Name: "vit-ti16", Config: vitConfig(192, 3), Directions: 128, Density: 0.01, Variants: defaultVariants},
 }
 
@@ -66,25 +71,25 @@ func vitConfig(hidden, heads int) string {
 	return string(config)
 }
 
-// Install makes the family and puts it into a store.
-func (sy Spec) Install(s *store.Store) error {
-	config := []byte(sy.Config)
+// Install makes the family and its variants and stores them.
+func (spec Spec) Install(s *store.Store) error {
+	config := []byte(spec.Config)
 	model, err := models.Open(config, nil)
 	if err != nil {
 		return err
 	}
 	r := rand.New(rand.NewPCG(7, 7))
-	b := &store.Basis{Family: sy.Name, Config: config, RMS: 1, Metric: "none", Rank: sy.Directions,
+	b := &store.Basis{Family: spec.Name, Config: config, RMS: 1, Metric: "none", Rank: spec.Directions,
 		Sources: []store.Source{{Name: "synthetic", Digest: store.Digest(config)}}, Created: time.Unix(0, 0).UTC()}
 	for _, l := range model.Plan().Layers {
-		layer, err := sy.layer(store.Layer(l), r)
+		layer, err := spec.layer(store.Layer(l), r)
 		if err != nil {
 			return err
 		}
 		b.Layers = append(b.Layers, layer)
 	}
 	for _, v := range model.Plan().Vectors {
-		mean, err := sy.tensor(v.Name, v.Shape, r)
+		mean, err := spec.tensor(v.Name, v.Shape, r)
 		if err != nil {
 			return err
 		}
@@ -97,15 +102,15 @@ func (sy Spec) Install(s *store.Store) error {
 	b.Digest = f.Basis
 	var group errgroup.Group
 	group.SetLimit(goruntime.GOMAXPROCS(0))
-	var mu sync.Mutex // guards done, and orders what tell is told
+	var mu sync.Mutex // guards done, and keeps the calls of OnStored in order
 	done := 0
-	for i := range sy.Variants {
+	for i := range spec.Variants {
 		group.Go(func() error {
-			err := sy.putVariant(s, b, model, i, rand.New(rand.NewPCG(8, uint64(i))))
+			err := spec.putVariant(s, b, model, i, rand.New(rand.NewPCG(8, uint64(i))))
 			mu.Lock()
 			defer mu.Unlock()
-			if done++; err == nil && sy.OnStored != nil {
-				sy.OnStored(done)
+			if done++; err == nil && spec.OnStored != nil {
+				spec.OnStored(done)
 			}
 			return err
 		})
@@ -113,16 +118,16 @@ func (sy Spec) Install(s *store.Store) error {
 	return group.Wait()
 }
 
-// tensor gives the model's values of a tensor, or random ones at which
-// activations stay sane.
-func (sy Spec) tensor(name string, shape []int, r *rand.Rand) ([]float32, error) {
+// tensor returns a tensor of the mean: the given model's, or random values at which
+// activations stay in a sensible range.
+func (spec Spec) tensor(name string, shape []int, r *rand.Rand) ([]float32, error) {
 	n := 1
 	for _, d := range shape {
 		n *= d
 	}
-	if sy.read != nil {
+	if spec.read != nil {
 		v := make([]float32, n)
-		return v, sy.read(name, v)
+		return v, spec.read(name, v)
 	}
 	if len(shape) > 1 {
 		return normal(r, n, 1/math.Sqrt(float64(n/shape[0]))), nil
@@ -136,20 +141,20 @@ func (sy Spec) tensor(name string, shape []int, r *rand.Rand) ([]float32, error)
 	return v, nil
 }
 
-// layer has the model's weights for means, and random directions of about unit
-// length, which cost what orthonormal ones do.
-func (sy Spec) layer(l store.Layer, r *rand.Rand) (store.BasisLayer, error) {
+// layer returns a layer of the basis. Its directions are random and of about unit
+// length, which costs as much to compute with as orthonormal ones.
+func (spec Spec) layer(l store.Layer, r *rand.Rand) (store.BasisLayer, error) {
 	m, n, width := l.Rows(), l.Cols(), l.Width()
-	p, q := min(sy.Directions, m), min(sy.Directions, width)
+	p, q := min(spec.Directions, m), min(spec.Directions, width)
 	var weight, bias []float32
 	for _, part := range l.Parts {
-		w, err := sy.tensor(part+".weight", l.Shape, r)
+		w, err := spec.tensor(part+".weight", l.Shape, r)
 		if err != nil {
 			return store.BasisLayer{}, err
 		}
 		weight = append(weight, w...)
 		if l.Bias {
-			b, err := sy.tensor(part+".bias", l.Shape[:1], r)
+			b, err := spec.tensor(part+".bias", l.Shape[:1], r)
 			if err != nil {
 				return store.BasisLayer{}, err
 			}
@@ -157,27 +162,27 @@ func (sy Spec) layer(l store.Layer, r *rand.Rand) (store.BasisLayer, error) {
 		}
 	}
 	left, right := constant(p, 1), constant(q, 1)
-	if sy.Profile != nil {
-		role := sy.Profile.of(l.Name)
+	if spec.Profile != nil {
+		role := spec.Profile.of(l.Name)
 		left, right = resampled(role.left, p), resampled(role.right, q)
 	}
 	return store.BasisLayer{Layer: l, Bias: bias,
 		Mean:  tensorfile.FromFloat32("BF16", []int{m, n}, weight),
 		Left:  tensorfile.FromFloat32("BF16", []int{m, p}, normal(r, m*p, 1/math.Sqrt(float64(m)))),
 		Right: tensorfile.FromFloat32("BF16", []int{q, width}, normal(r, q*width, 1/math.Sqrt(float64(width)))),
-		// The gain of each tensor makes of these what its coefficients are.
+		// The gain of each tensor scales these to its coefficients.
 		LeftScale: left, RightScale: right,
 		Spectrum: store.Spectrum{Left: make([]float64, p), Right: make([]float64, q), Energy: 1},
 	}, nil
 }
 
-// putVariant makes the i-th variant and stores it.
-func (sy Spec) putVariant(s *store.Store, b *store.Basis, model models.Model, i int, r *rand.Rand) error {
+// putVariant makes and stores the i-th variant.
+func (spec Spec) putVariant(s *store.Store, b *store.Basis, model models.Model, i int, r *rand.Rand) error {
 	labels := model.Labels()
-	if sy.LabelCount != nil {
-		labels = LabelNames(sy.LabelCount(i))
+	if spec.LabelCount != nil {
+		labels = LabelNames(spec.LabelCount(i))
 	}
-	v, file, err := sy.Make(b, model, fmt.Sprintf("%s-%04d", sy.Name, i), labels, r)
+	v, file, err := spec.Make(b, model, fmt.Sprintf("%s-%04d", spec.Name, i), labels, r)
 	if err != nil {
 		return err
 	}
@@ -185,18 +190,18 @@ func (sy Spec) putVariant(s *store.Store, b *store.Basis, model models.Model, i 
 	return err
 }
 
-// Make makes a variant and its file.
-func (sy Spec) Make(b *store.Basis, model models.Model, name string, labels []string, r *rand.Rand) (*store.Variant, []byte, error) {
+// Make returns a variant on the basis b, and its file.
+func (spec Spec) Make(b *store.Basis, model models.Model, name string, labels []string, r *rand.Rand) (*store.Variant, []byte, error) {
 	v := &store.Variant{Name: name, Family: b.Family, Basis: b.Digest, Step: 0.02,
 		Provenance: store.Provenance{Name: "synthetic", Checkpoint: store.Digest([]byte(name)), Added: b.Created}}
-	layers, vectors := sy.cores(b, r)
+	layers, vectors := spec.coefficients(b, r)
 	if err := subspace.Code(v, b, layers, vectors); err != nil {
 		return nil, nil, err
 	}
 	v.Labels, v.Private = labels, map[string]tensorfile.Tensor{}
 	for _, p := range model.Plan().Private {
 		shape := append([]int{len(v.Labels)}, p.Shape[1:]...)
-		values, err := sy.privateTensor(p.Name, shape, r)
+		values, err := spec.privateTensor(p.Name, shape, r)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -208,16 +213,16 @@ func (sy Spec) Make(b *store.Basis, model models.Model, name string, labels []st
 	return v, file, err
 }
 
-// privateTensor is a tensor of a variant's own. Labels other than the model's have no
-// weights to be read.
-func (sy Spec) privateTensor(name string, shape []int, r *rand.Rand) ([]float32, error) {
-	if sy.LabelCount != nil {
-		sy.read = nil
+// privateTensor returns a tensor that the variants do not share. It is random if the
+// labels are not the model's.
+func (spec Spec) privateTensor(name string, shape []int, r *rand.Rand) ([]float32, error) {
+	if spec.LabelCount != nil {
+		spec.read = nil
 	}
-	return sy.tensor(name, shape, r)
+	return spec.tensor(name, shape, r)
 }
 
-// LabelNames are labels of no meaning.
+// LabelNames returns n labels.
 func LabelNames(n int) []string {
 	out := make([]string, n)
 	for i := range out {
@@ -226,30 +231,30 @@ func LabelNames(n int) []string {
 	return out
 }
 
-// cores makes up coefficients: like a real family's, or evenly spread, where
-// every direction is used, by the diagonal, and the rest of the nonzeros lie
-// anywhere.
-func (sy Spec) cores(b *store.Basis, r *rand.Rand) (layers, vectors [][]int32) {
+// coefficients returns random coefficients, each layer's as (right, left). With a
+// Profile they are distributed like a real family's. Without one the diagonal is
+// nonzero, so that every direction is used, and the other nonzeros are anywhere.
+func (spec Spec) coefficients(b *store.Basis, r *rand.Rand) (layers, vectors [][]int32) {
 	for k := range b.Layers {
 		l := &b.Layers[k]
 		p, q := l.Directions()
-		if sy.Profile != nil {
-			layers = append(layers, sy.Profile.of(l.Name).core(r, l.Parameters(), p, q))
+		if spec.Profile != nil {
+			layers = append(layers, spec.Profile.of(l.Name).draw(r, l.Parameters(), p, q))
 			continue
 		}
 		c := make([]int32, p*q)
 		for j := range min(p, q) {
 			c[j*p+j] = int32(1 - 2*r.IntN(2))
 		}
-		for range int(sy.Density*float64(p*q)) - min(p, q) {
+		for range int(spec.Density*float64(p*q)) - min(p, q) {
 			c[r.IntN(len(c))] = int32(1 - 2*r.IntN(2))
 		}
 		layers = append(layers, c)
 	}
 	for k := range b.Vectors {
 		n := b.Vectors[k].Len()
-		if sy.Profile != nil {
-			vectors = append(vectors, sy.Profile.vector.core(r, n, n, 1))
+		if spec.Profile != nil {
+			vectors = append(vectors, spec.Profile.vector.draw(r, n, n, 1))
 			continue
 		}
 		vectors = append(vectors, make([]int32, n))
@@ -257,6 +262,7 @@ func (sy Spec) cores(b *store.Basis, r *rand.Rand) (layers, vectors [][]int32) {
 	return layers, vectors
 }
 
+// normal returns n normally distributed numbers.
 func normal(r *rand.Rand, n int, scale float64) []float32 {
 	v := make([]float32, n)
 	for i := range v {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// mixedFolders are three checkpoints of the zoo's family and two of other
-// lineages.
+// mixedFolders returns the folders of three checkpoints of the zoo's family and of two of
+// other lineages.
 func mixedFolders(t *testing.T) []string {
 	t.Helper()
 	folders := zooFolders(t, "models", 1)[:3]
@@ -49,7 +49,7 @@ func TestFitFamilies(t *testing.T) {
 	}
 }
 
-func TestFitSaysThatSeveralBasesServeBetter(t *testing.T) {
+func TestFitSuggestsFamilies(t *testing.T) {
 	if testing.Short() {
 		t.Skip("fits a family")
 	}
@@ -60,7 +60,7 @@ func TestFitSaysThatSeveralBasesServeBetter(t *testing.T) {
 	}
 }
 
-// What does not pass the gate of one family holds no other up.
+// Checkpoints that the gate of one family refuses do not keep others from being fitted.
 func TestFitFamiliesRefused(t *testing.T) {
 	if testing.Short() {
 		t.Skip("fits three families")

@@ -6,9 +6,9 @@ import (
 	"eigenserve/runtime"
 )
 
-// Memory that levels off after a warm-up has not grown, whatever it jumps to for a
-// moment; memory that grows all the time has.
-func TestChaosMemory(t *testing.T) {
+// Memory that levels off after the warm-up has not grown, whatever its peaks. Memory that
+// keeps growing has.
+func TestSteadyMemory(t *testing.T) {
 	samples := func(rss func(i int) int64) (out []runtime.Ledger) {
 		for i := range 1000 {
 			out = append(out, runtime.Ledger{RSS: rss(i), Total: rss(i) / 2, Basis: 7})
@@ -22,19 +22,19 @@ func TestChaosMemory(t *testing.T) {
 		return 1000 + int64(min(i, 200))
 	}), false)
 	if w := (Window{1200, 600, 7}); levels.First != w || levels.Last != w || levels.Growth != 1 {
-		t.Errorf("what levels off: %+v", levels)
+		t.Errorf("memory that levels off: %+v", levels)
 	}
 	doubles := samples(func(i int) int64 { return 1000 + int64(i) })
 	for _, racing := range []bool{false, true} {
 		if grows := steadyMemory(doubles, racing); grows.Growth < 1.35 {
-			t.Errorf("what doubles: %+v", grows)
+			t.Errorf("memory that doubles: %+v", grows)
 		}
 	}
 	for i := range doubles {
 		doubles[i].Total = 600
 	}
 	if kept := steadyMemory(doubles, true); kept.Growth != 1 {
-		t.Errorf("what only a race detector keeps: %+v", kept)
+		t.Errorf("memory that only the race detector keeps: %+v", kept)
 	}
 	if none := steadyMemory(nil, false); none.Growth != 0 {
 		t.Errorf("no samples: %+v", none)

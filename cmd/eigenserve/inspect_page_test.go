@@ -12,7 +12,7 @@ import (
 	"eigenserve/store/zoo"
 )
 
-// page writes the page of the embedded family.
+// page writes the page of the embedded family and returns its path and its text.
 func page(t *testing.T) (path, text string) {
 	t.Helper()
 	if testing.Short() {
@@ -29,7 +29,7 @@ func page(t *testing.T) (path, text string) {
 	path = filepath.Join(dir, "page.html")
 	family := s.Families()[0].Name
 	if out := must(t, "inspect", "--store", s.Dir(), "--family", family, "--html", path); !strings.Contains(out, "200 variants") {
-		t.Errorf("says %q", out)
+		t.Errorf("inspect prints %q", out)
 	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -38,25 +38,25 @@ func page(t *testing.T) (path, text string) {
 	return path, string(raw)
 }
 
-// TestPageIsSelfContained: nothing in it is loaded from anywhere.
+// TestPageIsSelfContained checks that the page loads nothing.
 func TestPageIsSelfContained(t *testing.T) {
 	_, text := page(t)
 	for _, link := range regexp.MustCompile(`(?:https?:)?//[a-zA-Z0-9.-]+\.[a-z]+[^\s"'<]*`).FindAllString(text, -1) {
 		if link != "http://www.w3.org/2000/svg" {
-			t.Errorf("it names %s", link)
+			t.Errorf("the page names %s", link)
 		}
 	}
 	if found := regexp.MustCompile(`<link|@import|\bsrc=|\bimport\b[^;]*from|url\(`).FindString(text); found != "" {
-		t.Errorf("it loads something: %s", found)
+		t.Errorf("the page loads something: %s", found)
 	}
 }
 
-// TestPageInABrowser counts what a browser draws: a line for each layer, a row
-// for each, a point and a row of the table for each variant.
-func TestPageInABrowser(t *testing.T) {
+// TestPageInBrowser counts what a browser draws: a line and a row for each layer, and a
+// point and a row of the table for each variant.
+func TestPageInBrowser(t *testing.T) {
 	browser, err := exec.LookPath("chromium")
 	if err != nil {
-		t.Skip("there is no chromium")
+		t.Skip("chromium is not installed")
 	}
 	path, _ := page(t)
 	out, err := exec.Command(browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000", "--dump-dom", "file://"+path).Output()
@@ -66,11 +66,11 @@ func TestPageInABrowser(t *testing.T) {
 	body := string(out)
 	for what, want := range map[string]int{"<polyline ": 25, `class="range"`: 25, `class="fitted"`: 200, "<tr>": 201} {
 		if n := strings.Count(body, what); n != want {
-			t.Errorf("%d times %s, want %d", n, what, want)
+			t.Errorf("%d × %s, want %d", n, what, want)
 		}
 	}
 	if strings.Contains(body, "NaN") || strings.Contains(body, "undefined</") {
-		t.Error("something that is no number was drawn")
+		t.Error("the browser drew something that is not a number")
 	}
 }
 
