@@ -47,7 +47,7 @@ rebuild rebuilds weights before it answers; lru evicts the least recently used w
 	catalogue.StoreFlag(cmd, &o.Store)
 	flags.StringVar(&o.Server, "server", "", "`URL` of a running server")
 	flags.Float64Var(&o.Rate, "rate", 0, "requests per second (default: --load times the capacity)")
-	flags.Float64SliceVar(&o.Loads, "load", []float64{0.8}, "loads, in units of the capacity, separated by commas")
+	flags.Float64SliceVar(&o.Loads, "load", []float64{0.8}, "`loads` in units of the capacity, separated by commas")
 	flags.DurationVar(&o.Duration, "duration", 30*time.Second, "how long to put on each load")
 	flags.DurationVar(&o.Warmup, "warmup", 3*time.Second, "how long to put on each load before it is counted")
 	flags.DurationVar(&o.CapacityTime, "capacity", 10*time.Second, "how long to measure the capacity")

@@ -37,7 +37,7 @@ func (m *Main) classify() *cobra.Command {
 	catalogue.StoreFlag(cmd, &f.store)
 	flags.StringVar(&f.model, "model", "", "`name` of the model, NAME:VERSION, NAME@DIGEST or an alias")
 	flags.IntVar(&f.options.TopK, "top", 5, "labels to print, best first; 0 prints all")
-	flags.StringVar(&f.options.Function, "function", "softmax", "function from logits to scores: softmax, sigmoid or none")
+	flags.Var(cli.Choice(&f.options.Function, "softmax", "softmax", "sigmoid", "none"), "function", "function from logits to scores")
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 	return cmd
 }

@@ -1,9 +1,6 @@
 package learning
 
 import (
-	"slices"
-	"strings"
-
 	"github.com/spf13/cobra"
 
 	"eigenserve/cmd/internal/catalogue"
@@ -24,16 +21,14 @@ type FitFlags struct {
 	gate   GateFlags
 }
 
-// metrics are the choices of --metric.
-var metrics = []string{subspace.MetricFull, subspace.MetricInput, subspace.MetricNone}
-
 // Add declares the flags. probes says what --probes is for.
 func (f *FitFlags) Add(cmd *cobra.Command, probes string) {
 	flags := cmd.Flags()
 	catalogue.StoreFlag(cmd, &f.Store)
 	flags.StringVar(&f.Family, "family", "", "`name` of the family")
 	flags.IntVar(&f.rank, "rank", 0, "most directions on each side of a layer (default: all)")
-	flags.StringVar(&f.Metric, "metric", subspace.MetricFull, "what an error costs: full (by each layer's inputs and outputs), input, or none (every error costs the same)")
+	flags.Var(cli.Choice(&f.Metric, subspace.MetricFull, subspace.MetricFull, subspace.MetricInput, subspace.MetricNone), "metric",
+		"what an error costs: full measures it on each layer's inputs and outputs, input on its inputs, none lets every error cost the same")
 	flags.StringVar(&f.Probes, "probes", "", probes)
 	f.gate.Add(cmd)
 	f.gate.AddOverrides(cmd)
@@ -53,9 +48,6 @@ func (f *FitFlags) Options() (o runtime.FitOptions, err error) {
 	}
 	if f.rank < 0 {
 		return o, cli.Usagef("--rank must not be negative")
-	}
-	if !slices.Contains(metrics, f.Metric) {
-		return o, cli.Usagef("--metric %q: use %s", f.Metric, strings.Join(metrics, ", "))
 	}
 	o = runtime.FitOptions{Rank: f.rank, Metric: f.Metric, Memory: int64(f.memory)}
 	o.Gate, err = f.gate.Gate()

@@ -25,6 +25,7 @@ func (f *schedulerFlags) add(cmd *cobra.Command) {
 	flags.Var(cli.Duration(&f.maxDelay, 0), "max-delay", "how long to wait for a batch to fill while another is being computed")
 	flags.BoolVar(&f.mixed, "mixed", true, "put inputs for different models of a family into one batch where that is measured to pay")
 	flags.Var(cli.Duration(&f.maxWait, 0), "max-wait", "longest estimated wait in the queue; beyond it the answer is 429 with Retry-After (default: the time for a full batch, or for 1 + 4 / --parallel inputs)")
+	flags.Lookup("max-wait").DefValue = "" // 0 stands for a default that is computed
 	flags.Var(cli.Count(&f.queue, 1024), "queue", "most inputs in the queue, however short their wait; beyond it the answer is 429 with Retry-After")
 	flags.Var(cli.PositiveDuration(&f.deadline, 30*time.Second), "deadline", "longest time for a request that sets no deadline itself; then the answer is 504")
 	flags.Var(cli.Choice(&f.cachePolicy, string(runtime.CacheTinyLFU), string(runtime.CacheTinyLFU), string(runtime.CacheLRU)), "cache-policy", "which weights to keep in the cache: frequently used (tinylfu) or recently used (lru)")
