@@ -85,7 +85,7 @@ func TestOldNamesAreHidden(t *testing.T) {
 func TestOldGateFlag(t *testing.T) {
 	own := makeCheckpoints(t, t.TempDir(), 3, 1)
 	dir := filepath.Join(t.TempDir(), "store")
-	must(t, append([]string{"fit", "--store", dir, "--family", "f", "--metric", "none"}, own[:2]...)...)
+	must(t, append([]string{"fit", "--store", dir, "--family", "f", "--metric", "none", "--step", "2"}, own[:2]...)...)
 	for _, command := range []string{"fit", "add", "refit"} {
 		args := []string{command, "--store", dir, "--family", "f", "--max-bytes", "10", own[2]}
 		if command != "add" {

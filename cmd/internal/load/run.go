@@ -17,8 +17,11 @@ func (o *Options) Run(ctx context.Context, p *cli.Progress) (*Report, error) {
 	resident := int64(0) // of the first server, besides its weight cache
 	for _, baseline := range append([]string{""}, o.Baselines...) {
 		one, err := o.runServer(ctx, baseline, resident, p)
+		if err != nil && baseline != "" {
+			err = fmt.Errorf("%s: %w", title(baseline), err)
+		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", title(baseline), err)
+			return nil, err
 		}
 		if baseline == "" {
 			r.Models, resident = one.Models, one.residentBesidesCache
