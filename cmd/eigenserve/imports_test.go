@@ -95,8 +95,7 @@ var fences = map[string][]string{
 
 const root = "../.."
 
-// TestImports holds the layout's import rules in all Go files but tests, which
-// may look across the borders.
+// TestImports checks the imports of all Go files except tests.
 func TestImports(t *testing.T) {
 	seen := 0
 	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
@@ -116,7 +115,7 @@ func TestImports(t *testing.T) {
 		t.Fatal(err)
 	}
 	if seen < 50 {
-		t.Errorf("only %d files were looked at: is the test still where it was?", seen)
+		t.Errorf("only %d files were checked: has this test moved?", seen)
 	}
 }
 
@@ -144,14 +143,14 @@ func checkFile(t *testing.T, file string) error {
 		}
 		for prefix, where := range fences {
 			if strings.HasPrefix(name, prefix) && !allowed(where, pkg) {
-				t.Errorf("%s: %s is fenced to %v", rel, name, where)
+				t.Errorf("%s: only %[3]v may import %[2]s", rel, name, where)
 			}
 		}
 		if name == "runtime" && (spec.Name == nil || spec.Name.Name != "goruntime") {
-			t.Errorf("%s: import Go's runtime as goruntime: ours has its name", rel)
+			t.Errorf("%s: import Go's runtime as goruntime: ours has the same name", rel)
 		}
 		if name == "eigenserve/runtime" && spec.Name != nil {
-			t.Errorf("%s: our runtime is never renamed", rel)
+			t.Errorf("%s: do not rename our runtime", rel)
 		}
 	}
 	return nil
@@ -167,17 +166,16 @@ func allowed(rules []string, pkg string) bool {
 	return false
 }
 
-// TestTopLevel holds the top level to what the layout names.
+// TestTopLevel checks that the top level has nothing but what the layout names.
 func TestTopLevel(t *testing.T) {
 	entries, err := os.ReadDir(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := "cmd runtime store server models go.mod go.sum README.md ARCHITECTURE.md CHANGELOG.md Makefile LICENSE " +
-		"eigenserve eigenserve.exe dist " // what a build leaves, as in .gitignore
+	known := "cmd runtime store server models go.mod go.sum README.md LICENSE ARCHITECTURE.md CHANGELOG.md Makefile "
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), ".") && !strings.Contains(known, e.Name()+" ") {
-			t.Errorf("the top level holds %s", e.Name())
+			t.Errorf("the top level has an unexpected %s", e.Name())
 		}
 	}
 }
