@@ -52,7 +52,7 @@ func (o Options) withDefaults() Options {
 		o.WeightCache = 1 << 30
 	}
 	if o.Parallel <= 0 {
-		o.Parallel = parallel
+		o.Parallel = goruntime.GOMAXPROCS(0)
 	}
 	if o.MaxBatch <= 0 {
 		o.MaxBatch = 8
@@ -69,7 +69,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// parallel is the number of goroutines that one computation runs on.
+// parallel is the number of goroutines that adding a checkpoint and Preload use.
 var parallel = goruntime.GOMAXPROCS(0)
 
 // CachePolicy names the order in which rebuilt weights are evicted.
