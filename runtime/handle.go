@@ -106,8 +106,10 @@ func (h *handle) unpin() {
 	}
 }
 
-// inheritPin takes over another handle's pin of the same weights.
-func (h *handle) inheritPin(from *handle) {
+// inherit takes over what another handle of the same file has in memory: its coefficients
+// and its pin.
+func (h *handle) inherit(from *handle) {
+	h.loaded.CompareAndSwap(nil, from.loaded.Load())
 	if l := from.pinned.Swap(nil); l != nil && !h.pinned.CompareAndSwap(nil, l) {
 		l.Release()
 	}

@@ -291,7 +291,8 @@ func (eng *Engine) release(was, now []*handle) {
 	for _, h := range was {
 		switch kept := slices.Contains(now, h); {
 		case h == before && h != current && sameDigest(h, current):
-			current.inheritPin(h) // the same weights stay pinned
+			h.removed.Store(!kept)
+			current.inherit(h) // the same weights stay pinned
 		case !kept || h == before && h != current:
 			eng.retire(h, kept)
 		}

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"eigenserve/runtime/cache"
 )
 
 // versionedEngine has m1 in three versions: the files of m1, m2 and m3.
@@ -135,6 +137,40 @@ func TestPinsFollowTheWeights(t *testing.T) {
 		t.Error("a pin went to another version")
 	}
 	must(eng.SetPinned(ctx, "m1:2", false))
+	quiet(t, eng.cache)
+}
+
+// A pin moves to an older version that is current again if its file is the same. The
+// version that was removed leaves nothing in the cache.
+func TestPinMovesToVersionWithSameFile(t *testing.T) {
+	eng := tinyEngine(t, Options{WeightCache: 2 * tinySlab})
+	ctx := context.Background()
+	first, second := fileOf(t, eng, "m1"), fileOf(t, eng, "m2")
+	for _, file := range [][]byte{second, first} {
+		_, _, err := eng.PutVariant(ctx, "m1", file)
+		must(err)
+	}
+	must(eng.SetPinned(ctx, "m1:3", true))
+	removed, l, err := eng.open("m1:3")
+	must(err)
+	must(eng.DeleteVariant(ctx, "m1:2"))
+	must(eng.DeleteVariant(ctx, "m1:3"))
+	h, err := eng.find("m1")
+	must(err)
+	if h.entry.Version != 1 || h.pinned.Load() == nil || h.loaded.Load() == nil {
+		t.Errorf("version %d is current, pinned: %t, in memory: %t; want version 1, pinned and in memory",
+			h.entry.Version, h.pinned.Load() != nil, h.loaded.Load() != nil)
+	}
+	if err := eng.SetPinned(ctx, "m2", true); codeOf(err) != Conflict {
+		t.Errorf("pinning both slabs: %v, want code Conflict", err)
+	}
+	must(eng.DeleteVariant(ctx, "m1"))
+	lease, err := eng.lease(ctx, removed, l) // a request that found version 3 before
+	must(err)
+	lease.Release()
+	if eng.cache.Contains(cache.Weights, l.variant.Digest) {
+		t.Error("the weights of a removed version stay in the cache")
+	}
 	quiet(t, eng.cache)
 }
 
