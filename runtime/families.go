@@ -173,7 +173,7 @@ func (eng *Engine) Family(name string) (FamilyDetail, error) {
 		return FamilyDetail{}, err
 	}
 	defer eng.leave()
-	f, p, err := eng.current(name)
+	f, p, err := eng.familyNamed(name)
 	if err != nil {
 		return FamilyDetail{}, err
 	}
@@ -187,8 +187,8 @@ func (eng *Engine) Family(name string) (FamilyDetail, error) {
 	return d, nil
 }
 
-// current returns a family by name, on its current basis.
-func (eng *Engine) current(name string) (*servedFamily, store.Family, error) {
+// familyNamed returns a family by name, on its current basis.
+func (eng *Engine) familyNamed(name string) (*servedFamily, store.Family, error) {
 	if err := store.CheckName(name); err != nil {
 		return nil, store.Family{}, family.Coded(err)
 	}

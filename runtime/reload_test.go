@@ -184,7 +184,7 @@ func TestLateAnswersKeepNoRetiredBasis(t *testing.T) {
 		var late []found
 		for i := range tinyMembers {
 			name, _ := member(i)
-			h, l, err := eng.ask(name)
+			h, l, err := eng.openForRequest(name)
 			must(err)
 			l.family.costs.rebuild.Observe(time.Hour) // so that no rebuild is due by itself
 			late = append(late, found{h, l})

@@ -159,7 +159,7 @@ func (eng *Engine) AddCheckpoint(ctx context.Context, family, name string, u Upl
 	if err := checkName(name); err != nil {
 		return VariantInfo{}, false, err
 	}
-	if _, _, err := eng.current(family); err != nil {
+	if _, _, err := eng.familyNamed(family); err != nil {
 		return VariantInfo{}, false, err
 	}
 	file, err := tensorfile.Parse(u.Model)
@@ -184,7 +184,7 @@ func (eng *Engine) Add(ctx context.Context, family, name string, c *checkpoint.C
 		return VariantInfo{}, false, err
 	}
 	defer eng.leave()
-	f, _, err := eng.current(family)
+	f, _, err := eng.familyNamed(family)
 	if err != nil {
 		return VariantInfo{}, false, err
 	}

@@ -51,7 +51,7 @@ func TestDecodedCoefficientsAreKept(t *testing.T) {
 // request that found a variant before it was removed.
 func TestLateAnswersOfARemovedVariantLeaveNothing(t *testing.T) {
 	eng := tinyEngine(t, Options{Factored: true})
-	h, l, err := eng.ask("m1")
+	h, l, err := eng.openForRequest("m1")
 	must(err)
 	l.family.costs.rebuild.Observe(time.Hour) // so that no rebuild is due by itself
 	must(eng.DeleteVariant(context.Background(), "m1"))
