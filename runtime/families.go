@@ -46,8 +46,8 @@ func (f *servedFamily) rebuild(v *store.Variant, slab []float32) (*nn.Weights, e
 // tensor in float32; done ends the reading.
 type Dense func(variant string) (read func(tensor string, dst []float32) error, done func() error, err error)
 
-// loadDense fills a slab with the weights of a dense checkpoint and adds the variant's
-// own heads.
+// loadDense fills a slab with the weights of a dense checkpoint and adds the heads of the
+// variant.
 func (f *servedFamily) loadDense(v *store.Variant, slab []float32) (*nn.Weights, error) {
 	read, done, err := f.dense(v.Name)
 	if err != nil {
@@ -123,8 +123,8 @@ func (fs *families) open() map[string]*servedFamily {
 	return out
 }
 
-// removeUnused forgets the families whose basis is not in use, and returns those of them
-// that were in memory.
+// removeUnused forgets the families whose basis is not in use, and returns the ones that
+// were in memory.
 func (fs *families) removeUnused(used map[string]bool) (removed []*servedFamily) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()

@@ -20,7 +20,7 @@ type Options struct {
 	Factored bool
 	// WeightCache is the budget of rebuilt weights in bytes: 1 GiB.
 	WeightCache int64
-	// CachePolicy says which of them are evicted first: CacheTinyLFU.
+	// CachePolicy says which rebuilt weights are evicted first: CacheTinyLFU.
 	CachePolicy CachePolicy
 	// Parallel is how many batches are computed at once: one per processor.
 	Parallel int
@@ -32,7 +32,8 @@ type Options struct {
 	// NotMixed keeps each batch to one variant.
 	NotMixed bool
 	// MaxWait is the longest wait for a turn, as estimated from measured rates. A request
-	// that would wait longer is refused with Overloaded. By default it follows the model.
+	// that would wait longer is refused with Overloaded. By default it follows the measured
+	// cost of an input.
 	MaxWait time.Duration
 	// Deadline is how long a request may take whose context has no deadline: 30 s.
 	Deadline time.Duration

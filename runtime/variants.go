@@ -299,9 +299,9 @@ func (eng *Engine) release(was, now []*handle) {
 	}
 }
 
-// retire frees what a handle holds in memory. The version was removed, or it is kept but
-// no longer current; in the latter case it is left alone if an alias names it. Weights
-// stay if another version has the same digest.
+// retire unpins a version that was removed or, if kept, is no longer current, and frees
+// what it holds in memory. A kept version that an alias names stays in memory. Weights stay
+// if another version has the same digest.
 func (eng *Engine) retire(h *handle, kept bool) {
 	h.removed.Store(!kept)
 	h.unpin()
