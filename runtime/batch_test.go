@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"eigenserve/runtime/sched"
 	"eigenserve/store/tensorfile"
 )
 
@@ -22,12 +21,6 @@ func inOneBatch(t *testing.T, eng *Engine, requests ...func()) {
 	eventually(t, "all wait", func() bool { return eng.Counters().Queued == int64(len(requests)) })
 	release()
 	all.Wait()
-}
-
-// setAverage makes d the only value that an average has observed.
-func setAverage(a *sched.Average, d time.Duration) {
-	*a = sched.Average{}
-	a.Observe(d)
 }
 
 // TestMixedBatchAnswersAsAlone requests several variants at once, some of which have slabs,
@@ -179,71 +172,4 @@ func TestMixingIsMeasured(t *testing.T) {
 		inMixed, inSeparate := class.MixingTimes()
 		return inMixed > 0 && inSeparate > 0
 	})
-}
-
-// TestDueRebuildsAreDoneTogether has several variants promoted while another is rebuilt.
-func TestDueRebuildsAreDoneTogether(t *testing.T) {
-	eng := tinyEngine(t, Options{Factored: true})
-	alone := tinyEngine(t, Options{})
-	var all []promotion
-	for _, e := range eng.store.Variants()[:5] {
-		h, l, err := eng.open(e.Name)
-		must(err)
-		all = append(all, promotion{h: h, l: l})
-	}
-	p := &eng.promotions
-	p.running = true // another is being rebuilt
-	for _, x := range all {
-		eng.promote(x.h, x.l)
-		eng.promote(x.h, x.l) // twice is once
-	}
-	first, second := p.take(), p.take()
-	if len(first) != maxTogether || len(second) != len(all)-maxTogether {
-		t.Fatalf("%d due, taken %d and %d at a time", len(all), len(first), len(second))
-	}
-	eng.rebuildNow(first)
-	if n := eng.Counters(); n.Rebuilds != maxTogether || n.Misses != maxTogether {
-		t.Errorf("%+v", n)
-	}
-	for _, x := range first {
-		_, want := classify(t, alone, x.h.entry.Name, picture(1, 8, 8))
-		if _, got := classify(t, eng, x.h.entry.Name, picture(1, 8, 8)); !near(got, want, 1e-3) {
-			t.Errorf("%s was rebuilt with others and answers %v, not %v", x.h.entry.Name, got, want)
-		}
-	}
-	if n := eng.Counters(); n.Hits != maxTogether || n.Factored != 0 {
-		t.Errorf("%+v", n)
-	}
-	quiet(t, eng.cache)
-}
-
-// TestRebuildThatEvictsHotterDoesNotPay gives one variant the only slab and more requests
-// than another has, which then is not rebuilt however much it has paid.
-func TestRebuildThatEvictsHotterDoesNotPay(t *testing.T) {
-	eng := tinyEngine(t, Options{Factored: true, WeightCache: tinySlab})
-	image := picture(1, 8, 8)
-	classifyTimes := func(name string, times int) {
-		for range times {
-			classify(t, eng, name, image)
-			eng.inside.Wait() // for a rebuild after it
-		}
-	}
-	rebuild := func(name string) {
-		h, l, err := eng.open(name)
-		must(err)
-		setAverage(&l.family.costs.factored, time.Second) // a slab is worth more than decoded coefficients
-		eng.rebuildNow([]promotion{{h: h, l: l}})
-	}
-	classifyTimes("m1", 8)
-	rebuild("m1")
-	classifyTimes("m2", 4)
-	rebuild("m2")
-	if list, _ := eng.Variants("", 3); list[1].Resident != "slab" || list[2].Resident == "slab" {
-		t.Errorf("m1 is %s, m2 is %s", list[1].Resident, list[2].Resident)
-	}
-	classifyTimes("m2", 8)
-	rebuild("m2")
-	if list, _ := eng.Variants("", 3); list[1].Resident == "slab" || list[2].Resident != "slab" {
-		t.Errorf("when m2 is hotter, m1 is %s, m2 is %s", list[1].Resident, list[2].Resident)
-	}
 }

@@ -57,14 +57,6 @@ func TestAddCheckpoint(t *testing.T) {
 	}
 }
 
-func tensorBytes(c *tiny) []byte {
-	var all []byte
-	for _, t := range c.Tensors {
-		all = append(all, t.Data...)
-	}
-	return all
-}
-
 func TestFittedCheckpointsAreKnownAsSuch(t *testing.T) {
 	eng := tinyEngine(t, Options{})
 	_, c := member(2)

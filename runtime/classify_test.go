@@ -176,10 +176,6 @@ func TestClassifyReadsOtherFormats(t *testing.T) {
 	classify(t, eng, "m1", grey.Bytes())
 }
 
-// same tells whether two answers are one, whatever else was in their batches:
-// the sums of a larger product run in another order.
-func same(a, b map[string]float64) bool { return near(a, b, 1e-5) }
-
 func TestConcurrentRequestsRebuildOnce(t *testing.T) {
 	eng := tinyEngine(t, Options{Parallel: 16})
 	file := picture(1, 8, 8)

@@ -2,6 +2,9 @@ package runtime
 
 import (
 	"context"
+	"crypto/sha256"
+	"io/fs"
+	"os"
 	goruntime "runtime"
 	"testing"
 
@@ -168,4 +171,152 @@ func byLabel(a Answer) map[string]float64 {
 		out[s.Label] = s.Score
 	}
 	return out
+}
+
+// fileOf gives the bytes of a stored variant's file.
+func fileOf(t testing.TB, eng *Engine, name string) []byte {
+	t.Helper()
+	e, err := eng.store.Entry(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(blobPath(eng.store, e.Digest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+func blobPath(s *store.Store, digest string) string {
+	return s.Dir() + "/blobs/" + digest + ".safetensors"
+}
+
+func mustRead(path string) []byte {
+	raw, err := os.ReadFile(path)
+	must(err)
+	return raw
+}
+
+// edited is m1's file after a change.
+func edited(t testing.TB, eng *Engine, change func(v *store.Variant)) []byte {
+	t.Helper()
+	v, err := store.ParseVariant(fileOf(t, eng, "m1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := eng.store.OpenBasis(v.Basis)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	plainHead(b, v)
+	change(v)
+	raw, err := v.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// withHead is m1's variant changed with its head coded as it came from the gate.
+func withHead(t testing.TB, eng *Engine, change func(v *store.Variant)) []byte {
+	t.Helper()
+	v, err := store.ParseVariant(fileOf(t, eng, "m1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(v.Head) == 0 {
+		t.Fatal("m1's head is not coded")
+	}
+	change(v)
+	raw, err := v.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// state is all that must not change when something is refused: the list, the
+// folder's files and an answer.
+type state struct {
+	List   []VariantInfo
+	Files  map[string][32]byte
+	Answer map[string]float64
+}
+
+func stateOf(t testing.TB, eng *Engine) state {
+	t.Helper()
+	s := state{Files: map[string][32]byte{}}
+	folder := os.DirFS(eng.store.Dir())
+	err := fs.WalkDir(folder, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		raw, err := fs.ReadFile(folder, path)
+		s.Files[path] = sha256.Sum256(raw)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, s.Answer = classify(t, eng, "m1", picture(1, 8, 8))
+	s.List, _ = eng.Variants("", 0)
+	for i := range s.List {
+		s.List[i].Requests, s.List[i].Hits, s.List[i].Rebuilds = 0, 0, 0
+		s.List[i].Answers, s.List[i].Took, s.List[i].Rate, s.List[i].Latency = 0, 0, 0, 0
+	}
+	return s
+}
+
+// answers are what each variant's file has to answer, by digest.
+type answers map[string]map[string]float64
+
+// answersOf asks each member once, and gives their files.
+func answersOf(t *testing.T, eng *Engine, image []byte) (a answers, files [][]byte) {
+	t.Helper()
+	a = answers{}
+	for i := range tinyMembers {
+		name, _ := member(i)
+		answer, scores := classify(t, eng, name, image)
+		a[answer.Digest] = scores
+		files = append(files, fileOf(t, eng, name))
+	}
+	return a, files
+}
+
+// names are those of a list.
+func names(list []VariantInfo) (out []string) {
+	for _, v := range list {
+		out = append(out, v.Name)
+	}
+	return out
+}
+
+// digests gives the digest of every variant by name.
+func digests(s *store.Store) map[string]string {
+	out := map[string]string{}
+	for _, e := range s.Variants() {
+		out[e.Name] = e.Digest
+	}
+	return out
+}
+
+func onlyFamily(t *testing.T, eng *Engine) *servedFamily {
+	t.Helper()
+	all := eng.families.open()
+	if len(all) != 1 {
+		t.Fatalf("%d families in memory", len(all))
+	}
+	for _, f := range all {
+		return f
+	}
+	return nil
+}
+
+func tensorBytes(c *tiny) []byte {
+	var all []byte
+	for _, t := range c.Tensors {
+		all = append(all, t.Data...)
+	}
+	return all
 }

@@ -3,13 +3,11 @@ package runtime
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
 	"math"
 	"math/rand/v2"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -20,95 +18,6 @@ import (
 	"eigenserve/store"
 	"eigenserve/store/tensorfile"
 )
-
-// fileOf gives the bytes of a stored variant's file.
-func fileOf(t testing.TB, eng *Engine, name string) []byte {
-	t.Helper()
-	e, err := eng.store.Entry(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := os.ReadFile(blobPath(eng.store, e.Digest))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
-}
-
-func blobPath(s *store.Store, digest string) string {
-	return s.Dir() + "/blobs/" + digest + ".safetensors"
-}
-
-// state is all that must not change when something is refused: the list, the
-// folder's files and an answer.
-type state struct {
-	List   []VariantInfo
-	Files  map[string][32]byte
-	Answer map[string]float64
-}
-
-func stateOf(t testing.TB, eng *Engine) state {
-	t.Helper()
-	s := state{Files: map[string][32]byte{}}
-	folder := os.DirFS(eng.store.Dir())
-	err := fs.WalkDir(folder, ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		raw, err := fs.ReadFile(folder, path)
-		s.Files[path] = sha256.Sum256(raw)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, s.Answer = classify(t, eng, "m1", picture(1, 8, 8))
-	s.List, _ = eng.Variants("", 0)
-	for i := range s.List {
-		s.List[i].Requests, s.List[i].Hits, s.List[i].Rebuilds = 0, 0, 0
-		s.List[i].Answers, s.List[i].Took, s.List[i].Rate, s.List[i].Latency = 0, 0, 0, 0
-	}
-	return s
-}
-
-// edited is m1's file after a change.
-func edited(t testing.TB, eng *Engine, change func(v *store.Variant)) []byte {
-	t.Helper()
-	v, err := store.ParseVariant(fileOf(t, eng, "m1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := eng.store.OpenBasis(v.Basis)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.Close()
-	plainHead(b, v)
-	change(v)
-	raw, err := v.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
-}
-
-// withHead is m1's variant changed with its head coded as it came from the gate.
-func withHead(t testing.TB, eng *Engine, change func(v *store.Variant)) []byte {
-	t.Helper()
-	v, err := store.ParseVariant(fileOf(t, eng, "m1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(v.Head) == 0 {
-		t.Fatal("m1's head is not coded")
-	}
-	change(v)
-	raw, err := v.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
-}
 
 func TestPutVariant(t *testing.T) {
 	eng := tinyEngine(t, Options{})
@@ -253,12 +162,6 @@ func TestPutVariantRefuses(t *testing.T) {
 	quiet(t, eng.cache)
 }
 
-func mustRead(path string) []byte {
-	raw, err := os.ReadFile(path)
-	must(err)
-	return raw
-}
-
 // A coded head of zeros takes next to no bytes, however many numbers it becomes.
 func TestCodedHeadIsBounded(t *testing.T) {
 	eng := tinyEngine(t, Options{})
@@ -283,35 +186,6 @@ func TestPutVariantGivenUp(t *testing.T) {
 	}
 	if after := stateOf(t, eng); !reflect.DeepEqual(after, before) {
 		t.Errorf("something changed:\n%+v\n%+v", after, before)
-	}
-}
-
-// TestDamagedStreams flips bits all over a stream: either the variant is
-// refused, or it is served without harm.
-func TestDamagedStreams(t *testing.T) {
-	eng := tinyEngine(t, Options{})
-	stride := 11
-	if testing.Short() {
-		stride = 101
-	}
-	v, err := store.ParseVariant(fileOf(t, eng, "m1"))
-	must(err)
-	f, err := eng.families.get(v.Basis)
-	must(err)
-	refused := 0
-	for bit := 0; bit < 8*len(v.Coefficients); bit += stride {
-		v.Coefficients[bit/8] ^= 1 << (bit % 8)
-		if err := f.Check(v); err != nil {
-			if refused++; codeOf(err) != Invalid {
-				t.Fatalf("bit %d: %v", bit, err)
-			}
-		} else if _, err := f.rebuild(v, make([]float32, f.Plan.SlabLen())); err != nil {
-			t.Fatalf("bit %d was accepted and fails: %v", bit, err)
-		}
-		v.Coefficients[bit/8] ^= 1 << (bit % 8)
-	}
-	if refused == 0 {
-		t.Error("every flipped bit was accepted")
 	}
 }
 

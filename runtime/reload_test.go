@@ -2,12 +2,10 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	goruntime "runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -21,15 +19,6 @@ import (
 	"eigenserve/runtime/learn/gate"
 	"eigenserve/store"
 )
-
-// digests gives the digest of every variant by name.
-func digests(s *store.Store) map[string]string {
-	out := map[string]string{}
-	for _, e := range s.Variants() {
-		out[e.Name] = e.Digest
-	}
-	return out
-}
 
 // logged are the answers of askers: of every digest that was named, all scores.
 type logged struct {
@@ -213,18 +202,6 @@ func TestLateAnswersKeepNoRetiredBasis(t *testing.T) {
 	quiet(t, eng.cache)
 }
 
-func onlyFamily(t *testing.T, eng *Engine) *servedFamily {
-	t.Helper()
-	all := eng.families.open()
-	if len(all) != 1 {
-		t.Fatalf("%d families in memory", len(all))
-	}
-	for _, f := range all {
-		return f
-	}
-	return nil
-}
-
 func TestReloadFollowsAnotherProcess(t *testing.T) {
 	eng := tinyEngine(t, Options{})
 	image := picture(1, 8, 8)
@@ -299,78 +276,6 @@ func TestReloadKeepsWhatItHas(t *testing.T) {
 	}
 	if a, _ := classify(t, eng, "m1", image); a.Digest != was.Digest {
 		t.Errorf("answered by %.12s, want %.12s", a.Digest, was.Digest)
-	}
-}
-
-// spoil changes the last byte of a file.
-func spoil(t *testing.T, path string) {
-	t.Helper()
-	raw := mustRead(path)
-	raw[len(raw)-1]++
-	must(os.WriteFile(path, raw, 0o644))
-}
-
-// Beside a damaged pointer everything else is served; what was served of it before
-// goes on, and who asks is told what to do.
-func TestDamagedPointer(t *testing.T) {
-	eng := tinyEngine(t, Options{})
-	image, ctx := picture(1, 8, 8), context.Background()
-	_, _, err := eng.PutAlias(ctx, "live", []Target{{Model: "m2"}})
-	must(err)
-	was, _ := classify(t, eng, "m1", image)
-	for _, file := range []string{"models/m1.json", "aliases/live.json", "families/" + tinyFamily + ".json"} {
-		must(os.WriteFile(filepath.Join(eng.store.Dir(), file), []byte(`{"na`), 0o644))
-	}
-	done, err := eng.Reload(ctx, true)
-	if !errors.Is(err, store.ErrDamaged) || done != (Reloaded{}) {
-		t.Errorf("%+v, %v", done, err)
-	}
-	for _, name := range []string{"m1", "live", "m3"} {
-		if a, _ := classify(t, eng, name, image); name == "m1" && a.Digest != was.Digest {
-			t.Errorf("answered by %.12s, want %.12s", a.Digest, was.Digest)
-		}
-	}
-
-	again := serve(t, reopen(t, eng.store.Dir()), Options{})
-	if lines := again.Warnings(); len(lines) != 3 || !strings.Contains(strings.Join(lines, "\n"), "m1.json") {
-		t.Errorf("%q", lines)
-	}
-	classify(t, again, "m3", image)
-	for _, name := range []string{"m1", "m1:1", "m1@12345678", "live"} {
-		if _, err := again.Classify(ctx, name, image, ClassifyOptions{}); codeOf(err) != Damaged || !strings.Contains(err.Error(), "restore the file") {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if _, err := again.Alias("live"); codeOf(err) != Damaged {
-		t.Error(err)
-	}
-	c := members(t, 1)[0]
-	if _, _, err := again.Add(ctx, tinyFamily, "m1", c, gate.Options{Step: 1}); codeOf(err) != Damaged {
-		t.Errorf("added to a family that can't be read: %v", err)
-	}
-	if err := learn.Fit(ctx, again.store, "other", members(t, 1, 2), learn.Options{}); !errors.Is(err, store.ErrDamaged) {
-		t.Errorf("fitted before the names were looked at: %v", err)
-	}
-	for _, ref := range []string{"m1:1", "m1", "m3"} { // the alias may point there
-		if err := again.DeleteVariant(ctx, ref); codeOf(err) != Damaged {
-			t.Errorf("%s is let go of: %v", ref, err)
-		}
-	}
-	if _, _, err := again.PutVariant(ctx, "m1", fileOf(t, again, "m2")); codeOf(err) != Conflict {
-		t.Errorf("put in its place: %v", err)
-	}
-	must(again.DeleteAlias(ctx, "live"))
-	must(again.DeleteVariant(ctx, "m1"))
-	must(learn.Fit(ctx, again.store, tinyFamily, members(t, 0, 1), learn.Options{Gate: gate.Options{Step: 0.5}}))
-	if lines := again.Warnings(); len(lines) != 0 {
-		t.Errorf("%q", lines)
-	}
-	if done, err = eng.Reload(ctx, false); err != nil {
-		t.Errorf("%+v, %v", done, err)
-	}
-	classify(t, eng, "m1", image)
-	if _, err := eng.Alias("live"); codeOf(err) != NotFound {
-		t.Errorf("an alias that is gone: %v", err)
 	}
 }
 
@@ -470,26 +375,4 @@ func TestReloadEndsAnUnload(t *testing.T) {
 	otherVersion(t, others, "m1")
 	reload()
 	classify(t, eng, "m1", picture(1, 8, 8))
-}
-
-// A pointer that is restored is followed without being told of it.
-func TestRestoredPointer(t *testing.T) {
-	eng := tinyEngine(t, Options{})
-	path := filepath.Join(eng.store.Dir(), "models", "m1.json")
-	raw := mustRead(path)
-	must(os.WriteFile(path, raw[:20], 0o644))
-	again := serve(t, reopen(t, eng.store.Dir()), Options{})
-	if _, err := again.Classify(context.Background(), "m1", picture(1, 8, 8), ClassifyOptions{}); codeOf(err) != Damaged {
-		t.Error(err)
-	}
-	for range 2 {
-		if done, err := again.Reload(context.Background(), false); err != nil || done != (Reloaded{}) {
-			t.Errorf("nothing changed: %+v, %v", done, err)
-		}
-	}
-	must(os.WriteFile(path, raw, 0o644))
-	if done, err := again.Reload(context.Background(), false); err != nil || done.Added != 1 {
-		t.Errorf("%+v, %v", done, err)
-	}
-	classify(t, again, "m1", picture(1, 8, 8))
 }

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	goruntime "runtime"
 	"slices"
@@ -12,22 +13,6 @@ import (
 
 	"eigenserve/store"
 )
-
-// answers are what each variant's file has to answer, by digest.
-type answers map[string]map[string]float64
-
-// answersOf asks each member once, and gives their files.
-func answersOf(t *testing.T, eng *Engine, image []byte) (a answers, files [][]byte) {
-	t.Helper()
-	a = answers{}
-	for i := range tinyMembers {
-		name, _ := member(i)
-		answer, scores := classify(t, eng, name, image)
-		a[answer.Digest] = scores
-		files = append(files, fileOf(t, eng, name))
-	}
-	return a, files
-}
 
 // TestReplaceUnderLoad puts different files under one name while it is asked:
 // every answer is the one of exactly the digest that it names. Files that have
@@ -194,4 +179,109 @@ func TestReplacedBeforeItWasRead(t *testing.T) {
 	eng.refresh("m1", newHandle(e))
 	eng.change.Unlock()
 	request.Wait()
+}
+
+// TestNamesUnderLoad changes what names and aliases stand for, in every way, while
+// they are asked: every answer is that of exactly the digest that it names, and
+// what an alias stands for always answers.
+func TestNamesUnderLoad(t *testing.T) {
+	for _, factored := range []bool{false, true} {
+		t.Run(fmt.Sprintf("factored=%t", factored), func(t *testing.T) {
+			eng := tinyEngine(t, Options{WeightCache: 3 * tinySlab, Parallel: 4, Factored: factored})
+			image, ctx := picture(1, 8, 8), context.Background()
+			want, files := answersOf(t, eng, image)
+			alias := func(targets ...Target) {
+				if _, _, err := eng.PutAlias(ctx, "live", targets); err != nil {
+					t.Error(err)
+				}
+			}
+			alias(Target{Model: "m2"})
+			var done atomic.Bool
+			var asked sync.WaitGroup
+			var answered atomic.Int64
+			seen := sync.Map{} // digests that the alias answered with
+			for _, ref := range []string{"m1", "m1", "live", "live", "m3"} {
+				asked.Go(func() {
+					for !done.Load() {
+						a, err := eng.Classify(ctx, ref, image, ClassifyOptions{Function: "none"})
+						switch {
+						case ref == "m3" && codeOf(err) == NotFound:
+						case err != nil:
+							t.Errorf("%s: %v", ref, err)
+							return
+						case !alike(byLabel(a), want[a.Digest]):
+							t.Errorf("%s is answered by %s:%d as %v, not %v", ref, a.Variant, a.Version, byLabel(a), want[a.Digest])
+						default:
+							answered.Add(1)
+						}
+						if ref == "live" {
+							seen.Store(a.Digest, true)
+						}
+					}
+				})
+			}
+			rounds := 40
+			if testing.Short() {
+				rounds = 12
+			}
+			r := rand.New(rand.NewPCG(1, 1))
+			for range rounds {
+				changeNames(t, eng, r, files, alias)
+				before := answered.Load()
+				eventually(t, "answers", func() bool { return answered.Load() > before+2 })
+			}
+			done.Store(true)
+			asked.Wait()
+			distinct := 0
+			seen.Range(func(any, any) bool { distinct++; return true })
+			if distinct < 2 {
+				t.Errorf("the alias was answered by %d files only", distinct)
+			}
+		})
+	}
+}
+
+// changeNames puts a version of m1, moves the alias to it, partly or wholly,
+// removes the version before, and removes m3 and puts it again.
+func changeNames(t *testing.T, eng *Engine, r *rand.Rand, files [][]byte, alias func(...Target)) {
+	ctx := context.Background()
+	put := func(name string) VariantInfo {
+		info, _, err := eng.PutVariant(ctx, name, files[r.IntN(len(files))])
+		if err != nil {
+			t.Error(err)
+		}
+		return info
+	}
+	now := put("m1")
+	alias(Target{Model: "m1", Version: now.Version, Weight: 1}, Target{Model: "m2", Weight: 3})
+	alias(Target{Model: "m1", Version: now.Version})
+	if a, err := eng.Classify(ctx, "live", picture(1, 8, 8), ClassifyOptions{}); err != nil || a.Digest != now.Digest {
+		t.Errorf("after the alias was moved to %s, %s answers, %v", now.Digest, a.Digest, err)
+	}
+	versions, err := eng.Versions("m1")
+	if err != nil {
+		t.Error(err)
+	}
+	if old := versions[0].Version; old != now.Version {
+		if err := eng.DeleteVariant(ctx, fmt.Sprintf("m1:%d", old)); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := eng.DeleteVariant(ctx, "m3"); err != nil {
+		t.Error(err)
+	}
+	put("m3")
+}
+
+// alike compares answers of rebuilt weights and of factored ones.
+func alike(a, b map[string]float64) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for label, x := range a {
+		if y, ok := b[label]; !ok || x-y > 1e-4 || y-x > 1e-4 {
+			return false
+		}
+	}
+	return true
 }

@@ -35,17 +35,3 @@ func TestSpectrumInfo(t *testing.T) {
 		}
 	}
 }
-
-func TestFamilyTellsItsSpectra(t *testing.T) {
-	eng := tinyEngine(t, Options{})
-	f, err := eng.Family(tinyFamily)
-	if err != nil || f.Metric != "full" || f.Lineage == nil || f.Lineage.Cosine.Min < 0.9 {
-		t.Errorf("%+v, %v", f, err)
-	}
-	for _, l := range f.Layers {
-		last := l.Spectrum.Left[len(l.Spectrum.Left)-1]
-		if l.Spectrum.LeftFor[1] != l.Energy90 || last > 1e-3 || l.Spectrum.LeftFor[2] > tinyMembers*l.Inputs {
-			t.Errorf("%s: %+v", l.Name, l.Spectrum)
-		}
-	}
-}

@@ -2,10 +2,9 @@ package runtime
 
 import (
 	"context"
-	"strings"
+	"math"
 	"testing"
-
-	"eigenserve/runtime/cache"
+	"time"
 )
 
 func TestStatsCountWhatWasAsked(t *testing.T) {
@@ -56,60 +55,34 @@ func TestStatsCountWhatWasAsked(t *testing.T) {
 	}
 }
 
-func TestUnload(t *testing.T) {
-	eng, d := versionedEngine(t, Options{})
-	ctx := context.Background()
-	image := picture(1, 8, 8)
-	must(eng.SetPinned(ctx, "m1", true))
-	if _, _, err := eng.PutAlias(ctx, "live", []Target{{Model: "m1"}}); err != nil {
-		t.Fatal(err)
+// A rate is that of the last seconds: it comes to what is asked, and goes when
+// nothing is; the latency is that of the last answers, however long ago.
+func TestRecent(t *testing.T) {
+	var r recent
+	now := time.Unix(1000, 0)
+	if r.rate(now) != 0 || r.took != 0 {
+		t.Errorf("before the first call: %v", r)
 	}
-	must(eng.Unload("m1"))
-	for _, ref := range []string{"m1", "m1:1", "m1@" + d[0], "live"} {
-		_, err := eng.Classify(ctx, ref, image, ClassifyOptions{})
-		if codeOf(err) != Unloaded || !strings.Contains(err.Error(), "/v2/repository/models/m1/load") || codeOf(eng.Ready(ref)) != Unloaded {
-			t.Errorf("%s: %v", ref, err)
+	calls := func(n int, every, took time.Duration) {
+		for range n {
+			now = now.Add(every)
+			r.add(now, took)
 		}
 	}
-	if err := eng.SetPinned(ctx, "m1", true); codeOf(err) != Unloaded {
-		t.Error(err)
-	}
-	if v, err := eng.Variant("m1"); err != nil || !v.Unloaded || v.Pinned {
-		t.Errorf("%+v, %v", v.VariantInfo, err)
-	}
-	must(eng.Ready("m2"))
-	a, _ := classify(t, eng, "m5", image)
-	must(eng.Unload("m5"))
-	if eng.cache.Contains(cache.Weights, a.Digest) {
-		t.Error("the weights of what was unloaded are still there")
-	}
-	must(eng.Load("m1"))
-	must(eng.Ready("live"))
-	classify(t, eng, "m1", image)
-	must(eng.Unload("m1"))
-	if _, _, err := eng.PutVariant(ctx, "m1", fileOf(t, eng, "m4")); err != nil {
-		t.Fatal(err)
-	}
-	classify(t, eng, "m1", image) // a new version is loaded
-	for what, err := range map[string]error{"load": eng.Load("nobody"), "unload": eng.Unload("nobody"), "ready": eng.Ready("nobody")} {
-		if codeOf(err) != NotFound {
-			t.Errorf("%s: %v", what, err)
+	is := func(what string, rate, took float64) {
+		t.Helper()
+		if got := r.rate(now); math.Abs(got-rate) > 0.05*rate+1e-9 || math.Abs(r.took-took) > 0.02*took {
+			t.Errorf("%s: %g a second of %g s, want %g of %g", what, got, r.took, rate, took)
 		}
 	}
-	quiet(t, eng.cache)
-}
-
-// Two versions of one file are let go of as one is.
-func TestUnloadOfTwoVersionsOfOneFile(t *testing.T) {
-	eng := tinyEngine(t, Options{})
-	first := fileOf(t, eng, "m1")
-	for _, file := range [][]byte{fileOf(t, eng, "m5"), first} {
-		_, _, err := eng.PutVariant(context.Background(), "m1", file)
-		must(err)
-	}
-	a, _ := classify(t, eng, "m1", picture(1, 8, 8))
-	must(eng.Unload("m1"))
-	if eng.cache.Contains(cache.Weights, a.Digest) {
-		t.Error("the weights of what was unloaded are still there")
-	}
+	calls(300, 200*time.Millisecond, 10*time.Millisecond)
+	is("five a second", 5, 0.01)
+	calls(1200, 50*time.Millisecond, 40*time.Millisecond)
+	is("twenty a second, slower", 20, 0.04)
+	now = now.Add(recency)
+	is("after a silence", 20/math.E, 0.04)
+	now = now.Add(24 * time.Hour)
+	is("after a day", 0, 0.04)
+	calls(1, 0, 7*time.Millisecond)
+	is("one more", 0.1, 0.007)
 }

@@ -3,14 +3,9 @@ package runtime
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
-
-	"eigenserve/runtime/cache"
 )
 
 // versionedEngine has m1 in three versions: the files of m1, m2 and m3.
@@ -113,93 +108,6 @@ func TestDeleteOneVersion(t *testing.T) {
 	}
 }
 
-// TestPinsFollowTheWeights pins one version and puts others.
-func TestPinsFollowTheWeights(t *testing.T) {
-	eng, _ := versionedEngine(t, Options{})
-	ctx := context.Background()
-	pinned := func(ref string) bool {
-		h, err := eng.find(ref)
-		must(err)
-		return h.pinned.Load() != nil
-	}
-	must(eng.SetPinned(ctx, "m1:2", true))
-	must(eng.SetPinned(ctx, "m1", true))
-	if _, _, err := eng.PutVariant(ctx, "m1", fileOf(t, eng, "m3")); err != nil { // the current one again
-		t.Fatal(err)
-	}
-	if !pinned("m1") || !pinned("m1:2") {
-		t.Error("the same file again takes a pin away")
-	}
-	if _, _, err := eng.PutVariant(ctx, "m1", fileOf(t, eng, "m2")); err != nil { // as version 4; 1 goes
-		t.Fatal(err)
-	}
-	if pinned("m1") || pinned("m1:3") || !pinned("m1:2") {
-		t.Error("a pin went to another version")
-	}
-	must(eng.SetPinned(ctx, "m1:2", false))
-	quiet(t, eng.cache)
-}
-
-// A pin moves to an older version that is current again if its file is the same. The
-// version that was removed leaves nothing in the cache.
-func TestPinMovesToVersionWithSameFile(t *testing.T) {
-	eng := tinyEngine(t, Options{WeightCache: 2 * tinySlab})
-	ctx := context.Background()
-	first, second := fileOf(t, eng, "m1"), fileOf(t, eng, "m2")
-	for _, file := range [][]byte{second, first} {
-		_, _, err := eng.PutVariant(ctx, "m1", file)
-		must(err)
-	}
-	must(eng.SetPinned(ctx, "m1:3", true))
-	removed, l, err := eng.open("m1:3")
-	must(err)
-	must(eng.DeleteVariant(ctx, "m1:2"))
-	must(eng.DeleteVariant(ctx, "m1:3"))
-	h, err := eng.find("m1")
-	must(err)
-	if h.entry.Version != 1 || h.pinned.Load() == nil || h.loaded.Load() == nil {
-		t.Errorf("version %d is current, pinned: %t, in memory: %t; want version 1, pinned and in memory",
-			h.entry.Version, h.pinned.Load() != nil, h.loaded.Load() != nil)
-	}
-	if err := eng.SetPinned(ctx, "m2", true); codeOf(err) != Conflict {
-		t.Errorf("pinning both slabs: %v, want code Conflict", err)
-	}
-	must(eng.DeleteVariant(ctx, "m1"))
-	lease, err := eng.lease(ctx, removed, l) // a request that found version 3 before
-	must(err)
-	lease.Release()
-	if eng.cache.Contains(cache.Weights, l.variant.Digest) {
-		t.Error("the weights of a removed version stay in the cache")
-	}
-	quiet(t, eng.cache)
-}
-
-// A pin whose model is replaced or unloaded while its weights are rebuilt is none.
-func TestPinOfWhatWasReplacedMeanwhile(t *testing.T) {
-	ctx := context.Background()
-	for _, c := range []struct {
-		what   string
-		change func(eng *Engine) error
-		want   Code
-	}{
-		{"replaced", func(eng *Engine) error { _, _, err := eng.PutVariant(ctx, "m1", fileOf(t, eng, "m2")); return err }, Conflict},
-		{"unloaded", func(eng *Engine) error { return eng.Unload("m1") }, Unloaded},
-		{"deleted", func(eng *Engine) error { return eng.DeleteVariant(ctx, "m1") }, NotFound},
-	} {
-		eng := tinyEngine(t, Options{})
-		h, l, err := eng.open("m1")
-		must(err)
-		lease, err := eng.lease(ctx, h, l)
-		must(err)
-		must(c.change(eng))
-		if held, err := eng.keepPin("m1", h, l, lease); held || codeOf(err) != c.want {
-			t.Errorf("%s: held %t, %v", c.what, held, err)
-		}
-		lease.Release()
-		quiet(t, eng.cache)
-	}
-}
-
 // The same file again is the same version, with all that was counted of it.
 func TestSameFileAgainGoesOnCounting(t *testing.T) {
 	eng := tinyEngine(t, Options{})
@@ -221,109 +129,4 @@ func TestWeightsOfAnAlias(t *testing.T) {
 	if n["a"] < 8800 || n["a"] > 9200 || n["b"] > 0 || heaviest(targets).Model != "a" {
 		t.Errorf("asked %v", n)
 	}
-}
-
-// TestNamesUnderLoad changes what names and aliases stand for, in every way, while
-// they are asked: every answer is that of exactly the digest that it names, and
-// what an alias stands for always answers.
-func TestNamesUnderLoad(t *testing.T) {
-	for _, factored := range []bool{false, true} {
-		t.Run(fmt.Sprintf("factored=%t", factored), func(t *testing.T) {
-			eng := tinyEngine(t, Options{WeightCache: 3 * tinySlab, Parallel: 4, Factored: factored})
-			image, ctx := picture(1, 8, 8), context.Background()
-			want, files := answersOf(t, eng, image)
-			alias := func(targets ...Target) {
-				if _, _, err := eng.PutAlias(ctx, "live", targets); err != nil {
-					t.Error(err)
-				}
-			}
-			alias(Target{Model: "m2"})
-			var done atomic.Bool
-			var asked sync.WaitGroup
-			var answered atomic.Int64
-			seen := sync.Map{} // digests that the alias answered with
-			for _, ref := range []string{"m1", "m1", "live", "live", "m3"} {
-				asked.Go(func() {
-					for !done.Load() {
-						a, err := eng.Classify(ctx, ref, image, ClassifyOptions{Function: "none"})
-						switch {
-						case ref == "m3" && codeOf(err) == NotFound:
-						case err != nil:
-							t.Errorf("%s: %v", ref, err)
-							return
-						case !alike(byLabel(a), want[a.Digest]):
-							t.Errorf("%s is answered by %s:%d as %v, not %v", ref, a.Variant, a.Version, byLabel(a), want[a.Digest])
-						default:
-							answered.Add(1)
-						}
-						if ref == "live" {
-							seen.Store(a.Digest, true)
-						}
-					}
-				})
-			}
-			rounds := 40
-			if testing.Short() {
-				rounds = 12
-			}
-			r := rand.New(rand.NewPCG(1, 1))
-			for range rounds {
-				changeNames(t, eng, r, files, alias)
-				before := answered.Load()
-				eventually(t, "answers", func() bool { return answered.Load() > before+2 })
-			}
-			done.Store(true)
-			asked.Wait()
-			distinct := 0
-			seen.Range(func(any, any) bool { distinct++; return true })
-			if distinct < 2 {
-				t.Errorf("the alias was answered by %d files only", distinct)
-			}
-		})
-	}
-}
-
-// changeNames puts a version of m1, moves the alias to it, partly or wholly,
-// removes the version before, and removes m3 and puts it again.
-func changeNames(t *testing.T, eng *Engine, r *rand.Rand, files [][]byte, alias func(...Target)) {
-	ctx := context.Background()
-	put := func(name string) VariantInfo {
-		info, _, err := eng.PutVariant(ctx, name, files[r.IntN(len(files))])
-		if err != nil {
-			t.Error(err)
-		}
-		return info
-	}
-	now := put("m1")
-	alias(Target{Model: "m1", Version: now.Version, Weight: 1}, Target{Model: "m2", Weight: 3})
-	alias(Target{Model: "m1", Version: now.Version})
-	if a, err := eng.Classify(ctx, "live", picture(1, 8, 8), ClassifyOptions{}); err != nil || a.Digest != now.Digest {
-		t.Errorf("after the alias was moved to %s, %s answers, %v", now.Digest, a.Digest, err)
-	}
-	versions, err := eng.Versions("m1")
-	if err != nil {
-		t.Error(err)
-	}
-	if old := versions[0].Version; old != now.Version {
-		if err := eng.DeleteVariant(ctx, fmt.Sprintf("m1:%d", old)); err != nil {
-			t.Error(err)
-		}
-	}
-	if err := eng.DeleteVariant(ctx, "m3"); err != nil {
-		t.Error(err)
-	}
-	put("m3")
-}
-
-// alike compares answers of rebuilt weights and of factored ones.
-func alike(a, b map[string]float64) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for label, x := range a {
-		if y, ok := b[label]; !ok || x-y > 1e-4 || y-x > 1e-4 {
-			return false
-		}
-	}
-	return true
 }
