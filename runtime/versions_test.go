@@ -119,14 +119,3 @@ func TestSameFileAgainGoesOnCounting(t *testing.T) {
 		t.Errorf("%+v, %t, %v", info, replaced, err)
 	}
 }
-
-func TestWeightsOfAnAlias(t *testing.T) {
-	targets := []Target{{Model: "a", Weight: 90}, {Model: "b"}, {Model: "c", Weight: 10}}
-	n := map[string]int{}
-	for range 10000 {
-		n[weighted(targets).Model]++
-	}
-	if n["a"] < 8800 || n["a"] > 9200 || n["b"] > 0 || heaviest(targets).Model != "a" {
-		t.Errorf("asked %v", n)
-	}
-}
