@@ -8,24 +8,24 @@ import (
 	"eigenserve/runtime/cache"
 )
 
-// patience is longer than any test waits for an event.
-const patience = time.Minute
+// timeout is longer than any test waits for an event.
+const timeout = time.Minute
 
 // eventually waits until a condition holds that other goroutines bring about.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !holds(); goruntime.Gosched() {
+	for end := time.Now().Add(timeout); !holds(); goruntime.Gosched() {
 		if time.Now().After(end) {
-			t.Fatalf("never: %s", what)
+			t.Fatalf("timed out waiting until %s", what)
 		}
 	}
 }
 
-// quiet waits until no entry of the cache is leased and nobody waits for one, and checks
-// the account. The leases of a batch end shortly after its rows are answered.
-func quiet(t *testing.T, c *cache.Cache) {
+// waitIdle waits until no entry of the cache is leased and no call waits for one, and checks
+// the cache's account. A batch releases its leases shortly after its inputs are answered.
+func waitIdle(t *testing.T, c *cache.Cache) {
 	t.Helper()
-	eventually(t, "the leases end", func() bool {
+	eventually(t, "all leases have ended", func() bool {
 		s := c.Stats()
 		return s.Weights.Leased+s.Decoded.Leased+s.Dropped+s.Waiters == 0
 	})
@@ -34,6 +34,6 @@ func quiet(t *testing.T, c *cache.Cache) {
 	}
 }
 
-// same tells whether two answers are one, whatever else was in their batches:
-// the sums of a larger product run in another order.
+// same reports whether two answers are equal but for rounding: in a larger batch the sums
+// of a product are added in another order.
 func same(a, b map[string]float64) bool { return near(a, b, 1e-5) }

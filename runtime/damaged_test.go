@@ -2,172 +2,186 @@ package runtime
 
 import (
 	"context"
-	"eigenserve/runtime/learn"
-	"eigenserve/runtime/learn/gate"
-	"eigenserve/store"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"eigenserve/runtime/internal/testfamily"
+	"eigenserve/runtime/learn"
+	"eigenserve/runtime/learn/gate"
+	"eigenserve/store"
 )
+
+// flipBit changes the byte of a file at an offset, which counts from the end if it is
+// negative.
+func flipBit(path string, at int) {
+	raw := mustRead(path)
+	raw[(len(raw)+at)%len(raw)] ^= 1
+	must(os.WriteFile(path, raw, 0o644))
+}
 
 func TestDamagedFiles(t *testing.T) {
 	ctx := context.Background()
 	image := picture(1, 8, 8)
-	damage := func(t *testing.T, path string, at int) {
-		raw := mustRead(path)
-		raw[(len(raw)+at)%len(raw)] ^= 1
-		must(os.WriteFile(path, raw, 0o644))
-	}
 	for _, at := range []int{0, 9, 500, -1} {
-		t.Run(fmt.Sprintf("a variant's byte %d", at), func(t *testing.T) {
+		t.Run(fmt.Sprintf("byte %d of a variant", at), func(t *testing.T) {
 			eng := tinyEngine(t, Options{})
-			damage(t, blobPath(eng.store, eng.store.Variants()[1].Digest), at)
+			flipBit(blobPath(eng.store, eng.store.Variants()[1].Digest), at)
 			if err := eng.Preload(ctx); codeOf(err) != Damaged || !strings.Contains(err.Error(), `"m1"`) {
-				t.Errorf("preload: %v", err)
+				t.Errorf("preload: %v, want code Damaged and the name m1", err)
 			}
 			for range 2 {
 				if _, err := eng.Classify(ctx, "m1", image, ClassifyOptions{}); codeOf(err) != Damaged || strings.Contains(err.Error(), eng.store.Dir()) {
-					t.Errorf("classify: %v", err)
+					t.Errorf("classify: %v, want code Damaged and no path", err)
 				}
 			}
 			if _, err := eng.Variant("m1"); codeOf(err) != Damaged {
-				t.Errorf("show: %v", err)
+				t.Errorf("show: %v, want code Damaged", err)
 			}
 			for _, name := range []string{"m0", "m2", "m3", "m4", "m5"} {
 				classify(t, eng, name, image)
 			}
-			quiet(t, eng.cache)
+			waitIdle(t, eng.cache)
 		})
-		t.Run(fmt.Sprintf("the basis's byte %d", at), func(t *testing.T) {
+		t.Run(fmt.Sprintf("byte %d of the basis", at), func(t *testing.T) {
 			eng := tinyEngine(t, Options{})
 			path := blobPath(eng.store, eng.store.Variants()[1].Basis)
 			whole := mustRead(path)
-			damage(t, path, at)
+			flipBit(path, at)
 			if _, err := eng.Classify(ctx, "m1", image, ClassifyOptions{}); codeOf(err) != Damaged {
-				t.Errorf("classify: %v", err)
+				t.Errorf("classify: %v, want code Damaged", err)
 			}
-			if _, err := eng.Family(tinyFamily); codeOf(err) != Damaged {
-				t.Errorf("family: %v", err)
+			if _, err := eng.Family(testfamily.Name); codeOf(err) != Damaged {
+				t.Errorf("family: %v, want code Damaged", err)
 			}
-			if _, _, err := eng.AddCheckpoint(ctx, tinyFamily, "new", upload(newTiny(9, 3))); codeOf(err) != Damaged {
-				t.Errorf("add: %v", err)
+			if _, _, err := eng.AddCheckpoint(ctx, testfamily.Name, "new", upload(testfamily.New(9, 3))); codeOf(err) != Damaged {
+				t.Errorf("add: %v, want code Damaged", err)
 			}
-			if list := eng.Families(); len(list) != 1 || list[0].Name != tinyFamily {
-				t.Errorf("%+v", list)
+			if list := eng.Families(); len(list) != 1 || list[0].Name != testfamily.Name {
+				t.Errorf("the families are %+v, want %s", list, testfamily.Name)
 			}
 			must(os.WriteFile(path, whole, 0o644)) // restored
 			classify(t, eng, "m1", image)
 		})
 	}
-	t.Run("a variant's file is gone", func(t *testing.T) {
+	t.Run("a variant's file is missing", func(t *testing.T) {
 		eng := tinyEngine(t, Options{})
 		must(os.Remove(blobPath(eng.store, eng.store.Variants()[1].Digest)))
 		if _, err := eng.Classify(ctx, "m1", image, ClassifyOptions{}); codeOf(err) != Damaged {
-			t.Errorf("classify: %v", err)
+			t.Errorf("classify: %v, want code Damaged", err)
 		}
 		classify(t, eng, "m2", image)
 	})
 }
 
-// Beside a damaged pointer everything else is served; what was served of it before
-// goes on, and who asks is told what to do.
-func TestDamagedPointer(t *testing.T) {
+// An engine that is running keeps serving what a damaged pointer led to.
+func TestPointerDamagedWhileServing(t *testing.T) {
 	eng := tinyEngine(t, Options{})
 	image, ctx := picture(1, 8, 8), context.Background()
-	_, _, err := eng.PutAlias(ctx, "live", []Target{{Model: "m2"}})
-	must(err)
 	was, _ := classify(t, eng, "m1", image)
-	for _, file := range []string{"models/m1.json", "aliases/live.json", "families/" + tinyFamily + ".json"} {
-		must(os.WriteFile(filepath.Join(eng.store.Dir(), file), []byte(`{"na`), 0o644))
-	}
+	damagePointers(t, eng)
 	done, err := eng.Reload(ctx, true)
 	if !errors.Is(err, store.ErrDamaged) || done != (Reloaded{}) {
-		t.Errorf("%+v, %v", done, err)
+		t.Errorf("reload: %+v, %v; want no change and ErrDamaged", done, err)
 	}
 	for _, name := range []string{"m1", "live", "m3"} {
 		if a, _ := classify(t, eng, name, image); name == "m1" && a.Digest != was.Digest {
-			t.Errorf("answered by %.12s, want %.12s", a.Digest, was.Digest)
+			t.Errorf("m1 is answered by %.12s, want %.12s", a.Digest, was.Digest)
 		}
 	}
-
-	again := serve(t, reopen(t, eng.store.Dir()), Options{})
-	if lines := again.Warnings(); len(lines) != 3 || !strings.Contains(strings.Join(lines, "\n"), "m1.json") {
-		t.Errorf("%q", lines)
-	}
-	classify(t, again, "m3", image)
-	for _, name := range []string{"m1", "m1:1", "m1@12345678", "live"} {
-		if _, err := again.Classify(ctx, name, image, ClassifyOptions{}); codeOf(err) != Damaged || !strings.Contains(err.Error(), "restore the file") {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if _, err := again.Alias("live"); codeOf(err) != Damaged {
-		t.Error(err)
-	}
-	c := members(t, 1)[0]
-	if _, _, err := again.Add(ctx, tinyFamily, "m1", c, gate.Options{Step: 1}); codeOf(err) != Damaged {
-		t.Errorf("added to a family that can't be read: %v", err)
-	}
-	if err := learn.Fit(ctx, again.store, "other", members(t, 1, 2), learn.Options{}); !errors.Is(err, store.ErrDamaged) {
-		t.Errorf("fitted before the names were looked at: %v", err)
-	}
-	for _, ref := range []string{"m1:1", "m1", "m3"} { // the alias may point there
-		if err := again.DeleteVariant(ctx, ref); codeOf(err) != Damaged {
-			t.Errorf("%s is let go of: %v", ref, err)
-		}
-	}
-	if _, _, err := again.PutVariant(ctx, "m1", fileOf(t, again, "m2")); codeOf(err) != Conflict {
-		t.Errorf("put in its place: %v", err)
-	}
-	must(again.DeleteAlias(ctx, "live"))
-	must(again.DeleteVariant(ctx, "m1"))
-	must(learn.Fit(ctx, again.store, tinyFamily, members(t, 0, 1), learn.Options{Gate: gate.Options{Step: 0.5}}))
-	if lines := again.Warnings(); len(lines) != 0 {
-		t.Errorf("%q", lines)
-	}
+	repaired := openAgain(t, eng)
+	repairPointers(t, repaired)
 	if done, err = eng.Reload(ctx, false); err != nil {
-		t.Errorf("%+v, %v", done, err)
+		t.Errorf("reload after the repair: %+v, %v", done, err)
 	}
 	classify(t, eng, "m1", image)
 	if _, err := eng.Alias("live"); codeOf(err) != NotFound {
-		t.Errorf("an alias that is gone: %v", err)
+		t.Errorf("the alias that was removed: %v, want code NotFound", err)
 	}
 }
 
-// A pointer that is restored is followed without being told of it.
+// damagePointers makes the pointers of m1, of its family and of an alias "live" unreadable.
+func damagePointers(t *testing.T, eng *Engine) {
+	putAlias(t, eng, "live", Target{Model: "m2"})
+	for _, file := range []string{"models/m1.json", "aliases/live.json", "families/" + testfamily.Name + ".json"} {
+		must(os.WriteFile(filepath.Join(eng.store.Dir(), file), []byte(`{"na`), 0o644))
+	}
+}
+
+// repairPointers removes the alias and fits m0 and m1 again.
+func repairPointers(t *testing.T, eng *Engine) {
+	must(eng.DeleteAlias(context.Background(), "live"))
+	must(eng.DeleteVariant(context.Background(), "m1"))
+	must(learn.Fit(context.Background(), eng.store, testfamily.Name, testfamily.Members(t, 0, 1), learn.Options{Gate: gate.Options{Step: 0.5}}))
+}
+
+// An engine that opens a store with damaged pointers serves everything else, and its errors
+// say what to do.
+func TestOpenWithDamagedPointers(t *testing.T) {
+	first := tinyEngine(t, Options{})
+	image, ctx := picture(1, 8, 8), context.Background()
+	damagePointers(t, first)
+	eng := openAgain(t, first)
+	if lines := eng.Warnings(); len(lines) != 3 || !strings.Contains(strings.Join(lines, "\n"), "m1.json") {
+		t.Errorf("warnings %q, want three, one about m1.json", lines)
+	}
+	classify(t, eng, "m3", image)
+	for _, ref := range []string{"m1", "m1:1", "m1@12345678", "live"} {
+		if _, err := eng.Classify(ctx, ref, image, ClassifyOptions{}); codeOf(err) != Damaged || !strings.Contains(err.Error(), "restore the file") {
+			t.Errorf("classify by %s: %v, want code Damaged and what to do", ref, err)
+		}
+	}
+	if _, err := eng.Alias("live"); codeOf(err) != Damaged {
+		t.Errorf("show the alias: %v, want code Damaged", err)
+	}
+	c := testfamily.Members(t, 1)[0]
+	if _, _, err := eng.Add(ctx, testfamily.Name, "m1", c, gate.Options{Step: 1}); codeOf(err) != Damaged {
+		t.Errorf("add to a family that cannot be read: %v, want code Damaged", err)
+	}
+	if err := learn.Fit(ctx, eng.store, "other", testfamily.Members(t, 1, 2), learn.Options{}); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("fit members whose names are damaged: %v, want ErrDamaged", err)
+	}
+	for _, ref := range []string{"m1:1", "m1", "m3"} { // the alias may name it
+		if err := eng.DeleteVariant(ctx, ref); codeOf(err) != Damaged {
+			t.Errorf("delete %s: %v, want code Damaged", ref, err)
+		}
+	}
+	if _, _, err := eng.PutVariant(ctx, "m1", fileOf(t, eng, "m2")); codeOf(err) != Conflict {
+		t.Errorf("put m1: %v, want code Conflict", err)
+	}
+	repairPointers(t, eng)
+	if lines := eng.Warnings(); len(lines) != 0 {
+		t.Errorf("warnings %q after the repair, want none", lines)
+	}
+}
+
+// A pointer that is restored is followed although no change was announced.
 func TestRestoredPointer(t *testing.T) {
-	eng := tinyEngine(t, Options{})
-	path := filepath.Join(eng.store.Dir(), "models", "m1.json")
+	first := tinyEngine(t, Options{})
+	path := filepath.Join(first.store.Dir(), "models", "m1.json")
 	raw := mustRead(path)
 	must(os.WriteFile(path, raw[:20], 0o644))
-	again := serve(t, reopen(t, eng.store.Dir()), Options{})
-	if _, err := again.Classify(context.Background(), "m1", picture(1, 8, 8), ClassifyOptions{}); codeOf(err) != Damaged {
-		t.Error(err)
+	eng := openAgain(t, first)
+	if _, err := eng.Classify(context.Background(), "m1", picture(1, 8, 8), ClassifyOptions{}); codeOf(err) != Damaged {
+		t.Errorf("classify: %v, want code Damaged", err)
 	}
 	for range 2 {
-		if done, err := again.Reload(context.Background(), false); err != nil || done != (Reloaded{}) {
-			t.Errorf("nothing changed: %+v, %v", done, err)
+		if done, err := eng.Reload(context.Background(), false); err != nil || done != (Reloaded{}) {
+			t.Errorf("reload without a change: %+v, %v", done, err)
 		}
 	}
 	must(os.WriteFile(path, raw, 0o644))
-	if done, err := again.Reload(context.Background(), false); err != nil || done.Added != 1 {
-		t.Errorf("%+v, %v", done, err)
+	if done, err := eng.Reload(context.Background(), false); err != nil || done.Added != 1 {
+		t.Errorf("reload after the pointer was restored: %+v, %v; want one model added", done, err)
 	}
-	classify(t, again, "m1", picture(1, 8, 8))
+	classify(t, eng, "m1", picture(1, 8, 8))
 }
 
-// spoil changes the last byte of a file.
-func spoil(t *testing.T, path string) {
-	t.Helper()
-	raw := mustRead(path)
-	raw[len(raw)-1]++
-	must(os.WriteFile(path, raw, 0o644))
-}
-
-// TestDamagedStreams flips bits all over a stream: either the variant is
-// refused, or it is served without harm.
+// TestDamagedStreams flips bits all over a stream. Each time the variant is refused or can
+// be rebuilt.
 func TestDamagedStreams(t *testing.T) {
 	eng := tinyEngine(t, Options{})
 	stride := 11
@@ -183,14 +197,14 @@ func TestDamagedStreams(t *testing.T) {
 		v.Coefficients[bit/8] ^= 1 << (bit % 8)
 		if err := f.Check(v); err != nil {
 			if refused++; codeOf(err) != Invalid {
-				t.Fatalf("bit %d: %v", bit, err)
+				t.Fatalf("bit %d: %v, want code Invalid", bit, err)
 			}
 		} else if _, err := f.rebuild(v, make([]float32, f.Plan.SlabLen())); err != nil {
-			t.Fatalf("bit %d was accepted and fails: %v", bit, err)
+			t.Fatalf("bit %d was accepted, but the rebuild fails: %v", bit, err)
 		}
 		v.Coefficients[bit/8] ^= 1 << (bit % 8)
 	}
 	if refused == 0 {
-		t.Error("every flipped bit was accepted")
+		t.Error("no variant with a flipped bit was refused")
 	}
 }

@@ -8,23 +8,23 @@ import (
 func TestMeter(t *testing.T) {
 	eng := tinyEngine(t, Options{})
 	if _, err := eng.NewMeter("nobody"); codeOf(err) != NotFound {
-		t.Error(err)
+		t.Errorf("a meter of an unknown model: %v, want code NotFound", err)
 	}
 	m, err := eng.NewMeter("m1", "m2")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if m.Input() != (Input{3, 8, 8}) {
-		t.Errorf("%+v", m.Input())
+		t.Errorf("the input is %+v, want 3×8×8", m.Input())
 	}
 	one, operations, err := m.Cost(1)
 	if err != nil || one < 6*m.family.Parameters() || operations <= 0 {
-		t.Errorf("a rebuild costs %d bytes, %d operations: %v", one, operations, err)
+		t.Errorf("a rebuild costs %d bytes and %d operations, %v; want 6 bytes a parameter or more", one, operations, err)
 	}
 	if two, _, _ := m.Cost(2); two >= 2*one || two <= one {
-		t.Errorf("two rebuilds cost %d bytes, one %d", two, one)
+		t.Errorf("two rebuilds cost %d bytes, want more than one with %d and less than twice as many", two, one)
 	}
-	checkSeveral(t, m)
+	checkRebuildTogether(t, m)
 	if err := m.Factored(make([]float32, 2*3*8*8), 2); err != nil {
 		t.Error(err)
 	}
@@ -44,8 +44,8 @@ func TestMeter(t *testing.T) {
 	}
 }
 
-// checkSeveral rebuilds two variants together and each alone.
-func checkSeveral(t *testing.T, m *Meter) {
+// checkRebuildTogether compares two variants rebuilt together with each rebuilt alone.
+func checkRebuildTogether(t *testing.T, m *Meter) {
 	t.Helper()
 	if err := m.Rebuild(2); err != nil {
 		t.Fatal(err)
@@ -56,7 +56,7 @@ func checkSeveral(t *testing.T, m *Meter) {
 			t.Fatal(err)
 		}
 		if !slices.Equal(alone, m.slabs[i]) {
-			t.Errorf("%s is not the same rebuilt together and alone", v.Name)
+			t.Errorf("%s differs when it is rebuilt with another", v.Name)
 		}
 	}
 	if err := m.Rebuild(1); err != nil {

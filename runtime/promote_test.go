@@ -1,12 +1,19 @@
 package runtime
 
 import (
-	"eigenserve/runtime/sched"
 	"testing"
 	"time"
+
+	"eigenserve/runtime/sched"
 )
 
-// TestDueRebuildsAreDoneTogether has several variants promoted while another is rebuilt.
+// setAverage makes d the only value that an average has observed.
+func setAverage(a *sched.Average, d time.Duration) {
+	*a = sched.Average{}
+	a.Observe(d)
+}
+
+// TestDueRebuildsAreDoneTogether promotes several variants while another is rebuilt.
 func TestDueRebuildsAreDoneTogether(t *testing.T) {
 	eng := tinyEngine(t, Options{Factored: true})
 	alone := tinyEngine(t, Options{})
@@ -20,37 +27,37 @@ func TestDueRebuildsAreDoneTogether(t *testing.T) {
 	p.running = true // another is being rebuilt
 	for _, x := range all {
 		eng.promote(x.h, x.l)
-		eng.promote(x.h, x.l) // twice is once
+		eng.promote(x.h, x.l) // has no effect
 	}
 	first, second := p.take(), p.take()
 	if len(first) != maxTogether || len(second) != len(all)-maxTogether {
-		t.Fatalf("%d due, taken %d and %d at a time", len(all), len(first), len(second))
+		t.Fatalf("%d and %d of %d promotions were taken together, want %d at most", len(first), len(second), len(all), maxTogether)
 	}
 	eng.rebuildNow(first)
 	if n := eng.Counters(); n.Rebuilds != maxTogether || n.Misses != maxTogether {
-		t.Errorf("%+v", n)
+		t.Errorf("counters %+v, want %d rebuilds and misses", n, maxTogether)
 	}
 	for _, x := range first {
 		_, want := classify(t, alone, x.h.entry.Name, picture(1, 8, 8))
 		if _, got := classify(t, eng, x.h.entry.Name, picture(1, 8, 8)); !near(got, want, 1e-3) {
-			t.Errorf("%s was rebuilt with others and answers %v, not %v", x.h.entry.Name, got, want)
+			t.Errorf("rebuilt with others, %s answers %v, want %v", x.h.entry.Name, got, want)
 		}
 	}
 	if n := eng.Counters(); n.Hits != maxTogether || n.Factored != 0 {
-		t.Errorf("%+v", n)
+		t.Errorf("counters %+v, want %d hits and no factored answer", n, maxTogether)
 	}
-	quiet(t, eng.cache)
+	waitIdle(t, eng.cache)
 }
 
-// TestRebuildThatEvictsHotterDoesNotPay gives one variant the only slab and more requests
-// than another has, which then is not rebuilt however much it has paid.
-func TestRebuildThatEvictsHotterDoesNotPay(t *testing.T) {
+// TestRebuildDoesNotEvictHotterVariant gives m1 the only slab and more requests than m2. Then
+// m2 is not rebuilt, however much rent it has paid, until it has more requests.
+func TestRebuildDoesNotEvictHotterVariant(t *testing.T) {
 	eng := tinyEngine(t, Options{Factored: true, WeightCache: tinySlab})
 	image := picture(1, 8, 8)
 	classifyTimes := func(name string, times int) {
 		for range times {
 			classify(t, eng, name, image)
-			eng.inside.Wait() // for a rebuild after it
+			eng.inside.Wait() // for a rebuild that it made due
 		}
 	}
 	rebuild := func(name string) {
@@ -63,18 +70,12 @@ func TestRebuildThatEvictsHotterDoesNotPay(t *testing.T) {
 	rebuild("m1")
 	classifyTimes("m2", 4)
 	rebuild("m2")
-	if list, _ := eng.Variants("", 3); list[1].Resident != "slab" || list[2].Resident == "slab" {
-		t.Errorf("m1 is %s, m2 is %s", list[1].Resident, list[2].Resident)
+	if list, _ := eng.Variants("", 3); list[1].Resident != inSlab || list[2].Resident == inSlab {
+		t.Errorf("while m1 is hotter, m1 is in %s and m2 in %s", list[1].Resident, list[2].Resident)
 	}
 	classifyTimes("m2", 8)
 	rebuild("m2")
-	if list, _ := eng.Variants("", 3); list[1].Resident == "slab" || list[2].Resident != "slab" {
-		t.Errorf("when m2 is hotter, m1 is %s, m2 is %s", list[1].Resident, list[2].Resident)
+	if list, _ := eng.Variants("", 3); list[1].Resident == inSlab || list[2].Resident != inSlab {
+		t.Errorf("when m2 is hotter, m1 is in %s and m2 in %s", list[1].Resident, list[2].Resident)
 	}
-}
-
-// setAverage makes d the only value that an average has observed.
-func setAverage(a *sched.Average, d time.Duration) {
-	*a = sched.Average{}
-	a.Observe(d)
 }

@@ -2,75 +2,71 @@ package runtime
 
 import (
 	"context"
-	"eigenserve/runtime/cache"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+
+	"eigenserve/runtime/cache"
+	"eigenserve/runtime/internal/testfamily"
 )
 
-func TestVariantTellsWhereItsWeightsAre(t *testing.T) {
+func TestResident(t *testing.T) {
 	eng := tinyEngine(t, Options{WeightCache: tinySlab})
-	is := func(name, want string) {
+	check := func(name, want string) {
 		t.Helper()
-		d, _ := eng.Variants("", 0)
-		if i := slices.IndexFunc(d, func(v VariantInfo) bool { return v.Name == name }); d[i].Resident != want {
-			t.Errorf("%s is said to be at %q, not %q", name, d[i].Resident, want)
+		list, _ := eng.Variants("", 0)
+		if i := slices.Index(namesOf(list), name); list[i].Resident != want {
+			t.Errorf("%s is in %q, want %q", name, list[i].Resident, want)
 		}
 	}
-	is("m1", "disk")
+	check("m1", "disk")
 	classify(t, eng, "m1", picture(1, 8, 8))
-	is("m1", "slab")
+	check("m1", "slab")
 	classify(t, eng, "m2", picture(1, 8, 8)) // takes the only slab
-	is("m1", "coefficients")
-	is("m2", "slab")
-	is("m3", "disk")
-	if err := eng.Preload(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	is("m3", "coefficients")
+	check("m1", "coefficients")
+	check("m2", "slab")
+	check("m3", "disk")
+	must(eng.Preload(context.Background()))
+	check("m3", "coefficients")
 }
 
 func TestPinsSurviveEviction(t *testing.T) {
 	ctx := context.Background()
 	eng := tinyEngine(t, Options{WeightCache: 2 * tinySlab})
-	pinned := func() int { return eng.cache.Stats().Weights.Leased }
-	if err := eng.SetPinned(ctx, "m1", true); err != nil {
-		t.Fatal(err)
+	must(eng.SetPinned(ctx, "m1", true))
+	must(eng.SetPinned(ctx, "m1", true)) // has no effect
+	if n := eng.cache.Stats().Weights.Leased; n != 1 {
+		t.Fatalf("pinned twice, m1 has %d leases, want 1", n)
 	}
-	if err := eng.SetPinned(ctx, "m1", true); err != nil || pinned() != 1 { // again: no second lease
-		t.Fatalf("%v, %d leases", err, pinned())
-	}
-	for i := range 3 * tinyMembers {
-		classify(t, eng, fmt.Sprintf("m%d", i%tinyMembers), picture(1, 8, 8))
+	for i := range 3 * testfamily.Size {
+		classify(t, eng, fmt.Sprintf("m%d", i%testfamily.Size), picture(1, 8, 8))
 	}
 	list, _ := eng.Variants("", 0)
 	if v := list[1]; !v.Pinned || v.Resident != "slab" || v.Hits != 3 || v.Rebuilds != 0 {
-		t.Errorf("%+v", v)
+		t.Errorf("after requests for other variants, m1 is %+v", v)
 	}
 	if err := eng.SetPinned(ctx, "m2", true); codeOf(err) != Conflict {
-		t.Errorf("both slabs pinned: %v", err)
+		t.Errorf("pinning the last slab: %v, want code Conflict", err)
 	}
-	classify(t, eng, "m2", picture(1, 8, 8)) // the other slab is free to use
-	if err := eng.SetPinned(ctx, "m1", false); err != nil {
-		t.Fatal(err)
-	}
-	quiet(t, eng.cache) // no lease is left, once that of m2's batch has ended
+	classify(t, eng, "m2", picture(1, 8, 8)) // in the last slab
+	must(eng.SetPinned(ctx, "m1", false))
+	waitIdle(t, eng.cache) // until the batch of m2 has released its lease
 	for _, name := range []string{"m3", "m4"} {
 		classify(t, eng, name, picture(1, 8, 8))
 	}
 	if list, _ := eng.Variants("", 0); list[1].Resident == "slab" || list[1].Pinned {
-		t.Errorf("unpinned, it was not evicted: %+v", list[1])
+		t.Errorf("after m1 was unpinned and others were requested, it is %+v", list[1])
 	}
-	quiet(t, eng.cache)
+	waitIdle(t, eng.cache)
 }
 
 func TestPinsEndWithTheirVariant(t *testing.T) {
 	ctx := context.Background()
 	eng := tinyEngine(t, Options{})
 	same, other := fileOf(t, eng, "m1"), fileOf(t, eng, "m2")
-	for _, c := range []struct {
-		what   string
+	for _, test := range []struct {
+		name   string
 		change func() error
 		pinned bool
 	}{
@@ -78,21 +74,17 @@ func TestPinsEndWithTheirVariant(t *testing.T) {
 		{"replaced", func() error { _, _, err := eng.PutVariant(ctx, "m1", other); return err }, false},
 		{"deleted", func() error { return eng.DeleteVariant(ctx, "m1") }, false},
 	} {
-		if err := eng.SetPinned(ctx, "m1", true); err != nil {
-			t.Fatal(err)
-		}
-		if err := c.change(); err != nil {
-			t.Fatal(err)
-		}
-		if got := eng.cache.Stats().Weights.Leased == 1; got != c.pinned {
-			t.Errorf("%s: pinned %t, want %t", c.what, got, c.pinned)
+		must(eng.SetPinned(ctx, "m1", true))
+		must(test.change())
+		if got := eng.cache.Stats().Weights.Leased == 1; got != test.pinned {
+			t.Errorf("after m1 was %s: pinned %t, want %t", test.name, got, test.pinned)
 		}
 	}
-	quiet(t, eng.cache)
+	waitIdle(t, eng.cache)
 }
 
-// TestPinsFollowTheWeights pins one version and puts others.
-func TestPinsFollowTheWeights(t *testing.T) {
+// TestPinsStayWithTheirFile pins versions and puts new ones.
+func TestPinsStayWithTheirFile(t *testing.T) {
 	eng, _ := versionedEngine(t, Options{})
 	ctx := context.Background()
 	pinned := func(ref string) bool {
@@ -102,20 +94,16 @@ func TestPinsFollowTheWeights(t *testing.T) {
 	}
 	must(eng.SetPinned(ctx, "m1:2", true))
 	must(eng.SetPinned(ctx, "m1", true))
-	if _, _, err := eng.PutVariant(ctx, "m1", fileOf(t, eng, "m3")); err != nil { // the current one again
-		t.Fatal(err)
-	}
+	putFile(t, eng, "m1", fileOf(t, eng, "m3")) // the file of the current version
 	if !pinned("m1") || !pinned("m1:2") {
-		t.Error("the same file again takes a pin away")
+		t.Error("a pin was lost when the same file was put again")
 	}
-	if _, _, err := eng.PutVariant(ctx, "m1", fileOf(t, eng, "m2")); err != nil { // as version 4; 1 goes
-		t.Fatal(err)
-	}
+	putFile(t, eng, "m1", fileOf(t, eng, "m2")) // as version 4; version 1 is removed
 	if pinned("m1") || pinned("m1:3") || !pinned("m1:2") {
-		t.Error("a pin went to another version")
+		t.Error("another version than 2 is pinned after version 3 was replaced")
 	}
 	must(eng.SetPinned(ctx, "m1:2", false))
-	quiet(t, eng.cache)
+	waitIdle(t, eng.cache)
 }
 
 // A pin moves to an older version that is current again if its file is the same. The
@@ -124,10 +112,8 @@ func TestPinMovesToVersionWithSameFile(t *testing.T) {
 	eng := tinyEngine(t, Options{WeightCache: 2 * tinySlab})
 	ctx := context.Background()
 	first, second := fileOf(t, eng, "m1"), fileOf(t, eng, "m2")
-	for _, file := range [][]byte{second, first} {
-		_, _, err := eng.PutVariant(ctx, "m1", file)
-		must(err)
-	}
+	putFile(t, eng, "m1", second)
+	putFile(t, eng, "m1", first)
 	must(eng.SetPinned(ctx, "m1:3", true))
 	removed, l, err := eng.open("m1:3")
 	must(err)
@@ -140,23 +126,23 @@ func TestPinMovesToVersionWithSameFile(t *testing.T) {
 			h.entry.Version, h.pinned.Load() != nil, h.loaded.Load() != nil)
 	}
 	if err := eng.SetPinned(ctx, "m2", true); codeOf(err) != Conflict {
-		t.Errorf("pinning both slabs: %v, want code Conflict", err)
+		t.Errorf("pinning the last slab: %v, want code Conflict", err)
 	}
 	must(eng.DeleteVariant(ctx, "m1"))
-	lease, err := eng.lease(ctx, removed, l) // a request that found version 3 before
+	lease, err := eng.lease(ctx, removed, l) // by a request that had found version 3
 	must(err)
 	lease.Release()
 	if eng.cache.Contains(cache.Weights, l.variant.Digest) {
 		t.Error("the weights of a removed version stay in the cache")
 	}
-	quiet(t, eng.cache)
+	waitIdle(t, eng.cache)
 }
 
-// A pin whose model is replaced or unloaded while its weights are rebuilt is none.
-func TestPinOfWhatWasReplacedMeanwhile(t *testing.T) {
+// A model that changes while its weights are rebuilt is not pinned.
+func TestPinDuringChange(t *testing.T) {
 	ctx := context.Background()
-	for _, c := range []struct {
-		what   string
+	for _, test := range []struct {
+		name   string
 		change func(eng *Engine) error
 		want   Code
 	}{
@@ -169,69 +155,66 @@ func TestPinOfWhatWasReplacedMeanwhile(t *testing.T) {
 		must(err)
 		lease, err := eng.lease(ctx, h, l)
 		must(err)
-		must(c.change(eng))
-		if held, err := eng.keepPin("m1", h, l, lease); held || codeOf(err) != c.want {
-			t.Errorf("%s: held %t, %v", c.what, held, err)
+		must(test.change(eng))
+		if kept, err := eng.keepPin("m1", h, l, lease); kept || codeOf(err) != test.want {
+			t.Errorf("%s: kept %t, %v; want code %d", test.name, kept, err, test.want)
 		}
 		lease.Release()
-		quiet(t, eng.cache)
+		waitIdle(t, eng.cache)
 	}
 }
 
 func TestUnload(t *testing.T) {
-	eng, d := versionedEngine(t, Options{})
+	eng, digests := versionedEngine(t, Options{})
 	ctx := context.Background()
 	image := picture(1, 8, 8)
 	must(eng.SetPinned(ctx, "m1", true))
-	if _, _, err := eng.PutAlias(ctx, "live", []Target{{Model: "m1"}}); err != nil {
-		t.Fatal(err)
-	}
+	putAlias(t, eng, "live", Target{Model: "m1"})
 	must(eng.Unload("m1"))
-	for _, ref := range []string{"m1", "m1:1", "m1@" + d[0], "live"} {
+	for _, ref := range []string{"m1", "m1:1", "m1@" + digests[0], "live"} {
 		_, err := eng.Classify(ctx, ref, image, ClassifyOptions{})
-		if codeOf(err) != Unloaded || !strings.Contains(err.Error(), "/v2/repository/models/m1/load") || codeOf(eng.Ready(ref)) != Unloaded {
-			t.Errorf("%s: %v", ref, err)
+		if codeOf(err) != Unloaded || !strings.Contains(err.Error(), "/v2/repository/models/m1/load") {
+			t.Errorf("classify by %s: %v, want code Unloaded and how to load", ref, err)
+		}
+		if err := eng.Ready(ref); codeOf(err) != Unloaded {
+			t.Errorf("ready %s: %v, want code Unloaded", ref, err)
 		}
 	}
 	if err := eng.SetPinned(ctx, "m1", true); codeOf(err) != Unloaded {
-		t.Error(err)
+		t.Errorf("pin: %v, want code Unloaded", err)
 	}
 	if v, err := eng.Variant("m1"); err != nil || !v.Unloaded || v.Pinned {
-		t.Errorf("%+v, %v", v.VariantInfo, err)
+		t.Errorf("m1 is %+v, %v; want it unloaded and not pinned", v.VariantInfo, err)
 	}
 	must(eng.Ready("m2"))
 	a, _ := classify(t, eng, "m5", image)
 	must(eng.Unload("m5"))
 	if eng.cache.Contains(cache.Weights, a.Digest) {
-		t.Error("the weights of what was unloaded are still there")
+		t.Error("the weights of m5 are in the cache after it was unloaded")
 	}
 	must(eng.Load("m1"))
 	must(eng.Ready("live"))
 	classify(t, eng, "m1", image)
 	must(eng.Unload("m1"))
-	if _, _, err := eng.PutVariant(ctx, "m1", fileOf(t, eng, "m4")); err != nil {
-		t.Fatal(err)
-	}
-	classify(t, eng, "m1", image) // a new version is loaded
-	for what, err := range map[string]error{"load": eng.Load("nobody"), "unload": eng.Unload("nobody"), "ready": eng.Ready("nobody")} {
-		if codeOf(err) != NotFound {
-			t.Errorf("%s: %v", what, err)
+	putFile(t, eng, "m1", fileOf(t, eng, "m4")) // a new version is loaded
+	classify(t, eng, "m1", image)
+	for name, call := range map[string]func(string) error{"load": eng.Load, "unload": eng.Unload, "ready": eng.Ready} {
+		if err := call("nobody"); codeOf(err) != NotFound {
+			t.Errorf("%s: %v, want code NotFound", name, err)
 		}
 	}
-	quiet(t, eng.cache)
+	waitIdle(t, eng.cache)
 }
 
-// Two versions of one file are let go of as one is.
-func TestUnloadOfTwoVersionsOfOneFile(t *testing.T) {
+// Two versions with the same file are unloaded together.
+func TestUnloadVersionsWithSameFile(t *testing.T) {
 	eng := tinyEngine(t, Options{})
-	first := fileOf(t, eng, "m1")
-	for _, file := range [][]byte{fileOf(t, eng, "m5"), first} {
-		_, _, err := eng.PutVariant(context.Background(), "m1", file)
-		must(err)
-	}
+	first, other := fileOf(t, eng, "m1"), fileOf(t, eng, "m5")
+	putFile(t, eng, "m1", other)
+	putFile(t, eng, "m1", first)
 	a, _ := classify(t, eng, "m1", picture(1, 8, 8))
 	must(eng.Unload("m1"))
 	if eng.cache.Contains(cache.Weights, a.Digest) {
-		t.Error("the weights of what was unloaded are still there")
+		t.Error("the weights of m1 are in the cache after it was unloaded")
 	}
 }

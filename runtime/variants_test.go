@@ -6,14 +6,14 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"eigenserve/runtime/cache"
+	"eigenserve/runtime/internal/testfamily"
 )
 
-func TestVariantsComeInPages(t *testing.T) {
+func TestVariantsInPages(t *testing.T) {
 	eng := tinyEngine(t, Options{})
-	for _, c := range []struct {
+	for _, test := range []struct {
 		after string
 		limit int
 		want  string
@@ -24,78 +24,63 @@ func TestVariantsComeInPages(t *testing.T) {
 		{"m1", 2, "m2 m3", "m3"},
 		{"m3", 2, "m4 m5", ""},
 		{"m3", 3, "m4 m5", ""},
-		{"m2x", 1, "m3", "m3"}, // deleted since it was listed
+		{"m2x", 1, "m3", "m3"}, // deleted after it was listed
 		{"m5", 2, "", ""},
 		{"z", 0, "", ""},
 		{"", -1, "m0 m1 m2 m3 m4 m5", ""},
 	} {
-		list, next := eng.Variants(c.after, c.limit)
-		if got := strings.Join(names(list), " "); got != c.want || next != c.next {
-			t.Errorf("%d after %q: %q then %q, want %q then %q", c.limit, c.after, got, next, c.want, c.next)
+		list, next := eng.Variants(test.after, test.limit)
+		if got := strings.Join(namesOf(list), " "); got != test.want || next != test.next {
+			t.Errorf("Variants(%q, %d) returned %q and %q, want %q and %q", test.after, test.limit, got, next, test.want, test.next)
 		}
 	}
 }
 
-func TestDelete(t *testing.T) {
+func TestDeleteVariant(t *testing.T) {
 	eng := tinyEngine(t, Options{})
+	ctx := context.Background()
 	classify(t, eng, "m1", picture(1, 8, 8))
 	digest := eng.store.Variants()[1].Digest
-	if err := eng.DeleteVariant(context.Background(), "m1"); err != nil {
-		t.Fatal(err)
-	}
-	for what, err := range map[string]error{
+	must(eng.DeleteVariant(ctx, "m1"))
+	for name, call := range map[string]func() error{
 		"classify": func() error {
-			_, err := eng.Classify(context.Background(), "m1", picture(1, 8, 8), ClassifyOptions{})
+			_, err := eng.Classify(ctx, "m1", picture(1, 8, 8), ClassifyOptions{})
 			return err
-		}(),
-		"show":         func() error { _, err := eng.Variant("m1"); return err }(),
-		"delete again": eng.DeleteVariant(context.Background(), "m1"),
-		"pin":          eng.SetPinned(context.Background(), "m1", true),
-		"unpin":        eng.SetPinned(context.Background(), "m1", false),
-		"export":       eng.Export("m1", t.TempDir()),
+		},
+		"show":         func() error { _, err := eng.Variant("m1"); return err },
+		"delete again": func() error { return eng.DeleteVariant(ctx, "m1") },
+		"pin":          func() error { return eng.SetPinned(ctx, "m1", true) },
+		"unpin":        func() error { return eng.SetPinned(ctx, "m1", false) },
+		"export":       func() error { return eng.Export("m1", t.TempDir()) },
 	} {
-		if codeOf(err) != NotFound {
-			t.Errorf("%s: %v", what, err)
+		if err := call(); codeOf(err) != NotFound {
+			t.Errorf("%s: %v, want code NotFound", name, err)
 		}
 	}
 	if eng.cache.Contains(cache.Weights, digest) {
-		t.Error("its weights are still in the cache")
+		t.Error("the weights of the deleted variant are still in the cache")
 	}
 	if _, err := os.Stat(blobPath(eng.store, digest)); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("its file: %v", err)
+		t.Errorf("the file of the deleted variant: %v, want that it does not exist", err)
 	}
-	if list, _ := eng.Variants("", 0); len(list) != tinyMembers-1 {
-		t.Errorf("%d are listed", len(list))
+	if list, _ := eng.Variants("", 0); len(list) != testfamily.Size-1 {
+		t.Errorf("%d variants are listed, want %d", len(list), testfamily.Size-1)
 	}
-	if s := reopen(t, eng.store.Dir()); len(s.Variants()) != tinyMembers-1 {
-		t.Errorf("%d are stored", len(s.Variants()))
+	if s := testfamily.Reopen(t, eng.store.Dir()); len(s.Variants()) != testfamily.Size-1 {
+		t.Errorf("%d variants are stored, want %d", len(s.Variants()), testfamily.Size-1)
 	}
 }
 
-func TestTwoNamesOfOneFile(t *testing.T) {
+// Deleting one of two names of a file keeps the weights of the other.
+func TestDeleteOneOfTwoNames(t *testing.T) {
 	eng := tinyEngine(t, Options{})
 	ctx := context.Background()
-	if _, _, err := eng.PutVariant(ctx, "twin", fileOf(t, eng, "m1")); err != nil {
-		t.Fatal(err)
-	}
-	if err := eng.SetPinned(ctx, "twin", true); err != nil {
-		t.Fatal(err)
-	}
+	putFile(t, eng, "twin", fileOf(t, eng, "m1"))
+	must(eng.SetPinned(ctx, "twin", true))
 	classify(t, eng, "m1", picture(1, 8, 8))
-	if err := eng.DeleteVariant(ctx, "m1"); err != nil {
-		t.Fatal(err)
-	}
+	must(eng.DeleteVariant(ctx, "m1"))
 	classify(t, eng, "twin", picture(1, 8, 8))
 	if n := eng.Counters(); n.Rebuilds != 1 {
-		t.Errorf("%d rebuilds: deleting one name threw the other's weights away", n.Rebuilds)
-	}
-}
-
-func TestPreloadEndsWithItsContext(t *testing.T) {
-	eng := tinyEngine(t, Options{})
-	ctx, cancel := context.WithDeadline(context.Background(), time.Unix(0, 0))
-	defer cancel()
-	if err := eng.Preload(ctx); err != context.DeadlineExceeded {
-		t.Error(err)
+		t.Errorf("%d rebuilds, want 1", n.Rebuilds)
 	}
 }
