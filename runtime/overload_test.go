@@ -74,7 +74,7 @@ func (tr *traffic) closedLoop(clients int, d time.Duration) float64 {
 
 // openLoop makes requests at a rate for some time, whether or not others are answered, with
 // exponential gaps. It returns the latencies of those that were answered and of those that
-// were refused, each since the request was due.
+// were refused, measured from when the request was due.
 func (tr *traffic) openLoop(rate float64, d time.Duration) (answered, refused []time.Duration) {
 	r := rand.New(rand.NewPCG(8, 8))
 	trace := tr.trace(int(rate*d.Seconds()*1.2) + 100)
