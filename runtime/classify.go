@@ -91,13 +91,24 @@ func softmax(v []float32) {
 
 // best pairs scores with labels, the best first. If k is positive, it returns the best k.
 func best(v []float32, labels []string, k int) []Score {
-	out := make([]Score, len(v))
-	for i, x := range v {
-		out[i] = Score{Label: labels[i], Score: float64(x)}
-	}
-	slices.SortStableFunc(out, func(a, b Score) int { return cmp.Compare(b.Score, a.Score) })
-	if k > 0 && k < len(out) {
-		out = out[:k]
+	top := Top(v, k)
+	out := make([]Score, len(top))
+	for i, j := range top {
+		out[i] = Score{Label: labels[j], Score: float64(v[j])}
 	}
 	return out
+}
+
+// Top returns the indices of the k largest elements of v, the largest first; k ≤ 0
+// stands for all. Of equal elements the first comes first.
+func Top(v []float32, k int) []int {
+	order := make([]int, len(v))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(v[j], v[i]) })
+	if k > 0 && k < len(order) {
+		order = order[:k]
+	}
+	return order
 }

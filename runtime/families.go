@@ -211,7 +211,7 @@ func (eng *Engine) familyInfo(f *servedFamily, p store.Family) FamilyInfo {
 		}
 	}
 	resident, _ := f.bytes()
-	return FamilyInfo{Name: p.Name, Basis: p.Basis, Bytes: p.Bytes, Resident: resident, Rank: f.Basis.Largest(),
+	return FamilyInfo{Name: p.Name, Basis: p.Basis, Bytes: p.Bytes, Resident: resident, Rank: f.Basis.MaxDirections(),
 		RMS: f.Basis.RMS, Fitted: len(f.Basis.Sources), Variants: variants,
 		Parameters: f.Parameters(), DenseBytes: f.DenseBytes(), SlabBytes: f.slabs.SlabBytes(), Input: inputOf(f.Model)}
 }

@@ -96,7 +96,7 @@ func (m *Meter) Variants() int { return len(m.variants) }
 func (m *Meter) Input() Input { return inputOf(m.family.Model) }
 
 // Directions returns the largest number of directions a side of the family's layers.
-func (m *Meter) Directions() int { return m.family.Basis.Largest() }
+func (m *Meter) Directions() int { return m.family.Basis.MaxDirections() }
 
 // Rebuild fills the slabs of the first n variants from their coefficients, including
 // decoding. More than one are rebuilt together.

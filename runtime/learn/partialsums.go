@@ -87,7 +87,7 @@ func (p *partialSums) remove() error {
 	if p.work == nil || p.members == 0 {
 		return nil
 	}
-	if err := p.work.kept.DropNote(p.note()); err != nil {
+	if err := p.work.kept.DeleteNote(p.note()); err != nil {
 		return err
 	}
 	err := p.removeFiles()
@@ -97,7 +97,7 @@ func (p *partialSums) remove() error {
 
 func (p *partialSums) removeFiles() error {
 	for i := p.from; p.members > 0 && i < p.to; i++ {
-		if err := p.work.kept.DropNumbers(p.file(p.members, i)); err != nil {
+		if err := p.work.kept.DeleteNumbers(p.file(p.members, i)); err != nil {
 			return err
 		}
 	}

@@ -19,7 +19,7 @@ import (
 // so that an interrupted fit continues. A nil workspace keeps nothing.
 type workspace struct {
 	store *store.Store
-	kept  *store.Fitting
+	kept  *store.Workspace
 }
 
 // open finds what an earlier run of the same fit has left. A fit is identified by a
@@ -40,7 +40,7 @@ func (w *workspace) open(name string, layout store.Layout, sources []family.Sour
 	if err != nil {
 		return err
 	}
-	w.kept, err = w.store.Fitting(name, store.Digest(raw))
+	w.kept, err = w.store.Workspace(name, store.Digest(raw))
 	return err
 }
 
@@ -73,7 +73,7 @@ func (w *workspace) created() (time.Time, error) {
 }
 
 // layers returns where finished layers are kept.
-func (w *workspace) layers() subspace.Keeper {
+func (w *workspace) layers() subspace.LayerCache {
 	if w == nil {
 		return nil
 	}

@@ -98,7 +98,7 @@ func (ev *Evaluator) Close() error {
 }
 
 // Rank returns the largest number of directions a side of the family's layers.
-func (ev *Evaluator) Rank() int { return ev.family.Basis.Largest() }
+func (ev *Evaluator) Rank() int { return ev.family.Basis.MaxDirections() }
 
 // Evaluate scores a checkpoint and its variant on labelled images.
 func (ev *Evaluator) Evaluate(ctx context.Context, c *checkpoint.Checkpoint, images Images) (Evaluation, error) {

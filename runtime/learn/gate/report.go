@@ -35,7 +35,7 @@ func (t *trial) report(x *form, o Options, probes string) error {
 		}
 	}
 	r := &store.Measured{Answers: x.answers, Probes: probes, Images: t.images.judged, Mean: mean, Random: &random}
-	r.AtLeast = Digits(store.Lower(r.Agreement, r.Images))
+	r.AtLeast = Digits(store.WilsonLowerBound(r.Agreement, r.Images))
 	if o.Step == 0 {
 		r.MinAgreement, r.MaxKL = max(0, o.MinAgreement), o.MaxKL
 	}

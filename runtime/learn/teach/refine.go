@@ -14,7 +14,7 @@ import (
 	"eigenserve/runtime/family"
 	"eigenserve/runtime/kernel"
 	"eigenserve/store"
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 	"eigenserve/store/subspace"
 )
 
@@ -67,7 +67,7 @@ type Refiner struct {
 	width   int     // of features
 	weight  float32 // of the features' squared error
 	pass    nn.Pass
-	sparse  code.Sparse
+	sparse  rans.Sparse
 	dense   []float32 // a layer's gradient (m, width)
 	scratch []float32 // of a rebuild
 }
@@ -91,7 +91,7 @@ func NewRefiner(f *family.Family, t Target) *Refiner {
 // Refine quantises coefficients into a variant, as subspace.Projector.Quantise does,
 // after it has refined them. The result is the same every time.
 func (r *Refiner) Refine(ctx context.Context, p *subspace.Projector, v *store.Variant, c *subspace.Coefficients, step float64) error {
-	l, err := p.Latents(c, step)
+	l, err := p.Unrounded(c, step)
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func descend(values, velocity, gradient [][]float32, rate float64) {
 }
 
 // gradient sets gradient to that of the t-th batch's loss.
-func (r *Refiner) gradient(l *subspace.Latents, t int, gradient [][]float32) error {
+func (r *Refiner) gradient(l *subspace.Unrounded, t int, gradient [][]float32) error {
 	r.load(l)
 	n := len(r.Features) / r.width
 	size := len(r.Images) / n
@@ -177,7 +177,7 @@ func (r *Refiner) gradient(l *subspace.Latents, t int, gradient [][]float32) err
 }
 
 // load rebuilds the weights from the latents as rounded.
-func (r *Refiner) load(l *subspace.Latents) {
+func (r *Refiner) load(l *subspace.Unrounded) {
 	layers := r.family.Layers()
 	for i := range r.weights.Layers {
 		l.Sparse(i, &r.sparse)
