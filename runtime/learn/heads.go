@@ -73,7 +73,7 @@ type featureReader struct {
 }
 
 // of returns the features under dense weights.
-func (r *featureReader) of(read family.Read) ([]float32, error) {
+func (r *featureReader) of(read family.ReadFunc) ([]float32, error) {
 	plan := r.model.Plan()
 	w, err := family.LoadDense(plan, read, r.slab)
 	if err != nil {

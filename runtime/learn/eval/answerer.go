@@ -18,7 +18,7 @@ type answerer struct {
 }
 
 // dense returns the best label of each image under dense weights.
-func (a *answerer) dense(read family.Read) ([]int, error) {
+func (a *answerer) dense(read family.ReadFunc) ([]int, error) {
 	w, err := family.LoadDense(a.family.Plan, read, a.slab)
 	if err != nil {
 		return nil, err

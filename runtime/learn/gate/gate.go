@@ -35,7 +35,7 @@ type Gate struct {
 
 // New returns the gate of a family whose probes lie in s.
 func New(f *family.Family, s *store.Store) *Gate {
-	return &Gate{family: f, probes: StoredProbes(s, f.Basis.Probes), projector: projectorCache{open: f.Whole}}
+	return &Gate{family: f, probes: StoredProbes(s, f.Basis.Probes), projector: projectorCache{open: f.OpenBasis}}
 }
 
 // Close frees the projector. No call may be running.
@@ -66,7 +66,7 @@ func (g *Gate) Variant(ctx context.Context, c *checkpoint.Checkpoint, name strin
 		return nil, err
 	}
 	v.Name, v.Labels = name, m.Labels()
-	v.Provenance = store.Provenance{Name: s.Name(), Checkpoint: s.Digest(), Added: time.Now().UTC().Truncate(time.Second), Fitted: g.family.Fitted(s.Digest())}
+	v.Provenance = store.Provenance{Name: s.Name(), Checkpoint: s.Digest(), Added: time.Now().UTC().Truncate(time.Second), Fitted: g.family.FittedOn(s.Digest())}
 	if !sameJSON(s.Preprocessor, g.family.Basis.Preprocessor) {
 		v.Preprocessor = s.Preprocessor
 	}

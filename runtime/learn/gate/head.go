@@ -56,7 +56,7 @@ const coarsestHead, finestHead = 0.5, 1e-4
 // chooseHead sets headStep to the coarsest that hardly changes the answers of the
 // original's head, or to 0 if there is none. It runs no pass: the features are known.
 func (t *trial) chooseHead(o Options) error {
-	if !t.family.Codable(len(t.head)) {
+	if !t.family.CanCodeHead(len(t.head)) {
 		return nil
 	}
 	for t.headStep = coarsestHead; t.headStep > finestHead; t.headStep /= math.Sqrt2 {

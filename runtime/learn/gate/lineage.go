@@ -18,7 +18,7 @@ const minCosine = 0.5
 // far from their mean, and others may be twice as far.
 func (g *Gate) checkLineage(s family.Source) error {
 	b := g.family.Basis
-	if g.family.Fitted(s.Digest()) {
+	if g.family.FittedOn(s.Digest()) {
 		return nil
 	}
 	mean, err := g.meanSketch()
@@ -52,7 +52,7 @@ func (g *Gate) meanSketch() (subspace.Sketch, error) {
 	if g.sketch != nil {
 		return g.sketch, nil
 	}
-	b, err := g.family.Whole()
+	b, err := g.family.OpenBasis()
 	if err != nil {
 		return nil, err
 	}

@@ -46,7 +46,7 @@ func (t *trial) random(bytes int) (store.Answers, error) {
 
 // Random returns the weights that random directions make of coefficients, which it uses
 // up, in the given number of bytes.
-func Random(p *subspace.Projector, c *subspace.Coefficients, bytes int) (family.Read, error) {
+func Random(p *subspace.Projector, c *subspace.Coefficients, bytes int) (family.ReadFunc, error) {
 	null, v, err := p.Random(c, bytes)
 	if err != nil {
 		return nil, fmt.Errorf("random directions: %w", err)

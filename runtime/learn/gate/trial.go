@@ -72,7 +72,7 @@ func (t *trial) featuresOf(w *nn.Weights, input []float32) ([]float32, error) {
 }
 
 // denseFeatures returns the features of images under dense weights.
-func (t *trial) denseFeatures(read family.Read, input []float32) ([]float32, error) {
+func (t *trial) denseFeatures(read family.ReadFunc, input []float32) ([]float32, error) {
 	w, err := family.LoadDense(t.plan, read, t.slab)
 	if err != nil {
 		return nil, err

@@ -189,7 +189,7 @@ func (r *Refiner) load(l *subspace.Latents) {
 		r.weights.Layers[i].Rebuild(&layers[i], &core, r.scratch[:n])
 	}
 	for i, dst := range r.weights.Vectors {
-		r.family.Vector(i, dst, l.Integers(len(r.weights.Layers)+i), l.Step())
+		r.family.RebuildVector(i, dst, l.Integers(len(r.weights.Layers)+i), l.Step())
 	}
 }
 

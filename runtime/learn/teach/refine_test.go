@@ -41,7 +41,7 @@ func newRefinement(t *testing.T) *refinement {
 	st := teststore.Fitted(t)
 	f, err := family.OpenCurrent(st, testfamily.Name, nn.Float32)
 	testfamily.Must(err)
-	basis, err := f.Whole()
+	basis, err := f.OpenBasis()
 	testfamily.Must(err)
 	t.Cleanup(func() { basis.Close(); f.Close() })
 	projector, err := subspace.NewProjector(basis)
