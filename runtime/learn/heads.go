@@ -50,7 +50,7 @@ func fitHeads(ctx context.Context, m models.Model, sources []family.Source, prob
 		b.Divergence += gate.Compare(gate.Logits(mean, head, labels), gate.Logits(x, head, labels), labels).KL / float64(len(members))
 		rows, heads = append(rows, x...), append(heads, head)
 	}
-	if b.Divergence = gate.Digits(b.Divergence); b.Divergence-b.Divergence != 0 { // not finite
+	if b.Divergence = gate.Round(b.Divergence); b.Divergence-b.Divergence != 0 { // not finite
 		b.Divergence = 0
 	}
 	if b.Metric == subspace.MetricNone {

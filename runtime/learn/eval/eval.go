@@ -149,7 +149,7 @@ func (ev *Evaluator) score(out *Evaluation, a *answerer, v *store.Variant, label
 		if err != nil {
 			return err
 		}
-		if read, err = gate.Random(p, c, len(v.Coefficients)); err != nil {
+		if read, err = gate.RandomDirections(p, c, len(v.Coefficients)); err != nil {
 			return err
 		}
 		random, err := a.dense(read)

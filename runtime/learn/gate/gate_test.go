@@ -309,7 +309,7 @@ func TestGateLooksAtTheHead(t *testing.T) {
 	}
 	usual := gate.DefaultShare * f.Basis.Divergence
 	lenient := gate.Leniency(head, labels, h.Inputs)
-	if got := allowed(gate.Options{MinAgreement: -1, MaxBytes: 1 << 30}); got != gate.Digits(usual*lenient) {
+	if got := allowed(gate.Options{MinAgreement: -1, MaxBytes: 1 << 30}); got != gate.Round(usual*lenient) {
 		t.Errorf("allowed %g, want %g", got, usual*lenient)
 	}
 	// A head whose first two labels are nearly the same.

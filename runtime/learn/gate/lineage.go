@@ -9,13 +9,13 @@ import (
 )
 
 // minCosine is the cosine to a family's mean below which a checkpoint is of another
-// lineage: subtracting the mean then leaves more than there was. Models trained from
-// unrelated starts have cosines near 0; fine-tunes, even distant ones, above 0.9.
+// lineage: subtracting the mean would only make it longer. Models trained from unrelated
+// starts have cosines near 0; fine-tunes, even distant ones, have cosines above 0.9.
 const minCosine = 0.5
 
-// checkLineage refuses a checkpoint of another lineage than the family's. It reads the
-// checkpoint once. If the family was itself fitted on several lineages, its members are
-// far from their mean, and others may be twice as far.
+// checkLineage refuses a checkpoint of another lineage than the family's. Members of a
+// family that was fitted on several lineages have a low cosine to their mean; others may
+// then have half of that. It reads the checkpoint once.
 func (g *Gate) checkLineage(s family.Source) error {
 	b := g.family.Basis
 	if g.family.FittedOn(s.Digest()) {
