@@ -11,13 +11,13 @@ import (
 	"eigenserve/store/subspace"
 )
 
-// headMembers is how many members the code of heads is learned from.
+// headMembers is the number of members that the code of heads is learned from.
 const headMembers = 8
 
-// fitHeads sets the code of a family's heads, learned from some members' heads and from
-// the features that these make of the gate's images, and how far the mean's answers
-// diverge from theirs. A basis without a metric has no code: heads are kept as they
-// came.
+// fitHeads sets two fields of a basis: the divergence of the mean's answers from those of
+// some members on the gate's images, and the code of heads, which it learns from the same
+// members' heads and features. A basis without a metric has no code for heads: they are
+// stored unchanged.
 func fitHeads(ctx context.Context, m models.Model, sources []family.Source, probes *gate.Probes, b *store.Basis) error {
 	plan := m.Plan()
 	if family.CheckSingleHead(plan) != nil {
@@ -64,7 +64,7 @@ func fitHeads(ctx context.Context, m models.Model, sources []family.Source, prob
 	return nil
 }
 
-// featureReader computes the features of the same images under different weights.
+// featureReader computes the features of some images under different weights.
 type featureReader struct {
 	model models.Model
 	input []float32

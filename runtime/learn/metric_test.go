@@ -44,7 +44,7 @@ func TestMetricOf(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := learn.MetricOptions{Kind: kind, Model: model, Input: input, Memory: memory, Progress: noProgress}.Measure(context.Background(), s)
+		m, err := learn.Measurement{Kind: kind, Model: model, Input: input, Memory: memory, Progress: noProgress}.Metric(context.Background(), s)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,11 +79,11 @@ func TestMetricByGroups(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := learn.MetricOptions{Kind: subspace.MetricFull, Model: model, Input: input, Memory: learn.DefaultMemory, Progress: noProgress}
+	m := learn.Measurement{Kind: subspace.MetricFull, Model: model, Input: input, Memory: learn.DefaultMemory, Progress: noProgress}
 	if n := m.Groups(); n != 1 {
 		t.Errorf("%d groups with much memory", n)
 	}
-	whole, err := m.Measure(context.Background(), sources)
+	whole, err := m.Metric(context.Background(), sources)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestMetricByGroups(t *testing.T) {
 	if n := m.Groups(); n != layers {
 		t.Errorf("%d groups of %d layers with little memory", n, layers)
 	}
-	grouped, err := m.Measure(context.Background(), sources)
+	grouped, err := m.Metric(context.Background(), sources)
 	if err != nil {
 		t.Fatal(err)
 	}
