@@ -18,7 +18,7 @@ func TestAnotherLineageIsRefused(t *testing.T) {
 	if codeOf(err) != Conflict {
 		t.Fatalf("code %d: %v", codeOf(err), err)
 	}
-	for _, says := range []string{`"foreign"`, "another lineage", `"tiny"`, "cosine", "times as far", "family of its own", "--exact"} {
+	for _, says := range []string{`"foreign"`, "another lineage", `"tiny"`, "cosine", "times as far", "new family", "--exact"} {
 		if !strings.Contains(err.Error(), says) {
 			t.Errorf("%q does not say %q", err, says)
 		}

@@ -265,7 +265,7 @@ func TestCodedHeadIsBounded(t *testing.T) {
 	_, l, err := eng.open("m1")
 	must(err)
 	labels := 24<<20/family.HeadWidth(l.family.Plan.Heads()[0]) + 1
-	if _, err := l.family.Private(&store.Variant{Head: []byte{1}, HeadStep: 1, Labels: make([]string, labels)}); !errors.Is(err, store.ErrFormat) || !strings.Contains(err.Error(), "may have") {
+	if _, err := l.family.Private(&store.Variant{Head: []byte{1}, HeadStep: 1, Labels: make([]string, labels)}); !errors.Is(err, store.ErrFormat) || !strings.Contains(err.Error(), "allowed") {
 		t.Errorf("%d labels: %v", labels, err)
 	}
 }

@@ -82,6 +82,7 @@ func (f *Family) exportTensors(b *store.Basis, v *store.Variant) (map[string]ten
 	return out, nil
 }
 
+// writeFile writes a file all at once.
 func writeFile(path string, content []byte) error {
 	return tensorfile.Replace(path, func(w io.Writer) error {
 		_, err := w.Write(content)

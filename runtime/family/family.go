@@ -74,6 +74,7 @@ func OpenCurrent(s *store.Store, name string, precision nn.Precision) (*Family, 
 	return f, Stored(err)
 }
 
+// newFamily returns the family of a basis, which it reads but does not keep open.
 func newFamily(b *store.Basis, precision nn.Precision) (*Family, error) {
 	model, err := models.Open(b.Config, b.Preprocessor)
 	if err != nil {

@@ -114,8 +114,8 @@ func (f *Family) Private(v *store.Variant) (map[string]tensorfile.Tensor, error)
 		return nil, fmt.Errorf("%w: its head is coded, but its basis has no code for heads", store.ErrFormat)
 	}
 	h := f.Plan.Heads()[0]
-	if most := maxCodedHead / HeadWidth(h); len(v.Labels) > most {
-		return nil, fmt.Errorf("%w: %d labels for a coded head, which may have %d", store.ErrFormat, len(v.Labels), most)
+	if limit := maxCodedHead / HeadWidth(h); len(v.Labels) > limit {
+		return nil, fmt.Errorf("%w: a coded head of %d labels; at most %d are allowed", store.ErrFormat, len(v.Labels), limit)
 	}
 	w, err := f.head.Decode(v.Head, len(v.Labels), v.HeadStep)
 	if err != nil {
@@ -141,6 +141,7 @@ func (f *Family) BindHeads(w *nn.Weights, v *store.Variant) error {
 	return nil
 }
 
+// privateReader returns a function that reads tensors.
 func privateReader(tensors map[string]tensorfile.Tensor) ReadPrivateFunc {
 	return func(name string) ([]float32, []int, error) {
 		t, ok := tensors[name]

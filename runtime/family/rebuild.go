@@ -30,6 +30,7 @@ func (f *Family) RebuildShared(plan *nn.Plan, v *store.Variant, slab []float32) 
 // and writes everything else to w.
 type decoder func(v *store.Variant, w *nn.Weights, layer func(i int, c kernel.Core)) error
 
+// rebuild rebuilds the layers of a variant as decode decodes their cores.
 func (f *Family) rebuild(decode decoder, plan *nn.Plan, v *store.Variant, slab []float32) (*nn.Weights, error) {
 	defer goruntime.KeepAlive(f)
 	const ahead = 4

@@ -52,6 +52,7 @@ func PrivateBytes(v *store.Variant) int64 {
 	return int64(n)
 }
 
+// cloneTensors returns a copy of tensors and their data, nil for none.
 func cloneTensors(m map[string]tensorfile.Tensor) map[string]tensorfile.Tensor {
 	if len(m) == 0 {
 		return nil

@@ -195,7 +195,7 @@ func openSource(c *checkpoint.Checkpoint, firstName string, first models.Model) 
 		return s, nil, err
 	}
 	if m.Architecture() != first.Architecture() {
-		return s, nil, fmt.Errorf("checkpoints %q and %q are of different architectures: %s and %s; fit a family of each",
+		return s, nil, fmt.Errorf("checkpoints %q and %q are of different architectures: %s and %s; fit one family for each",
 			firstName, c.Name, first.Architecture(), m.Architecture())
 	}
 	if s, err = family.OpenSource(c, first.Plan()); err != nil {

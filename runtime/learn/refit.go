@@ -95,7 +95,7 @@ func checkArchitecture(s *store.Store, f store.Family, checkpoints []*checkpoint
 		return err
 	}
 	if given.Architecture() != has.Architecture() {
-		return fmt.Errorf("checkpoint %q is of another architecture than family %q: %s, not %s; `eigenserve fit` makes a family of its own",
+		return fmt.Errorf("checkpoint %q is of another architecture than family %q: %s, not %s; `eigenserve fit` makes a new family",
 			checkpoints[0].Name, f.Name, given.Architecture(), has.Architecture())
 	}
 	return nil
@@ -152,7 +152,7 @@ func (r *refit) checkRelevant(given originals) error {
 	if variants == 0 {
 		return nil
 	}
-	return refused("none of the %d checkpoints is the original of a variant of family %q, by its tensors or by its name; nothing was changed. `eigenserve add` adds them to it, `eigenserve fit` makes a family of their own",
+	return refused("none of the %d checkpoints is the original of a variant of family %q, by its tensors or by its name; nothing was changed. `eigenserve add` adds them to the family, `eigenserve fit` makes a new one",
 		len(given.all), r.family.Name)
 }
 
@@ -223,7 +223,7 @@ func (r *refit) move(ctx context.Context, moves []plannedMove) error {
 	defer a.Close()
 	for i, m := range moves {
 		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("%d of %d variants stand on the new basis, the others on the one before: %w", i, len(moves), err)
+			return fmt.Errorf("%d of %d variants are on the new basis, the others on the previous one: %w", i, len(moves), err)
 		}
 		o := r.o.Gate
 		if m.exact {

@@ -42,7 +42,7 @@ func (g *Gate) checkLineage(s family.Source) error {
 		return nil
 	}
 	return fault.Errorf(fault.Conflict, "checkpoint %q is of another lineage than family %q: the cosine of its weights to the family's mean is %.3f%s; "+
-		"fit a family of its own, or keep it bit for bit with `eigenserve add --store … --exact`", s.Name(), g.family.Name, cosine, members)
+		"fit a new family, or store it unchanged with `eigenserve add --store … --exact`", s.Name(), g.family.Name, cosine, members)
 }
 
 // meanSketch returns the sketch of the family's mean, made at the first use.

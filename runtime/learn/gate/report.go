@@ -13,8 +13,8 @@ func (t *trial) refusal(x *candidate, o Options) error {
 	if x == nil {
 		return fault.Errorf(fault.Refused, "checkpoint %q does not fit in %d bytes at any step; raise --variant-budget", t.source.Name(), o.MaxBytes)
 	}
-	return fault.Errorf(fault.Refused, "checkpoint %q is refused: its finest form within %d bytes (step %.3g) keeps %.2f%% of its best labels on %d images, with a mean KL divergence of %.3g; "+
-		"%.2f%% and %.3g are required. Raise --variant-budget, or store it as it is with --allow-lossy or --exact",
+	return fault.Errorf(fault.Refused, "checkpoint %q is refused: its finest variant within %d bytes (step %.3g) keeps %.2f%% of its best labels on %d images, with a mean KL divergence of %.3g; "+
+		"%.2f%% and %.3g are required. Raise --variant-budget, or store it all the same with --allow-lossy or --exact",
 		t.source.Name(), o.MaxBytes, x.variant.Fidelity.Step, 100*x.answers.Agreement, t.images.heldOut, x.answers.KL, 100*max(0, o.MinAgreement), o.MaxKL)
 }
 

@@ -45,7 +45,7 @@ func newTrial(f *family.Family, p *subspace.Projector, s family.Source, m models
 		return nil, err
 	}
 	if t.labels != len(m.Labels()) {
-		return nil, fault.Errorf(fault.Invalid, "checkpoint %q: %d labels for a head of %d outputs; id2label of its config.json names them", s.Name(), len(m.Labels()), t.labels)
+		return nil, fault.Errorf(fault.Invalid, "checkpoint %q: %d labels for a head of %d outputs; correct id2label in its config.json", s.Name(), len(m.Labels()), t.labels)
 	}
 	if t.coefficients, err = p.Project(s); err != nil {
 		return nil, err
