@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io/fs"
 	"math"
@@ -13,10 +12,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
-	"eigenserve/runtime/family"
 	"eigenserve/store"
 	"eigenserve/store/tensorfile"
 )
@@ -259,17 +256,6 @@ func mustRead(path string) []byte {
 	return raw
 }
 
-// A coded head of zeros takes next to no bytes, however many numbers it becomes.
-func TestCodedHeadIsBounded(t *testing.T) {
-	eng := tinyEngine(t, Options{})
-	_, l, err := eng.open("m1")
-	must(err)
-	labels := 24<<20/family.HeadWidth(l.family.Plan.Heads()[0]) + 1
-	if _, err := l.family.Private(&store.Variant{Head: []byte{1}, HeadStep: 1, Labels: make([]string, labels)}); !errors.Is(err, store.ErrFormat) || !strings.Contains(err.Error(), "allowed") {
-		t.Errorf("%d labels: %v", labels, err)
-	}
-}
-
 func TestPutVariantGivenUp(t *testing.T) {
 	eng := tinyEngine(t, Options{})
 	before := stateOf(t, eng)
@@ -283,35 +269,6 @@ func TestPutVariantGivenUp(t *testing.T) {
 	}
 	if after := stateOf(t, eng); !reflect.DeepEqual(after, before) {
 		t.Errorf("something changed:\n%+v\n%+v", after, before)
-	}
-}
-
-// TestDamagedStreams flips bits all over a stream: either the variant is
-// refused, or it is served without harm.
-func TestDamagedStreams(t *testing.T) {
-	eng := tinyEngine(t, Options{})
-	stride := 11
-	if testing.Short() {
-		stride = 101
-	}
-	v, err := store.ParseVariant(fileOf(t, eng, "m1"))
-	must(err)
-	f, err := eng.family(v.Basis)
-	must(err)
-	refused := 0
-	for bit := 0; bit < 8*len(v.Coefficients); bit += stride {
-		v.Coefficients[bit/8] ^= 1 << (bit % 8)
-		if err := f.Check(v); err != nil {
-			if refused++; codeOf(err) != Invalid {
-				t.Fatalf("bit %d: %v", bit, err)
-			}
-		} else if _, err := f.rebuild(v, make([]float32, f.Plan.SlabLen())); err != nil {
-			t.Fatalf("bit %d was accepted and fails: %v", bit, err)
-		}
-		v.Coefficients[bit/8] ^= 1 << (bit % 8)
-	}
-	if refused == 0 {
-		t.Error("every flipped bit was accepted")
 	}
 }
 
@@ -357,15 +314,5 @@ func TestExactTensorsAreServed(t *testing.T) {
 	}
 	if same(got, plain) {
 		t.Error("the exact tensors make no difference")
-	}
-}
-
-// A store that may not be written is no fault of the server's, and the caller is told.
-func TestReadOnlyStoreIsTold(t *testing.T) {
-	for _, cause := range []error{syscall.EROFS, syscall.EACCES, syscall.EPERM} {
-		err := family.Coded(fmt.Errorf("store: %w", &fs.PathError{Op: "open", Path: "x", Err: cause}))
-		if e, ok := errors.AsType[*Error](err); !ok || e.Code != Full || strings.Contains(e.Text, "x\"") {
-			t.Errorf("%v became %v", cause, err)
-		}
 	}
 }
