@@ -70,30 +70,43 @@ func TestProjectorFileIsClosedOnce(t *testing.T) {
 }
 
 // collectProjector makes a projector, drops it or forgets the gate that has it, and returns
-// after the projector was garbage collected.
+// after the cleanups of the projector have run.
 func collectProjector(t *testing.T, drop bool) {
 	t.Helper()
 	s := teststore.Fitted(t)
 	f, err := family.OpenCurrent(s, testfamily.Name, nn.Float32)
 	testfamily.Must(err)
 	defer f.Close()
-	var collected atomic.Bool
+	var collected, later atomic.Bool
 	func() {
 		g := gate.New(f, s)
 		p, done, err := g.AcquireProjector()
 		testfamily.Must(err)
-		goruntime.AddCleanup(p.Basis(), func(c *atomic.Bool) { c.Store(true) }, &collected)
+		whenCollected(p.Basis(), &collected)
 		if drop {
 			done()
 			g.DropProjector()
 		}
 	}()
-	for range 2 { // cleanups of one object may run in any order: wait for a second round
-		eventually(t, func() bool {
-			goruntime.GC()
-			return collected.Load()
-		})
-	}
+	collect(t, &collected)
+	// Cleanups of one object run in any order, but before those of an object that was
+	// collected later.
+	whenCollected(new([64]byte), &later)
+	collect(t, &later)
+}
+
+// whenCollected sets a flag after an object was garbage collected.
+func whenCollected[T any](object *T, flag *atomic.Bool) {
+	goruntime.AddCleanup(object, func(flag *atomic.Bool) { flag.Store(true) }, flag)
+}
+
+// collect collects garbage until a flag is set.
+func collect(t *testing.T, flag *atomic.Bool) {
+	t.Helper()
+	eventually(t, func() bool {
+		goruntime.GC()
+		return flag.Load()
+	})
 }
 
 // eventually waits until a condition holds that other goroutines bring about.
