@@ -16,9 +16,10 @@ import (
 	"eigenserve/store/zoo"
 )
 
-// fitted returns the folder of a store with the fitted family. It is made once for all
-// tests of a package.
-var fitted = sync.OnceValue(func() string {
+// FittedFolder returns the folder of a store that holds the fitted family: the members m0
+// to m5 as variants at step 0.5. It is made once for all tests of a package, which must
+// not change it.
+var FittedFolder = sync.OnceValue(func() string {
 	dir := Folder()
 	var checkpoints []*checkpoint.Checkpoint
 	for i := range testfamily.Size {
@@ -35,12 +36,11 @@ var fitted = sync.OnceValue(func() string {
 	return s.Dir()
 })
 
-// Fitted returns a new copy of a store that holds the fitted family: the members m0 to m5
-// as variants at step 0.5.
+// Fitted returns a new copy of the store in FittedFolder.
 func Fitted(t testing.TB) *store.Store {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "store")
-	if err := os.CopyFS(dir, os.DirFS(fitted())); err != nil {
+	if err := os.CopyFS(dir, os.DirFS(FittedFolder())); err != nil {
 		t.Fatal(err)
 	}
 	return testfamily.Reopen(t, dir)

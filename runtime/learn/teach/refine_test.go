@@ -76,8 +76,8 @@ func (r *refinement) features(w *nn.Weights, input []float32) (out []float32) {
 	return out
 }
 
-// error returns the mean square error of a variant's features of the held-out images.
-func (r *refinement) error(v *store.Variant) float64 {
+// meanSquareError returns the mean square error of a variant's features of the held-out images.
+func (r *refinement) meanSquareError(v *store.Variant) float64 {
 	read, err := family.Collect(func(put subspace.Put) error { return subspace.Rebuild(r.projector.Basis(), v, put) })
 	testfamily.Must(err)
 	w, err := family.LoadDense(r.family.Plan, read, make([]float32, r.family.Plan.SlabLen()))
@@ -107,7 +107,7 @@ func TestRefine(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, rounded := r.error(v), r.error(&plain); got > 0.8*rounded {
+		if got, rounded := r.meanSquareError(v), r.meanSquareError(&plain); got > 0.8*rounded {
 			t.Errorf("step %g: error %g, only rounded %g", step, got, rounded)
 		}
 		if got, rounded := len(v.Coefficients), len(plain.Coefficients); float64(got) > 1.2*float64(rounded) {
