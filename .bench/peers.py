@@ -1,9 +1,9 @@
-"""Times a warm ViT-B/16 forward pass under each peer and under eigenserve.
+"""Times a warm ViT-B/16 forward pass with each peer and with eigenserve.
 
-Each peer lives in a process of its own, so that one's threads and allocator do
-not meet another's. They take turns, and eigenserve runs after every peer: what
-else the machine does in the meantime falls on all of them. Run it with
-.bench/peers, which makes the environment.
+Each peer runs in a separate process, so that their threads and allocators do not
+interfere. They take turns, and eigenserve runs after every peer, so that other load
+on the machine affects all of them. Run it with .bench/peers, which makes the
+environment.
 """
 
 import argparse
@@ -24,13 +24,13 @@ DTYPES = ("f32", "bf16")
 LIBRARIES = {"PyTorch": "torch", "ONNX Runtime": "onnxruntime", "OpenVINO": "openvino"}
 OURS = "eigenserve"
 
-# The most that a logit may differ from PyTorch's float32, in standard deviations
-# of the logits. float32 differs by the order of its sums alone; bf16 keeps eight
-# bits of every factor through twelve blocks.
+# The largest difference of a logit from PyTorch's float32, in standard deviations of
+# the logits. In float32 only the order of sums differs; bf16 keeps eight bits of every
+# factor through twelve blocks.
 TOLERANCE = {"f32": 1e-3, "bf16": 0.1}
 
 
-# --- what all of them are given ---
+# --- the model and the images ---
 
 
 def make_model(work):
@@ -43,7 +43,7 @@ def make_model(work):
 
     torch.manual_seed(0)
     model = ViTForImageClassification(ViTConfig(num_labels=1000))
-    # As made, biases are 0 and norms are 1, which would hide a peer that drops one.
+    # Biases start as 0 and norms as 1, which would hide a peer that drops one.
     with torch.no_grad():
         for name, p in model.named_parameters():
             if p.dim() == 1:
@@ -60,8 +60,8 @@ def image_files(work):
 
 
 def make_images(work):
-    """Saves max(BATCHES) seeded smooth images: as PNG, of the model's size so that
-    nobody resizes them, and preprocessed, (n, 3, 224, 224) float32."""
+    """Saves max(BATCHES) seeded smooth images as PNG, of the model's size so that they
+    are not resized, and preprocessed as (n, 3, 224, 224) float32."""
     import numpy as np
     from PIL import Image
 
@@ -77,7 +77,7 @@ def make_images(work):
 
 
 def load_model(work, attention):
-    """The checkpoint as a module from pixel values to logits."""
+    """Returns the checkpoint as a module from pixel values to logits."""
     import torch
     from transformers import ViTForImageClassification
 
@@ -100,7 +100,7 @@ def export(work):
     import torch
     from onnxruntime.transformers import optimizer
 
-    # Plain attention: the fused operator exports with NaN guards that no peer removes.
+    # Eager attention: the fused operator exports with NaN guards that no peer removes.
     torch.onnx.export(
         load_model(work, "eager"), (torch.zeros(2, 3, 224, 224),), plain,
         input_names=["pixel_values"], output_names=["logits"], dynamo=True, external_data=False,
@@ -124,7 +124,7 @@ def torch_passes(work):
     import torch._inductor.config as inductor
 
     torch.set_num_threads(THREADS)
-    inductor.freezing = True  # packs the weights; wants no_grad, not inference_mode
+    inductor.freezing = True  # packs the weights; needs no_grad, not inference_mode
 
     def run(model, dtype, mode):
         def forward(x):
@@ -154,7 +154,7 @@ def onnxruntime_passes(work):
 
 
 def onnxruntime_bf16():
-    """What ONNX Runtime says to a bf16 matmul on the CPU, or None where it has one."""
+    """Returns ONNX Runtime's error for a bf16 matmul on the CPU, or None if it has one."""
     import onnxruntime
     from onnx import TensorProto, helper
 
@@ -196,8 +196,8 @@ PASSES = {"PyTorch": torch_passes, "ONNX Runtime": onnxruntime_passes, "OpenVINO
 
 
 def peer_process(peer, work, channel):
-    """Answers over channel: first the logits of every pass, then for each number
-    of runs received, the seconds of every pass that often."""
+    """Sends the logits of every pass over channel; then, for each number of runs that it
+    receives, the seconds of that many runs of every pass."""
     import numpy as np
 
     images = np.load(work / "images.npy")
@@ -212,7 +212,7 @@ def peer_process(peer, work, channel):
         seconds = {}
         for key, forward in passes.items():
             x = np.ascontiguousarray(images[:key[3]])
-            forward(x)  # brings weights and threads back after the others' turns
+            forward(x)  # warms up after the other peers' turns
             seconds[key] = []
             for _ in range(runs):
                 start = time.perf_counter()
@@ -222,7 +222,7 @@ def peer_process(peer, work, channel):
 
 
 def in_process(target, *arguments):
-    """Runs target to its end in a new process, which takes its libraries with it."""
+    """Runs target in a new process, so that its libraries are unloaded afterwards."""
     process = multiprocessing.Process(target=target, args=arguments)
     process.start()
     process.join()
@@ -234,7 +234,7 @@ def in_process(target, *arguments):
 
 
 def ours(work, command, *arguments):
-    """What one eigenserve command prints."""
+    """Runs an eigenserve command and returns what it prints."""
     done = subprocess.run(
         [work / OURS, command, *arguments],
         env=os.environ | {"GOMAXPROCS": str(THREADS)}, capture_output=True, text=True)
@@ -244,7 +244,7 @@ def ours(work, command, *arguments):
 
 
 def time_ours(work, runs):
-    """The medians of one `eigenserve bench`, of warm passes: {key: seconds}."""
+    """Returns the medians of warm passes in one `eigenserve bench`: {key: seconds}."""
     result = json.loads(ours(
         work, "bench", "--model", work / "vit-b16", "--only", "forward", "--repeats", str(runs), "--json"))
     isa = result["machine"]["isa"]
@@ -253,8 +253,8 @@ def time_ours(work, runs):
 
 
 def ours_logits(work):
-    """Logits (n, 1000) of the images. They come the whole way: the model becomes a
-    family of one, whose means are rounded to float16, and is rebuilt from it."""
+    """Returns logits (n, 1000) of the images. The model becomes a family of one, whose
+    means are rounded to float16, and is rebuilt from it."""
     import numpy as np
 
     with tempfile.TemporaryDirectory(dir=work) as store:
@@ -273,7 +273,7 @@ def ours_logits(work):
 
 
 def take_turns(work, rounds, runs):
-    """Returns {key: [seconds]} of everyone and {key: logits} of the peers."""
+    """Returns {key: [seconds]} of all engines and {key: logits} of the peers."""
     seconds, logits, channels = {}, {}, {}
     for peer in PASSES:
         channels[peer], theirs = multiprocessing.Pipe()
@@ -295,7 +295,7 @@ def take_turns(work, rounds, runs):
 
 
 def report(seconds, logits, our_logits, bf16):
-    """Everything the run found, as --json writes it."""
+    """Returns the results of the run, as --json writes them."""
     reference = logits["PyTorch", "eager", "f32", max(BATCHES)]
 
     def apart(values):
@@ -338,7 +338,7 @@ def show(result):
         print(f"| {r['dtype']} | {r['batch']} | {engine} | {r['setting']} | {r['ms']:.0f} "
               f"| {r['least_ms']:.0f} | {r['images_per_s']:.2f} | {apart} |")
     print(f"\nLogits apart: the largest difference from PyTorch's eager f32, whose logits spread by "
-          f"{result['logits_spread']:.2f} (standard deviation);\neigenserve's, fitted, rebuilt and asked through its command line: "
+          f"{result['logits_spread']:.2f} (standard deviation).\nThose of eigenserve, fitted, rebuilt and classified by its commands: "
           f"{result['eigenserve_logits_apart']:.1e}.")
     print(f"ONNX Runtime in bf16: {result['onnxruntime_bf16']}")
     for r in result["ratios"]:
@@ -365,9 +365,9 @@ def main():
         arguments.json.write_text(json.dumps(result, indent=2) + "\n")
     show(result)
     apart = [(r["dtype"], r["logits_apart"]) for r in result["forward"] if r["engine"] != OURS]
-    # eigenserve classify chooses how it computes, bf16 where the machine has it.
+    # eigenserve classify computes in bf16 where the machine has it.
     apart.append(("bf16", result["eigenserve_logits_apart"]))
-    # Not within, rather than beyond: NaN is neither.
+    # Written so that NaN counts as wrong.
     wrong = [a for dtype, a in apart if not a <= TOLERANCE[dtype] * result["logits_spread"]]
     if wrong:
         sys.exit(f"peers: {len(wrong)} settings disagree with PyTorch's f32 logits")

@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"context"
 	"slices"
 	"time"
 
@@ -20,24 +19,8 @@ type group struct {
 	slab   *cache.Lease // nil: they are answered factored
 	// If they are answered factored: the variant's decoded coefficients in the cache, or
 	// how long decoding them took.
-	cores   *cache.Lease
-	decoded time.Duration
-}
-
-// readyWeights returns the slab of a request's variant if it has one. Without, its inputs
-// are answered factored or, where that is not possible, in a batch of their own after a
-// rebuild.
-func (eng *Engine) readyWeights(r *sched.Request) (slab sched.Lease, alone bool) {
-	l := requestOf(r).l
-	if slab := eng.cache.Lookup(cache.Weights, l.variant.Digest); slab != nil {
-		return slab, false
-	}
-	return nil, !eng.answersFactored(l)
-}
-
-// answersFactored reports whether a variant can answer without rebuilt weights.
-func (eng *Engine) answersFactored(l *loaded) bool {
-	return eng.options.Factored && l.family.Factorable(l.variant.Variant)
+	decoded  *cache.Lease
+	decoding time.Duration
 }
 
 // groupsOf returns the groups of a batch.
@@ -65,7 +48,7 @@ func (eng *Engine) answerBatch(b *sched.Batch) {
 			}
 		}
 		for _, g := range groups {
-			for _, l := range []*cache.Lease{g.slab, g.cores} {
+			for _, l := range []*cache.Lease{g.slab, g.decoded} {
 				if l != nil {
 					l.Release()
 				}
@@ -84,7 +67,7 @@ func (eng *Engine) bindWeights(groups []*group) (sound []*group, weights []*nn.W
 		began := time.Now()
 		w, err := eng.weightsOf(g)
 		if err != nil {
-			eng.failGroup(g, damaged(g.h, err))
+			eng.failGroup(g, blameModel(g.h, err))
 			continue
 		}
 		took := time.Since(began)
@@ -105,32 +88,6 @@ func (g *group) answeredBy() string {
 		return WeightsRebuilt
 	}
 	return WeightsSlab
-}
-
-// weightsOf returns a group's weights: those in its slab, or the factored ones, or new ones
-// that it rebuilds. Only a group that is alone in its batch waits for a slab, so no batch
-// holds one while it waits for another.
-func (eng *Engine) weightsOf(g *group) (*nn.Weights, error) {
-	if g.slab == nil && eng.answersFactored(g.l) {
-		return eng.decode(g)
-	}
-	if g.slab == nil {
-		// Some requests of the group may have been canceled by now; the others have not.
-		lease, err := eng.lease(context.Background(), g.h, g.l)
-		if err != nil {
-			return nil, err
-		}
-		g.slab = lease
-	}
-	if hits := int64(len(g.inputs)); g.slab.Rebuilt() {
-		g.h.rebuilds.Add(1)
-		g.h.hits.Add(hits - 1)
-		g.slab.AddHits(hits - 1)
-	} else {
-		g.h.hits.Add(hits)
-		g.slab.AddHits(hits - 1)
-	}
-	return g.slab.Value().(*nn.Weights), nil
 }
 
 // forward runs the inputs of groups, which all are of batch b, through their weights, and
@@ -172,7 +129,7 @@ func (eng *Engine) forward(b *sched.Batch, groups []*group, weights []*nn.Weight
 	eng.factored.Add(int64(len(inputs) - warm))
 	for _, g := range groups {
 		if g.slab == nil {
-			eng.pay(g)
+			eng.payRent(g)
 		}
 	}
 }

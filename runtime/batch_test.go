@@ -192,17 +192,17 @@ func TestDueRebuildsAreDoneTogether(t *testing.T) {
 		all = append(all, promotion{h: h, l: l})
 	}
 	p := &eng.promotions
-	p.active = true // another is being rebuilt
+	p.running = true // another is being rebuilt
 	for _, x := range all {
 		eng.promote(x.h, x.l)
 		eng.promote(x.h, x.l) // twice is once
 	}
 	first, second := p.take(), p.take()
-	if len(first) != rebuiltTogether || len(second) != len(all)-rebuiltTogether {
+	if len(first) != maxTogether || len(second) != len(all)-maxTogether {
 		t.Fatalf("%d due, taken %d and %d at a time", len(all), len(first), len(second))
 	}
 	eng.rebuildNow(first)
-	if n := eng.Counters(); n.Rebuilds != rebuiltTogether || n.Misses != rebuiltTogether {
+	if n := eng.Counters(); n.Rebuilds != maxTogether || n.Misses != maxTogether {
 		t.Errorf("%+v", n)
 	}
 	for _, x := range first {
@@ -211,7 +211,7 @@ func TestDueRebuildsAreDoneTogether(t *testing.T) {
 			t.Errorf("%s was rebuilt with others and answers %v, not %v", x.h.entry.Name, got, want)
 		}
 	}
-	if n := eng.Counters(); n.Hits != rebuiltTogether || n.Factored != 0 {
+	if n := eng.Counters(); n.Hits != maxTogether || n.Factored != 0 {
 		t.Errorf("%+v", n)
 	}
 	quiet(t, eng.cache)

@@ -1,239 +1,209 @@
 package runtime
 
 import (
-	"context"
-	"errors"
-	"fmt"
+	"slices"
 	"sort"
-	"time"
+	"strings"
+	"sync"
 
-	"eigenserve/runtime/cache"
-	"eigenserve/runtime/family"
 	"eigenserve/store"
 )
 
-// Variants lists the current version of up to limit names (0: all) that come
-// after a given one, by name; next is what to pass as after for the rest, "" at
-// the end.
-func (eng *Engine) Variants(after string, limit int) (list []VariantInfo, next string) {
-	page, next := eng.page(after, limit)
-	list = make([]VariantInfo, len(page))
-	for i, versions := range page {
-		list[i] = eng.info(last(versions))
-		list[i].Versions = numbersOf(versions)
-	}
-	return list, next
+// catalogue says which versions and aliases there are. It follows the store's pointers,
+// but changes only when the files that they lead to have been read.
+type catalogue struct {
+	mu       sync.Mutex           // guards what follows; no file is read under it
+	names    []string             // of versions, sorted
+	versions map[string][]*handle // by name, the oldest first; the slices are never changed in place
+	aliases  map[string]store.Alias
+	unloaded map[string]bool // names that were unloaded on request
 }
 
-// page gives the versions' handles of a page of names.
-func (eng *Engine) page(after string, limit int) (page [][]*handle, next string) {
-	eng.mu.Lock()
-	defer eng.mu.Unlock()
-	names := eng.names[sort.Search(len(eng.names), func(i int) bool { return eng.names[i] > after }):]
+func newCatalogue() *catalogue {
+	return &catalogue{versions: map[string][]*handle{}, aliases: map[string]store.Alias{}, unloaded: map[string]bool{}}
+}
+
+// of returns the versions of a name.
+func (c *catalogue) of(name string) []*handle {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.versions[name]
+}
+
+// numbers returns the numbers of a name's versions.
+func (c *catalogue) numbers(name string) []int { return numbersOf(c.of(name)) }
+
+// contains reports whether h is one of its name's versions.
+func (c *catalogue) contains(h *handle) bool { return slices.Contains(c.of(h.entry.Name), h) }
+
+// all returns every version, in no order.
+func (c *catalogue) all() []*handle {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := make([]*handle, 0, len(c.versions))
+	for _, versions := range c.versions {
+		out = append(out, versions...)
+	}
+	return out
+}
+
+// current returns the current version of every name, sorted by name.
+func (c *catalogue) current() []*handle {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := make([]*handle, len(c.names))
+	for i, name := range c.names {
+		out[i] = last(c.versions[name])
+	}
+	return out
+}
+
+// page returns the versions of up to limit names after a given one, all if limit is 0,
+// and the name to continue after, "" at the end.
+func (c *catalogue) page(after string, limit int) (page [][]*handle, next string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	names := c.names[sort.Search(len(c.names), func(i int) bool { return c.names[i] > after }):]
 	if limit > 0 && limit < len(names) {
 		names = names[:limit]
 		next = names[limit-1]
 	}
 	page = make([][]*handle, len(names))
 	for i, name := range names {
-		page[i] = eng.variants[name]
+		page[i] = c.versions[name]
 	}
 	return page, next
 }
 
-// NewVariantInfo returns what the store's catalogue knows of a variant.
-func NewVariantInfo(e store.Entry) VariantInfo {
-	return VariantInfo{Name: e.Name, Version: e.Version, Digest: e.Digest, Family: e.Family, Basis: e.Basis, Bytes: e.Bytes,
-		SourceBytes: e.SourceBytes, Classes: e.Classes, Energy: e.Energy, Step: e.Step, Added: e.Added, Agreement: e.Agreement,
-		Nulls: e.Nulls, Lossy: e.Lossy, Resident: "disk"}
-}
-
-// info returns what the catalogue and the engine know of a version.
-func (eng *Engine) info(h *handle) VariantInfo {
-	eng.mu.Lock()
-	unloaded := eng.unloaded[h.entry.Name]
-	eng.mu.Unlock()
-	answered, recent := h.answered()
-	v := NewVariantInfo(h.entry)
-	v.Resident, v.Pinned, v.Unloaded = eng.resident(h), h.pinned.Load() != nil, unloaded
-	v.Requests, v.Hits, v.Rebuilds = h.requests.Load(), h.hits.Load(), h.rebuilds.Load()
-	v.Answers, v.Took = answered.Count, answered.Took.Seconds()
-	v.Rate, v.Latency = recent.rate(time.Now()), recent.took
-	return v
-}
-
-// resident tells where a variant is.
-func (eng *Engine) resident(h *handle) string {
+// set replaces the versions of a name. Without versions the name is removed.
+func (c *catalogue) set(name string, versions []*handle) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at, found := slices.BinarySearch(c.names, name)
 	switch {
-	case eng.cache.Contains(cache.Weights, h.entry.Digest):
-		return "slab"
-	case h.loaded.Load() != nil:
-		return "coefficients"
-	}
-	return "disk"
-}
-
-// Variant tells all of one variant; it reads the variant's file.
-func (eng *Engine) Variant(name string) (VariantDetail, error) {
-	if err := eng.enter(); err != nil {
-		return VariantDetail{}, err
-	}
-	defer eng.leave()
-	h, l, err := eng.open(name)
-	if err != nil {
-		return VariantDetail{}, err
-	}
-	v, err := eng.store.ReadVariant(h.entry.Digest)
-	if errors.Is(err, store.ErrNotFound) && !eng.settle(h) {
-		return eng.Variant(name)
-	}
-	if err != nil {
-		return VariantDetail{}, family.Coded(err)
-	}
-	info := eng.info(h)
-	eng.mu.Lock()
-	info.Versions = numbersOf(eng.variants[h.entry.Name])
-	eng.mu.Unlock()
-	return VariantDetail{VariantInfo: info, Labels: v.Labels, Fidelity: v.Fidelity, Worst: v.Fidelity.Worst(l.family.Basis.Layout()),
-		Provenance: v.Provenance, Input: inputOf(l.family.Model)}, nil
-}
-
-// PutVariant makes a variant's file the next version of a name. Nothing
-// changes unless all of the file is in order: its coefficients are decoded and
-// its private tensors bound before it is stored.
-func (eng *Engine) PutVariant(ctx context.Context, name string, file []byte) (info VariantInfo, replaced bool, err error) {
-	return eng.replace(ctx, name, "", file)
-}
-
-// replace is PutVariant in the place of a version with the digest was; "" for any.
-func (eng *Engine) replace(ctx context.Context, name, was string, file []byte) (info VariantInfo, replaced bool, err error) {
-	if err := eng.enter(); err != nil {
-		return info, false, err
-	}
-	defer eng.leave()
-	if err := store.CheckName(name); err != nil {
-		return info, false, family.Coded(err)
-	}
-	v, err := store.ParseVariant(file)
-	if err != nil {
-		return info, false, &Error{Code: Invalid, Text: err.Error(), Err: err}
-	}
-	f, err := eng.family(v.Basis)
-	if errors.Is(err, store.ErrNotFound) {
-		return info, false, &Error{Code: Conflict, Err: store.ErrBasis,
-			Text: fmt.Sprintf("the variant stands on basis %.12s, which this store does not have; project the checkpoint here with `eigenserve add`", v.Basis)}
-	}
-	if err != nil {
-		return info, false, err
-	}
-	if err := f.Check(v); err != nil {
-		return info, false, err
-	}
-	return eng.put(ctx, f, name, was, v, file)
-}
-
-// put stores a checked variant and serves it from here on; requests that hold
-// the version before finish with it.
-func (eng *Engine) put(ctx context.Context, f *servedFamily, name, was string, v *store.Variant, file []byte) (VariantInfo, bool, error) {
-	eng.change.Lock()
-	defer eng.change.Unlock()
-	if err := ctx.Err(); err != nil {
-		return VariantInfo{}, false, err
-	}
-	f, err := eng.family(f.Basis.Digest) // it may have been retired meanwhile
-	if err != nil {
-		return VariantInfo{}, false, err
-	}
-	kept, err := f.load(v)
-	if err != nil {
-		return VariantInfo{}, false, err
-	}
-	e, replaced, err := eng.store.ReplaceVariant(name, was, v, file)
-	if err != nil {
-		return VariantInfo{}, false, family.CodedChange(err)
-	}
-	fresh := newHandle(e)
-	fresh.loaded.Store(kept)
-	eng.refresh(name, fresh)
-	eng.setUnloaded(name, false)
-	h := last(eng.versions(name)) // the one of before, if the file is the same
-	h.loaded.CompareAndSwap(nil, kept)
-	return eng.info(h), replaced, nil
-}
-
-// Families lists the families by name. One whose basis can't be read is listed
-// with what the catalogue knows of it.
-func (eng *Engine) Families() []FamilyInfo {
-	if eng.enter() != nil {
-		return nil
-	}
-	defer eng.leave()
-	var out []FamilyInfo
-	for _, p := range eng.store.Families() {
-		info := FamilyInfo{Name: p.Name, Basis: p.Basis, Bytes: p.Bytes}
-		if f, err := eng.family(p.Basis); err == nil {
-			info = eng.familyInfo(f, p)
+	case len(versions) == 0:
+		delete(c.versions, name)
+		delete(c.unloaded, name)
+		if found {
+			c.names = slices.Delete(c.names, at, at+1)
 		}
-		out = append(out, info)
+		return
+	case !found:
+		c.names = slices.Insert(c.names, at, name)
+	}
+	c.versions[name] = versions
+}
+
+// swap replaces the versions of some names, and all aliases, at once. It returns the
+// versions before. A name with another current version is no longer unloaded. Only one
+// goroutine may change names at a time.
+func (c *catalogue) swap(next map[string][]*handle, aliases map[string]store.Alias) (was map[string][]*handle) {
+	names := c.namesWith(next) // sorting many names takes too long to hold mu
+	was = map[string][]*handle{}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name, now := range next {
+		was[name] = c.versions[name]
+		if !sameDigest(last(now), last(was[name])) {
+			delete(c.unloaded, name)
+		}
+		if len(now) == 0 {
+			delete(c.versions, name)
+		} else {
+			c.versions[name] = now
+		}
+	}
+	c.names, c.aliases = names, aliases
+	return was
+}
+
+// namesWith returns the sorted names after a swap.
+func (c *catalogue) namesWith(next map[string][]*handle) []string {
+	c.mu.Lock()
+	names := slices.Clone(c.names)
+	c.mu.Unlock()
+	names = slices.DeleteFunc(names, func(name string) bool { _, ok := next[name]; return ok })
+	for name, now := range next {
+		if len(now) > 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func sameDigest(a, b *handle) bool { return a != nil && b != nil && a.entry.Digest == b.entry.Digest }
+
+// allAliases returns the aliases, sorted by name.
+func (c *catalogue) allAliases() []store.Alias {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := make([]store.Alias, 0, len(c.aliases))
+	for _, a := range c.aliases {
+		out = append(out, a)
+	}
+	slices.SortFunc(out, func(a, b store.Alias) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+func (c *catalogue) alias(name string) (a store.Alias, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a, ok = c.aliases[name]
+	return a, ok
+}
+
+func (c *catalogue) setAlias(a store.Alias) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.aliases[a.Name] = a
+}
+
+func (c *catalogue) removeAlias(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.aliases, name)
+}
+
+// aliasTargets returns the versions that aliases name.
+func (c *catalogue) aliasTargets() (out []*handle) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, a := range c.aliases {
+		for _, t := range a.Targets {
+			if h, err := withNumber(t.Model, c.versions[t.Model], t.Version); err == nil {
+				out = append(out, h)
+			}
+		}
 	}
 	return out
 }
 
-// Family tells all of one family.
-func (eng *Engine) Family(name string) (FamilyDetail, error) {
-	if err := eng.enter(); err != nil {
-		return FamilyDetail{}, err
-	}
-	defer eng.leave()
-	f, p, err := eng.current(name)
-	if err != nil {
-		return FamilyDetail{}, err
-	}
-	d := FamilyDetail{FamilyInfo: eng.familyInfo(f, p), Metric: f.Basis.Metric, Lineage: f.Basis.Lineage, Config: f.Basis.Config}
-	for i := range f.Basis.Layers {
-		l := &f.Basis.Layers[i]
-		left, right := l.Directions()
-		d.Layers = append(d.Layers, LayerInfo{Name: l.Name, Outputs: l.Rows(), Inputs: l.Cols(),
-			Left: left, Right: right, Energy90: energy90(l.Spectrum), Spectrum: spectrumInfo(l.Spectrum)})
-	}
-	return d, nil
-}
-
-// current gives a family by name, on its current basis.
-func (eng *Engine) current(name string) (*servedFamily, store.Family, error) {
-	if err := store.CheckName(name); err != nil {
-		return nil, store.Family{}, family.Coded(err)
-	}
-	p, err := eng.store.Family(name)
-	if errors.Is(err, store.ErrDamaged) {
-		return nil, p, family.Coded(err)
-	}
-	if err != nil {
-		return nil, p, Errorf(NotFound, "no family %q; `eigenserve fit` makes one, GET /v1/families lists those there are", name)
-	}
-	f, err := eng.family(p.Basis)
-	return f, p, family.Stored(err)
-}
-
-func (eng *Engine) familyInfo(f *servedFamily, p store.Family) FamilyInfo {
-	variants := 0
-	for _, h := range eng.latest() {
-		if h.entry.Family == p.Name {
-			variants++
+// isAliased reports whether an alias names the very version.
+func (c *catalogue) isAliased(h *handle) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, a := range c.aliases {
+		for _, t := range a.Targets {
+			if t.Model == h.entry.Name && t.Version == h.entry.Version {
+				return true
+			}
 		}
 	}
-	resident, _ := f.bytes()
-	return FamilyInfo{Name: p.Name, Basis: p.Basis, Bytes: p.Bytes, Resident: resident, Rank: f.Basis.Largest(),
-		RMS: f.Basis.RMS, Fitted: len(f.Basis.Sources), Variants: variants,
-		Parameters: f.Parameters(), DenseBytes: f.DenseBytes(), SlabBytes: f.slabs.SlabBytes(), Input: inputOf(f.Model)}
+	return false
 }
 
-func energy90(s store.Spectrum) int {
-	sum := 0.0
-	for i, x := range s.Left {
-		if sum += x; sum >= 0.9*s.Energy {
-			return i + 1
-		}
+// setUnloaded says whether requests for a name are refused.
+func (c *catalogue) setUnloaded(name string, unloaded bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if delete(c.unloaded, name); unloaded {
+		c.unloaded[name] = true
 	}
-	return len(s.Left)
+}
+
+func (c *catalogue) isUnloaded(name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.unloaded[name]
 }

@@ -4,30 +4,27 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"time"
-
-	"eigenserve/runtime/cache"
 )
 
-// Classify answers one image file (PNG, JPEG, GIF, WebP) by one variant.
-func (eng *Engine) Classify(ctx context.Context, name string, image []byte, o ClassifyOptions) (Answer, error) {
+// Classify answers an image file (PNG, JPEG, GIF or WebP) by one variant.
+func (eng *Engine) Classify(ctx context.Context, ref string, image []byte, o ClassifyOptions) (Answer, error) {
 	eng.requests.Add(1)
-	a, err := eng.classify(ctx, name, image, o)
-	eng.ended(err)
+	a, err := eng.classify(ctx, ref, image, o)
+	eng.countFailure(err)
 	return a, err
 }
 
-// ended counts an inference that failed. Who gave one up has missed nothing.
-func (eng *Engine) ended(err error) {
+// countFailure counts an inference that failed. A canceled one has not.
+func (eng *Engine) countFailure(err error) {
 	if err != nil && !errors.Is(err, context.Canceled) {
 		eng.failures.Add(1)
 	}
 }
 
-func (eng *Engine) classify(ctx context.Context, name string, image []byte, o ClassifyOptions) (a Answer, err error) {
+func (eng *Engine) classify(ctx context.Context, ref string, image []byte, o ClassifyOptions) (a Answer, err error) {
 	if err := eng.enter(); err != nil {
 		return Answer{}, err
 	}
@@ -36,7 +33,7 @@ func (eng *Engine) classify(ctx context.Context, name string, image []byte, o Cl
 	if err != nil {
 		return Answer{}, err
 	}
-	h, l, err := eng.ask(name)
+	h, l, err := eng.ask(ref)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -44,60 +41,24 @@ func (eng *Engine) classify(ctx context.Context, name string, image []byte, o Cl
 	defer func() { h.record(started, 1, a.Timing, err) }()
 	logits, timing, err := eng.compute(ctx, h, l, decoding(l.variant.Input.Image, image))
 	if err != nil {
-		return Answer{}, atFault(h, err)
+		return Answer{}, blameModel(h, withoutIndex(err))
 	}
 	score(logits[0])
 	return Answer{Scores: best(logits[0], l.variant.Labels, o.TopK), Variant: h.entry.Name,
 		Version: h.entry.Version, Digest: h.entry.Digest, Basis: h.entry.Basis, Timing: timing}, nil
 }
 
-// lease makes a variant's weights resident and holds them.
-func (eng *Engine) lease(ctx context.Context, h *handle, l *loaded) (*cache.Lease, error) {
-	lease, err := eng.cache.Acquire(ctx, l.weightsRequest(), func(slab []float32) (any, error) {
-		began := time.Now()
-		w, err := l.family.rebuild(l.variant.Variant, slab)
-		l.family.costs.rebuild.Observe(time.Since(began))
-		return w, err
-	})
-	if err != nil {
-		return nil, damaged(h, err)
+// withoutIndex returns the cause of an inputError: a request with one input need not say
+// which one it is about.
+func withoutIndex(err error) error {
+	var of *inputError
+	if errors.As(err, &of) {
+		return of.err
 	}
-	eng.dropGone(h)
-	return lease, nil
+	return err
 }
 
-// dropGone drops what was put into the cache for a variant after it was removed:
-// it goes with its last lease.
-func (eng *Engine) dropGone(h *handle) {
-	if h.gone.Load() && eng.store.Uses(h.entry.Digest) == 0 {
-		eng.cache.Drop(h.entry.Digest)
-	}
-}
-
-// damaged says of a failure to rebuild or to answer that a stored file is at
-// fault: the request chose nothing but its name.
-func damaged(h *handle, err error) error {
-	var ours *Error
-	if errors.As(err, &ours) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	return &Error{Code: Damaged, Text: fmt.Sprintf("model %q: %v", h.entry.Name, err), Err: err}
-}
-
-// atFault is what the only row of a request failed of.
-func atFault(h *handle, err error) error {
-	var fault *inputError
-	if errors.As(err, &fault) {
-		err = fault.err
-	}
-	return damaged(h, err)
-}
-
-// errNotFinite marks an answer that weights which are no numbers, or overflow,
-// have made: no image does.
-var errNotFinite = errors.New("it does not answer with finite numbers")
-
-// scorer gives the function that makes scores of logits, in place.
+// scorer returns the function that turns logits into scores, in place.
 func scorer(name string) (func(v []float32), error) {
 	switch name {
 	case "", "softmax":
@@ -128,15 +89,26 @@ func softmax(v []float32) {
 	}
 }
 
-// best pairs scores with labels, best first; k ≤ 0 keeps all.
+// best pairs scores with labels, the best first. If k is positive, it returns the best k.
 func best(v []float32, labels []string, k int) []Score {
-	out := make([]Score, len(v))
-	for i, x := range v {
-		out[i] = Score{Label: labels[i], Score: float64(x)}
-	}
-	slices.SortStableFunc(out, func(a, b Score) int { return cmp.Compare(b.Score, a.Score) })
-	if k > 0 && k < len(out) {
-		out = out[:k]
+	top := Top(v, k)
+	out := make([]Score, len(top))
+	for i, j := range top {
+		out[i] = Score{Label: labels[j], Score: float64(v[j])}
 	}
 	return out
+}
+
+// Top returns the indices of the k largest elements of v, the largest first; k ≤ 0
+// stands for all. Of equal elements the first comes first.
+func Top(v []float32, k int) []int {
+	order := make([]int, len(v))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(v[j], v[i]) })
+	if k > 0 && k < len(order) {
+		order = order[:k]
+	}
+	return order
 }

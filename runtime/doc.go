@@ -1,8 +1,11 @@
-// Package runtime is the engine: it keeps the bases of a store's families in
-// memory, holds every variant as coefficients, rebuilds a variant's weights into
-// a byte-budgeted cache when a request needs them, runs the forward pass and
-// accounts for every byte.
+// Package runtime is the engine: it keeps the families of a store in memory, holds every
+// variant as coefficients, and answers requests for them. A request is admitted by the
+// scheduler and computed in a batch, from rebuilt weights in the cache or straight from
+// the basis. Every byte is accounted for.
 //
-// It knows nothing of HTTP or of commands, and leaves mathematics to the store's
-// and the kernel's packages. One Engine serves any number of goroutines.
+// The parts are packages of their own: mem, cache, sched, family, learn and fault. This
+// one holds the catalogue of variants and the way of a request through the parts. It
+// knows neither HTTP nor commands, and does no arithmetic itself.
+//
+// An Engine serves any number of goroutines.
 package runtime

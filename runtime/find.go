@@ -9,45 +9,42 @@ import (
 
 // Query chooses variants of the catalogue.
 type Query struct {
-	Words  string            // each must be part of the name or the family's, in either case
-	Family string            // whose they are; "": any
+	Words  string            // each must be part of the name or of the family's name; case is ignored
+	Family string            // only variants of this family; "" for any
 	Order  string            // one of Orders; "" is "name"
-	Allow  func(string) bool // names that may be seen; nil: all
-	Offset int               // of the first one given
-	From   string            // if found, the name of the first one given, in the place of Offset
-	Limit  int               // how many are given; 0: all
+	Allow  func(string) bool // reports whether a name may be seen; nil for all
+	Offset int               // of the first variant returned
+	From   string            // if found, the name of the first variant returned, instead of Offset
+	Limit  int               // the most variants returned; 0 for all
 }
 
 // Found is a part of what a query chooses.
 type Found struct {
 	Variants []VariantInfo `json:"models"`
-	Offset   int           `json:"offset"` // of the first of Variants in all
+	Offset   int           `json:"offset"` // of the first of Variants among all
 	Total    int           `json:"total"`
 }
 
-// orders are the keys by which a catalogue can be sorted: the larger comes first,
-// and names decide between equals.
+// orders are the keys that a catalogue can be sorted by. The largest key comes first;
+// equals are sorted by name.
 var orders = map[string]func(eng *Engine, h *handle) float64{
 	"name":     func(*Engine, *handle) float64 { return 0 },
 	"requests": func(_ *Engine, h *handle) float64 { return float64(h.requests.Load()) },
-	"resident": func(eng *Engine, h *handle) float64 { return float64(slices.Index(residencies, eng.resident(h))) },
+	"resident": func(eng *Engine, h *handle) float64 { return float64(slices.Index(residencies, eng.residency(h))) },
 	"rate":     func(_ *Engine, h *handle) float64 { _, r := h.answered(); return r.rate(time.Now()) },
 	"latency":  func(_ *Engine, h *handle) float64 { _, r := h.answered(); return r.took },
 	"bytes":    func(_ *Engine, h *handle) float64 { return float64(h.entry.Bytes) },
-	"agreement": func(_ *Engine, h *handle) float64 { // the least first, what was not measured last
+	"agreement": func(_ *Engine, h *handle) float64 { // the least first, not measured last
 		if h.entry.Agreement == 0 {
 			return -2
 		}
 		return -h.entry.Agreement
 	},
-	"energy": func(_ *Engine, h *handle) float64 { return -h.entry.Energy }, // the least kept first
+	"energy": func(_ *Engine, h *handle) float64 { return -h.entry.Energy }, // the least first
 	"added":  func(_ *Engine, h *handle) float64 { return float64(h.entry.Added.UnixMicro()) },
 }
 
-// residencies are where a variant can be, the slowest first.
-var residencies = []string{"disk", "coefficients", "slab"}
-
-// Orders are the names of the orders that Find knows.
+// Orders returns the names of the orders that Find knows.
 func Orders() []string {
 	var out []string
 	for name := range orders {
@@ -63,7 +60,7 @@ func (eng *Engine) Find(q Query) (Found, error) {
 	if !ok {
 		return Found{}, Errorf(Invalid, "order %q: use %s", q.Order, strings.Join(Orders(), ", "))
 	}
-	all := eng.chosen(q)
+	all := eng.matching(q)
 	if q.Order != "" && q.Order != "name" {
 		sortBy(all, func(h *handle) float64 { return key(eng, h) })
 	}
@@ -78,20 +75,20 @@ func (eng *Engine) Find(q Query) (Found, error) {
 	out.Variants = make([]VariantInfo, len(all))
 	for i, h := range all {
 		out.Variants[i] = eng.info(h)
-		out.Variants[i].Versions = eng.numbers(h.entry.Name)
+		out.Variants[i].Versions = eng.catalogue.numbers(h.entry.Name)
 	}
 	return out, nil
 }
 
-// pageLocked is how many names are looked at under one hold of the lock, for
-// requests not to wait.
-const pageLocked = 1000
+// pageSize is how many names are read under one hold of the catalogue's lock, so that
+// requests need not wait long for it.
+const pageSize = 1000
 
-// chosen are the current versions that a query chooses, by name.
-func (eng *Engine) chosen(q Query) (out []*handle) {
+// matching returns the current versions that a query chooses, sorted by name.
+func (eng *Engine) matching(q Query) (out []*handle) {
 	words := strings.Fields(strings.ToLower(q.Words))
 	for after := ""; ; {
-		page, next := eng.page(after, pageLocked)
+		page, next := eng.catalogue.page(after, pageSize)
 		for _, versions := range page {
 			h := last(versions)
 			if (q.Allow == nil || q.Allow(h.entry.Name)) && (q.Family == "" || q.Family == h.entry.Family) && matches(h, words) {
@@ -104,30 +101,23 @@ func (eng *Engine) chosen(q Query) (out []*handle) {
 	}
 }
 
-// sortBy puts those with the largest key first, and leaves equals as they are.
+// sortBy sorts by key, the largest first. The sort is stable, and each key is read once.
 func sortBy(all []*handle, key func(*handle) float64) {
 	type keyed struct {
-		h     *handle
-		key   float64
-		place int
+		h   *handle
+		key float64
 	}
 	list := make([]keyed, len(all))
 	for i, h := range all {
-		list[i] = keyed{h, key(h), i}
+		list[i] = keyed{h, key(h)}
 	}
-	slices.SortFunc(list, func(a, b keyed) int { return cmp.Or(cmp.Compare(b.key, a.key), a.place-b.place) })
+	slices.SortStableFunc(list, func(a, b keyed) int { return cmp.Compare(b.key, a.key) })
 	for i, k := range list {
 		all[i] = k.h
 	}
 }
 
-// numbers are those of a name's versions.
-func (eng *Engine) numbers(name string) []int {
-	eng.mu.Lock()
-	defer eng.mu.Unlock()
-	return numbersOf(eng.variants[name])
-}
-
+// matches reports whether each word is part of a version's name or family.
 func matches(h *handle, words []string) bool {
 	if len(words) == 0 {
 		return true

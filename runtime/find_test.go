@@ -45,7 +45,7 @@ func TestFind(t *testing.T) {
 		t.Errorf("m2 is the second most asked, not at %d: %v", f.Offset, err)
 	}
 	for name, agreement := range map[string]float64{"m0": 0, "m1": 1, "m2": 0.9, "m3": 0.5, "m4": 1, "m5": 0} {
-		last(eng.variants[name]).entry.Agreement = agreement
+		last(eng.catalogue.of(name)).entry.Agreement = agreement
 	}
 	if f, err := eng.Find(Query{Order: "agreement"}); strings.Join(names(f.Variants), " ") != "m3 m2 m1 m4 m0 m5" || err != nil {
 		t.Errorf("the least agreement first: %v, %v", names(f.Variants), err)
@@ -71,14 +71,11 @@ func TestFind(t *testing.T) {
 // BenchmarkFind looks for a page among 100,000 variants.
 func BenchmarkFind(b *testing.B) {
 	eng := tinyEngine(b, Options{})
-	eng.mu.Lock()
-	eng.names, eng.variants = nil, map[string][]*handle{}
+	eng.catalogue = newCatalogue()
 	for i := range 100_000 {
 		name := fmt.Sprintf("model-%05d", i)
-		eng.names = append(eng.names, name)
-		eng.variants[name] = []*handle{newHandle(store.Entry{Name: name, Family: tinyFamily, Version: 1})}
+		eng.catalogue.set(name, []*handle{newHandle(store.Entry{Name: name, Family: tinyFamily, Version: 1})})
 	}
-	eng.mu.Unlock()
 	for _, q := range []Query{{}, {Offset: 99_900}, {From: "model-50000"}, {Words: "9999"}, {Order: "requests"}, {Order: "resident"}, {Order: "latency"}} {
 		q.Limit = 100
 		b.Run(fmt.Sprintf("words=%s/order=%s/offset=%d/from=%s", q.Words, q.Order, q.Offset, q.From), func(b *testing.B) {

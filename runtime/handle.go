@@ -5,16 +5,16 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
+	"unsafe"
 
 	"eigenserve/runtime/cache"
 	"eigenserve/runtime/family"
 	"eigenserve/store"
 )
 
-// handle is one version of a name: at rest an entry of the catalogue, after its
-// first use what answering needs as well. A replaced variant gets a new handle,
-// so whoever holds one goes on with the weights that it began with.
+// handle is one version of a name: an entry of the catalogue and, after its first use,
+// what answering needs. A version that replaces it gets a new handle, so a request that
+// holds this one ends with the weights that it began with.
 type handle struct {
 	entry store.Entry
 
@@ -22,48 +22,40 @@ type handle struct {
 	loaded atomic.Pointer[loaded]
 	pinned atomic.Pointer[cache.Lease]
 	tally  atomic.Pointer[tally]
-	// gone is set once no name leads to the handle any more, before its weights
-	// are dropped from the cache.
-	gone atomic.Bool
+	// removed is set once no name leads to the handle any more, before its weights are
+	// dropped from the cache.
+	removed atomic.Bool
 
 	requests, hits, rebuilds atomic.Int64
-	// rent is what its requests have paid, in nanoseconds, since its weights were
-	// last rebuilt, for being answered without.
+	// rent is the time, in nanoseconds, that its requests have lost since its weights were
+	// last rebuilt because they were answered without.
 	rent atomic.Int64
 }
 
 func newHandle(e store.Entry) *handle { return &handle{entry: e} }
 
-// loaded is what of a variant stays in memory. It does not change.
+// loaded is the part of a variant that stays in memory. It does not change.
 type loaded struct {
 	family  *servedFamily
 	variant *family.Variant
 }
 
-// weightsRequest returns what the variant's rebuilt weights take and save. They save a
-// variant that can't be answered without them the time of a rebuild.
-func (l *loaded) weightsRequest() cache.Request {
-	c := &l.family.costs
-	saves := func() time.Duration { return c.saving(1, 0) }
-	if !l.family.Factorable(l.variant.Variant) {
-		saves = c.rebuild.Mean
-	}
-	return cache.Request{Kind: cache.Weights, Key: l.variant.Digest, Pool: l.family.slabs, HeapBytes: l.variant.HeadBytes, Saves: saves}
-}
+// bytes returns the memory of the rebuilt weights.
+func (l *loaded) bytes() int64 { return l.family.slabs.SlabBytes() + l.variant.HeadBytes }
 
-// open gives the handle that a reference stands for, to look at, with what
-// answering needs.
+// open returns the version that a reference stands for, to look at, with what answering
+// needs.
 func (eng *Engine) open(ref string) (*handle, *loaded, error) {
-	return eng.opening(func() (*handle, error) { return eng.find(ref) })
+	return eng.openBy(func() (*handle, error) { return eng.find(ref) })
 }
 
-// ask is open for a request to answer: an alias's targets take turns, and what was
-// unloaded is refused.
+// ask is open for a request: an alias's targets are chosen by their weights, and an
+// unloaded model is refused.
 func (eng *Engine) ask(ref string) (*handle, *loaded, error) {
-	return eng.opening(func() (*handle, error) { return eng.served(eng.resolve(ref, weighted)) })
+	return eng.openBy(func() (*handle, error) { return eng.served(eng.resolve(ref, weighted)) })
 }
 
-func (eng *Engine) opening(find func() (*handle, error)) (*handle, *loaded, error) {
+func (eng *Engine) openBy(find func() (*handle, error)) (*handle, *loaded, error) {
 	for {
 		h, err := find()
 		if err != nil {
@@ -73,9 +65,9 @@ func (eng *Engine) opening(find func() (*handle, error)) (*handle, *loaded, erro
 		if !errors.Is(err, store.ErrNotFound) {
 			return h, l, err
 		}
-		// Its file is gone. If it was replaced or deleted since it was found,
-		// here or by another process, that change is on its way to the handles.
-		if eng.settle(h) {
+		// The file has disappeared. If the version was replaced or deleted since it was
+		// found, here or by another process, the catalogue is about to follow.
+		if eng.catchUp(h) {
 			return nil, nil, &Error{Code: Damaged, Text: fmt.Sprintf("model %q: %v", h.entry.Name, err), Err: err}
 		}
 	}
@@ -86,7 +78,7 @@ func (eng *Engine) load(h *handle) (*loaded, error) {
 	if l := h.loaded.Load(); l != nil {
 		return l, nil
 	}
-	f, err := eng.family(h.entry.Basis)
+	f, err := eng.families.get(h.entry.Basis)
 	if err != nil {
 		return nil, family.Stored(err)
 	}
@@ -107,7 +99,7 @@ func (eng *Engine) load(h *handle) (*loaded, error) {
 	return l, nil
 }
 
-// unpin lets the weights go, if they were pinned.
+// unpin releases the weights if they are pinned.
 func (h *handle) unpin() {
 	if l := h.pinned.Swap(nil); l != nil {
 		l.Release()
@@ -119,4 +111,11 @@ func (h *handle) inheritPin(from *handle) {
 	if l := from.pinned.Swap(nil); l != nil && !h.pinned.CompareAndSwap(nil, l) {
 		l.Release()
 	}
+}
+
+// size estimates the memory of a handle without its tensors: itself, its strings, and its
+// entries in the catalogue's maps.
+func (h *handle) size() int64 {
+	e := &h.entry
+	return 2*int64(unsafe.Sizeof(*h)) + int64(len(e.Name)+len(e.Digest)+len(e.Family)+len(e.Basis)) + 24*int64(e.Classes)
 }

@@ -9,22 +9,22 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"eigenserve/models/image"
+	"eigenserve/runtime/fault"
 )
 
-// Half a million bytes of a file can become half a billion of pixels.
+// Half a million bytes of a file can become half a billion bytes of pixels.
 const (
-	// largeImage is from how many bytes on an image counts as large while it is decoded.
+	// largeImage is the size in bytes, decoded, from which an image counts as large.
 	largeImage = 32 << 20
-	// largeImages is what all large ones take at once: several photographs, or one of
-	// the largest that is taken.
+	// largeImages is how many bytes all large images may take at once: several photographs,
+	// or one of the largest size that is accepted.
 	largeImages = 512 << 20
-	// hugeImage is from how many bytes on it pays to collect an image at once.
+	// hugeImage is the size from which it pays to collect an image at once.
 	hugeImage = 128 << 20
 )
 
-// imageMemory bounds what large images take at once while they are decoded, and returns
-// it to the system a moment after the last of them: it would else stay resident until
-// much later.
+// imageMemory limits the memory of large images while they are decoded, and returns it to
+// the system a moment after the last of them. Otherwise it would stay resident for long.
 type imageMemory struct {
 	large *semaphore.Weighted // bytes
 	free  *time.Timer
@@ -34,12 +34,24 @@ func newImageMemory() *imageMemory {
 	return &imageMemory{semaphore.NewWeighted(largeImages), time.AfterFunc(math.MaxInt64, debug.FreeOSMemory)}
 }
 
-func (d *imageMemory) close() { d.free.Stop() }
+func (m *imageMemory) close() { m.free.Stop() }
 
-// decoding makes an image file into one input.
-func decoding(spec image.Spec, image []byte) inputOpener {
+// release frees the memory of a decoded image that nothing refers to any more.
+func (m *imageMemory) release(n int64) {
+	if n < largeImage {
+		return
+	}
+	if n >= hugeImage {
+		debug.FreeOSMemory() // before the next one takes as much
+	}
+	m.large.Release(n)
+	m.free.Reset(time.Second)
+}
+
+// decoding returns what turns an image file into an input.
+func decoding(spec image.Spec, file []byte) inputOpener {
 	return func() (int64, inputDecoder, error) {
-		encoded, err := spec.Open(image)
+		encoded, err := spec.Open(file)
 		if err != nil {
 			return 0, nil, imageError(err)
 		}
@@ -49,29 +61,16 @@ func decoding(spec image.Spec, image []byte) inputOpener {
 				return imageError(err)
 			}
 			if err := spec.Fill(pixels, img); err != nil {
-				return &Error{Code: Invalid, Text: err.Error(), Err: err}
+				return fault.With(Invalid, err)
 			}
 			return nil
 		}, nil
 	}
 }
 
-// release ends the decoding of an image, which nothing refers to any more.
-func (d *imageMemory) release(n int64) {
-	if n < largeImage {
-		return
-	}
-	if n >= hugeImage {
-		debug.FreeOSMemory() // before the next one takes as much
-	}
-	d.large.Release(n)
-	d.free.Reset(time.Second)
-}
-
 func imageError(err error) error {
-	code := Unsupported
 	if errors.Is(err, image.ErrTooLarge) {
-		code = TooLarge
+		return fault.With(TooLarge, err)
 	}
-	return &Error{Code: code, Text: err.Error(), Err: err}
+	return fault.With(Unsupported, err)
 }

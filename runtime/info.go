@@ -8,55 +8,54 @@ import (
 	"eigenserve/store"
 )
 
-// VariantInfo is what the catalogue tells of one variant.
+// VariantInfo describes a variant.
 type VariantInfo struct {
 	Name string `json:"name"`
-	// Version is this one's number, Versions those of all that the name has, the
-	// oldest first.
+	// Version is the number of this version, Versions those of all versions of the name,
+	// the oldest first.
 	Version  int    `json:"version"`
 	Versions []int  `json:"versions,omitempty"`
 	Digest   string `json:"digest"`
 	Family   string `json:"family"`
 	Basis    string `json:"basis"`
-	// Bytes is the size of the variant's file; SourceBytes that of the
-	// original checkpoint's tensors.
+	// Bytes is the size of the variant's file, SourceBytes that of the original
+	// checkpoint's tensors.
 	Bytes       int64     `json:"bytes"`
 	SourceBytes int64     `json:"source_bytes"`
 	Classes     int       `json:"classes"`
 	Energy      float64   `json:"energy"`
 	Step        float64   `json:"step"`
 	Added       time.Time `json:"added"`
-	// Agreement is what the gate measured on probe images, 0 where nothing was;
-	// Lossy that the variant did not pass it and was wanted all the same.
+	// Agreement is what the gate measured on probe images, 0 if nothing was measured.
+	// Lossy is set if the variant did not pass the gate and was stored all the same.
 	Agreement float64 `json:"agreement,omitempty"`
 	store.Nulls
 	Lossy bool `json:"lossy,omitempty"`
-	// Resident is "slab" while rebuilt weights are in the cache, "coefficients"
-	// while only the coefficients are in memory, "disk" before the first use.
+	// Resident is "slab" if rebuilt weights are in the cache, "coefficients" if only the
+	// coefficients are in memory, "disk" before the first use.
 	Resident string `json:"resident"`
 	Pinned   bool   `json:"pinned"`
-	// Unloaded tells that requests are refused until the model is loaded again.
+	// Unloaded is set if requests are refused until the model is loaded again.
 	Unloaded bool `json:"unloaded,omitempty"`
 	// Counters since the engine opened.
 	Requests int64 `json:"requests"`
 	Hits     int64 `json:"hits"`
 	Rebuilds int64 `json:"rebuilds"`
-	// Answers are the calls that were answered, Took the seconds that they took
-	// together, from asking to the answer.
+	// Answers is the number of calls that were answered, Took their total time in seconds.
 	Answers int64   `json:"answers"`
 	Took    float64 `json:"took_seconds"`
-	// Rate is the answers a second of about the last ten seconds, Latency what one
-	// of them took on average, in seconds; of none, what the last ones took.
+	// Rate is the answers per second over about the last ten seconds, Latency their mean
+	// time in seconds. If there were none, Latency is that of the last ones.
 	Rate    float64 `json:"rate"`
 	Latency float64 `json:"latency_seconds"`
 }
 
-// VariantDetail is VariantInfo with what only a look into the file tells.
+// VariantDetail is VariantInfo with the contents of the variant's file.
 type VariantDetail struct {
 	VariantInfo
 	Labels   []string       `json:"labels"`
 	Fidelity store.Fidelity `json:"fidelity"`
-	// Worst names the tensors of the fidelity report, the least kept first.
+	// Worst lists the tensors of the fidelity report, those with the least energy first.
 	Worst      []store.TensorFidelity `json:"worst"`
 	Provenance store.Provenance       `json:"provenance"`
 	Input      Input                  `json:"input"`
@@ -69,7 +68,7 @@ type Input struct {
 	Width    int `json:"width"`
 }
 
-// FamilyInfo is what the catalogue tells of one family.
+// FamilyInfo describes a family.
 type FamilyInfo struct {
 	Name     string `json:"name"`
 	Basis    string `json:"basis"`
@@ -89,16 +88,15 @@ type FamilyInfo struct {
 // FamilyDetail is FamilyInfo with the basis's layers and the model's config.
 type FamilyDetail struct {
 	FamilyInfo
-	// Metric is what weighed errors in the fit: none, input or full.
+	// Metric is what weighted the errors in the fit: none, input or full.
 	Metric string `json:"metric"`
-	// Lineage tells how alike the fitted checkpoints are; absent in bases from
-	// before it was measured.
+	// Lineage is how similar the fitted checkpoints are. Old bases lack it.
 	Lineage *store.Lineage  `json:"lineage,omitempty"`
 	Layers  []LayerInfo     `json:"layers"`
 	Config  json.RawMessage `json:"config"`
 }
 
-// LayerInfo tells the size of one shared layer and of its directions.
+// LayerInfo describes a shared layer and its directions.
 type LayerInfo struct {
 	Name    string `json:"name"`
 	Outputs int    `json:"outputs"`
@@ -107,13 +105,12 @@ type LayerInfo struct {
 	Right   int    `json:"right"`
 	// Energy90 is how many left directions hold 90% of the fitted deltas' energy.
 	Energy90 int `json:"energy90"`
-	// Spectrum tells of both sides, and in finer steps.
+	// Spectrum describes both sides, in finer steps.
 	Spectrum SpectrumInfo `json:"spectrum"`
 }
 
-// Ledger accounts for every byte that models take and that serving them costs,
-// beside what the operating system says of the whole process, and beside what
-// dense copies would take.
+// Ledger accounts for every byte that models and serving them take. It also has what the
+// operating system reports for the whole process, and what dense copies would take.
 type Ledger struct {
 	Basis        int64 `json:"basis_bytes"`
 	Coefficients int64 `json:"coefficients_bytes"`
@@ -121,27 +118,25 @@ type Ledger struct {
 	Slabs        int64 `json:"slabs_bytes"`
 	Activations  int64 `json:"activations_bytes"`
 	Catalogue    int64 `json:"catalogue_bytes"`
-	// Overhead is what Go's memory manager holds since the engine opened beyond
-	// what of the above lies on its heap: garbage that was not collected yet,
-	// rounded sizes, stacks, its own tables.
+	// Overhead is what the Go runtime has taken since the engine opened beyond the part of
+	// the above that lies on its heap: uncollected garbage, rounded sizes, stacks, tables.
 	Overhead int64 `json:"overhead_bytes"`
-	// Total is the sum of the above, to compare with RSS − IdleRSS.
+	// Total is the sum of the above. It should be close to RSS − IdleRSS.
 	Total int64 `json:"total_bytes"`
 
 	SlabsUsed  int   `json:"slabs_used"`
 	SlabsTotal int   `json:"slabs_total"`
 	CacheLimit int64 `json:"weight_cache_bytes"`
 
-	// RSS is the process's resident set as the operating system measures it;
-	// IdleRSS what it was when the engine opened, before any model was loaded.
+	// RSS is the process's resident set as the operating system measures it, IdleRSS what
+	// it was when the engine opened, before any model was loaded.
 	RSS     int64 `json:"rss_bytes"`
 	IdleRSS int64 `json:"idle_rss_bytes"`
 
 	Variants int `json:"variants"`
 	// Dense is what one float32 copy of every variant would take.
 	Dense int64 `json:"dense_bytes"`
-	// ModelRatio is Dense to the models' bytes, Total − Overhead; ProcessRatio
-	// is Dense / RSS.
+	// ModelRatio is Dense / (Total − Overhead), ProcessRatio is Dense / RSS.
 	ModelRatio   float64 `json:"model_ratio"`
 	ProcessRatio float64 `json:"process_ratio"`
 }
@@ -171,7 +166,7 @@ type Score struct {
 	Score float64 `json:"score"`
 }
 
-// Answer is the outcome of one inference and what made it.
+// Answer is the result of an inference and what produced it.
 type Answer struct {
 	Scores  []Score // best first
 	Variant string  // name
@@ -181,27 +176,27 @@ type Answer struct {
 	Timing  Timing
 }
 
-// Timing divides an inference's time.
+// Timing is the time of an inference by its parts.
 type Timing struct {
 	Queue, Rebuild, Preprocess, Compute time.Duration
-	// Weights says what answered: WeightsSlab, WeightsFactored or WeightsRebuilt.
+	// Weights says which weights answered: WeightsSlab, WeightsFactored or WeightsRebuilt.
 	Weights string
 }
 
-// What Timing.Weights says.
+// The values of Timing.Weights.
 const (
-	WeightsSlab     = "slab"     // weights that were rebuilt before
-	WeightsFactored = "factored" // basis and coefficients, nothing rebuilt
-	WeightsRebuilt  = "rebuilt"  // weights that the request waited for
+	WeightsSlab     = "slab"     // rebuilt before
+	WeightsFactored = "factored" // basis and coefficients, without a rebuild
+	WeightsRebuilt  = "rebuilt"  // rebuilt for the request, which waited
 )
 
-// ClassifyOptions choose the form of an answer.
+// ClassifyOptions choose the form of an Answer.
 type ClassifyOptions struct {
-	TopK     int    // 0: all labels
+	TopK     int    // the most labels; 0 for all
 	Function string // "softmax" (default, also ""), "sigmoid" or "none"
 }
 
-// Upload is a full checkpoint that came over the network.
+// Upload is a full checkpoint as it is uploaded.
 type Upload struct {
 	Model        []byte // a safetensors file
 	Config       []byte // config.json

@@ -1,20 +1,21 @@
 package runtime
 
 import (
+	"fmt"
 	"os"
 	"runtime/metrics"
-	"unsafe"
+	"slices"
 
 	"github.com/shirou/gopsutil/v4/process"
 )
 
-// Ledger accounts for every byte, as of now.
+// Ledger accounts for every byte at this moment.
 func (eng *Engine) Ledger() Ledger {
 	c := eng.cache.Stats()
 	l := Ledger{SlabsUsed: c.Weights.Entries, Slabs: c.Used, CacheLimit: eng.cache.Limit(),
 		RSS: residentSetSize(), IdleRSS: eng.idleRSS}
-	slab, heap := int64(0), c.HeapBytes // of the above, what lies on Go's heap
-	families := eng.opened()
+	slab, heap := int64(0), c.HeapBytes // heap is the part of the sum on the Go heap
+	families := eng.families.open()
 	for _, f := range families {
 		all, onHeap := f.bytes()
 		l.Basis += all
@@ -25,14 +26,14 @@ func (eng *Engine) Ledger() Ledger {
 	if slab > 0 {
 		l.SlabsTotal = int(eng.cache.Limit() / slab)
 	}
-	for _, h := range eng.handles() {
+	for _, h := range eng.catalogue.all() {
 		l.Catalogue += h.size()
 		if v := h.loaded.Load(); v != nil {
 			l.Coefficients += v.variant.CoefficientBytes
 			l.Private += v.variant.PrivateBytes
 		}
 	}
-	for _, h := range eng.latest() { // who keeps dense copies has no older versions in memory
+	for _, h := range eng.catalogue.current() { // a server of dense copies would keep no older versions
 		l.Variants++
 		if f := families[h.entry.Basis]; f != nil {
 			l.Dense += f.DenseBytesWith(h.entry.Classes)
@@ -46,6 +47,7 @@ func (eng *Engine) Ledger() Ledger {
 	return l
 }
 
+// ratio returns a/b, 0 if b is 0.
 func ratio(a, b int64) float64 {
 	if b == 0 {
 		return 0
@@ -53,14 +55,7 @@ func ratio(a, b int64) float64 {
 	return float64(a) / float64(b)
 }
 
-// size estimates what a handle takes beside its tensors: itself, its strings,
-// its place in the catalogue's maps.
-func (h *handle) size() int64 {
-	e := &h.entry
-	return 2*int64(unsafe.Sizeof(*h)) + int64(len(e.Name)+len(e.Digest)+len(e.Family)+len(e.Basis)) + 24*int64(e.Classes)
-}
-
-// Counters count what happened since the engine opened.
+// Counters returns what has happened since the engine opened.
 func (eng *Engine) Counters() Counters {
 	c := eng.cache.Stats()
 	b := eng.scheduler.Counters()
@@ -69,8 +64,8 @@ func (eng *Engine) Counters() Counters {
 		Waiting: b.Pending + int64(c.Waiters)}
 }
 
-// residentSetSize is the process's, as the operating system measures it; 0
-// where it does not tell.
+// residentSetSize returns the process's resident set as the operating system measures it,
+// 0 if that is not known.
 func residentSetSize() int64 {
 	p, err := process.NewProcess(int32(os.Getpid()))
 	if err != nil {
@@ -83,10 +78,32 @@ func residentSetSize() int64 {
 	return int64(m.RSS)
 }
 
-// managedMemory is what Go's memory manager holds of the system's: the heap,
-// used or not, stacks and its own tables.
+// managedMemory returns the memory that the Go runtime holds: the heap, used or not,
+// stacks, and its own tables.
 func managedMemory() int64 {
 	sample := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 	metrics.Read(sample)
 	return int64(sample[0].Value.Uint64() - sample[1].Value.Uint64())
 }
+
+// Warnings returns lines that say which options spoil the service of the families in
+// memory, which are all after Preload, and which of the store's pointers are damaged.
+func (eng *Engine) Warnings() (lines []string) {
+	consequence := "no request for its models can be answered"
+	if eng.options.Factored {
+		consequence = "its models are never rebuilt and answer more slowly"
+	}
+	for _, f := range eng.families.open() {
+		if slab := f.slabs.SlabBytes(); slab > eng.cache.Limit() {
+			lines = append(lines, fmt.Sprintf("family %q: the weights of one model take %.1f MiB, more than the weight cache of %.1f MiB, so %s: raise --weight-cache",
+				f.Name, mebibytes(slab), mebibytes(eng.cache.Limit()), consequence))
+		}
+	}
+	slices.Sort(lines)
+	for _, err := range eng.store.Damaged() {
+		lines = append(lines, err.Error())
+	}
+	return lines
+}
+
+func mebibytes(n int64) float64 { return float64(n) / (1 << 20) }

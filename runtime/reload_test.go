@@ -215,7 +215,7 @@ func TestLateAnswersKeepNoRetiredBasis(t *testing.T) {
 
 func onlyFamily(t *testing.T, eng *Engine) *servedFamily {
 	t.Helper()
-	all := eng.opened()
+	all := eng.families.open()
 	if len(all) != 1 {
 		t.Fatalf("%d families in memory", len(all))
 	}

@@ -90,11 +90,9 @@ func TestReplaceUnderLoad(t *testing.T) {
 
 // forget makes a handle as after a restart.
 func forget(eng *Engine, name string) {
-	eng.mu.Lock()
-	defer eng.mu.Unlock()
-	versions := slices.Clone(eng.variants[name])
+	versions := slices.Clone(eng.catalogue.of(name))
 	versions[len(versions)-1] = newHandle(versions[len(versions)-1].entry)
-	eng.variants[name] = versions
+	eng.catalogue.set(name, versions)
 }
 
 func TestDeleteUnderLoad(t *testing.T) {

@@ -170,7 +170,7 @@ func (eng *Engine) prepareInput(ctx context.Context, r *request, i int, open inp
 	in := &r.inputs[i]
 	in.timing = Timing{Queue: time.Since(began)}
 	began = time.Now()
-	in.pixels = make([]float32, r.l.variant.Input.Image.Channels*r.l.variant.Input.Image.Height*r.l.variant.Input.Image.Width)
+	in.pixels = make([]float32, r.l.variant.Input.Image.Len())
 	err = decode(in.pixels)
 	in.timing.Preprocess = time.Since(began)
 	if err != nil {

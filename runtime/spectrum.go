@@ -7,28 +7,28 @@ import (
 	"eigenserve/store"
 )
 
-// SpectrumInfo tells how a layer's fitted deltas spread over its directions, in
-// few numbers.
+// SpectrumInfo summarises how the energy of a layer's fitted deltas is spread over its
+// directions.
 type SpectrumInfo struct {
-	// At are numbers of leading directions, from 1 to all, and Left and Right the
-	// share of the energy that so many of a side leave out. The side with fewer
+	// At are numbers of leading directions, from 1 to all. Left and Right are the share of
+	// the energy that lies outside that many directions of a side. The side with fewer
 	// directions ends earlier.
 	At    []int     `json:"at"`
 	Left  []float64 `json:"left"`
 	Right []float64 `json:"right"`
-	// LeftFor and RightFor are how many leading directions hold 50, 90 and 99% of
-	// the energy; 0 where the basis has not as many.
+	// LeftFor and RightFor are how many leading directions hold 50, 90 and 99% of the
+	// energy, 0 if the basis does not have as many.
 	LeftFor  [3]int `json:"left_for"`
 	RightFor [3]int `json:"right_for"`
 }
 
-// spectrumShares are those of LeftFor and RightFor.
+// spectrumShares are the shares of LeftFor and RightFor.
 var spectrumShares = [3]float64{0.5, 0.9, 0.99}
 
 func spectrumInfo(s store.Spectrum) SpectrumInfo {
-	left, right := leftOut(s.Left, s.Energy), leftOut(s.Right, s.Energy)
-	out := SpectrumInfo{LeftFor: holding(left), RightFor: holding(right)}
-	for _, k := range ranks(max(len(left), len(right))) {
+	left, right := tailShares(s.Left, s.Energy), tailShares(s.Right, s.Energy)
+	out := SpectrumInfo{LeftFor: countsFor(left), RightFor: countsFor(right)}
+	for _, k := range sampledRanks(max(len(left), len(right))) {
 		out.At = append(out.At, k)
 		if k <= len(left) {
 			out.Left = append(out.Left, fourDigits(left[k-1]))
@@ -40,8 +40,19 @@ func spectrumInfo(s store.Spectrum) SpectrumInfo {
 	return out
 }
 
-// leftOut gives the share of the energy outside of the leading 1, 2, … directions.
-func leftOut(values []float64, energy float64) []float64 {
+// energy90 returns how many left directions hold 90% of the energy.
+func energy90(s store.Spectrum) int {
+	sum := 0.0
+	for i, x := range s.Left {
+		if sum += x; sum >= 0.9*s.Energy {
+			return i + 1
+		}
+	}
+	return len(s.Left)
+}
+
+// tailShares returns the share of the energy outside the leading 1, 2, … directions.
+func tailShares(values []float64, energy float64) []float64 {
 	out, sum := make([]float64, len(values)), 0.0
 	for i, x := range values {
 		sum += x
@@ -52,16 +63,17 @@ func leftOut(values []float64, energy float64) []float64 {
 	return out
 }
 
-func holding(leftOut []float64) (out [3]int) {
+// countsFor returns how many leading directions hold each of spectrumShares.
+func countsFor(tail []float64) (out [3]int) {
 	for i, share := range spectrumShares {
 		// Eigenvalues are stored to four digits.
-		out[i] = 1 + slices.IndexFunc(leftOut, func(x float64) bool { return x <= 1-share+1e-4 })
+		out[i] = 1 + slices.IndexFunc(tail, func(x float64) bool { return x <= 1-share+1e-4 })
 	}
 	return out
 }
 
-// ranks are 1 … n in steps that grow by an eighth.
-func ranks(n int) (out []int) {
+// sampledRanks returns 1 … n in steps that grow by an eighth.
+func sampledRanks(n int) (out []int) {
 	for k := 1; k <= n; k += max(1, k/8) {
 		out = append(out, k)
 	}
@@ -71,7 +83,7 @@ func ranks(n int) (out []int) {
 	return out
 }
 
-// fourDigits keeps four significant digits: they are for people to look at.
+// fourDigits rounds to four significant digits, for people to look at.
 func fourDigits(x float64) float64 {
 	if x == 0 {
 		return 0

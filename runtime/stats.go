@@ -1,36 +1,36 @@
 package runtime
 
 import (
+	"math"
 	"slices"
 	"sync"
 	"time"
 
 	"eigenserve/runtime/cache"
-	"eigenserve/runtime/family"
 )
 
-// VersionStats is what one version of a name was asked since the engine opened.
+// VersionStats are the statistics of one version of a name since the engine opened.
 type VersionStats struct {
 	Name                                      string
 	Version                                   int
 	Last                                      time.Time // of the last answer; zero before the first
 	Rows                                      int64     // inputs answered
 	Runs                                      int64     // batches that answered them
-	Success, Fail, Queue, Preprocess, Compute Total     // Compute with rebuilds
-	// Memory is what the version holds: coefficients, private tensors, weights.
+	Success, Fail, Queue, Preprocess, Compute Total     // Compute includes rebuilds
+	// Memory is what the version holds: coefficients, private tensors and weights.
 	Memory int64
 	// Batches are those that answered inputs of the version, by size.
 	Batches []BatchStats
 }
 
-// BatchStats are the batches of one size. In a batch that mixes models the others'
-// inputs are counted, too.
+// BatchStats are the statistics of the batches of one size. In a batch that mixes models,
+// the inputs of the others count too.
 type BatchStats struct {
 	Size                int
 	Preprocess, Compute Total // of the version's own inputs; of the whole batch
 }
 
-// Total sums durations.
+// Total is a sum of durations.
 type Total struct {
 	Count int64
 	Took  time.Duration
@@ -41,13 +41,14 @@ func (t *Total) add(n int64, d time.Duration) {
 	t.Took += d
 }
 
-// tally keeps a handle's VersionStats, from its first request on.
+// tally keeps a handle's statistics, from its first request on.
 type tally struct {
 	mu     sync.Mutex // guards what follows
 	stats  VersionStats
 	recent recent
 }
 
+// tallied returns the handle's tally.
 func (h *handle) tallied() *tally {
 	if y := h.tally.Load(); y != nil {
 		return y
@@ -56,7 +57,7 @@ func (h *handle) tallied() *tally {
 	return h.tally.Load()
 }
 
-// ran counts a batch of so many inputs, some of which were the version's.
+// ran records a batch of the given size that answered some of the version's inputs.
 func (h *handle) ran(size int, preprocess, compute time.Duration) {
 	y := h.tallied()
 	y.mu.Lock()
@@ -70,8 +71,8 @@ func (h *handle) ran(size int, preprocess, compute time.Duration) {
 	y.stats.Batches[i].Compute.add(1, compute)
 }
 
-// record counts a call that began then.
-func (h *handle) record(began time.Time, rows int, t Timing, err error) {
+// record records a call that began at the given time.
+func (h *handle) record(began time.Time, inputs int, t Timing, err error) {
 	y := h.tallied()
 	now := time.Now()
 	y.mu.Lock()
@@ -82,7 +83,7 @@ func (h *handle) record(began time.Time, rows int, t Timing, err error) {
 		return
 	}
 	s.Last = now
-	s.Rows += int64(rows)
+	s.Rows += int64(inputs)
 	s.Success.add(1, now.Sub(began))
 	y.recent.add(now, now.Sub(began))
 	s.Queue.add(1, t.Queue)
@@ -90,8 +91,18 @@ func (h *handle) record(began time.Time, rows int, t Timing, err error) {
 	s.Compute.add(1, t.Rebuild+t.Compute)
 }
 
-// Stats tells of the version that a reference stands for, or, for "", of all that
-// were asked.
+// answered returns the sum of the calls that a version answered, and the recent ones.
+func (h *handle) answered() (t Total, r recent) {
+	if y := h.tally.Load(); y != nil {
+		y.mu.Lock()
+		defer y.mu.Unlock()
+		return y.stats.Success, y.recent
+	}
+	return t, r
+}
+
+// Stats returns the statistics of the version that a reference stands for or, for "", of
+// all versions that had requests.
 func (eng *Engine) Stats(ref string) ([]VersionStats, error) {
 	if ref != "" {
 		h, err := eng.find(ref)
@@ -101,22 +112,12 @@ func (eng *Engine) Stats(ref string) ([]VersionStats, error) {
 		return []VersionStats{eng.stats(h)}, nil
 	}
 	var out []VersionStats
-	for _, h := range eng.handles() {
+	for _, h := range eng.catalogue.all() {
 		if h.tally.Load() != nil {
 			out = append(out, eng.stats(h))
 		}
 	}
 	return out, nil
-}
-
-// answered sums the calls that a version answered, and tells of the recent ones.
-func (h *handle) answered() (t Total, r recent) {
-	if y := h.tally.Load(); y != nil {
-		y.mu.Lock()
-		defer y.mu.Unlock()
-		return y.stats.Success, y.recent
-	}
-	return t, r
 }
 
 func (eng *Engine) stats(h *handle) (s VersionStats) {
@@ -136,83 +137,27 @@ func (eng *Engine) stats(h *handle) (s VersionStats) {
 	return s
 }
 
-// Ready tells whether a request for a reference would be answered: nil, or why not.
-func (eng *Engine) Ready(ref string) error {
-	if err := eng.enter(); err != nil {
-		return err
-	}
-	defer eng.leave()
-	_, _, err := eng.ask(ref)
-	return err
+// recency is the time constant of recent: a call of age t counts exp(−t/recency).
+const recency = 10 * time.Second
+
+// recent is a version's load and latency, averaged over the last seconds.
+type recent struct {
+	calls float64 // sum of the calls' weights as of at
+	took  float64 // their mean latency in seconds, by the same weights
+	at    time.Time
 }
 
-// Load undoes Unload, and reads what answering needs.
-func (eng *Engine) Load(ref string) error {
-	if err := eng.enter(); err != nil {
-		return err
-	}
-	defer eng.leave()
-	h, err := eng.find(ref)
-	if err != nil {
-		return err
-	}
-	eng.setUnloaded(h.entry.Name, false)
-	_, err = eng.load(h)
-	return family.Stored(err)
+// weight returns the sum of the calls' weights at a later time.
+func (r recent) weight(now time.Time) float64 {
+	return r.calls * math.Exp(-float64(max(0, now.Sub(r.at)))/float64(recency))
 }
 
-// Unload refuses requests for a name, in all its versions, and lets go of what it
-// holds in memory, until Load, a new version, or the next start. Requests under
-// way finish. The store is not changed.
-func (eng *Engine) Unload(ref string) error {
-	if err := eng.enter(); err != nil {
-		return err
-	}
-	defer eng.leave()
-	eng.change.Lock()
-	defer eng.change.Unlock()
-	h, err := eng.find(ref)
-	if err != nil {
-		return err
-	}
-	if name := h.entry.Name; ref != name {
-		return Errorf(Conflict, "%q is a version or an alias of model %q, which is unloaded as a whole: give its own name", ref, name)
-	}
-	eng.setUnloaded(h.entry.Name, true)
-	eng.mu.Lock()
-	versions := eng.variants[h.entry.Name]
-	eng.mu.Unlock()
-	own := map[string]int{} // versions, by what they share
-	for _, h := range versions {
-		h.unpin()
-		h.loaded.Store(nil)
-		own[h.entry.Digest]++
-	}
-	for digest, n := range own {
-		if eng.store.Uses(digest) == n {
-			eng.cache.Drop(digest)
-		}
-	}
-	return nil
+// add records a call that was answered now.
+func (r *recent) add(now time.Time, took time.Duration) {
+	w := r.weight(now)
+	r.took = (r.took*w + took.Seconds()) / (w + 1)
+	r.calls, r.at = w+1, now
 }
 
-func (eng *Engine) setUnloaded(name string, unloaded bool) {
-	eng.mu.Lock()
-	defer eng.mu.Unlock()
-	if delete(eng.unloaded, name); unloaded {
-		eng.unloaded[name] = true
-	}
-}
-
-// served refuses what was unloaded.
-func (eng *Engine) served(h *handle, err error) (*handle, error) {
-	if err != nil {
-		return nil, err
-	}
-	eng.mu.Lock()
-	defer eng.mu.Unlock()
-	if eng.unloaded[h.entry.Name] {
-		return nil, Errorf(Unloaded, "model %q was unloaded; POST /v2/repository/models/%[1]s/load loads it", h.entry.Name)
-	}
-	return h, nil
-}
+// rate returns the calls per second.
+func (r recent) rate(now time.Time) float64 { return r.weight(now) / recency.Seconds() }

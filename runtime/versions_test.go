@@ -47,15 +47,15 @@ func TestReferences(t *testing.T) {
 		text string
 	}{
 		"m1:4":                    {NotFound, "no version 4, only [1 2 3]"},
-		"m1:0":                    {Invalid, "no version's number"},
-		"m1:-1":                   {Invalid, "no version's number"},
-		"m1:":                     {Invalid, "no version's number"},
-		"m1:99999999999999999999": {Invalid, "no version's number"},
+		"m1:0":                    {Invalid, "not a version number"},
+		"m1:-1":                   {Invalid, "not a version number"},
+		"m1:":                     {Invalid, "not a version number"},
+		"m1:99999999999999999999": {Invalid, "not a version number"},
 		"nobody:1":                {NotFound, `no model "nobody"`},
-		"m1@" + d[0][:7]:          {Invalid, "at least the first 8"},
-		"m1@" + d[0] + "0":        {Invalid, "no digest"},
-		"m1@ABCDEF01":             {Invalid, "no digest"},
-		"m1@../../x":              {Invalid, "no digest"},
+		"m1@" + d[0][:7]:          {Invalid, "at least its first 8"},
+		"m1@" + d[0] + "0":        {Invalid, "not a digest"},
+		"m1@ABCDEF01":             {Invalid, "not a digest"},
+		"m1@../../x":              {Invalid, "not a digest"},
 		"m1@00000000":             {NotFound, "no version with digest"},
 		"nobody@00000000":         {NotFound, `no model "nobody"`},
 		"live:1":                  {NotFound, `no model "live"`},
@@ -156,7 +156,7 @@ func TestPinOfWhatWasReplacedMeanwhile(t *testing.T) {
 		lease, err := eng.lease(ctx, h, l)
 		must(err)
 		must(c.change(eng))
-		if held, err := eng.hold("m1", h, l, lease); held || codeOf(err) != c.want {
+		if held, err := eng.keepPin("m1", h, l, lease); held || codeOf(err) != c.want {
 			t.Errorf("%s: held %t, %v", c.what, held, err)
 		}
 		lease.Release()

@@ -8,18 +8,20 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"eigenserve/runtime"
+	"eigenserve/server/wire"
 )
 
-// aliasLimit is how long the body of a request that moves an alias may be.
+// aliasLimit is how long the body that moves an alias may be, in bytes.
 const aliasLimit = 64 << 10
 
-// aliasList is the list of all aliases; they are few, so it has no pages.
+// aliasList is the list of all aliases. They are few, so it has no pages.
 type aliasList struct {
 	Aliases []runtime.Alias `json:"aliases"`
 }
 
-// move is what an alias shall stand for: one model, or several by weight.
-type move struct {
+// aliasBody is the body that creates or moves an alias: one model, or several with
+// weights.
+type aliasBody struct {
 	Model   string `json:"model"`
 	Version int    `json:"version"`
 	Targets []struct {
@@ -29,15 +31,15 @@ type move struct {
 	} `json:"targets"`
 }
 
-// listAliases answers GET /v1/aliases with those that the caller's token is for.
+// listAliases answers GET /v1/aliases with the aliases that the caller may see.
 func (s *Server) listAliases(r *request) error {
 	list := []runtime.Alias{}
 	for _, a := range s.engine.Aliases() {
-		if r.caller == nil || r.caller.allows(a.Name) {
+		if r.caller.Sees(a.Name) {
 			list = append(list, a)
 		}
 	}
-	return r.answer(fiber.StatusOK, aliasList{list})
+	return r.sendJSON(fiber.StatusOK, aliasList{list})
 }
 
 // getAlias answers GET /v1/aliases/{alias}.
@@ -50,10 +52,11 @@ func (s *Server) getAlias(r *request) error {
 	if err != nil {
 		return err
 	}
-	return r.answer(fiber.StatusOK, a)
+	return r.sendJSON(fiber.StatusOK, a)
 }
 
-// putAlias answers PUT /v1/aliases/{alias}: makes it, or moves it at once.
+// putAlias answers PUT /v1/aliases/{alias}: it creates the alias, or moves it for all
+// requests at once.
 func (s *Server) putAlias(r *request) error {
 	name, err := r.name("alias")
 	if err != nil {
@@ -63,12 +66,12 @@ func (s *Server) putAlias(r *request) error {
 	if err != nil {
 		return err
 	}
-	targets, err := parseMove(body)
+	targets, err := parseTargets(body)
 	if err != nil {
 		return err
 	}
 	for _, t := range targets {
-		if err := admitModel(r.caller, t.Model); err != nil {
+		if err := r.caller.CheckModel(t.Model); err != nil {
 			return err
 		}
 	}
@@ -77,22 +80,23 @@ func (s *Server) putAlias(r *request) error {
 		return err
 	}
 	if replaced {
-		return r.answer(fiber.StatusOK, a)
+		return r.sendJSON(fiber.StatusOK, a)
 	}
 	r.Location("/v1/aliases/" + url.PathEscape(name))
-	return r.answer(fiber.StatusCreated, a)
+	return r.sendJSON(fiber.StatusCreated, a)
 }
 
-func parseMove(body []byte) ([]runtime.Target, error) {
-	var m move
+// parseTargets reads the body that creates or moves an alias.
+func parseTargets(body []byte) ([]runtime.Target, error) {
+	var m aliasBody
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields() // a misspelt "version" must not mean the current one
 	const form = `{"model":"name","version":1} or {"targets":[{"model":"name","version":1,"weight":90},…]}`
 	if err := d.Decode(&m); err != nil || d.More() {
-		return nil, runtime.Errorf(runtime.Invalid, "the body is not of the form %s: %s", form, jsonFault(err))
+		return nil, runtime.Errorf(runtime.Invalid, "the body does not have the form %s: %s", form, wire.JSONFault(err))
 	}
 	if (m.Model == "") == (len(m.Targets) == 0) || len(m.Targets) > 0 && m.Version != 0 {
-		return nil, runtime.Errorf(runtime.Invalid, "say what the alias stands for, as %s", form)
+		return nil, runtime.Errorf(runtime.Invalid, "say which model the alias stands for, as %s", form)
 	}
 	if m.Model != "" {
 		return []runtime.Target{{Model: m.Model, Version: m.Version}}, nil
@@ -103,8 +107,8 @@ func parseMove(body []byte) ([]runtime.Target, error) {
 		switch {
 		case t.Weight != nil:
 			targets[i].Weight = *t.Weight
-		case len(targets) > 1: // none would be no requests
-			return nil, runtime.Errorf(runtime.Invalid, "target %d, %q, has no weight; of several each needs one", i, t.Model)
+		case len(targets) > 1: // without one it would get no requests
+			return nil, runtime.Errorf(runtime.Invalid, "target %d, %q, has no weight; each of several targets needs one", i, t.Model)
 		}
 	}
 	return targets, nil
@@ -119,5 +123,5 @@ func (s *Server) deleteAlias(r *request) error {
 	if err := s.engine.DeleteAlias(r.context(), name); err != nil {
 		return err
 	}
-	return r.nothing()
+	return r.sendNoContent()
 }

@@ -1,85 +1,56 @@
-package server
+package server_test
 
 import (
-	"crypto/sha256"
-	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
-	"time"
+
+	"eigenserve/server"
+	"eigenserve/server/auth"
+	"eigenserve/server/internal/servertest"
 )
 
-// secret is the token of a name in the files that tests write.
-func secret(name string) string { return name + "-" + strings.Repeat("s", 20) }
-
-// tokenFile writes tokens, one for each line "name scopes models rate".
-func tokenFile(t *testing.T, lines ...string) string {
-	t.Helper()
-	var b strings.Builder
-	b.WriteString("tokens:\n")
-	for _, line := range lines {
-		part := append(strings.Fields(line), "", "null")
-		fmt.Fprintf(&b, "  - {name: %s, sha256: %x, scopes: [%s], models: [%s], rate: %s}\n", part[0], sha256.Sum256([]byte(secret(part[0]))), part[1], part[2], part[3])
-	}
-	file := filepath.Join(t.TempDir(), "tokens.yaml")
-	if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
+// examplePath returns a path that a route matches.
+func examplePath(rt server.Route) string {
+	return strings.NewReplacer(":variant", "music-1", ":version", "1", ":alias", "current", ":family", "glyphs", ":file", "app.js", "*", "").Replace(rt.Path)
 }
 
-func openTokens(t *testing.T, lines ...string) *Tokens {
-	t.Helper()
-	tokens, err := OpenTokens(tokenFile(t, lines...), slog.New(slog.NewTextHandler(io.Discard, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tokens
-}
-
-func bearer(name string) []string { return []string{"Authorization", "Bearer " + secret(name)} }
-
-// someAddress is a route's path with names in the place of its parameters.
-func (rt route) someAddress() string {
-	return strings.NewReplacer(":variant", "music-1", ":version", "1", ":alias", "current", ":family", "glyphs", ":file", "app.js", "*", "").Replace(rt.path)
-}
-
-// TestEveryRouteHasItsScope asks every route without a token, with a wrong one,
-// and with one of each scope.
+// TestEveryRouteHasItsScope sends requests to every route without a token, with a wrong
+// one, and with one of each scope.
 func TestEveryRouteHasItsScope(t *testing.T) {
-	s := start(t, newFake(), Options{Tokens: openTokens(t, "see read", "use infer", "run admin")})
-	scopes := map[string]scope{"see": scopeRead, "use": scopeInfer, "run": scopeAdmin}
-	for _, rt := range s.routes() {
-		ask := func(headers ...string) reply { return s.do(t, rt.method, rt.someAddress(), "x", headers...) }
+	s := start(t, servertest.NewEngine(), server.Options{Tokens: servertest.Tokens(t, "see read", "use infer", "run admin")})
+	scopes := map[string]auth.Scope{"see": auth.Read, "use": auth.Infer, "run": auth.Admin}
+	for _, rt := range s.Routes() {
+		ask := func(headers ...string) servertest.Response {
+			return s.Do(t, rt.Method, examplePath(rt), "x", headers...)
+		}
 		for name, headers := range map[string][]string{
-			"no token": nil, "a wrong token": bearer("nobody"), "another scheme": {"Authorization", "Basic " + secret("run")}, "no scheme": {"Authorization", secret("run")},
+			"no token": nil, "a wrong token": servertest.Bearer("nobody"), "another scheme": {"Authorization", "Basic " + servertest.Secret("run")}, "no scheme": {"Authorization", servertest.Secret("run")},
 		} {
 			got := ask(headers...)
-			if refused := got.status == http.StatusUnauthorized; refused != (rt.scope != scopeOpen) {
-				t.Errorf("%s with %s: got %d %s", rt.name, name, got.status, got.body)
-			} else if refused && !strings.HasPrefix(got.header.Get("WWW-Authenticate"), "Bearer ") {
-				t.Errorf("%s with %s: challenge %q", rt.name, name, got.header.Get("WWW-Authenticate"))
+			if refused := got.Status == http.StatusUnauthorized; refused != (rt.Scope != auth.Open) {
+				t.Errorf("%s with %s: got %d %s", rt.Name, name, got.Status, got.Body)
+			} else if refused && !strings.HasPrefix(got.Header.Get("WWW-Authenticate"), "Bearer ") {
+				t.Errorf("%s with %s: challenge %q", rt.Name, name, got.Header.Get("WWW-Authenticate"))
 			}
 		}
 		for name, has := range scopes {
-			got := ask(bearer(name)...)
-			if refused := got.status == http.StatusForbidden; refused != (rt.scope != scopeOpen && has != rt.scope) {
-				t.Errorf("%s with the scope %s: got %d %s", rt.name, has, got.status, got.body)
-			} else if refused && !strings.Contains(got.header.Get("WWW-Authenticate"), `insufficient_scope", scope="`+string(rt.scope)) {
-				t.Errorf("%s with the scope %s: challenge %q", rt.name, has, got.header.Get("WWW-Authenticate"))
+			got := ask(servertest.Bearer(name)...)
+			if refused := got.Status == http.StatusForbidden; refused != (rt.Scope != auth.Open && has != rt.Scope) {
+				t.Errorf("%s with the scope %s: got %d %s", rt.Name, has, got.Status, got.Body)
+			} else if refused && !strings.Contains(got.Header.Get("WWW-Authenticate"), `insufficient_scope", scope="`+string(rt.Scope)) {
+				t.Errorf("%s with the scope %s: challenge %q", rt.Name, has, got.Header.Get("WWW-Authenticate"))
 			}
 		}
 	}
 }
 
 func TestTokenForSomeModels(t *testing.T) {
-	f := newFake()
-	s := start(t, f, Options{Tokens: openTokens(t, `sans read,infer,admin "sans-*"`)})
+	f := servertest.NewEngine()
+	s := start(t, f, server.Options{Tokens: servertest.Tokens(t, `sans read,infer,admin "sans-*"`)})
 	checkpoint, formType := form(t, "model", "M", "config", "{}")
 	tests := []struct {
 		line   string
@@ -117,42 +88,42 @@ func TestTokenForSomeModels(t *testing.T) {
 	}
 	for _, test := range tests {
 		method, path, _ := strings.Cut(test.line, " ")
-		if got := s.do(t, method, path, checkpoint, append(bearer("sans"), "Content-Type", formTypeFor(path, formType))...); got.status != test.status {
-			t.Errorf("%s: got %d %s, want %d", test.line, got.status, got.body, test.status)
+		if got := s.Do(t, method, path, checkpoint, append(servertest.Bearer("sans"), "Content-Type", formTypeFor(path, formType))...); got.Status != test.status {
+			t.Errorf("%s: got %d %s, want %d", test.line, got.Status, got.Body, test.status)
 		}
 	}
-	if got := s.do(t, "GET", "/v1/models", "", bearer("sans")...); strings.Contains(got.body, "music-1") || !strings.Contains(got.body, "sans-lao") {
-		t.Errorf("the list: %s", got.body)
+	if got := s.Do(t, "GET", "/v1/models", "", servertest.Bearer("sans")...); strings.Contains(got.Body, "music-1") || !strings.Contains(got.Body, "sans-lao") {
+		t.Errorf("the list: %s", got.Body)
 	}
-	if got := s.do(t, "GET", "/v1/models?search=1", "", bearer("sans")...); got.body != `{"models":[],"offset":0,"total":0}` {
-		t.Errorf("a search: %s", got.body)
+	if got := s.Do(t, "GET", "/v1/models?search=1", "", servertest.Bearer("sans")...); got.Body != `{"models":[],"offset":0,"total":0}` {
+		t.Errorf("a search: %s", got.Body)
 	}
-	if got := s.do(t, "GET", "/v1/models?limit=1", "", bearer("sans")...); strings.Contains(got.body, "music-1") || !strings.Contains(got.body, `"next":"sans-lao"`) {
-		t.Errorf("a page of one: %s", got.body)
+	if got := s.Do(t, "GET", "/v1/models?limit=1", "", servertest.Bearer("sans")...); strings.Contains(got.Body, "music-1") || !strings.Contains(got.Body, `"next":"sans-lao"`) {
+		t.Errorf("a page of one: %s", got.Body)
 	}
-	if got := s.do(t, "GET", "/v1/families", "", bearer("sans")...); !strings.Contains(got.body, `"variants":4`) {
-		t.Errorf("of five variants it sees four: %s", got.body)
+	if got := s.Do(t, "GET", "/v1/families", "", servertest.Bearer("sans")...); !strings.Contains(got.Body, `"variants":4`) {
+		t.Errorf("want a count of the four variants it sees: %s", got.Body)
 	}
 	for body, status := range map[string]int{`{"model":"sans-lao"}`: 201, `{"model":"music-1"}`: 403, `{"targets":[{"model":"sans-lao","weight":1},{"model":"music-1","weight":1}]}`: 403} {
-		if got := s.do(t, "PUT", "/v1/aliases/sans-alias", body, bearer("sans")...); got.status != status {
-			t.Errorf("alias %s: got %d %s", body, got.status, got.body)
+		if got := s.Do(t, "PUT", "/v1/aliases/sans-alias", body, servertest.Bearer("sans")...); got.Status != status {
+			t.Errorf("alias %s: got %d %s", body, got.Status, got.Body)
 		}
 	}
-	if got := s.do(t, "GET", "/v1/aliases", "", bearer("sans")...); strings.Contains(got.body, "current") || !strings.Contains(got.body, "sans-alias") {
-		t.Errorf("the aliases: %s", got.body)
+	if got := s.Do(t, "GET", "/v1/aliases", "", servertest.Bearer("sans")...); strings.Contains(got.Body, "current") || !strings.Contains(got.Body, "sans-alias") {
+		t.Errorf("the aliases: %s", got.Body)
 	}
-	if got := s.do(t, "POST", "/v2/repository/index", "", bearer("sans")...); strings.Contains(got.body, "music-1") || !strings.Contains(got.body, "sans-lao") {
-		t.Errorf("the index: %s", got.body)
+	if got := s.Do(t, "POST", "/v2/repository/index", "", servertest.Bearer("sans")...); strings.Contains(got.Body, "music-1") || !strings.Contains(got.Body, "sans-lao") {
+		t.Errorf("the index: %s", got.Body)
 	}
-	if got := s.do(t, "GET", "/v2/models/stats", "", bearer("sans")...); got.body != `{"model_stats":[]}` {
-		t.Errorf("statistics: %s", got.body)
+	if got := s.Do(t, "GET", "/v2/models/stats", "", servertest.Bearer("sans")...); got.Body != `{"model_stats":[]}` {
+		t.Errorf("statistics: %s", got.Body)
 	}
-	if f.arrived() != 2 {
-		t.Errorf("%d uploads arrived", f.arrived())
+	if f.Arrived() != 2 {
+		t.Errorf("%d uploads arrived", f.Arrived())
 	}
 }
 
-// formTypeFor is the content type of a form where a form is read.
+// formTypeFor returns formType for a route that reads a form.
 func formTypeFor(path, formType string) string {
 	if strings.Contains(path, "/families/") {
 		return formType
@@ -160,21 +131,25 @@ func formTypeFor(path, formType string) string {
 	return "application/octet-stream"
 }
 
-func TestTokensFollowTheirFile(t *testing.T) {
-	tokens := openTokens(t, "old read")
-	tokens.file.every, tokens.file.next = 0, time.Time{} // look at it each time
-	s := start(t, newFake(), Options{Tokens: tokens})
-	ask := func(name string) int { return s.do(t, "GET", "/v1/models", "", bearer(name)...).status }
+func TestTokensAreReloaded(t *testing.T) {
+	file := servertest.TokenFile(t, "old read")
+	tokens, err := auth.OpenTokens(file, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens.CheckEvery(0) // look at the file for each request
+	s := start(t, servertest.NewEngine(), server.Options{Tokens: tokens})
+	ask := func(name string) int { return s.Do(t, "GET", "/v1/models", "", servertest.Bearer(name)...).Status }
 	if ask("old") != 200 || ask("new") != 401 {
-		t.Fatal("the first file does not hold")
+		t.Fatal("the first file is not used")
 	}
 	replace := func(from string) {
 		t.Helper()
-		if err := os.Rename(from, tokens.file.paths[0]); err != nil {
+		if err := os.Rename(from, file); err != nil {
 			t.Fatal(err)
 		}
 	}
-	replace(tokenFile(t, "new read", "more read"))
+	replace(servertest.TokenFile(t, "new read", "more read"))
 	if ask("old") != 401 || ask("new") != 200 {
 		t.Error("a changed file is not read")
 	}
@@ -184,79 +159,28 @@ func TestTokensFollowTheirFile(t *testing.T) {
 	}
 	replace(broken)
 	if ask("new") != 200 {
-		t.Error("a broken file takes the tokens away")
+		t.Error("a broken file replaced the tokens")
 	}
 	if err := s.Reload(); err == nil || !strings.Contains(err.Error(), "nam") {
 		t.Errorf("Reload: %v", err)
 	}
 }
 
-func TestTokenFiles(t *testing.T) {
-	sum := fmt.Sprintf("%x", sha256.Sum256([]byte("x")))
-	long := strings.Repeat("t", 16)
-	tests := []struct {
-		name, text string
-		mode       os.FileMode
-		want       string // "": it is good
-	}{
-		{"hashed", "tokens: [{name: a, sha256: " + sum + ", scopes: [read]}]", 0o644, ""},
-		{"written out", "tokens: [{name: a, token: " + long + ", scopes: [read, infer, admin], models: ['a*', b]}]", 0o600, ""},
-		{"written out for all to read", "tokens: [{name: a, token: " + long + ", scopes: [read]}]", 0o640, "can be read by others"},
-		{"for all to write", "tokens: [{name: a, sha256: " + sum + ", scopes: [read]}]", 0o666, "can be written by others"},
-		{"empty", "", 0o600, "holds no tokens"},
-		{"no YAML", "tokens: [", 0o600, "yaml"},
-		{"an unknown key", "tokens: [{name: a, sha256: " + sum + ", scope: [read]}]", 0o600, "scope not found"},
-		{"no name", "tokens: [{sha256: " + sum + ", scopes: [read]}]", 0o600, "needs a name"},
-		{"no token", "tokens: [{name: a, scopes: [read]}]", 0o600, "either token or sha256"},
-		{"both", "tokens: [{name: a, token: " + long + ", sha256: " + sum + ", scopes: [read]}]", 0o600, "either token or sha256"},
-		{"a short token", "tokens: [{name: a, token: abc, scopes: [read]}]", 0o600, "shorter than 16"},
-		{"a short digest", "tokens: [{name: a, sha256: abcd, scopes: [read]}]", 0o600, "64 hexadecimal"},
-		{"no scopes", "tokens: [{name: a, sha256: " + sum + "}]", 0o600, "needs scopes"},
-		{"an unknown scope", "tokens: [{name: a, sha256: " + sum + ", scopes: [root]}]", 0o600, `"root"`},
-		{"an empty scope", "tokens: [{name: a, sha256: " + sum + ", scopes: ['']}]", 0o600, `scope ""`},
-		{"a bad pattern", "tokens: [{name: a, sha256: " + sum + ", scopes: [read], models: ['[']}]", 0o600, "no pattern"},
-		{"a rate", "tokens: [{name: a, sha256: " + sum + ", scopes: [infer], rate: 0.5}]", 0o600, ""},
-		{"no rate at all", "tokens: [{name: a, sha256: " + sum + ", scopes: [infer], rate: 0}]", 0o600, "rate 0"},
-		{"a rate below that", "tokens: [{name: a, sha256: " + sum + ", scopes: [infer], rate: -1}]", 0o600, "rate -1"},
-		{"a rate that is none", "tokens: [{name: a, sha256: " + sum + ", scopes: [infer], rate: .nan}]", 0o600, "rate NaN"},
-		{"two of a name", "tokens: [{name: a, sha256: " + sum + ", scopes: [read]}, {name: a, token: " + long + ", scopes: [read]}]", 0o600, "one name"},
-		{"one twice", "tokens: [{name: a, sha256: " + sum + ", scopes: [read]}, {name: b, sha256: " + sum + ", scopes: [read]}]", 0o600, "one token"},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			file := filepath.Join(t.TempDir(), "tokens")
-			if err := os.WriteFile(file, []byte(test.text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Chmod(file, test.mode); err != nil {
-				t.Fatal(err)
-			}
-			_, err := OpenTokens(file, slog.Default())
-			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
-				t.Errorf("got %v, want %q", err, test.want)
-			}
-			if err != nil && slices.ContainsFunc([]string{long, sum}, func(s string) bool { return strings.Contains(err.Error(), s) }) {
-				t.Errorf("the error shows a token: %v", err)
-			}
-		})
-	}
-}
-
-// TestOnlyKnownHosts keeps a site away that lets its name resolve to this server.
+// TestOnlyKnownHosts refuses a web site that makes its name resolve to this server.
 func TestOnlyKnownHosts(t *testing.T) {
-	guarded := start(t, newFake(), Options{Hosts: []string{"models.example"}})
-	free := start(t, newFake(), Options{})
+	guarded := start(t, servertest.NewEngine(), server.Options{Hosts: []string{"models.example"}})
+	free := start(t, servertest.NewEngine(), server.Options{})
 	for host, want := range map[string]int{
 		"127.0.0.1:8080": 200, "localhost": 200, "LOCALHOST:80": 200, "a.localhost:1": 200, "[::1]:8080": 200, "[::1]": 200, "192.0.2.7": 200,
 		"models.example": 200, "Models.Example:443": 200,
 		"attacker.example": 421, "attacker.example:8080": 421, "localhost.attacker.example": 421, "127.0.0.1.attacker.example": 421, "notlocalhost": 421, "x": 421,
 	} {
 		ask := "GET /v1/models HTTP/1.1\r\nConnection: close\r\nHost: " + host + "\r\n\r\n"
-		if got := status(guarded.raw(t, ask)); got != want {
+		if got := servertest.Status(guarded.Dial(t, ask)); got != want {
 			t.Errorf("host %q: got %d, want %d", host, got, want)
 		}
-		if got := status(free.raw(t, ask)); got != 200 {
-			t.Errorf("host %q on a server for any: got %d", host, got)
+		if got := servertest.Status(free.Dial(t, ask)); got != 200 {
+			t.Errorf("host %q on a server for all hosts: got %d", host, got)
 		}
 	}
 }

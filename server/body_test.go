@@ -1,11 +1,12 @@
-package server
+package server_test
 
 import (
 	"bufio"
+	"eigenserve/server"
+	"eigenserve/server/internal/servertest"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,34 +14,8 @@ import (
 	"time"
 )
 
-// raw opens a connection and writes text on it.
-func (r *running) raw(t *testing.T, text string) *net.TCPConn {
-	t.Helper()
-	c, err := net.Dial("tcp", r.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
-	if _, err := io.WriteString(c, text); err != nil {
-		t.Fatal(err)
-	}
-	return c.(*net.TCPConn)
-}
-
-// status reads a response's status off a connection, 0 if none comes.
-func status(c net.Conn) int {
-	res, err := http.ReadResponse(bufio.NewReader(c), nil)
-	if err != nil {
-		return 0
-	}
-	defer res.Body.Close()
-	_, _ = io.Copy(io.Discard, res.Body)
-	return res.StatusCode
-}
-
 func TestBodyLimits(t *testing.T) {
-	small := Options{ImageLimit: 100, VariantLimit: 20_000, CheckpointLimit: 30_000}
+	small := server.Options{ImageLimit: 100, VariantLimit: 20_000, CheckpointLimit: 30_000}
 	checkpoint, formType := form(t, "model", strings.Repeat("M", 30_000), "config", "{}")
 	tests := []struct {
 		name, method, path string
@@ -57,7 +32,7 @@ func TestBodyLimits(t *testing.T) {
 	for _, test := range tests {
 		for _, chunked := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/chunked=%v", test.name, chunked), func(t *testing.T) {
-				f := newFake()
+				f := servertest.NewEngine()
 				s := start(t, f, small)
 				body := strings.Repeat("x", test.size)
 				if test.size == 0 {
@@ -65,9 +40,9 @@ func TestBodyLimits(t *testing.T) {
 				}
 				var r io.Reader = strings.NewReader(body)
 				if chunked {
-					r = io.MultiReader(r) // of a length that the client doesn't know
+					r = io.MultiReader(r) // of unknown length to the client
 				}
-				req, err := http.NewRequest(test.method, s.url+test.path, r)
+				req, err := http.NewRequest(test.method, s.URL+test.path, r)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -75,10 +50,10 @@ func TestBodyLimits(t *testing.T) {
 				if test.size != 0 {
 					req.Header.Set("Content-Type", "application/octet-stream")
 				}
-				if got := finish(t, req); got.status != test.status {
-					t.Errorf("got %d %s, want %d", got.status, got.body, test.status)
+				if got := servertest.Send(t, req); got.Status != test.status {
+					t.Errorf("got %d %s, want %d", got.Status, got.Body, test.status)
 				}
-				if test.status == 413 && f.arrived() != 0 {
+				if test.status == 413 && f.Arrived() != 0 {
 					t.Error("it reached the engine")
 				}
 			})
@@ -86,17 +61,17 @@ func TestBodyLimits(t *testing.T) {
 	}
 }
 
-func TestBodyOverItsLimitIsRefusedBeforeItComes(t *testing.T) {
-	s := start(t, newFake(), Options{VariantLimit: 20_000})
+func TestBodyOverItsLimitIsRefusedByItsLength(t *testing.T) {
+	s := start(t, servertest.NewEngine(), server.Options{VariantLimit: 20_000})
 	head := "PUT /v1/models/new HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000000\r\n\r\n"
-	// As much as the library reads ahead of a handler; then nothing more comes.
-	c := s.raw(t, head+strings.Repeat("x", 8<<10))
-	if got := status(c); got != 413 {
+	// As much as the library reads ahead of a handler, and nothing more.
+	c := s.Dial(t, head+strings.Repeat("x", 8<<10))
+	if got := servertest.Status(c); got != 413 {
 		t.Errorf("got %d", got)
 	}
 }
 
-func TestUploadCutOffReachesNobody(t *testing.T) {
+func TestTruncatedUploadIsNotAdded(t *testing.T) {
 	checkpoint, formType := form(t, "model", strings.Repeat("M", 50_000), "config", "{}")
 	put := "PUT /v1/models/new HTTP/1.1\r\nHost: x\r\n"
 	post := "POST /v1/families/glyphs/models/new HTTP/1.1\r\nHost: x\r\nContent-Type: " + formType + "\r\n"
@@ -114,35 +89,35 @@ func TestUploadCutOffReachesNobody(t *testing.T) {
 		{"between two chunks", put + chunked + chunk},
 		{"in the next chunk's size", put + chunked + chunk + "1"},
 		{"in the last chunk", put + chunked + chunk + "0\r\n"},
-		{"in a chunk that isn't one", put + chunked + "zz\r\nxx\r\n"},
+		{"in an invalid chunk", put + chunked + "zz\r\nxx\r\n"},
 		{"in a form", post + fmt.Sprintf("Content-Length: %d\r\n\r\n", len(checkpoint)) + checkpoint[:30_000]},
 		{"after a whole form", post + fmt.Sprintf("Content-Length: %d\r\n\r\n", len(checkpoint)+1) + checkpoint},
 		{"after a whole form, chunked", post + chunked + fmt.Sprintf("%x\r\n%s\r\n", len(checkpoint), checkpoint)},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			f := newFake()
-			s := start(t, f, Options{})
-			c := s.raw(t, test.sent)
+			f := servertest.NewEngine()
+			s := start(t, f, server.Options{})
+			c := s.Dial(t, test.sent)
 			if err := c.CloseWrite(); err != nil {
 				t.Fatal(err)
 			}
-			if got := status(c); got != 400 && got != 0 {
+			if got := servertest.Status(c); got != 400 && got != 0 {
 				t.Errorf("got %d", got)
 			}
-			if f.arrived() != 0 {
+			if f.Arrived() != 0 {
 				t.Error("it reached the engine")
 			}
 		})
 	}
 }
 
-func TestUnreadBodyIsNoRequest(t *testing.T) {
-	f := newFake()
-	s := start(t, f, Options{ImageLimit: 100})
+func TestUnreadBodyIsNotARequest(t *testing.T) {
+	f := servertest.NewEngine()
+	s := start(t, f, server.Options{ImageLimit: 100})
 	hidden := strings.Repeat("DELETE /v1/models/music-1 HTTP/1.1\r\nHost: x\r\nX-Pad: ........\r\n\r\n", 1024) // 64 bytes each
 	for _, line := range []string{"GET /v1/models", "POST /v1/models/music-1/classify", "POST /none", "GET /none", "BREW /none", "PATCH /v1/models"} {
-		c := s.raw(t, fmt.Sprintf("%s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", line, len(hidden), hidden))
+		c := s.Dial(t, fmt.Sprintf("%s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", line, len(hidden), hidden))
 		answers := bufio.NewReader(c)
 		for n := 0; ; n++ {
 			res, err := http.ReadResponse(answers, nil)
@@ -151,54 +126,24 @@ func TestUnreadBodyIsNoRequest(t *testing.T) {
 			}
 			_, _ = io.Copy(io.Discard, res.Body)
 			if n > 0 {
-				t.Fatalf("%s: a second answer came: %s", line, res.Status)
+				t.Fatalf("%s: there is a second answer: %s", line, res.Status)
 			}
 		}
 	}
-	if len(f.variants) != 3 {
+	if len(f.Models) != 3 {
 		t.Error("a variant was deleted")
 	}
 }
 
-func TestSlowBodyIsGivenUp(t *testing.T) {
-	f := newFake()
-	s := start(t, f, Options{ReadTimeout: 50 * time.Millisecond})
-	c := s.raw(t, "PUT /v1/models/new HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n"+strings.Repeat("x", 10_000))
-	if got := status(c); got != 408 {
+func TestSlowBodyTimesOut(t *testing.T) {
+	f := servertest.NewEngine()
+	s := start(t, f, server.Options{ReadTimeout: 50 * time.Millisecond})
+	c := s.Dial(t, "PUT /v1/models/new HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n"+strings.Repeat("x", 10_000))
+	if got := servertest.Status(c); got != 408 {
 		t.Errorf("got %d", got)
 	}
-	if f.arrived() != 0 {
+	if f.Arrived() != 0 {
 		t.Error("it reached the engine")
-	}
-}
-
-func TestMalformedHeads(t *testing.T) {
-	tests := []struct {
-		name, sent string
-		status     int
-	}{
-		{"not HTTP", "hello\r\n\r\n", 400},
-		{"a head too long", "GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 20<<10) + "\r\n\r\n", 431},
-		{"a length below zero", "PUT /v1/models/new HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", 400},
-		{"a length that is none", "PUT /v1/models/new HTTP/1.1\r\nHost: x\r\nContent-Length: ten\r\n\r\n", 400},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			f := newFake()
-			s := start(t, f, Options{})
-			c := s.raw(t, test.sent)
-			res, err := http.ReadResponse(bufio.NewReader(c), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			body, _ := io.ReadAll(res.Body)
-			if res.StatusCode != test.status || !strings.HasPrefix(string(body), `{"error":"`) {
-				t.Errorf("got %d %s", res.StatusCode, body)
-			}
-			if f.arrived() != 0 {
-				t.Error("it reached the engine")
-			}
-		})
 	}
 }
 
@@ -208,22 +153,22 @@ func TestReadAll(t *testing.T) {
 		text := strings.Repeat("x", size)
 		for _, expect := range []int64{-1, int64(size), int64(size) + 1000} {
 			for _, r := range []io.Reader{strings.NewReader(text), iotest.DataErrReader(strings.NewReader(text))} {
-				got, err := readAll(r, expect)
+				got, err := server.ReadAll(r, expect)
 				if err != nil || string(got) != text {
 					t.Errorf("size %d, expect %d: got %d bytes, %v", size, expect, len(got), err)
 				}
 			}
 			r := io.MultiReader(strings.NewReader(text), iotest.ErrReader(broken))
-			if _, err := readAll(r, -1); err != broken {
+			if _, err := server.ReadAll(r, -1); err != broken {
 				t.Errorf("size %d: got %v", size, err)
 			}
 		}
 	}
 }
 
-func TestMemoryFollowsWhatCame(t *testing.T) {
+func TestReadAllAllocatesWhatArrives(t *testing.T) {
 	r := io.MultiReader(strings.NewReader("xx"), iotest.ErrReader(io.ErrUnexpectedEOF))
-	if n := testing.AllocsPerRun(1, func() { _, _ = readAll(r, 1<<40) }); n > 2 {
+	if n := testing.AllocsPerRun(1, func() { _, _ = server.ReadAll(r, 1<<40) }); n > 2 {
 		t.Errorf("%v allocations", n)
 	}
 }

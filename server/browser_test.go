@@ -1,4 +1,4 @@
-package server
+package server_test
 
 import (
 	"context"
@@ -23,7 +23,7 @@ type browser struct {
 	hosts   map[string]bool
 }
 
-// chromium is the one browser of all tests; TestMain ends it.
+// chromium is the browser of all tests. TestMain stops it.
 var chromium struct {
 	once sync.Once
 	ctx  context.Context
@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// startChromium starts the browser; the test is skipped where none is installed.
+// startChromium starts the browser. The test is skipped if none is installed.
 func startChromium(t *testing.T) context.Context {
 	t.Helper()
 	path := findChromium()
@@ -85,7 +85,7 @@ func openBrowser(t *testing.T, address string) *browser {
 			if err != nil {
 				return
 			}
-			b.note(m)
+			b.onMessage(m)
 		}
 	}()
 	go func() {
@@ -93,14 +93,14 @@ func openBrowser(t *testing.T, address string) *browser {
 			if err != nil {
 				return
 			}
-			b.request(e.Request.URL)
+			b.onRequest(e.Request.URL)
 		}
 	}()
 	b.do(t, chromedp.EmulateViewport(1360, 1200), chromedp.Navigate(address))
 	return b
 }
 
-func (b *browser) note(m chromedp.ConsoleMessage) {
+func (b *browser) onMessage(m chromedp.ConsoleMessage) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch m.Type {
@@ -109,7 +109,7 @@ func (b *browser) note(m chromedp.ConsoleMessage) {
 	}
 }
 
-func (b *browser) request(address string) {
+func (b *browser) onRequest(address string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if u, err := url.Parse(address); err == nil && u.Host != "" { // a blob: or data: address has none
@@ -117,8 +117,9 @@ func (b *browser) request(address string) {
 	}
 }
 
-// clean tells whether nothing has gone wrong and nobody else been asked.
-func (b *browser) clean(t *testing.T, host string) {
+// checkClean checks that the console is empty and that the page has sent requests to no other
+// host.
+func (b *browser) checkClean(t *testing.T, host string) {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -127,11 +128,11 @@ func (b *browser) clean(t *testing.T, host string) {
 	}
 	for h := range b.hosts {
 		if h != host {
-			t.Errorf("the page asked %s", h)
+			t.Errorf("the page sent a request to %s", h)
 		}
 	}
 	if !b.hosts[host] {
-		t.Error("no request was seen at all")
+		t.Error("the page sent no requests")
 	}
 }
 
@@ -147,7 +148,7 @@ func (b *browser) until(t *testing.T, expression string) {
 	t.Helper()
 	poll := chromedp.Poll[bool]("!!("+expression+")", chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(15*time.Second))
 	_, err := chromedp.Run(b.ctx, poll)
-	for err != nil && strings.Contains(err.Error(), "Cannot find context") { // the page was loaded anew
+	for err != nil && strings.Contains(err.Error(), "Cannot find context") { // the page was reloaded
 		_, err = chromedp.Run(b.ctx, poll)
 	}
 	if err != nil {
@@ -172,7 +173,7 @@ func (b *browser) click(t *testing.T, selector string) {
 	b.do(t, chromedp.Click(selector))
 }
 
-// throttle lets the tab upload so many bytes a second; -1 stands for any.
+// throttle limits the uploads of the tab to so many bytes per second, -1 to none.
 func (b *browser) throttle(t *testing.T, bytes int) {
 	t.Helper()
 	conditions := map[string]any{"offline": false, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes}
@@ -181,7 +182,7 @@ func (b *browser) throttle(t *testing.T, bytes int) {
 	}))
 }
 
-// draw draws strokes on the pad, in shares of its size.
+// draw draws strokes on the pad. Coordinates are shares of its size.
 func (b *browser) draw(t *testing.T, strokes ...[][2]float64) {
 	t.Helper()
 	box := eval[[]float64](t, b, `(() => { const p = document.getElementById("pad"); p.scrollIntoView({block: "center"});

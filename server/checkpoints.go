@@ -12,11 +12,11 @@ import (
 	"eigenserve/runtime"
 )
 
-// configLimit is how long config.json and preprocessor_config.json may be.
+// configLimit is how long config.json and preprocessor_config.json may be, in bytes.
 const configLimit = 4 * mib
 
-// addCheckpoint answers POST /v1/families/{family}/models/{name}: a form with the
-// files model, config and, if there is one, preprocessor.
+// addCheckpoint answers POST /v1/families/{family}/models/{name}: the body is a form with
+// the files model, config and, if there is one, preprocessor.
 func (s *Server) addCheckpoint(r *request) error {
 	family, err := r.name("family")
 	if err != nil {
@@ -34,15 +34,15 @@ func (s *Server) addCheckpoint(r *request) error {
 	if err != nil {
 		return err
 	}
-	return r.added(info, replaced)
+	return r.sendAdded(info, replaced)
 }
 
-// upload reads the files of the form. It reads the body to its end, so that an
-// upload that was cut off is an error whatever part of it came.
+// upload reads the files of the form. It reads the body to its end: an upload that was
+// cut off is an error, whatever part of it has arrived.
 func (r *request) upload() (u runtime.Upload, err error) {
 	kind, params, err := mime.ParseMediaType(utils.CopyString(r.Get(fiber.HeaderContentType)))
 	if err != nil || kind != fiber.MIMEMultipartForm || params["boundary"] == "" {
-		return u, runtime.Errorf(runtime.Unsupported, "send a form (multipart/form-data) with the files model, config and, if there is one, preprocessor")
+		return u, runtime.Errorf(runtime.Unsupported, "send a form (multipart/form-data) with the files model, config and, optionally, preprocessor")
 	}
 	form := multipart.NewReader(r.body, params["boundary"])
 	for {
@@ -51,7 +51,7 @@ func (r *request) upload() (u runtime.Upload, err error) {
 			break
 		}
 		if err != nil {
-			return u, formFault(err)
+			return u, formError(err)
 		}
 		if err := r.readPart(part, &u); err != nil {
 			return u, err
@@ -61,43 +61,43 @@ func (r *request) upload() (u runtime.Upload, err error) {
 		return u, err
 	}
 	if u.Model == nil || u.Config == nil {
-		return u, runtime.Errorf(runtime.Invalid, "the form must hold the files model and config")
+		return u, runtime.Errorf(runtime.Invalid, "the form must contain the files model and config")
 	}
 	return u, nil
 }
 
-// readPart reads one file of the form to its place.
+// readPart reads one file of the form into the upload.
 func (r *request) readPart(part *multipart.Part, u *runtime.Upload) error {
-	places := map[string]*[]byte{"model": &u.Model, "config": &u.Config, "preprocessor": &u.Preprocessor}
+	fields := map[string]*[]byte{"model": &u.Model, "config": &u.Config, "preprocessor": &u.Preprocessor}
 	field := part.FormName()
-	place := places[field]
+	into := fields[field]
 	switch {
-	case place == nil:
-		return runtime.Errorf(runtime.Invalid, "the form holds %.100q; it may hold the files model, config and preprocessor", field)
-	case *place != nil:
-		return runtime.Errorf(runtime.Invalid, "the form holds %s twice", field)
+	case into == nil:
+		return runtime.Errorf(runtime.Invalid, "the form contains %.100q; use the files model, config and preprocessor", field)
+	case *into != nil:
+		return runtime.Errorf(runtime.Invalid, "the form contains %s twice", field)
 	}
 	var source io.Reader = part
 	expect := int64(-1)
 	if field != "model" {
 		source = io.LimitReader(part, configLimit+1)
 	} else if r.body.length >= 0 {
-		expect = r.body.length // less by the little that went before
+		expect = r.body.length // slightly more than the file
 	}
 	data, err := readAll(source, expect)
 	if err != nil {
-		return formFault(err)
+		return formError(err)
 	}
 	if field != "model" && len(data) > configLimit {
-		return runtime.Errorf(runtime.TooLarge, "%s is longer than %d bytes", field, configLimit)
+		return runtime.Errorf(runtime.TooLarge, "%s is longer than the limit of %d bytes", field, configLimit)
 	}
-	*place = data
+	*into = data
 	return nil
 }
 
-// formFault keeps the body's own errors and says of all others that the form is
-// malformed.
-func formFault(err error) error {
+// formError returns the errors of the body as they are, and one that says that the form
+// is malformed for any other.
+func formError(err error) error {
 	var known *runtime.Error
 	var library *fiber.Error
 	if errors.As(err, &known) || errors.As(err, &library) {

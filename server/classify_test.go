@@ -1,4 +1,4 @@
-package server
+package server_test
 
 import (
 	"context"
@@ -9,9 +9,12 @@ import (
 	"testing"
 
 	"eigenserve/runtime"
+	"eigenserve/server"
+	"eigenserve/server/internal/servertest"
+	"eigenserve/server/wire"
 )
 
-func TestQuestions(t *testing.T) {
+func TestClassifyRequests(t *testing.T) {
 	type question struct {
 		image string
 		o     runtime.ClassifyOptions
@@ -34,21 +37,21 @@ func TestQuestions(t *testing.T) {
 		{name: "JSON with parameters", contentType: "application/json", body: `{"inputs":"` + encoded + `","parameters":{"top_k":2,"function_to_apply":"sigmoid"}}`, status: 200,
 			want: question{"some image", runtime.ClassifyOptions{TopK: 2, Function: "sigmoid"}}},
 		{name: "JSON with null parameters", contentType: "application/json", body: `{"inputs":"` + encoded + `","parameters":null}`, status: 200, want: question{"some image", top(5)}},
-		{name: "JSON with what is not ours", contentType: "application/json", body: `{"options":{"wait":true},"inputs":"` + encoded + `","parameters":{"x":1}}`, status: 200, want: question{"some image", top(5)}},
+		{name: "JSON with unknown fields", contentType: "application/json", body: `{"options":{"wait":true},"inputs":"` + encoded + `","parameters":{"x":1}}`, status: 200, want: question{"some image", top(5)}},
 		{name: "data URL", contentType: "application/json", body: `{"inputs":"data:image/png;base64,` + encoded + `"}`, status: 200, want: question{"some image", top(5)}},
 		{name: "base64 without padding", contentType: "application/json", body: `{"inputs":"` + strings.TrimRight(encoded, "=") + `"}`, status: 200, want: question{"some image", top(5)}},
 		{name: "base64 in lines", contentType: "application/json", body: `{"inputs":"` + encoded[:4] + `\n` + encoded[4:] + `\n"}`, status: 200, want: question{"some image", top(5)}},
 
-		{name: "JSON of nothing", contentType: "application/json", body: `{}`, status: 400, text: "inputs is empty"},
-		{name: "JSON of spaces", contentType: "application/json", body: `   `, status: 400, text: "not of the form"},
+		{name: "empty JSON object", contentType: "application/json", body: `{}`, status: 400, text: `\"inputs\" must contain`},
+		{name: "JSON of spaces", contentType: "application/json", body: `   `, status: 400, text: "does not have the form"},
 		{name: "bytes that are spaces", body: `   `, status: 200, want: question{"   ", top(5)}},
 		{name: "JSON cut short", contentType: "application/json", body: `{"inputs":"` + encoded, status: 400, text: "unexpected end"},
 		{name: "JSON twice", contentType: "application/json", body: `{"inputs":"` + encoded + `"}{}`, status: 400, text: "after top-level value"},
-		{name: "JSON list", contentType: "application/json", body: `["` + encoded + `"]`, status: 400, text: "not of the form"},
-		{name: "inputs that are a list", contentType: "application/json", body: `{"inputs":["` + encoded + `"]}`, status: 400, text: `\"inputs\" can't be a array`},
-		{name: "inputs that are no base64", contentType: "application/json", body: `{"inputs":"***"}`, status: 400, text: "not base64"},
-		{name: "inputs at an address", contentType: "application/json", body: `{"inputs":"http://127.0.0.1/secret.png"}`, status: 400, text: "fetches no addresses"},
-		{name: "data URL that is no base64", contentType: "application/json", body: `{"inputs":"data:image/svg+xml,<svg>"}`, status: 400, text: "must be base64"},
+		{name: "JSON list", contentType: "application/json", body: `["` + encoded + `"]`, status: 400, text: "does not have the form"},
+		{name: "inputs that are a list", contentType: "application/json", body: `{"inputs":["` + encoded + `"]}`, status: 400, text: `\"inputs\" has the wrong type (array)`},
+		{name: "inputs that are not base64", contentType: "application/json", body: `{"inputs":"***"}`, status: 400, text: "not base64"},
+		{name: "inputs at an address", contentType: "application/json", body: `{"inputs":"http://127.0.0.1/secret.png"}`, status: 400, text: "does not fetch URLs"},
+		{name: "data URL that is not base64", contentType: "application/json", body: `{"inputs":"data:image/svg+xml,<svg>"}`, status: 400, text: "must be base64"},
 		{name: "data URL cut short", contentType: "application/json", body: `{"inputs":"data:image/png;base64"}`, status: 400, text: "must be base64"},
 		{name: "top_k below zero", contentType: "application/json", body: `{"inputs":"` + encoded + `","parameters":{"top_k":-1}}`, status: 400, text: "top_k"},
 		{name: "top_k of one half", contentType: "application/json", body: `{"inputs":"` + encoded + `","parameters":{"top_k":0.5}}`, status: 400, text: "top_k"},
@@ -59,39 +62,39 @@ func TestQuestions(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var got question
-			f := newFake()
-			f.classify = func(_ context.Context, name string, image []byte, o runtime.ClassifyOptions) (runtime.Answer, error) {
+			f := servertest.NewEngine()
+			f.OnClassify = func(_ context.Context, name string, image []byte, o runtime.ClassifyOptions) (runtime.Answer, error) {
 				got = question{string(image), o}
 				return runtime.Answer{}, nil
 			}
-			s := start(t, f, Options{})
-			r := s.do(t, "POST", "/v1/models/music-1/classify"+test.query, test.body, "Content-Type", test.contentType)
-			if r.status != test.status || !strings.Contains(r.body, test.text) {
-				t.Errorf("got %d %s", r.status, r.body)
+			s := start(t, f, server.Options{})
+			r := s.Do(t, "POST", "/v1/models/music-1/classify"+test.query, test.body, "Content-Type", test.contentType)
+			if r.Status != test.status || !strings.Contains(r.Body, test.text) {
+				t.Errorf("got %d %s", r.Status, r.Body)
 			}
-			if r.status == 200 && r.body != "[]" {
-				t.Errorf("an answer without labels: %s", r.body)
+			if r.Status == 200 && r.Body != "[]" {
+				t.Errorf("an empty answer: %s", r.Body)
 			}
 			if got != test.want {
-				t.Errorf("the engine was asked %v, want %v", got, test.want)
+				t.Errorf("the engine got %v, want %v", got, test.want)
 			}
 		})
 	}
 }
 
-func FuzzQuestion(f *testing.F) {
+func FuzzClassifyRequest(f *testing.F) {
 	f.Add([]byte(`{"inputs":"aGVsbG8=","parameters":{"top_k":1}}`))
 	f.Add([]byte(`{"inputs":"data:image/png;base64,aGVsbG8"}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		before := allocated()
-		image, o, err := parseQuestion(body, runtime.ClassifyOptions{})
-		if used, most := allocated()-before, uint64(1<<20+16*len(body)); used > most {
+		before := servertest.Allocated()
+		image, o, err := server.ParseQuestion(body, runtime.ClassifyOptions{})
+		if used, most := servertest.Allocated()-before, uint64(1<<20+16*len(body)); used > most {
 			t.Errorf("%d bytes were allocated for a body of %d", used, len(body))
 		}
 		if err == nil && (len(image) == 0 || o.TopK < 0) {
 			t.Errorf("accepted %q as %q %v", body, image, o)
 		}
-		if err != nil && !json.Valid(fmt.Appendf(nil, "%q", err.Error())) && codeOf(err) != runtime.Invalid {
+		if err != nil && !json.Valid(fmt.Appendf(nil, "%q", err.Error())) && wire.CodeOf(err) != runtime.Invalid {
 			t.Errorf("error %v", err)
 		}
 	})

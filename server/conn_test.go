@@ -1,4 +1,4 @@
-package server
+package server_test
 
 import (
 	"bufio"
@@ -17,32 +17,33 @@ import (
 	"time"
 
 	"eigenserve/runtime"
+	"eigenserve/server"
+	"eigenserve/server/internal/servertest"
 )
 
-// TestRequestsDoNotMix lets many requests with bodies and names of their own run
-// at once and be held for a while, as the engine may: what it was given must not
-// change under it, and each answer must be its request's.
+// TestRequestsDoNotMix sends many different requests at once. The engine keeps what it
+// gets, which must not change, and each answer must belong to its request.
 func TestRequestsDoNotMix(t *testing.T) {
 	const clients, rounds = 16, 40
-	f := newFake()
+	f := servertest.NewEngine()
 	var mu sync.Mutex // guards held
 	held := make(map[string][]byte)
-	f.classify = func(_ context.Context, name string, image []byte, o runtime.ClassifyOptions) (runtime.Answer, error) {
+	f.OnClassify = func(_ context.Context, name string, image []byte, o runtime.ClassifyOptions) (runtime.Answer, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		held[name] = image
 		return runtime.Answer{Variant: name, Scores: []runtime.Score{{Label: string(image), Score: float64(o.TopK)}}}, nil
 	}
-	s := start(t, f, Options{})
+	s := start(t, f, server.Options{})
 	var wg sync.WaitGroup
 	for c := range clients {
 		wg.Go(func() {
 			for i := range rounds {
 				name := fmt.Sprintf("v%d-%d", c, i)
 				body := strings.Repeat(name+" ", 1+(c*i)%3000)
-				r := s.do(t, "POST", fmt.Sprintf("/v1/models/%s/classify?top_k=%d", name, c), body)
-				if want := fmt.Sprintf(`[{"label":"%s","score":%d}]`, body, c); r.body != want || r.header.Get("Eigenserve-Variant") != name+"@" {
-					t.Errorf("%s: got %.80s", name, r.body)
+				r := s.Do(t, "POST", fmt.Sprintf("/v1/models/%s/classify?top_k=%d", name, c), body)
+				if want := fmt.Sprintf(`[{"label":"%s","score":%d}]`, body, c); r.Body != want || r.Header.Get("Eigenserve-Variant") != name+"@" {
+					t.Errorf("%s: got %.80s", name, r.Body)
 				}
 			}
 		})
@@ -58,11 +59,11 @@ func TestRequestsDoNotMix(t *testing.T) {
 	}
 }
 
-// slow is an engine whose Classify waits until it is let go.
-func slow(f *fake) (begun chan struct{}, letGo func()) {
+// slow makes Classify wait until release is called.
+func slow(f *servertest.Engine) (begun chan struct{}, release func()) {
 	begun = make(chan struct{}, 8)
 	wait := make(chan struct{})
-	f.classify = func(ctx context.Context, name string, _ []byte, _ runtime.ClassifyOptions) (runtime.Answer, error) {
+	f.OnClassify = func(ctx context.Context, name string, _ []byte, _ runtime.ClassifyOptions) (runtime.Answer, error) {
 		begun <- struct{}{}
 		select {
 		case <-wait:
@@ -76,16 +77,16 @@ func slow(f *fake) (begun chan struct{}, letGo func()) {
 
 const ask = "POST /v1/models/music-1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nimage"
 
-func TestShutdownLetsRequestsFinish(t *testing.T) {
-	f := newFake()
-	begun, letGo := slow(f)
-	s := start(t, f, Options{})
-	unused := s.raw(t, "")
-	asking := s.raw(t, ask)
+func TestShutdownWaitsForRequests(t *testing.T) {
+	f := servertest.NewEngine()
+	begun, release := slow(f)
+	s := start(t, f, server.Options{})
+	unused := s.Dial(t, "")
+	asking := s.Dial(t, ask)
 	<-begun
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.Shutdown(context.Background()) }()
-	if err := <-s.served; err != nil {
+	if err := <-s.Served; err != nil {
 		t.Errorf("Listen: %v", err)
 	}
 	select {
@@ -93,45 +94,45 @@ func TestShutdownLetsRequestsFinish(t *testing.T) {
 		t.Fatalf("stopped with a request under way: %v", err)
 	default:
 	}
-	letGo()
-	if got := status(asking); got != 200 {
+	release()
+	if got := servertest.Status(asking); got != 200 {
 		t.Errorf("the request under way got %d", got)
 	}
 	if err := <-stopped; err != nil {
 		t.Errorf("Shutdown: %v", err)
 	}
-	if got := status(unused); got != 0 {
+	if got := servertest.Status(unused); got != 0 {
 		t.Errorf("the unused connection got %d", got)
 	}
-	if _, err := http.Get(s.url + "/v2/health/live"); err == nil {
+	if _, err := http.Get(s.URL + "/v2/health/live"); err == nil {
 		t.Error("it still answers")
 	}
 }
 
-func TestShutdownCutsOffWhatTakesTooLong(t *testing.T) {
-	f := newFake()
-	begun, letGo := slow(f)
-	defer letGo()
-	s := start(t, f, Options{})
-	asking := s.raw(t, ask)
+func TestShutdownCutsOffSlowRequests(t *testing.T) {
+	f := servertest.NewEngine()
+	begun, release := slow(f)
+	defer release()
+	s := start(t, f, server.Options{})
+	asking := s.Dial(t, ask)
 	<-begun
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if err := s.Shutdown(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Shutdown: %v", err)
 	}
-	if got := status(asking); got == 200 {
+	if got := servertest.Status(asking); got == 200 {
 		t.Errorf("got %d", got)
 	}
 }
 
 func TestListenAfterShutdown(t *testing.T) {
-	s := start(t, newFake(), Options{})
-	s.do(t, "GET", "/v2/health/live", "")
+	s := start(t, servertest.NewEngine(), server.Options{})
+	s.Do(t, "GET", "/v2/health/live", "")
 	if err := s.Shutdown(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-s.served; err != nil {
+	if err := <-s.Served; err != nil {
 		t.Error(err)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -139,7 +140,7 @@ func TestListenAfterShutdown(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.Listen(l); err != nil {
-		t.Errorf("Listen again: %v", err)
+		t.Errorf("Listen: %v", err)
 	}
 	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("its listener is still open: %v", err)
@@ -147,14 +148,14 @@ func TestListenAfterShutdown(t *testing.T) {
 }
 
 func TestReadinessEndsWithShutdown(t *testing.T) {
-	f := newFake()
-	begun, letGo := slow(f)
-	s := start(t, f, Options{})
+	f := servertest.NewEngine()
+	begun, release := slow(f)
+	s := start(t, f, server.Options{})
 	// Two requests in one write: the second is answered while the server stops.
-	c := s.raw(t, ask+"GET /v2/health/ready HTTP/1.1\r\nHost: x\r\n\r\n")
+	c := s.Dial(t, ask+"GET /v2/health/ready HTTP/1.1\r\nHost: x\r\n\r\n")
 	<-begun
-	s.closing.Store(true)
-	letGo()
+	s.Drain()
+	release()
 	answers := bufio.NewReader(c)
 	for i, want := range []int{200, 503} {
 		res, err := http.ReadResponse(answers, nil)
@@ -166,17 +167,17 @@ func TestReadinessEndsWithShutdown(t *testing.T) {
 }
 
 func TestClientThatLeavesCancelsItsRequest(t *testing.T) {
-	f := newFake()
+	f := servertest.NewEngine()
 	ended := make(chan error, 1)
 	begun := make(chan struct{})
-	f.classify = func(ctx context.Context, _ string, _ []byte, _ runtime.ClassifyOptions) (runtime.Answer, error) {
+	f.OnClassify = func(ctx context.Context, _ string, _ []byte, _ runtime.ClassifyOptions) (runtime.Answer, error) {
 		close(begun)
 		<-ctx.Done()
 		ended <- ctx.Err()
 		return runtime.Answer{}, ctx.Err()
 	}
-	s := start(t, f, Options{})
-	c := s.raw(t, ask)
+	s := start(t, f, server.Options{})
+	c := s.Dial(t, ask)
 	<-begun
 	_ = c.Close()
 	select {
@@ -185,23 +186,23 @@ func TestClientThatLeavesCancelsItsRequest(t *testing.T) {
 			t.Error(err)
 		}
 	case <-time.After(10 * time.Second):
-		t.Fatal("nobody told the engine")
+		t.Fatal("the request was not canceled")
 	}
-	if log := s.log.String(); log != "" {
+	if log := s.Log.String(); log != "" {
 		t.Errorf("log: %s", log)
 	}
 }
 
 func TestNextRequestMayComeBeforeTheAnswer(t *testing.T) {
-	f := newFake()
-	begun, letGo := slow(f)
-	s := start(t, f, Options{ReadTimeout: time.Second})
-	c := s.raw(t, ask)
+	f := servertest.NewEngine()
+	begun, release := slow(f)
+	s := start(t, f, server.Options{ReadTimeout: time.Second})
+	c := s.Dial(t, ask)
 	<-begun
 	if _, err := c.Write([]byte(ask + ask)); err != nil {
 		t.Fatal(err)
 	}
-	letGo()
+	release()
 	answers := bufio.NewReader(c)
 	for i := range 3 {
 		res, err := http.ReadResponse(answers, nil)
@@ -213,8 +214,8 @@ func TestNextRequestMayComeBeforeTheAnswer(t *testing.T) {
 }
 
 func TestConnectionIsReused(t *testing.T) {
-	s := start(t, newFake(), Options{})
-	c := s.raw(t, "")
+	s := start(t, servertest.NewEngine(), server.Options{})
+	c := s.Dial(t, "")
 	answers := bufio.NewReader(c)
 	for i := range 20 {
 		if _, err := c.Write([]byte(ask)); err != nil {
@@ -228,23 +229,23 @@ func TestConnectionIsReused(t *testing.T) {
 	}
 }
 
-// short is a listener that can't accept for some times.
-type short struct {
+// failing is a listener that fails to accept a number of times.
+type failing struct {
 	net.Listener
 	times int
 }
 
-func (l *short) Accept() (net.Conn, error) {
+func (l *failing) Accept() (net.Conn, error) {
 	if l.times--; l.times >= 0 {
 		return nil, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
 	}
 	return l.Listener.Accept()
 }
 
-// Too many open files end no server.
-func TestAcceptingGoesOn(t *testing.T) {
-	log := &logBuffer{}
-	s, err := New(newFake(), Options{Log: slog.New(slog.NewTextHandler(log, nil))})
+// Having too many open files does not end the server.
+func TestAcceptRetries(t *testing.T) {
+	log := &servertest.Log{}
+	s, err := server.New(servertest.NewEngine(), server.Options{Log: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,13 +254,13 @@ func TestAcceptingGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- s.Listen(&short{l, 3}) }()
+	go func() { served <- s.Listen(&failing{l, 3}) }()
 	res, err := http.Get("http://" + l.Addr().String() + "/v2/health/live")
 	if err != nil {
 		t.Fatal(err)
 	}
 	res.Body.Close()
-	if strings.Count(log.String(), "can be accepted") != 1 {
+	if strings.Count(log.String(), "cannot accept connections") != 1 {
 		t.Errorf("the log says %q", log.String())
 	}
 	if err := errors.Join(s.Shutdown(context.Background()), <-served); err != nil {

@@ -1,4 +1,4 @@
-package server
+package server_test
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"eigenserve/runtime"
+	"eigenserve/server"
+	"eigenserve/server/internal/servertest"
 )
 
 func TestErrors(t *testing.T) {
@@ -36,33 +38,33 @@ func TestErrors(t *testing.T) {
 		{"of no known code", &runtime.Error{Code: 99, Text: "secret"}, 500, "internal error", true},
 		{"of another kind", secret, 500, "internal error", true},
 		{"wrapped", fmt.Errorf("outer: %w", runtime.Errorf(runtime.NotFound, "no variant")), 404, "no variant", false},
-		{"cancelled", context.Canceled, 499, "the request was given up", false},
+		{"cancelled", context.Canceled, 499, "the request was canceled", false},
 		{"with markup", runtime.Errorf(runtime.Invalid, "<script>\n\u2028"), 400, `\u003cscript\u003e\n\u2028`, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			f := newFake()
-			f.err = test.err
-			s := start(t, f, Options{})
-			got := s.do(t, "POST", "/v1/models/music-1/classify", "image")
-			if got.status != test.status || got.body != `{"error":"`+test.want+`"}` {
-				t.Errorf("got %d %s", got.status, got.body)
+			f := servertest.NewEngine()
+			f.Err = test.err
+			s := start(t, f, server.Options{})
+			got := s.Do(t, "POST", "/v1/models/music-1/classify", "image")
+			if got.Status != test.status || got.Body != `{"error":"`+test.want+`"}` {
+				t.Errorf("got %d %s", got.Status, got.Body)
 			}
 			want := map[string]string{"busy": "1", "overloaded": "3", "overloaded for a moment": "1"}[test.name]
-			if retry := got.header.Get("Retry-After"); retry != want {
+			if retry := got.Header.Get("Retry-After"); retry != want {
 				t.Errorf("Retry-After: %q, want %q", retry, want)
 			}
-			if logged := s.log.String() != ""; logged != test.logged {
-				t.Errorf("log: %q", s.log)
+			if logged := s.Log.String() != ""; logged != test.logged {
+				t.Errorf("log: %q", s.Log)
 			}
 		})
 	}
 }
 
-func TestEveryMethodsErrorIsAnswered(t *testing.T) {
-	f := newFake()
-	f.err = runtime.Errorf(runtime.Conflict, "another basis")
-	s := start(t, f, Options{})
+func TestErrorsOfEveryMethod(t *testing.T) {
+	f := servertest.NewEngine()
+	f.Err = runtime.Errorf(runtime.Conflict, "another basis")
+	s := start(t, f, server.Options{})
 	body, contentType := form(t, "model", "M", "config", "{}")
 	for _, line := range []string{
 		"GET /v1/models/a", "PUT /v1/models/a", "DELETE /v1/models/a", "POST /v1/models/a/pin", "DELETE /v1/models/a/pin",
@@ -73,50 +75,50 @@ func TestEveryMethodsErrorIsAnswered(t *testing.T) {
 		if strings.Contains(path, "families/a/models") {
 			headers = []string{"Content-Type", contentType}
 		}
-		if got := s.do(t, method, path, body, headers...); got.status != 409 || got.body != `{"error":"another basis"}` {
-			t.Errorf("%s: got %d %s", line, got.status, got.body)
+		if got := s.Do(t, method, path, body, headers...); got.Status != 409 || got.Body != `{"error":"another basis"}` {
+			t.Errorf("%s: got %d %s", line, got.Status, got.Body)
 		}
 	}
 }
 
 func TestPanicIsLoggedAndHidden(t *testing.T) {
-	f := newFake()
-	f.classify = func(context.Context, string, []byte, runtime.ClassifyOptions) (runtime.Answer, error) {
+	f := servertest.NewEngine()
+	f.OnClassify = func(context.Context, string, []byte, runtime.ClassifyOptions) (runtime.Answer, error) {
 		panic("secret\nlevel=ERROR msg=forged")
 	}
-	s := start(t, f, Options{})
-	got := s.do(t, "POST", "/v1/models/music-1/classify", "image")
-	if got.status != 500 || got.body != `{"error":"internal error"}` {
-		t.Errorf("got %d %s", got.status, got.body)
+	s := start(t, f, server.Options{})
+	got := s.Do(t, "POST", "/v1/models/music-1/classify", "image")
+	if got.Status != 500 || got.Body != `{"error":"internal error"}` {
+		t.Errorf("got %d %s", got.Status, got.Body)
 	}
-	log := s.log.String()
+	log := s.Log.String()
 	if !strings.Contains(log, "panic in classify: secret") || strings.Count(log, "\n") != 1 {
 		t.Errorf("log: %q", log)
 	}
-	if got := s.do(t, "GET", "/v1/models", ""); got.status != 200 {
-		t.Errorf("afterwards: got %d", got.status)
+	if got := s.Do(t, "GET", "/v1/models", ""); got.Status != 200 {
+		t.Errorf("afterwards: got %d", got.Status)
 	}
 }
 
-func TestAnswerThatIsNoNumberIsAFault(t *testing.T) {
-	f := newFake()
-	f.classify = func(context.Context, string, []byte, runtime.ClassifyOptions) (runtime.Answer, error) {
+func TestNonFiniteScoreIsAnInternalError(t *testing.T) {
+	f := servertest.NewEngine()
+	f.OnClassify = func(context.Context, string, []byte, runtime.ClassifyOptions) (runtime.Answer, error) {
 		zero := 0.0
 		return runtime.Answer{Scores: []runtime.Score{{Label: "a", Score: zero / zero}}}, nil
 	}
-	s := start(t, f, Options{})
-	if got := s.do(t, "POST", "/v1/models/music-1/classify", "image"); got.status != 500 || got.body != `{"error":"internal error"}` {
-		t.Errorf("got %d %s", got.status, got.body)
+	s := start(t, f, server.Options{})
+	if got := s.Do(t, "POST", "/v1/models/music-1/classify", "image"); got.Status != 500 || got.Body != `{"error":"internal error"}` {
+		t.Errorf("got %d %s", got.Status, got.Body)
 	}
 }
 
 func TestLogLinesAreSafe(t *testing.T) {
-	f := newFake()
-	f.err = errors.New("fault\nlevel=ERROR msg=forged")
-	s := start(t, f, Options{})
-	s.do(t, "GET", "/v1/models/x%0Alevel=ERROR", "") // refused before it is logged
-	s.do(t, "GET", "/v1/models/x\"y", "")
-	if log := s.log.String(); strings.Count(log, "\n") != 1 {
+	f := servertest.NewEngine()
+	f.Err = errors.New("fault\nlevel=ERROR msg=forged")
+	s := start(t, f, server.Options{})
+	s.Do(t, "GET", "/v1/models/x%0Alevel=ERROR", "") // refused before it is logged
+	s.Do(t, "GET", "/v1/models/x\"y", "")
+	if log := s.Log.String(); strings.Count(log, "\n") != 1 {
 		t.Errorf("log: %q", log)
 	}
 }

@@ -4,9 +4,10 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"eigenserve/runtime"
+	"eigenserve/server/auth"
 )
 
-// familyList is the list of all families; they are few, so it has no pages.
+// familyList is the list of all families. They are few, so it has no pages.
 type familyList struct {
 	Families []runtime.FamilyInfo `json:"families"`
 }
@@ -22,7 +23,7 @@ func (s *Server) listFamilies(r *request) error {
 			return err
 		}
 	}
-	return r.answer(fiber.StatusOK, familyList{list})
+	return r.sendJSON(fiber.StatusOK, familyList{list})
 }
 
 // getFamily answers GET /v1/families/{family}.
@@ -38,16 +39,15 @@ func (s *Server) getFamily(r *request) error {
 	if err := s.countVisible(r.caller, &f.FamilyInfo); err != nil {
 		return err
 	}
-	return r.answer(fiber.StatusOK, f)
+	return r.sendJSON(fiber.StatusOK, f)
 }
 
-// countVisible makes a family's count of variants that of those which a caller may
-// see, if its token is for some of them.
-func (s *Server) countVisible(caller *token, f *runtime.FamilyInfo) error {
-	if admitTotals(caller) == nil {
+// countVisible sets a family's number of variants to how many of them the caller may see.
+func (s *Server) countVisible(caller *auth.Caller, f *runtime.FamilyInfo) error {
+	if caller.CheckTotals() == nil {
 		return nil
 	}
-	found, err := s.engine.Find(runtime.Query{Family: f.Name, Allow: caller.allows, Limit: 1})
+	found, err := s.engine.Find(runtime.Query{Family: f.Name, Allow: caller.Sees, Limit: 1})
 	f.Variants = found.Total
 	return err
 }

@@ -11,27 +11,28 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"eigenserve/runtime"
+	"eigenserve/server/wire"
 )
 
-// metrics measures the server and collects what the engine counts.
+// metrics measures the server, and collects what the engine counts.
 type metrics struct {
 	http      *prometheus.HistogramVec // by route and status
 	inference *prometheus.HistogramVec // by stage
 	handler   fiber.Handler
 }
 
-// newMetrics makes metrics in a registry of their own, so that two servers in a
-// process don't meet.
+// newMetrics returns metrics in a registry of their own, so that a process may have two
+// servers.
 func newMetrics(engine Engine) *metrics {
 	m := &metrics{
 		http: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "eigenserve_http_request_duration_seconds",
-			Help:    "Time from a request's head to its answer, by route and status.",
+			Help:    "Time from the head of a request to its answer, by route and status.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}, []string{"route", "status"}),
 		inference: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "eigenserve_inference_duration_seconds",
-			Help:    "Time of an inference, by stage: queue, rebuild, preprocess, compute.",
+			Help:    "Time of an inference by stage: queue, rebuild, preprocess, compute.",
 			Buckets: []float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
 		}, []string{"stage"}),
 	}
@@ -42,26 +43,28 @@ func newMetrics(engine Engine) *metrics {
 	return m
 }
 
+// observe records a request that was answered.
 func (m *metrics) observe(route string, status int, took time.Duration) {
 	m.http.WithLabelValues(route, strconv.Itoa(status)).Observe(took.Seconds())
 }
 
-func (m *metrics) stages(t runtime.Timing) {
-	for _, part := range timingParts(t) {
-		m.inference.WithLabelValues(part.name).Observe(part.took.Seconds())
+// observeStages records the stages of an inference.
+func (m *metrics) observeStages(t runtime.Timing) {
+	for _, part := range wire.Stages(t) {
+		m.inference.WithLabelValues(part.Name).Observe(part.Took.Seconds())
 	}
 }
 
 // getMetrics answers GET /metrics.
 func (s *Server) getMetrics(r *request) error {
-	if err := admitTotals(r.caller); err != nil {
+	if err := r.caller.CheckTotals(); err != nil {
 		return err
 	}
 	r.Set(fiber.HeaderCacheControl, "no-store")
 	return s.metrics.handler(r.Ctx)
 }
 
-// engineCollector reads the engine's ledger and counters once for each scrape.
+// engineCollector reads the engine's ledger and counters once per scrape.
 type engineCollector struct{ engine Engine }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -69,29 +72,29 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	memoryDesc   = desc("memory_bytes", "Bytes that models take, as computed, by part.", "part")
-	rssDesc      = desc("rss_bytes", "The process's resident set as the operating system measures it.")
-	idleRSSDesc  = desc("idle_rss_bytes", "The resident set before any model was loaded.")
-	denseDesc    = desc("dense_bytes", "What one float32 copy of every variant would take.")
-	ratioDesc    = desc("memory_ratio", "How many times less than dense copies: the models' bytes, the whole process.", "of")
-	limitDesc    = desc("weight_cache_limit_bytes", "Budget of the weight cache.")
+	memoryDesc   = desc("memory_bytes", "Computed memory of the models in bytes, by part.", "part")
+	rssDesc      = desc("rss_bytes", "Resident set of the process in bytes, as measured by the operating system.")
+	idleRSSDesc  = desc("idle_rss_bytes", "Resident set of the process in bytes before any model was loaded.")
+	denseDesc    = desc("dense_bytes", "Memory in bytes that a float32 copy of every variant would take.")
+	ratioDesc    = desc("memory_ratio", "How many times less memory than dense copies: of the models, of the whole process.", "of")
+	limitDesc    = desc("weight_cache_limit_bytes", "Budget of the weight cache in bytes.")
 	slabsDesc    = desc("slabs", "Slabs of the weight cache, by state.", "state")
 	variantsDesc = desc("variants", "Variants in the catalogue.")
 
-	requestsDesc  = desc("requests_total", "Inferences asked for.")
-	failuresDesc  = desc("failures_total", "Inferences that ended in an error; those given up are in refusals_total.")
-	hitsDesc      = desc("cache_hits_total", "Inferences whose weights were in the cache.")
+	requestsDesc  = desc("requests_total", "Inferences requested.")
+	failuresDesc  = desc("failures_total", "Inferences that ended in an error; those canceled by the client are counted in refusals_total instead.")
+	hitsDesc      = desc("cache_hits_total", "Inferences whose weights were in the weight cache.")
 	missesDesc    = desc("cache_misses_total", "Inferences whose weights were rebuilt first.")
 	rebuildsDesc  = desc("rebuilds_total", "Variants rebuilt.")
-	evictionsDesc = desc("evictions_total", "Slabs taken from one variant for another.")
-	factoredDesc  = desc("factored_total", "Inferences answered straight from basis and coefficients.")
-	waitingDesc   = desc("requests_waiting", "Inputs that wait for their turn, and batches that wait for a slab.")
-	runningDesc   = desc("requests_running", "Batches that are computed now.")
+	evictionsDesc = desc("evictions_total", "Slabs evicted for another variant.")
+	factoredDesc  = desc("factored_total", "Inferences computed from basis and coefficients, without rebuilt weights.")
+	waitingDesc   = desc("requests_waiting", "Inputs waiting in the queue, and batches waiting for a slab.")
+	runningDesc   = desc("requests_running", "Batches being computed.")
 	batchesDesc   = desc("batch_inputs", "Batches by their number of inputs.")
-	waitsDesc     = desc("wait_seconds", "Inputs by how long they waited for their turn.")
-	refusedDesc   = desc("refusals_total", "Requests that were not answered in time: refused at once (overload), too late for their deadline, given up by the client.", "reason")
+	waitsDesc     = desc("wait_seconds", "Inputs by how long they waited in the queue, in seconds.")
+	refusedDesc   = desc("refusals_total", "Requests not answered in time, by reason: refused at once (overload), past their deadline (deadline), canceled by the client (gone).", "reason")
 
-	kernelDesc = desc("kernel_info", "The instruction set that the kernels run on; always 1.", "isa")
+	kernelDesc = desc("kernel_info", "Always 1; the label is the instruction set that the kernels use.", "isa")
 )
 
 // Describe implements prometheus.Collector.
@@ -130,7 +133,7 @@ func collectLedger(l runtime.Ledger, out chan<- prometheus.Metric) {
 	gauge(ratioDesc, finite(l.ProcessRatio), "process")
 	gauge(limitDesc, float64(l.CacheLimit))
 	gauge(slabsDesc, float64(l.SlabsUsed), "used")
-	gauge(slabsDesc, float64(max(0, l.SlabsTotal-l.SlabsUsed)), "free") // the total is of the largest
+	gauge(slabsDesc, float64(max(0, l.SlabsTotal-l.SlabsUsed)), "free") // the total counts slabs of the largest size
 	gauge(variantsDesc, float64(l.Variants))
 }
 
@@ -154,7 +157,7 @@ func collectCounters(n runtime.Counters, out chan<- prometheus.Metric) {
 	}
 }
 
-// histogram makes cumulative buckets, as Prometheus has them.
+// histogram returns a metric with cumulative buckets, as Prometheus has them.
 func histogram(d *prometheus.Desc, h runtime.Histogram) prometheus.Metric {
 	buckets, total := map[float64]uint64{}, uint64(0)
 	for i, n := range h.Counts {

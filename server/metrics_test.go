@@ -1,6 +1,8 @@
-package server
+package server_test
 
 import (
+	"eigenserve/server"
+	"eigenserve/server/internal/servertest"
 	_ "embed"
 	"encoding/json"
 	"fmt"
@@ -12,18 +14,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 )
 
-// scrape is what /metrics says after requests of each kind.
+// scrape returns /metrics after a few requests.
 func scrape(t *testing.T) string {
 	t.Helper()
-	s := start(t, newFake(), Options{})
-	s.do(t, "POST", "/v1/models/music-1/classify", "image")
-	s.do(t, "POST", "/v1/models/nobody/classify", "image")
-	s.do(t, "GET", "/none", "")
-	return s.do(t, "GET", "/metrics", "").body
+	s := start(t, servertest.NewEngine(), server.Options{})
+	s.Do(t, "POST", "/v1/models/music-1/classify", "image")
+	s.Do(t, "POST", "/v1/models/nobody/classify", "image")
+	s.Do(t, "GET", "/none", "")
+	return s.Do(t, "GET", "/metrics", "").Body
 }
 
-// TestMetricsFollowConventions checks names, units, help and types as promtool
-// does.
+// TestMetricsFollowConventions checks names, units, help and types like promtool.
 func TestMetricsFollowConventions(t *testing.T) {
 	problems, err := promlint.New(strings.NewReader(scrape(t))).Lint()
 	if err != nil {
@@ -34,23 +35,22 @@ func TestMetricsFollowConventions(t *testing.T) {
 	}
 }
 
-// TestMetricsStayFew asks for many variants and addresses: none may become a
-// series of its own.
-func TestMetricsStayFew(t *testing.T) {
-	f := newFake()
+// Neither variants nor addresses have series of their own.
+func TestNumberOfSeriesIsBounded(t *testing.T) {
+	f := servertest.NewEngine()
 	for i := range 50 {
-		f.variants = append(f.variants, fakeVariant(fmt.Sprintf("v%02d", i)))
+		f.Models = append(f.Models, servertest.Variant(fmt.Sprintf("v%02d", i)))
 	}
-	s := start(t, f, Options{})
-	s.do(t, "POST", "/v1/models/v00/classify", "image")
-	s.do(t, "GET", "/none", "")
-	before := strings.Count(s.do(t, "GET", "/metrics", "").body, "\neigenserve_")
+	s := start(t, f, server.Options{})
+	s.Do(t, "POST", "/v1/models/v00/classify", "image")
+	s.Do(t, "GET", "/none", "")
+	before := strings.Count(s.Do(t, "GET", "/metrics", "").Body, "\neigenserve_")
 	for i := range 50 {
-		s.do(t, "POST", fmt.Sprintf("/v1/models/v%02d/classify", i), "image")
-		s.do(t, "GET", fmt.Sprintf("/none/%d", i), "")
+		s.Do(t, "POST", fmt.Sprintf("/v1/models/v%02d/classify", i), "image")
+		s.Do(t, "GET", fmt.Sprintf("/none/%d", i), "")
 	}
-	after := s.do(t, "GET", "/metrics", "").body
-	// The first scrape is one more route that was seen.
+	after := s.Do(t, "GET", "/metrics", "").Body
+	// The first scrape adds the series of its own route.
 	if n := strings.Count(after, "\neigenserve_") - strings.Count(after, `route="metrics"`); n != before {
 		t.Errorf("%d series became %d", before, n)
 	}
@@ -62,8 +62,8 @@ func TestMetricsStayFew(t *testing.T) {
 //go:embed grafana.json
 var dashboard string
 
-// TestDashboardNamesWhatIsMeasured holds the dashboard to the metrics there are.
-func TestDashboardNamesWhatIsMeasured(t *testing.T) {
+// TestDashboardUsesExistingMetrics compares the dashboard with the metrics.
+func TestDashboardUsesExistingMetrics(t *testing.T) {
 	var d struct {
 		Panels []struct {
 			Title   string
@@ -79,12 +79,12 @@ func TestDashboardNamesWhatIsMeasured(t *testing.T) {
 		for _, target := range p.Targets {
 			names := regexp.MustCompile(`\b(eigenserve|process|go)_\w+`).FindAllString(target.Expr, -1)
 			if len(names) == 0 {
-				t.Errorf("panel %q asks for nothing of ours: %q", p.Title, target.Expr)
+				t.Errorf("panel %q shows no metric: %q", p.Title, target.Expr)
 			}
 			for _, name := range names {
 				named[name] = true
 				if !strings.Contains(measured, "\n"+name+"{") && !strings.Contains(measured, "\n"+name+" ") {
-					t.Errorf("panel %q asks for %s, which is not measured", p.Title, name)
+					t.Errorf("panel %q shows %s, which does not exist", p.Title, name)
 				}
 			}
 		}
@@ -95,7 +95,7 @@ func TestDashboardNamesWhatIsMeasured(t *testing.T) {
 	labels := regexp.MustCompile(`(\w+)(?:=~?|!=)"`).FindAllStringSubmatch(strings.ReplaceAll(dashboard, `\"`, `"`), -1)
 	for _, label := range labels {
 		if known := []string{"route", "status", "stage", "part", "of", "state", "reason", "instance", "job", "le"}; !slices.Contains(known, label[1]) {
-			t.Errorf("the dashboard asks for a label %q", label[1])
+			t.Errorf("the dashboard uses the unknown label %q", label[1])
 		}
 	}
 }

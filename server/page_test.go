@@ -1,4 +1,4 @@
-package server
+package server_test
 
 import (
 	"bytes"
@@ -21,33 +21,35 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"eigenserve/runtime"
+	"eigenserve/server"
+	"eigenserve/server/internal/servertest"
 	"eigenserve/server/web"
 )
 
-// hostile is a label that a variant's file may bring.
+// hostile is a label that a variant file may contain.
 const hostile = `<img src=x onerror="window.harmed=1">`
 
-// asked records what a page asks, and answers with a hostile label.
-type asked struct {
+// recorder records the requests of a page, and answers with a hostile label.
+type recorder struct {
 	mu    sync.Mutex // guards the rest
 	names []string
 	image []byte
 }
 
-func (a *asked) classify(_ context.Context, name string, image []byte, _ runtime.ClassifyOptions) (runtime.Answer, error) {
+func (a *recorder) classify(_ context.Context, name string, image []byte, _ runtime.ClassifyOptions) (runtime.Answer, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.names = append(a.names, name)
 	a.image = image
-	v := fakeVariant(name)
+	v := servertest.Variant(name)
 	return runtime.Answer{
 		Scores:  []runtime.Score{{Label: hostile, Score: 0.75}, {Label: "ກ", Score: 0.25}},
 		Variant: name, Digest: v.Digest, Basis: v.Basis,
 	}, nil
 }
 
-// different counts the names that were asked from a call on.
-func (a *asked) different(from int) (calls, names int) {
+// different returns the number of all calls, and of different names since call from.
+func (a *recorder) different(from int) (calls, names int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	set := map[string]bool{}
@@ -57,21 +59,13 @@ func (a *asked) different(from int) (calls, names int) {
 	return len(a.names), len(set)
 }
 
-func (a *asked) last() (name string, image []byte) {
+func (a *recorder) last() (name string, image []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.names) == 0 {
 		return "", nil
 	}
 	return a.names[len(a.names)-1], a.image
-}
-
-// pinned tells what the engine has of a variant.
-func (f *fake) pinned(name string) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	v, err := f.find(name)
-	return err == nil && v.Pinned
 }
 
 func samplePNG(t *testing.T) []byte {
@@ -85,13 +79,13 @@ func samplePNG(t *testing.T) []byte {
 	return b.Bytes()
 }
 
-// visit opens the page on a fake engine.
-func visit(t *testing.T) (*running, *fake, *asked, *browser) {
+// visit opens the page of a server without models.
+func visit(t *testing.T) (*running, *servertest.Engine, *recorder, *browser) {
 	t.Helper()
-	f, a := newFake(), &asked{}
-	f.classify = a.classify
-	s := start(t, f, Options{Samples: fstest.MapFS{"music-1/ກ.png": {Data: samplePNG(t)}}})
-	b := openBrowser(t, s.url)
+	f, a := servertest.NewEngine(), &recorder{}
+	f.OnClassify = a.classify
+	s := start(t, f, server.Options{Samples: fstest.MapFS{"music-1/ກ.png": {Data: samplePNG(t)}}})
+	b := openBrowser(t, s.URL)
 	b.until(t, `document.querySelectorAll(".row").length === 3 && document.querySelector("#chosen h2")?.textContent === "music-1"`)
 	return s, f, a, b
 }
@@ -109,7 +103,7 @@ func TestPageAnswersADrawing(t *testing.T) {
 		t.Error("a label became markup")
 	}
 	if got := eval[string](t, b, `document.querySelector("#answer .made").textContent`); !strings.Contains(got, "music-1@d100") || !strings.Contains(got, "basis b100") {
-		t.Errorf("what made it: %q", got)
+		t.Errorf("provenance: %q", got)
 	}
 	name, sent := a.last()
 	if name != "music-1" {
@@ -119,11 +113,11 @@ func TestPageAnswersADrawing(t *testing.T) {
 
 	b.click(t, "#clear")
 	b.until(t, `document.querySelector("#answer .idle")`)
-	b.clean(t, s.addr)
+	b.checkClean(t, s.Addr)
 }
 
-// checkDrawing holds what is sent to what the models read: an opaque image, dark
-// on light, of a glyph in the middle that spans about half.
+// checkDrawing checks that a drawing is sent as the models expect it: opaque, dark on light,
+// with the glyph in the middle, spanning about half of the image.
 func checkDrawing(t *testing.T, sent []byte) {
 	t.Helper()
 	m, err := png.Decode(bytes.NewReader(sent))
@@ -158,10 +152,10 @@ func TestPageAnswersImages(t *testing.T) {
 	b.click(t, "#samples button")
 	b.until(t, answered)
 	if _, sent := a.last(); !bytes.Equal(sent, samplePNG(t)) {
-		t.Error("the sample was not sent as it is")
+		t.Error("the sample was not sent unchanged")
 	}
 	if !eval[bool](t, b, `!!document.querySelector('#answer img[src="/samples/music-1/%E0%BA%81.png"]')`) {
-		t.Error("the second label has no picture")
+		t.Error("the second label has no sample image")
 	}
 
 	file := filepath.Join(t.TempDir(), "mine.png")
@@ -174,24 +168,24 @@ func TestPageAnswersImages(t *testing.T) {
 	b.click(t, "#ask")
 	b.until(t, answered)
 	if _, sent := a.last(); !bytes.Equal(sent, mine) {
-		t.Error("the file was not sent as it is")
+		t.Error("the file was not sent unchanged")
 	}
 
 	b.click(t, "#ask-all")
 	b.until(t, `document.querySelectorAll("#answer .match").length === 3`)
 	b.click(t, "#answer li:nth-child(3) .match")
 	b.until(t, `document.querySelector("#chosen h2")?.textContent === "sans-takri"`)
-	b.clean(t, s.addr)
+	b.checkClean(t, s.Addr)
 }
 
-// TestPageAsksThemAll asks more variants than a page of the list has.
-func TestPageAsksThemAll(t *testing.T) {
+// There are more variants than a page of the list has.
+func TestPageAsksAll(t *testing.T) {
 	s, f, a, b := visit(t)
-	f.mu.Lock()
+	f.Lock()
 	for i := range 1200 {
-		f.variants = append(f.variants, fakeVariant(fmt.Sprintf("v%05d", i)))
+		f.Models = append(f.Models, servertest.Variant(fmt.Sprintf("v%05d", i)))
 	}
-	f.mu.Unlock()
+	f.Unlock()
 	b.until(t, `document.getElementById("count").textContent === "1,203"`)
 	b.click(t, "#samples button")
 	b.until(t, answered)
@@ -201,14 +195,14 @@ func TestPageAsksThemAll(t *testing.T) {
 	if calls, names := a.different(before); calls-before != 1203 || names != 1203 {
 		t.Errorf("%d of them were asked, in %d calls", names, calls-before)
 	}
-	b.clean(t, s.addr)
+	b.checkClean(t, s.Addr)
 }
 
 func TestPageShowsFaults(t *testing.T) {
 	_, f, _, b := visit(t)
-	f.mu.Lock()
-	f.classify, f.err = nil, runtime.Errorf(runtime.Busy, "every slab is leased")
-	f.mu.Unlock()
+	f.Lock()
+	f.OnClassify, f.Err = nil, runtime.Errorf(runtime.Busy, "every slab is leased")
+	f.Unlock()
 	b.draw(t, [][2]float64{{0.1, 0.1}, {0.3, 0.3}})
 	b.until(t, `document.querySelector("#answer [role=alert]")?.textContent === "every slab is leased"`)
 }
@@ -217,21 +211,21 @@ func TestPageIsLive(t *testing.T) {
 	s, f, _, b := visit(t)
 	b.until(t, `document.getElementById("model-ratio").textContent === "16.9×" && document.getElementById("pulse").classList.contains("live")`)
 	b.until(t, `document.querySelector("#legend")?.textContent.includes("12.0 MB") && document.querySelector(".chart path.rss")?.getAttribute("d")`)
-	f.mu.Lock()
-	f.ledger.ModelRatio, f.ledger.Slabs = 186.4, 13_000_000
-	f.variants[1].Requests, f.variants[1].Resident = 4321, "slab"
-	f.variants[1].Answers, f.variants[1].Rate, f.variants[1].Latency = 4000, 12.34, 0.0056
-	f.variants[1].Agreement, f.variants[1].Lossy = 0.912, true
-	f.mu.Unlock()
+	f.Lock()
+	f.Memory.ModelRatio, f.Memory.Slabs = 186.4, 13_000_000
+	f.Models[1].Requests, f.Models[1].Resident = 4321, "slab"
+	f.Models[1].Answers, f.Models[1].Rate, f.Models[1].Latency = 4000, 12.34, 0.0056
+	f.Models[1].Agreement, f.Models[1].Lossy = 0.912, true
+	f.Unlock()
 	b.until(t, `document.getElementById("model-ratio").textContent === "186×" && document.querySelector("#legend")?.textContent.includes("13.0 MB")`)
 	b.until(t, `document.querySelector(".row:nth-child(2) .requests")?.textContent === "4,321" && document.querySelector(".row:nth-child(2) .res.slab")`)
 	b.until(t, `document.querySelector(".row:nth-child(2) .fidelity.lossy")?.textContent === "91.2%" && document.querySelector(".row:nth-child(1) .fidelity")?.textContent === "87.0%"`)
 	b.until(t, `document.querySelector(".row:nth-child(2) .rate")?.textContent === "12.3" && document.querySelector(".row:nth-child(2) .latency")?.textContent === "5.60 ms"`)
 	b.until(t, `document.querySelector(".row:nth-child(1) .rate")?.textContent === "–"`)
-	b.clean(t, s.addr)
+	b.checkClean(t, s.Addr)
 }
 
-// press is a key pressed where the focus is.
+// press is a key press where the focus is.
 const press = `document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key: %q, bubbles: true, cancelable: true})) || true`
 
 func TestPageListsVariants(t *testing.T) {
@@ -249,27 +243,26 @@ func TestPageListsVariants(t *testing.T) {
 		b.until(t, fmt.Sprintf(`document.querySelector("#chosen h2").textContent === %q && document.querySelector('.row[aria-selected="true"]').title === %[1]q`, step.want))
 	}
 	b.do(t, chromedp.SetValue("#order", "requests"))
-	f.mu.Lock()
-	f.variants[1].Requests = 9
-	f.mu.Unlock()
+	f.Lock()
+	f.Models[1].Requests = 9
+	f.Unlock()
 	eval[bool](t, b, `document.getElementById("order").dispatchEvent(new Event("change"))`)
 	b.until(t, names+` === "sans-lao,music-1,sans-takri"`)
 	if got := eval[string](t, b, `document.querySelector(".labels").textContent`); got != "ກຂ<b>&" {
 		t.Errorf("labels: %q", got)
 	}
-	b.clean(t, s.addr)
+	b.checkClean(t, s.Addr)
 }
 
-// TestPageListsAHundredThousand scrolls and searches a list of which the page
-// holds but what is in sight.
+// Of a long list the page has only the visible rows.
 func TestPageListsAHundredThousand(t *testing.T) {
-	f := newFake()
-	f.variants = nil
+	f := servertest.NewEngine()
+	f.Models = nil
 	for i := range 100_000 {
-		f.variants = append(f.variants, fakeVariant(fmt.Sprintf("v%05d", i)))
+		f.Models = append(f.Models, servertest.Variant(fmt.Sprintf("v%05d", i)))
 	}
-	s := start(t, f, Options{})
-	b := openBrowser(t, s.url+"/#v70123")
+	s := start(t, f, server.Options{})
+	b := openBrowser(t, s.URL+"/#v70123")
 	b.until(t, `document.getElementById("count").textContent === "100,000" && document.querySelector("#chosen h2")?.textContent === "v70123" && document.querySelector('.row[aria-selected="true"]')?.title === "v70123"`)
 	few := func() {
 		t.Helper()
@@ -289,7 +282,7 @@ func TestPageListsAHundredThousand(t *testing.T) {
 	few()
 	b.do(t, chromedp.SendKeys("#search", "v5999"))
 	b.until(t, `document.querySelectorAll(".row").length === 10 && document.getElementById("count").textContent === "10 of 100,000"`)
-	b.clean(t, s.addr)
+	b.checkClean(t, s.Addr)
 }
 
 func TestPageChangesVariants(t *testing.T) {
@@ -308,11 +301,11 @@ func TestPageChangesVariants(t *testing.T) {
 		for (const kind of ["dragenter", "dragover", "drop"]) document.body.dispatchEvent(new DragEvent(kind, {dataTransfer: data, bubbles: true, cancelable: true}));
 		return true; })()`)
 	b.until(t, `document.querySelector("#chosen h2")?.textContent === "dropped" && document.querySelectorAll(".row").length === 5`)
-	f.mu.Lock()
-	if got := fmt.Sprintf("%s", f.added); got != "[coefficients dropped]" {
+	f.Lock()
+	if got := fmt.Sprintf("%s", f.Added); got != "[coefficients dropped]" {
 		t.Errorf("the engine was given %s", got)
 	}
-	f.mu.Unlock()
+	f.Unlock()
 
 	b.click(t, "#chosen [aria-pressed]")
 	b.until(t, `document.querySelector("#chosen [aria-pressed=true]") && document.querySelector('.row[aria-selected="true"] .pin').textContent`)
@@ -324,30 +317,29 @@ func TestPageChangesVariants(t *testing.T) {
 	b.until(t, `document.querySelector("#remove-dialog[open]")`)
 	b.click(t, "#remove-dialog .danger")
 	b.until(t, `document.querySelectorAll(".row").length === 4 && document.querySelector("#chosen h2")?.textContent === "my-new" && document.activeElement.id === "rows"`)
-	b.clean(t, s.addr)
+	b.checkClean(t, s.Addr)
 }
 
-// TestPagePinsWhatTheListHides pins by keyboard the chosen variant while a search
-// hides it.
-func TestPagePinsWhatTheListHides(t *testing.T) {
+// The chosen variant is pinned by keyboard while a search hides its row.
+func TestPagePinsHiddenVariant(t *testing.T) {
 	s, f, _, b := visit(t)
 	b.do(t, chromedp.SendKeys("#search", "takri"))
 	b.until(t, `document.querySelectorAll(".row").length === 1`)
 	for _, pinned := range []bool{true, false} {
 		b.do(t, chromedp.Focus("#chosen [aria-pressed]"), chromedp.KeyEvent(kb.Enter))
 		b.until(t, fmt.Sprintf(`document.querySelector("#chosen h2").textContent === "music-1" && document.querySelector("#chosen [aria-pressed=%t]")`, pinned))
-		if got := f.pinned("music-1"); got != pinned {
+		if got := f.Pinned("music-1"); got != pinned {
 			t.Errorf("the page says %t, the engine %t", pinned, got)
 		}
 		if !eval[bool](t, b, `document.activeElement.matches("#chosen [aria-pressed]")`) {
 			t.Error("the focus left the button")
 		}
 	}
-	b.clean(t, s.addr)
+	b.checkClean(t, s.Addr)
 }
 
-// TestPageStopsAnUpload cancels an upload that would take long; the next is another.
-func TestPageStopsAnUpload(t *testing.T) {
+// A slow upload is canceled; the next one is independent of it.
+func TestPageCancelsUpload(t *testing.T) {
 	s, f, _, b := visit(t)
 	dir := t.TempDir()
 	large, small := filepath.Join(dir, "large.safetensors"), filepath.Join(dir, "small.safetensors")
@@ -361,20 +353,20 @@ func TestPageStopsAnUpload(t *testing.T) {
 	b.click(t, "#add-form .primary")
 	b.until(t, `!document.getElementById("add-progress").hidden`)
 	b.click(t, "#add-cancel")
-	b.until(t, `document.getElementById("toasts").textContent === "The upload is stopped" && !document.querySelector("dialog[open]")`)
+	b.until(t, `document.getElementById("toasts").textContent === "Upload stopped" && !document.querySelector("dialog[open]")`)
 	b.throttle(t, -1)
 	b.click(t, "#add")
 	b.do(t, chromedp.SetUploadFiles("#add-files", []string{small}))
 	b.until(t, `document.getElementById("add-name").value === "small"`)
 	b.click(t, "#add-form .primary")
 	b.until(t, `document.querySelector("#chosen h2")?.textContent === "small" && !document.querySelector("dialog[open]")`)
-	if n := f.arrived(); n != 1 {
+	if n := f.Arrived(); n != 1 {
 		t.Errorf("%d files arrived", n)
 	}
-	b.clean(t, s.addr)
+	b.checkClean(t, s.Addr)
 }
 
-// TestPageClearsAnAnswer chooses another variant: the answer is not of it.
+// The answer of one variant is not shown for another.
 func TestPageClearsAnAnswer(t *testing.T) {
 	s, _, a, b := visit(t)
 	b.draw(t, [][2]float64{{0.1, 0.1}, {0.3, 0.3}})
@@ -389,10 +381,10 @@ func TestPageClearsAnAnswer(t *testing.T) {
 	}
 	b.draw(t, [][2]float64{{0.5, 0.1}, {0.5, 0.3}})
 	b.until(t, `document.querySelector("#answer .idle")`)
-	b.clean(t, s.addr)
+	b.checkClean(t, s.Addr)
 }
 
-// TestPageKeepsTheRanking asks all, one of them, and goes back.
+// After asking all variants and then one of them, the page can go back to the ranking.
 func TestPageKeepsTheRanking(t *testing.T) {
 	s, _, _, b := visit(t)
 	b.draw(t, [][2]float64{{0.1, 0.1}, {0.3, 0.3}})
@@ -408,32 +400,31 @@ func TestPageKeepsTheRanking(t *testing.T) {
 	b.until(t, ranked)
 	b.click(t, "#clear")
 	b.until(t, `document.querySelector("#answer .idle") && !document.querySelector("#answer .back")`)
-	b.clean(t, s.addr)
+	b.checkClean(t, s.Addr)
 }
 
-// TestPageStopsAsking stops asking all: what has answered stays as it is.
+// When asking all variants is stopped, the answers so far stay.
 func TestPageStopsAsking(t *testing.T) {
 	s, f, a, b := visit(t)
 	b.click(t, "#auto")
 	b.draw(t, [][2]float64{{0.1, 0.1}, {0.3, 0.3}})
-	f.mu.Lock()
-	f.classify = func(ctx context.Context, name string, image []byte, o runtime.ClassifyOptions) (runtime.Answer, error) {
+	f.Lock()
+	f.OnClassify = func(ctx context.Context, name string, image []byte, o runtime.ClassifyOptions) (runtime.Answer, error) {
 		if name != "sans-lao" {
 			<-ctx.Done()
 		}
 		return a.classify(ctx, name, image, o)
 	}
-	f.mu.Unlock()
+	f.Unlock()
 	b.click(t, "#ask-all")
 	b.until(t, `(window.kept = document.querySelector("#answer .match")) && document.getElementById("ask-all").textContent === "Stop"`)
 	b.click(t, "#ask-all")
 	b.until(t, `document.querySelector("#answer .soft").textContent.startsWith("Stopped: 1 of 3") && document.querySelector("#answer progress").hidden && window.kept.isConnected`)
-	b.clean(t, s.addr)
+	b.checkClean(t, s.Addr)
 }
 
-// TestPageShrinksWhatItAsksAll sends a large image as it is to one variant, and
-// smaller to all.
-func TestPageShrinksWhatItAsksAll(t *testing.T) {
+// A large image is sent unchanged to one variant, and scaled down to all.
+func TestPageScalesImageForAll(t *testing.T) {
 	s, _, a, b := visit(t)
 	var large bytes.Buffer
 	if err := png.Encode(&large, image.NewGray(image.Rect(0, 0, 2048, 512))); err != nil {
@@ -446,7 +437,7 @@ func TestPageShrinksWhatItAsksAll(t *testing.T) {
 	b.do(t, chromedp.SetUploadFiles("#file", []string{file}))
 	b.until(t, answered)
 	if _, sent := a.last(); !bytes.Equal(sent, large.Bytes()) {
-		t.Error("the file was not sent as it is")
+		t.Error("the file was not sent unchanged")
 	}
 	b.click(t, "#ask-all")
 	b.until(t, `document.querySelectorAll("#answer .match").length === 3 && document.getElementById("answer").textContent.includes("1024 × 256")`)
@@ -454,10 +445,10 @@ func TestPageShrinksWhatItAsksAll(t *testing.T) {
 	if m, err := png.DecodeConfig(bytes.NewReader(sent)); err != nil || m.Width != 1024 || m.Height != 256 {
 		t.Errorf("sent %v, %v", m, err)
 	}
-	b.clean(t, s.addr)
+	b.checkClean(t, s.Addr)
 }
 
-// TestPageShowsAnOutage ends the server.
+// The server ends while the page is open.
 func TestPageShowsAnOutage(t *testing.T) {
 	s, _, _, b := visit(t)
 	b.until(t, `document.getElementById("pulse").classList.contains("live") && document.getElementById("outage").hidden`)
@@ -466,7 +457,7 @@ func TestPageShowsAnOutage(t *testing.T) {
 	if err := s.Shutdown(ctx); err != nil {
 		t.Fatal(err)
 	}
-	const silence = "The server doesn't answer; this page tries again"
+	const silence = "The server does not answer; trying again"
 	b.until(t, fmt.Sprintf(`!document.getElementById("outage").hidden && document.getElementById("outage").textContent.includes(%q) && document.getElementById("outage-age").textContent.includes(" s old")`, silence))
 	b.do(t, chromedp.SendKeys("#search", "takri"))
 	b.until(t, fmt.Sprintf(`!document.querySelector(".row") && document.getElementById("empty").textContent === %q`, silence))
@@ -476,7 +467,7 @@ func TestPageShowsAnOutage(t *testing.T) {
 	b.until(t, fmt.Sprintf(`document.querySelectorAll(".toast").length === 1 && document.querySelector(".toast").textContent === %q`, silence))
 }
 
-// dropFolder drops folders of files, as a file manager does: {"folder": ["file", …]}.
+// dropFolder drops folders of files, like a file manager: {"folder": ["file", …]}.
 const dropFolder = `((folders) => {
 	const file = (name) => ({isFile: true, name, file: (yes) => yes(new File(["x"], name))});
 	const folder = ([name, files]) => { let read = false; return {isDirectory: true, name,
@@ -494,28 +485,28 @@ func TestPageAddsCheckpoints(t *testing.T) {
 	b.until(t, `document.querySelector("#add-dialog[open]") && document.getElementById("add-name").value === "my-birds" && document.getElementById("add-family").value === "glyphs"`)
 	b.click(t, "#add-form .primary")
 	b.until(t, `document.querySelector("#chosen h2")?.textContent === "my-birds" && !document.querySelector("dialog[open]")`)
-	f.mu.Lock()
-	if u := f.uploads; len(u) != 1 || string(u[0].Model) != "x" || string(u[0].Config) != "x" || string(u[0].Preprocessor) != "x" {
+	f.Lock()
+	if u := f.Uploads; len(u) != 1 || string(u[0].Model) != "x" || string(u[0].Config) != "x" || string(u[0].Preprocessor) != "x" {
 		t.Errorf("the engine was given %+v", u)
 	}
-	f.mu.Unlock()
+	f.Unlock()
 	eval[bool](t, b, fmt.Sprintf(dropFolder, `{"one": ["model.safetensors", "config.json"], "two": ["model.safetensors", "config.json"]}`))
 	b.until(t, `document.querySelectorAll("#add-list li").length === 2 && document.getElementById("add-name-row").hidden && document.getElementById("add-family").value`)
 	b.click(t, "#add-form .primary")
 	b.until(t, `document.querySelectorAll(".row").length === 6 && !document.querySelector("dialog[open]")`)
 	eval[bool](t, b, fmt.Sprintf(dropFolder, `{"shards": ["model-1.safetensors", "model-2.safetensors", "config.json"]}`))
-	b.until(t, `document.getElementById("toasts").textContent.includes("several files")`)
+	b.until(t, `document.getElementById("toasts").textContent.includes("several tensor files")`)
 	eval[bool](t, b, fmt.Sprintf(dropFolder, `{"pickled": ["pytorch_model.bin", "config.json"]}`))
 	b.until(t, `document.querySelector("#add-dialog[open]") && document.getElementById("add-fault").textContent.includes("safe_serialization=True")`)
-	b.clean(t, s.addr)
+	b.checkClean(t, s.Addr)
 }
 
-// Of several the page adds what can be, and says of the others why not.
-func TestPageAddsAllThatCanBe(t *testing.T) {
+// Of several files the page adds those that it can, and says what is wrong with the others.
+func TestPageAddsValidFiles(t *testing.T) {
 	_, f, _, b := visit(t)
-	f.mu.Lock()
-	f.refused = "bad"
-	f.mu.Unlock()
+	f.Lock()
+	f.Refused = "bad"
+	f.Unlock()
 	eval[bool](t, b, fmt.Sprintf(dropFolder, `{"bad": ["model.safetensors", "config.json"], "good": ["model.safetensors", "config.json"]}`))
 	b.until(t, `document.querySelectorAll("#add-list li").length === 2 && document.getElementById("add-family").value`)
 	b.click(t, "#add-form .primary")
@@ -537,10 +528,10 @@ func TestPageShowsAFamily(t *testing.T) {
 	b.click(t, "#family-close")
 	b.click(t, "#details .link")
 	b.until(t, `document.querySelector("#family-dialog[open]") && document.getElementById("family-title").textContent === "Family glyphs"`)
-	b.clean(t, s.addr)
+	b.checkClean(t, s.Addr)
 }
 
-// TestPageMovesAliases makes an alias, makes a canary of it, and removes it.
+// An alias is created, made a canary, and removed.
 func TestPageMovesAliases(t *testing.T) {
 	_, f, _, b := visit(t)
 	b.click(t, "#aliases")
@@ -549,7 +540,7 @@ func TestPageMovesAliases(t *testing.T) {
 	b.until(t, `document.querySelector(".target input")?.value === "music-1" && document.querySelectorAll(".target option").length === 3`)
 	b.do(t, chromedp.SetValue(".target select", "1"))
 	b.click(t, "#alias-save")
-	b.until(t, `document.querySelectorAll(".alias").length === 2 && document.getElementById("toasts").textContent.includes("mine stands for music-1:1")`)
+	b.until(t, `document.querySelectorAll(".alias").length === 2 && document.getElementById("toasts").textContent.includes("mine now stands for music-1:1")`)
 
 	b.click(t, `[aria-label="Move mine"]`)
 	b.until(t, `document.getElementById("alias-what").textContent === "Move mine" && document.querySelector(".target select")?.value === "1"`)
@@ -559,11 +550,11 @@ func TestPageMovesAliases(t *testing.T) {
 	b.until(t, `document.querySelectorAll("#alias-models option").length > 0`)
 	b.click(t, "#alias-save")
 	b.until(t, `[...document.querySelectorAll(".alias")].some((a) => a.querySelector(".parts")?.textContent === "music-1:1 95.0%sans-takri 5.0%")`)
-	f.mu.Lock()
-	if got := fmt.Sprint(f.aliases["mine"].Targets); got != "[{music-1 1 95} {sans-takri 0 5}]" {
+	f.Lock()
+	if got := fmt.Sprint(f.ByAlias["mine"].Targets); got != "[{music-1 1 95} {sans-takri 0 5}]" {
 		t.Errorf("the alias stands for %s", got)
 	}
-	f.mu.Unlock()
+	f.Unlock()
 
 	b.do(t, chromedp.SendKeys("#alias-name", "to-nobody"), chromedp.SetValue(".target input", "nobody"))
 	b.click(t, "#alias-save")
@@ -581,22 +572,22 @@ func TestPageMovesAliases(t *testing.T) {
 	}
 }
 
-// TestPageAsksForAToken visits a server that wants one.
+// The server requires a token.
 func TestPageAsksForAToken(t *testing.T) {
-	f := newFake()
-	s := start(t, f, Options{Tokens: openTokens(t, "page read,infer"), Samples: fstest.MapFS{"music-1/ກ.png": {Data: samplePNG(t)}}})
-	b := openBrowser(t, s.url)
+	f := servertest.NewEngine()
+	s := start(t, f, server.Options{Tokens: servertest.Tokens(t, "page read,infer"), Samples: fstest.MapFS{"music-1/ກ.png": {Data: samplePNG(t)}}})
+	b := openBrowser(t, s.URL)
 	b.until(t, `document.querySelector("#token-dialog[open]")`)
 	b.do(t, chromedp.SendKeys("#token-field", "a wrong one, but long"))
 	b.click(t, "#token-dialog .primary")
 	b.until(t, `document.querySelector("#token-dialog[open]") && document.getElementById("token-why").textContent.includes("not known") && document.getElementById("token-field").value === ""`)
-	b.do(t, chromedp.SendKeys("#token-field", secret("page")))
+	b.do(t, chromedp.SendKeys("#token-field", servertest.Secret("page")))
 	b.do(t, chromedp.KeyEvent(kb.Enter))
 	b.until(t, `document.querySelectorAll(".row").length === 3 && document.getElementById("pulse").classList.contains("live")`)
 	b.until(t, `document.querySelector("#samples img")?.naturalWidth === 32`)
 	b.click(t, "#samples button")
 	b.until(t, answered)
-	b.click(t, "#chosen [aria-pressed]") // which the token may not
+	b.click(t, "#chosen [aria-pressed]") // for which the token lacks the scope
 	b.until(t, `document.getElementById("toasts").textContent.includes('lacks the scope "admin"')`)
 	b.click(t, "#token")
 	b.until(t, `document.querySelector("#token-dialog[open]")`)
@@ -605,7 +596,7 @@ func TestPageAsksForAToken(t *testing.T) {
 	b.click(t, "#token-cancel")
 	b.until(t, `document.getElementById("empty").textContent.includes("token") && document.getElementById("pulse").classList.contains("lost")`)
 	if eval[bool](t, b, `JSON.stringify(localStorage).includes("page-s")`) {
-		t.Error("the token is kept beyond the tab")
+		t.Error("the token is stored beyond the tab")
 	}
 }
 
@@ -624,11 +615,11 @@ func TestPageFitsEveryWidth(t *testing.T) {
 	if got := eval[string](t, b, unnamed); got != "" {
 		t.Errorf("these have no name for a screen reader: %s", got)
 	}
-	b.clean(t, s.addr)
+	b.checkClean(t, s.Addr)
 }
 
-// TestPageNamesNoOtherHost needs no browser: nothing in the page's files may name
-// an address elsewhere, save XML's names of namespaces.
+// The files of the page contain no address of another host, except the names of XML
+// namespaces.
 func TestPageNamesNoOtherHost(t *testing.T) {
 	err := fs.WalkDir(web.Files, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

@@ -1,98 +1,42 @@
-package server
+package server_test
 
 import (
 	"context"
 	"testing"
-	"time"
-
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
-	grpcstatus "google.golang.org/grpc/status"
 
 	"eigenserve/runtime"
-	"eigenserve/server/inference"
+	"eigenserve/server"
+	"eigenserve/server/internal/servertest"
 )
 
-// TestAllowance spends by a clock of its own.
-func TestAllowance(t *testing.T) {
-	clock := time.Unix(1000, 0)
-	for _, c := range []struct {
-		rate   float64
-		atOnce int           // after a rest
-		wait   time.Duration // after that
-		later  int           // in the ten seconds of asking all the time after that
-	}{
-		{rate: 4, atOnce: 4, wait: 250 * time.Millisecond, later: 40},
-		{rate: 1, atOnce: 1, wait: time.Second, later: 10},
-		{rate: 0.5, atOnce: 1, wait: 2 * time.Second, later: 5},
-	} {
-		a := &allowance{rate: c.rate}
-		var err error
-		n := 0
-		for ; err == nil && n < 100; n++ {
-			err = a.spend(clock)
-		}
-		if n-1 != c.atOnce {
-			t.Errorf("%g a second: %d at once, want %d", c.rate, n-1, c.atOnce)
-		}
-		if got := err.(*runtime.Error); got.Code != runtime.Overloaded || got.RetryAfter != c.wait {
-			t.Errorf("%g a second: %v, again after %v, want %v", c.rate, err, got.RetryAfter, c.wait)
-		}
-		later := 0
-		for ms := 1; ms <= 10_000; ms++ {
-			if a.spend(clock.Add(time.Duration(ms)*time.Millisecond)) == nil {
-				later++
-			}
-		}
-		if later != c.later {
-			t.Errorf("%g a second: %d in ten seconds, want %d", c.rate, later, c.later)
-		}
-	}
-	var none *allowance
-	if err := none.spend(clock); err != nil {
-		t.Errorf("without a limit: %v", err)
-	}
-}
-
-// TestTokenHasARate asks more often than a token may: the engine does not hear of
-// it, the connection stays, other tokens and other routes are as they were.
-func TestTokenHasARate(t *testing.T) {
-	f := newFake()
-	heard := 0
-	f.classify = func(context.Context, string, []byte, runtime.ClassifyOptions) (runtime.Answer, error) {
-		heard++
+// Requests beyond a token's rate do not reach the engine. The connection is kept, and other
+// tokens and routes are not affected.
+func TestTokenRateLimit(t *testing.T) {
+	f := servertest.NewEngine()
+	reached := 0
+	f.OnClassify = func(context.Context, string, []byte, runtime.ClassifyOptions) (runtime.Answer, error) {
+		reached++
 		return runtime.Answer{}, nil
 	}
-	s := start(t, f, Options{Tokens: openTokens(t, `slow read,infer "*" 0.001`, "free infer")})
+	s := start(t, f, server.Options{Tokens: servertest.Tokens(t, `slow read,infer "*" 0.001`, "free infer")})
 	const path = "/v1/models/music-1/classify"
-	ask := func(name string, want int) reply {
+	ask := func(name string, want int) servertest.Response {
 		t.Helper()
-		got := s.do(t, "POST", path, "image", bearer(name)...)
-		if got.status != want {
-			t.Errorf("%s: %d %s, want %d", name, got.status, got.body, want)
+		got := s.Do(t, "POST", path, "image", servertest.Bearer(name)...)
+		if got.Status != want {
+			t.Errorf("%s: %d %s, want %d", name, got.Status, got.Body, want)
 		}
 		return got
 	}
 	ask("slow", 200)
-	if got := ask("slow", 429); got.header.Get("Retry-After") != "1000" || got.header.Get("Connection") == "close" {
-		t.Errorf("%v", got.header)
+	if got := ask("slow", 429); got.Header.Get("Retry-After") != "1000" || got.Header.Get("Connection") == "close" {
+		t.Errorf("%v", got.Header)
 	}
 	ask("free", 200)
-	if got := s.do(t, "GET", "/v1/models", "", bearer("slow")...); got.status != 200 {
-		t.Errorf("to look at models: %d", got.status)
+	if got := s.Do(t, "GET", "/v1/models", "", servertest.Bearer("slow")...); got.Status != 200 {
+		t.Errorf("list the models: %d", got.Status)
 	}
-	if heard != 2 {
-		t.Errorf("the engine heard of %d", heard)
-	}
-}
-
-func TestTokenHasARateOverGRPC(t *testing.T) {
-	c := protocol(t, newFake(), Options{Tokens: openTokens(t, `slow infer "*" 0.001`)})
-	ctx := metadata.AppendToOutgoingContext(context.Background(), "authorization", "Bearer "+secret("slow"))
-	for i, want := range []bool{false, true, true} {
-		_, err := c.ModelInfer(ctx, &inference.ModelInferRequest{ModelName: "music-1"})
-		if refused := grpcstatus.Code(err) == codes.ResourceExhausted; refused != want {
-			t.Errorf("call %d: %v", i, err)
-		}
+	if reached != 2 {
+		t.Errorf("%d reached the engine", reached)
 	}
 }

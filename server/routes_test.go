@@ -1,4 +1,4 @@
-package server
+package server_test
 
 import (
 	"bytes"
@@ -13,9 +13,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"eigenserve/runtime"
+	"eigenserve/server"
+	"eigenserve/server/internal/servertest"
 )
 
-// form writes a multipart body of fields given as pairs.
+// form returns a multipart body of fields given as pairs.
 func form(t *testing.T, fields ...string) (body, contentType string) {
 	t.Helper()
 	var b bytes.Buffer
@@ -64,7 +66,7 @@ func TestRoutes(t *testing.T) {
 		{name: "classify with an encoded name", method: "POST", path: "/v1/models/music%2D1/classify", body: "image", status: 200},
 		{name: "classify with an unknown variant", method: "POST", path: "/v1/models/nobody/classify", body: "image", status: 404, want: `no variant \"nobody\"`},
 		{name: "classify nothing", method: "POST", path: "/v1/models/music-1/classify", status: 400, want: "empty"},
-		{name: "classify by GET", method: "GET", path: "/v1/models/music-1/classify", status: 405, want: `{"error":"method not allowed"}`, header: map[string]string{"Allow": "POST"}},
+		{name: "classify with GET", method: "GET", path: "/v1/models/music-1/classify", status: 405, want: `{"error":"method not allowed"}`, header: map[string]string{"Allow": "POST"}},
 		{name: "classify a form", method: "POST", path: "/v1/models/music-1/classify", body: checkpoint, headers: []string{"Content-Type", formType}, status: 415},
 		{name: "classify gzip", method: "POST", path: "/v1/models/music-1/classify", body: "x", headers: []string{"Content-Encoding", "gzip"}, status: 415},
 		{name: "classify with a bad top_k", method: "POST", path: "/v1/models/music-1/classify?top_k=-1", body: "x", status: 400, want: "top_k"},
@@ -73,19 +75,19 @@ func TestRoutes(t *testing.T) {
 		{name: "first page", method: "GET", path: "/v1/models?limit=2", status: 200, want: `"next":"sans-lao"`},
 		{name: "next page", method: "GET", path: "/v1/models?limit=2&after=sans-lao", status: 200, want: `{"models":[{"name":"sans-takri"`},
 		{name: "page past the end", method: "GET", path: "/v1/models?after=zzz", status: 200, want: `{"models":[],"next":""}`},
-		{name: "page of none", method: "GET", path: "/v1/models?limit=0", status: 400, want: "limit must be a whole number from 1 to 1000"},
-		{name: "page of words", method: "GET", path: "/v1/models?limit=many", status: 400},
+		{name: "page of zero", method: "GET", path: "/v1/models?limit=0", status: 400, want: "limit must be a whole number from 1 to 1000"},
+		{name: "page of a non-number", method: "GET", path: "/v1/models?limit=many", status: 400},
 		{name: "search", method: "GET", path: "/v1/models?search=sans", status: 200, want: `"total":2`},
 		{name: "search by page", method: "GET", path: "/v1/models?search=sans&offset=1&limit=1", status: 200, want: `{"models":[{"name":"sans-takri"`},
-		{name: "search for nothing there", method: "GET", path: "/v1/models?search=none", status: 200, want: `{"models":[],"offset":0,"total":0}`},
+		{name: "search without results", method: "GET", path: "/v1/models?search=none", status: 200, want: `{"models":[],"offset":0,"total":0}`},
 		{name: "order", method: "GET", path: "/v1/models?order=requests&limit=1", status: 200, want: `"total":3`},
 		{name: "search from a name", method: "GET", path: "/v1/models?from=sans-takri&limit=1", status: 200, want: `"offset":2,"total":3}`},
 		{name: "search before the first", method: "GET", path: "/v1/models?offset=-1", status: 400, want: "offset"},
 		{name: "show", method: "GET", path: "/v1/models/sans-lao", status: 200, want: `"labels":["ກ","ຂ","\u003cb\u003e\u0026"]`},
 		{name: "show nobody", method: "GET", path: "/v1/models/nobody", status: 404},
 		{name: "put a new one", method: "PUT", path: "/v1/models/new", body: "file", status: 201, want: `"digest":"d1`, header: map[string]string{"Location": "/v1/models/new"}},
-		{name: "put in place of another", method: "PUT", path: "/v1/models/sans-lao", body: "file", status: 200},
-		{name: "put nothing", method: "PUT", path: "/v1/models/new", status: 400},
+		{name: "replace one", method: "PUT", path: "/v1/models/sans-lao", body: "file", status: 200},
+		{name: "put an empty file", method: "PUT", path: "/v1/models/new", status: 400},
 		{name: "delete", method: "DELETE", path: "/v1/models/sans-lao", status: 204},
 		{name: "delete nobody", method: "DELETE", path: "/v1/models/nobody", status: 404},
 		{name: "pin", method: "POST", path: "/v1/models/sans-lao/pin", status: 204},
@@ -94,30 +96,30 @@ func TestRoutes(t *testing.T) {
 		{name: "versions", method: "GET", path: "/v1/models/sans-lao/versions", status: 200, want: `{"name":"sans-lao","versions":[{"version":1,"digest":"d0"`},
 		{name: "versions of nobody", method: "GET", path: "/v1/models/nobody/versions", status: 404},
 		{name: "a version", method: "GET", path: "/v1/models/sans-lao/versions/1", status: 200, want: `"version":1`},
-		{name: "a version that is not there", method: "GET", path: "/v1/models/sans-lao/versions/3", status: 404},
-		{name: "a version that is no number", method: "GET", path: "/v1/models/sans-lao/versions/first", status: 400, want: "versions are numbers from 1"},
+		{name: "an unknown version", method: "GET", path: "/v1/models/sans-lao/versions/3", status: 404},
+		{name: "a version that is not a number", method: "GET", path: "/v1/models/sans-lao/versions/first", status: 400, want: "versions are numbers from 1"},
 		{name: "version 0", method: "DELETE", path: "/v1/models/sans-lao/versions/0", status: 400},
 		{name: "delete a version", method: "DELETE", path: "/v1/models/sans-lao/versions/1", status: 204},
 		{name: "classify by a version", method: "POST", path: "/v1/models/music-1:2/classify", body: "image", status: 200, header: map[string]string{"Eigenserve-Variant": "music-1@d1000"}},
 
 		{name: "aliases", method: "GET", path: "/v1/aliases", status: 200, want: `{"aliases":[{"name":"current"`},
 		{name: "unknown alias", method: "GET", path: "/v1/aliases/live", status: 404},
-		{name: "make an alias", method: "PUT", path: "/v1/aliases/live", body: `{"model":"sans-lao","version":2}`, status: 201,
+		{name: "create an alias", method: "PUT", path: "/v1/aliases/live", body: `{"model":"sans-lao","version":2}`, status: 201,
 			want: `{"name":"live","targets":[{"model":"sans-lao","version":2,"weight":0}]`, header: map[string]string{"Location": "/v1/aliases/live"}},
-		{name: "make a weighted alias", method: "PUT", path: "/v1/aliases/live", body: `{"targets":[{"model":"sans-lao","version":1,"weight":90},{"model":"music-1","weight":10}]}`, status: 201, want: `"weight":90`},
-		{name: "alias of nobody", method: "PUT", path: "/v1/aliases/live", body: `{"model":"nobody"}`, status: 404},
-		{name: "alias of nothing", method: "PUT", path: "/v1/aliases/live", body: `{}`, status: 400, want: "say what the alias stands for"},
+		{name: "create a weighted alias", method: "PUT", path: "/v1/aliases/live", body: `{"targets":[{"model":"sans-lao","version":1,"weight":90},{"model":"music-1","weight":10}]}`, status: 201, want: `"weight":90`},
+		{name: "alias of an unknown variant", method: "PUT", path: "/v1/aliases/live", body: `{"model":"nobody"}`, status: 404},
+		{name: "alias of nothing", method: "PUT", path: "/v1/aliases/live", body: `{}`, status: 400, want: "say which model the alias stands for"},
 		{name: "alias without a weight", method: "PUT", path: "/v1/aliases/live", body: `{"targets":[{"model":"sans-lao","weight":95},{"model":"music-1"}]}`, status: 400, want: "has no weight"},
 		{name: "alias of both forms", method: "PUT", path: "/v1/aliases/live", body: `{"model":"a","targets":[{"model":"b"}]}`, status: 400},
 		{name: "alias with a misspelt field", method: "PUT", path: "/v1/aliases/live", body: `{"model":"sans-lao","verison":1}`, status: 400},
-		{name: "alias that is no JSON", method: "PUT", path: "/v1/aliases/live", body: `live`, status: 400, want: "not of the form"},
-		{name: "alias and more", method: "PUT", path: "/v1/aliases/live", body: `{"model":"sans-lao"}{}`, status: 400},
-		{name: "alias without bound", method: "PUT", path: "/v1/aliases/live", body: strings.Repeat(" ", 70000), status: 413},
+		{name: "alias that is not JSON", method: "PUT", path: "/v1/aliases/live", body: `live`, status: 400, want: "does not have the form"},
+		{name: "alias followed by more", method: "PUT", path: "/v1/aliases/live", body: `{"model":"sans-lao"}{}`, status: 400},
+		{name: "alias over the limit", method: "PUT", path: "/v1/aliases/live", body: strings.Repeat(" ", 70000), status: 413},
 		{name: "an alias", method: "GET", path: "/v1/aliases/current", status: 200, want: `"model":"sans-lao"`},
 		{name: "classify by an alias", method: "POST", path: "/v1/models/current/classify", body: "image", status: 200, header: map[string]string{"Eigenserve-Variant": "sans-lao@d1000"}},
 		{name: "move an alias", method: "PUT", path: "/v1/aliases/current", body: `{"model":"music-1"}`, status: 200, want: `"model":"music-1"`},
 		{name: "delete an alias", method: "DELETE", path: "/v1/aliases/current", status: 204},
-		{name: "delete an alias that is not there", method: "DELETE", path: "/v1/aliases/live", status: 404},
+		{name: "delete an unknown alias", method: "DELETE", path: "/v1/aliases/live", status: 404},
 
 		{name: "families", method: "GET", path: "/v1/families", status: 200, want: `{"families":[{"name":"glyphs"`},
 		{name: "family", method: "GET", path: "/v1/families/glyphs", status: 200, want: `"config":{"hidden_size":64}`},
@@ -125,8 +127,8 @@ func TestRoutes(t *testing.T) {
 		{name: "add a checkpoint", method: "POST", path: "/v1/families/glyphs/models/new", body: checkpoint, headers: []string{"Content-Type", formType}, status: 201},
 		{name: "add a checkpoint without config", method: "POST", path: "/v1/families/glyphs/models/new", body: noConfig, headers: []string{"Content-Type", noConfigType}, status: 400, want: "model and config"},
 		{name: "add a checkpoint with two configs", method: "POST", path: "/v1/families/glyphs/models/new", body: twice, headers: []string{"Content-Type", twiceType}, status: 400, want: "twice"},
-		{name: "add a checkpoint with a strange file", method: "POST", path: "/v1/families/glyphs/models/new", body: stranger, headers: []string{"Content-Type", strangerType}, status: 400, want: `\"extra\"`},
-		{name: "add a checkpoint that is no form", method: "POST", path: "/v1/families/glyphs/models/new", body: "M", status: 415},
+		{name: "add a checkpoint with an unknown file", method: "POST", path: "/v1/families/glyphs/models/new", body: stranger, headers: []string{"Content-Type", strangerType}, status: 400, want: `\"extra\"`},
+		{name: "add a checkpoint that is not a form", method: "POST", path: "/v1/families/glyphs/models/new", body: "M", status: 415},
 		{name: "add a form without its last boundary", method: "POST", path: "/v1/families/glyphs/models/new", body: checkpoint[:len(checkpoint)-8], headers: []string{"Content-Type", formType}, status: 400, want: "ends too early"},
 
 		{name: "memory", method: "GET", path: "/v1/memory", status: 200, want: `"process_ratio":6.3`},
@@ -138,7 +140,7 @@ func TestRoutes(t *testing.T) {
 		{name: "unknown method", method: "BREW", path: "/v1/models", status: 501, want: `{"error":"unknown method"}`},
 		{name: "wrong method on a variant", method: "PATCH", path: "/v1/models/sans-lao", status: 405, header: map[string]string{"Allow": "GET, HEAD, PUT, DELETE"}},
 		{name: "trailing slash", method: "GET", path: "/v1/models/", status: 404},
-		{name: "name with an encoded slash", method: "GET", path: "/v1/models/a%2Fb", status: 400, want: `{"error":"\"a/b\" can't be a variant's name"}`},
+		{name: "name with an encoded slash", method: "GET", path: "/v1/models/a%2Fb", status: 400, want: `{"error":"\"a/b\" is not a valid variant name"}`},
 		{name: "name of dots", method: "GET", path: "/v1/models/%2e%2e", status: 400},
 		{name: "name with dots", method: "PUT", path: "/v1/models/a..b", body: "x", status: 400},
 		{name: "name with a backslash", method: "GET", path: "/v1/models/a%5Cb", status: 400},
@@ -146,27 +148,27 @@ func TestRoutes(t *testing.T) {
 		{name: "name that is not UTF-8", method: "GET", path: "/v1/models/%FF", status: 400},
 		{name: "name badly encoded", method: "DELETE", path: "/v1/models/%zz", status: 400, want: "percent-encoded"},
 		{name: "name too long", method: "GET", path: "/v1/models/" + long, status: 400},
-		{name: "family of dots", method: "POST", path: "/v1/families/%2e%2e/models/x", body: checkpoint, headers: []string{"Content-Type", formType}, status: 400, want: "family's name"},
+		{name: "family of dots", method: "POST", path: "/v1/families/%2e%2e/models/x", body: checkpoint, headers: []string{"Content-Type", formType}, status: 400, want: "family name"},
 	}
 	samples := fstest.MapFS{"music-1/a b.png": {Data: []byte("PNG")}, "notes.txt": {Data: []byte("no")}}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			s := start(t, newFake(), Options{Samples: samples})
-			req, err := http.NewRequest(test.method, s.url, strings.NewReader(test.body))
+			s := start(t, servertest.NewEngine(), server.Options{Samples: samples})
+			req, err := http.NewRequest(test.method, s.URL, strings.NewReader(test.body))
 			if err != nil {
 				t.Fatal(err)
 			}
-			req.URL.Opaque = "//" + s.addr + test.path // as it stands, whatever its escapes
+			req.URL.Opaque = "//" + s.Addr + test.path // sent as it is, whatever its escapes
 			for i := 0; i < len(test.headers); i += 2 {
 				req.Header.Set(test.headers[i], test.headers[i+1])
 			}
-			got := finish(t, req)
-			if got.status != test.status || !strings.Contains(got.body, test.want) {
-				t.Errorf("got %d %.400s, want %d %s", got.status, got.body, test.status, test.want)
+			got := servertest.Send(t, req)
+			if got.Status != test.status || !strings.Contains(got.Body, test.want) {
+				t.Errorf("got %d %.400s, want %d %s", got.Status, got.Body, test.status, test.want)
 			}
 			for name, want := range test.header {
-				if !strings.Contains(got.header.Get(name), want) && strings.Join(got.header[name], ", ") != want {
-					t.Errorf("header %s: got %q, want %q", name, got.header[name], want)
+				if !strings.Contains(got.Header.Get(name), want) && strings.Join(got.Header[name], ", ") != want {
+					t.Errorf("header %s: got %q, want %q", name, got.Header[name], want)
 				}
 			}
 		})
@@ -174,50 +176,50 @@ func TestRoutes(t *testing.T) {
 }
 
 func TestEveryGetAnswersHead(t *testing.T) {
-	s := start(t, newFake(), Options{})
-	for _, rt := range s.routes() {
-		if rt.method != "GET" {
+	s := start(t, servertest.NewEngine(), server.Options{})
+	for _, rt := range s.Routes() {
+		if rt.Method != "GET" {
 			continue
 		}
-		path := rt.someAddress()
-		if got := s.do(t, "HEAD", path, ""); got.status != 200 || got.body != "" {
-			t.Errorf("HEAD %s: got %d %q", path, got.status, got.body)
+		path := examplePath(rt)
+		if got := s.Do(t, "HEAD", path, ""); got.Status != 200 || got.Body != "" {
+			t.Errorf("HEAD %s: got %d %q", path, got.Status, got.Body)
 		}
 	}
 }
 
 func TestUnchangedAssetIsNotSentAgain(t *testing.T) {
-	s := start(t, newFake(), Options{})
-	first := s.do(t, "GET", "/", "")
-	again := s.do(t, "GET", "/", "", "If-None-Match", first.header.Get("ETag"))
-	if again.status != http.StatusNotModified || again.body != "" {
-		t.Errorf("got %d %.40q", again.status, again.body)
+	s := start(t, servertest.NewEngine(), server.Options{})
+	first := s.Do(t, "GET", "/", "")
+	again := s.Do(t, "GET", "/", "", "If-None-Match", first.Header.Get("ETag"))
+	if again.Status != http.StatusNotModified || again.Body != "" {
+		t.Errorf("got %d %.40q", again.Status, again.Body)
 	}
 }
 
 func TestMemoryIsTheLedger(t *testing.T) {
-	f := newFake()
-	s := start(t, f, Options{})
+	f := servertest.NewEngine()
+	s := start(t, f, server.Options{})
 	var got runtime.Ledger
-	if err := json.Unmarshal([]byte(s.do(t, "GET", "/v1/memory", "").body), &got); err != nil {
+	if err := json.Unmarshal([]byte(s.Do(t, "GET", "/v1/memory", "").Body), &got); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(f.ledger, got); diff != "" {
+	if diff := cmp.Diff(f.Memory, got); diff != "" {
 		t.Error(diff)
 	}
 }
 
 func TestUploadReachesTheEngineWhole(t *testing.T) {
-	f := newFake()
-	s := start(t, f, Options{})
+	f := servertest.NewEngine()
+	s := start(t, f, server.Options{})
 	model := strings.Repeat("weights ", 100_000)
 	body, contentType := form(t, "preprocessor", `{"p":1}`, "model", model, "config", `{"c":1}`)
-	if got := s.do(t, "POST", "/v1/families/glyphs/models/new", body, "Content-Type", contentType); got.status != 201 {
-		t.Fatalf("got %d %s", got.status, got.body)
+	if got := s.Do(t, "POST", "/v1/families/glyphs/models/new", body, "Content-Type", contentType); got.Status != 201 {
+		t.Fatalf("got %d %s", got.Status, got.Body)
 	}
 	want := []runtime.Upload{{Model: []byte(model), Config: []byte(`{"c":1}`), Preprocessor: []byte(`{"p":1}`)}}
-	if !reflect.DeepEqual(f.uploads, want) {
-		t.Errorf("%d uploads, not the one that was sent", len(f.uploads))
+	if !reflect.DeepEqual(f.Uploads, want) {
+		t.Errorf("%d uploads, want the one that was sent", len(f.Uploads))
 	}
 }
 
@@ -237,49 +239,48 @@ func TestOtherSitesMayOnlyRead(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			s := start(t, newFake(), Options{})
-			if got := s.do(t, "POST", "/v1/models/music-1/classify", "x", test.headers...); got.status != test.want {
-				t.Errorf("asking: got %d %s, want %d", got.status, got.body, test.want)
+			s := start(t, servertest.NewEngine(), server.Options{})
+			if got := s.Do(t, "POST", "/v1/models/music-1/classify", "x", test.headers...); got.Status != test.want {
+				t.Errorf("asking: got %d %s, want %d", got.Status, got.Body, test.want)
 			}
-			if got := s.do(t, "GET", "/v1/models", "", test.headers...); got.status != 200 {
-				t.Errorf("reading: got %d", got.status)
+			if got := s.Do(t, "GET", "/v1/models", "", test.headers...); got.Status != 200 {
+				t.Errorf("reading: got %d", got.Status)
 			}
-			same := append([]string{"Origin", s.url}, test.headers...)
-			if got := s.do(t, "POST", "/v1/models/music-1/classify", "x", same[:2]...); got.status != 200 {
-				t.Errorf("our own origin in an old browser: got %d", got.status)
+			same := append([]string{"Origin", s.URL}, test.headers...)
+			if got := s.Do(t, "POST", "/v1/models/music-1/classify", "x", same[:2]...); got.Status != 200 {
+				t.Errorf("our own origin in an old browser: got %d", got.Status)
 			}
 		})
 	}
 }
 
-// TestReadyWhateverVariantsDo: whether one variant can be loaded is its own
-// affair, and readiness the server's.
-func TestReadyWhateverVariantsDo(t *testing.T) {
-	f := newFake()
-	f.err = runtime.Errorf(runtime.Damaged, "digest differs")
-	s := start(t, f, Options{})
-	if got := s.do(t, "POST", "/v1/models/music-1/classify", "image"); got.status != 500 {
-		t.Fatalf("classify: got %d", got.status)
+// Readiness is that of the server, not of its variants.
+func TestReadyDespiteDamagedVariants(t *testing.T) {
+	f := servertest.NewEngine()
+	f.Err = runtime.Errorf(runtime.Damaged, "digest differs")
+	s := start(t, f, server.Options{})
+	if got := s.Do(t, "POST", "/v1/models/music-1/classify", "image"); got.Status != 500 {
+		t.Fatalf("classify: got %d", got.Status)
 	}
-	if got := s.do(t, "GET", "/v2/health/ready", ""); got.status != 200 {
-		t.Errorf("ready: got %d", got.status)
+	if got := s.Do(t, "GET", "/v2/health/ready", ""); got.Status != 200 {
+		t.Errorf("ready: got %d", got.Status)
 	}
 	s.Drain()
-	if got := s.do(t, "GET", "/v2/health/ready", ""); got.status != 503 {
-		t.Errorf("ready while it drains: got %d", got.status)
+	if got := s.Do(t, "GET", "/v2/health/ready", ""); got.Status != 503 {
+		t.Errorf("ready while it drains: got %d", got.Status)
 	}
-	f.err = nil
-	if got := s.do(t, "POST", "/v1/models/music-1/classify", "image"); got.status != 200 {
-		t.Errorf("classify while it drains: got %d", got.status)
+	f.Err = nil
+	if got := s.Do(t, "POST", "/v1/models/music-1/classify", "image"); got.Status != 200 {
+		t.Errorf("classify while it drains: got %d", got.Status)
 	}
 }
 
-// TestNoCrossOriginSharing: no page of another site may read an answer.
+// No page of another site may read an answer.
 func TestNoCrossOriginSharing(t *testing.T) {
-	s := start(t, newFake(), Options{})
+	s := start(t, servertest.NewEngine(), server.Options{})
 	for _, method := range []string{"GET", "POST", "OPTIONS"} {
-		got := s.do(t, method, "/v1/models", "", "Origin", "https://example.com", "Access-Control-Request-Method", "PUT")
-		for name := range got.header {
+		got := s.Do(t, method, "/v1/models", "", "Origin", "https://example.com", "Access-Control-Request-Method", "PUT")
+		for name := range got.Header {
 			if strings.HasPrefix(name, "Access-Control-") {
 				t.Errorf("%s is answered with %s", method, name)
 			}

@@ -4,14 +4,18 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+
+	"eigenserve/server/internal/reload"
 )
 
-// Certificate is a TLS certificate with its key. It follows its files.
-type Certificate struct{ file *fresh[*tls.Certificate] }
+// Certificate is a TLS certificate with its key. It is read again when its files change.
+type Certificate struct {
+	file *reload.Value[*tls.Certificate]
+}
 
-// OpenCertificate reads a certificate and its key, both PEM.
+// OpenCertificate reads a certificate and its key, both in PEM.
 func OpenCertificate(cert, key string, log *slog.Logger) (*Certificate, error) {
-	f, err := openFresh(log, func() (*tls.Certificate, error) {
+	f, err := reload.Open(log, func() (*tls.Certificate, error) {
 		pair, err := tls.LoadX509KeyPair(cert, key)
 		if err != nil {
 			return nil, fmt.Errorf("certificate: %w", err)
@@ -24,14 +28,14 @@ func OpenCertificate(cert, key string, log *slog.Logger) (*Certificate, error) {
 	return &Certificate{f}, nil
 }
 
-// config is how to speak TLS with the certificate as it is at each handshake.
-// Go's own choice of ciphers holds.
+// config returns a configuration that uses the certificate as it is at each handshake,
+// and Go's own choice of ciphers.
 func (c *Certificate) config(protocols ...string) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		NextProtos: protocols,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			return c.file.get(), nil
+			return c.file.Get(), nil
 		},
 	}
 }

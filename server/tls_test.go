@@ -1,4 +1,4 @@
-package server
+package server_test
 
 import (
 	"crypto/ecdsa"
@@ -6,6 +6,8 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"eigenserve/server"
+	"eigenserve/server/internal/servertest"
 	"encoding/pem"
 	"log/slog"
 	"math/big"
@@ -18,7 +20,7 @@ import (
 	"time"
 )
 
-// writeCertificate writes a certificate for 127.0.0.1 that signs itself.
+// writeCertificate writes a self-signed certificate for 127.0.0.1.
 func writeCertificate(t *testing.T, cert, key string, serial int64) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -45,16 +47,16 @@ func TestTLS(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	writeCertificate(t, cert, key, 1)
-	c, err := OpenCertificate(cert, key, slog.New(slog.DiscardHandler))
+	c, err := server.OpenCertificate(cert, key, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.file.every, c.file.next = 0, time.Time{} // look at it each time
-	s := start(t, newFake(), Options{Certificate: c})
+	c.CheckEvery(0) // look at the files for each handshake
+	s := start(t, servertest.NewEngine(), server.Options{Certificate: c})
 
-	// serial dials anew and gives the number of the certificate that it is shown.
+	// serial opens a connection and returns the serial number of the certificate.
 	serial := func(config *tls.Config) (int64, error) {
-		conn, err := tls.Dial("tcp", s.addr, config)
+		conn, err := tls.Dial("tcp", s.Addr, config)
 		if err != nil {
 			return 0, err
 		}
@@ -66,13 +68,13 @@ func TestTLS(t *testing.T) {
 		t.Fatalf("certificate %d, %v", n, err)
 	}
 	if _, err := serial(&tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11}); err == nil {
-		t.Error("TLS 1.1 is spoken")
+		t.Error("TLS 1.1 is accepted")
 	}
 
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: trusting}}
 	defer client.CloseIdleConnections()
-	for range 3 { // over one connection, which watch reads meanwhile
-		res, err := client.Post("https://"+s.addr+"/v1/models/music-1/classify", "image/png", strings.NewReader("image"))
+	for range 3 { // over one connection, which Watch reads in the meantime
+		res, err := client.Post("https://"+s.Addr+"/v1/models/music-1/classify", "image/png", strings.NewReader("image"))
 		if err != nil || res.StatusCode != 200 {
 			t.Fatalf("%v %v", res, err)
 		}
@@ -90,15 +92,15 @@ func TestTLS(t *testing.T) {
 		t.Errorf("after it broke: certificate %d, %v", n, err)
 	}
 	if err := s.Reload(); err == nil {
-		t.Error("Reload takes a broken key")
+		t.Error("Reload accepts a broken key")
 	}
-	if got := status(s.raw(t, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")); got == 200 {
+	if got := servertest.Status(s.Dial(t, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")); got == 200 {
 		t.Error("plain HTTP is answered with TLS on")
 	}
 }
 
 func TestOpenCertificateFails(t *testing.T) {
-	if _, err := OpenCertificate("none.pem", "none.key", slog.Default()); err == nil || !strings.Contains(err.Error(), "none.pem") {
+	if _, err := server.OpenCertificate("none.pem", "none.key", slog.Default()); err == nil || !strings.Contains(err.Error(), "none.pem") {
 		t.Errorf("got %v", err)
 	}
 }

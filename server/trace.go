@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -11,15 +10,13 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
-	"google.golang.org/grpc/metadata"
-	grpcstatus "google.golang.org/grpc/status"
 
 	"eigenserve/runtime"
+	"eigenserve/server/wire"
 )
 
-// tracer makes the spans of requests; they go on from the caller's trace where a
-// traceparent header names one. Names and attributes are those of OpenTelemetry's
-// conventions for HTTP.
+// tracer makes the spans of requests. They continue the caller's trace if a traceparent
+// header names one. Names and attributes follow OpenTelemetry's conventions for HTTP.
 type tracer struct{ trace.Tracer }
 
 func newTracer(provider trace.TracerProvider) tracer {
@@ -41,86 +38,54 @@ func (t tracer) begin(r *request, rt route) {
 	}
 }
 
-// endSpan ends the span, if one was begun, with what was answered.
-func (x *exchange) endSpan(status int) {
-	if x.span == nil {
+// endSpan ends the span, if there is one, with the status of the answer.
+func (rec *record) endSpan(status int) {
+	if rec.span == nil {
 		return
 	}
-	if x.span.IsRecording() {
-		x.span.SetAttributes(attribute.Int("http.response.status_code", status))
+	if rec.span.IsRecording() {
+		rec.span.SetAttributes(attribute.Int("http.response.status_code", status))
 		if status >= fiber.StatusInternalServerError {
-			x.span.SetStatus(codes.Error, x.fault)
+			rec.span.SetStatus(codes.Error, rec.fault)
 		}
 	}
-	x.span.End()
+	rec.span.End()
 }
 
-// answered notes what an inference took: in the metrics, and as spans within that
-// of its context. The engine tells how long each stage was, not when it began; the
-// spans lay the stages one after the other, in the order in which they run, so that
-// they end now.
-func (s *Server) answered(ctx context.Context, variant, digest string, t runtime.Timing) {
-	s.metrics.stages(t)
+// traceID returns the trace that a request is part of, "" if it is not sampled.
+func (rec *record) traceID() string {
+	if rec.span == nil || !rec.span.SpanContext().IsSampled() {
+		return ""
+	}
+	return rec.span.SpanContext().TraceID().String()
+}
+
+// observeInference records how long the stages of an inference took, in the metrics and
+// as spans within the span of ctx. The engine says how long each stage took, not when it
+// began: the spans follow one another in the order in which the stages run, and end now.
+func (s *Server) observeInference(ctx context.Context, variant, digest string, t runtime.Timing) {
+	s.metrics.observeStages(t)
 	whole := trace.SpanFromContext(ctx)
 	if !whole.IsRecording() {
 		return
 	}
 	whole.SetAttributes(attribute.String("eigenserve.variant", variant), attribute.String("eigenserve.digest", digest))
-	stages := []timingPart{{"queue", t.Queue}, {"preprocess", t.Preprocess}, {"rebuild", t.Rebuild}, {"compute", t.Compute}}
+	stages := wire.Stages(t)
+	stages[1], stages[2] = stages[2], stages[1] // images are decoded before weights are rebuilt
 	at := time.Now()
 	for _, stage := range stages {
-		at = at.Add(-stage.took)
+		at = at.Add(-stage.Took)
 	}
 	for _, stage := range stages {
-		_, span := s.tracer.Start(ctx, stage.name, trace.WithTimestamp(at))
-		at = at.Add(stage.took)
+		_, span := s.tracer.Start(ctx, stage.Name, trace.WithTimestamp(at))
+		at = at.Add(stage.Took)
 		span.End(trace.WithTimestamp(at))
 	}
 }
 
-// beginCall starts the span of a gRPC call, as begin does for HTTP. Names and
-// attributes are those of OpenTelemetry's conventions for gRPC.
-func (t tracer) beginCall(ctx context.Context, method string) (context.Context, trace.Span) {
-	head, _ := metadata.FromIncomingContext(ctx)
-	parent := propagation.TraceContext{}.Extract(ctx, metadataCarrier(head))
-	name := strings.TrimPrefix(method, "/")
-	ctx, span := t.Start(parent, name, trace.WithSpanKind(trace.SpanKindServer))
-	if service, method, ok := strings.Cut(name, "/"); ok && span.IsRecording() {
-		span.SetAttributes(attribute.String("rpc.system", "grpc"), attribute.String("rpc.service", service), attribute.String("rpc.method", method))
-	}
-	return ctx, span
-}
-
-// endCall ends the span of a call with what was answered.
-func endCall(span trace.Span, err error) {
-	if span.IsRecording() {
-		code := grpcstatus.Code(err)
-		span.SetAttributes(attribute.Int("rpc.grpc.status_code", int(code)))
-		if httpStatus[code] >= fiber.StatusInternalServerError {
-			span.SetStatus(codes.Error, grpcstatus.Convert(err).Message())
-		}
-	}
-	span.End()
-}
-
-// traceID is the trace that a request is part of, "" if none is kept.
-func (x *exchange) traceID() string {
-	if x.span == nil || !x.span.SpanContext().IsSampled() {
-		return ""
-	}
-	return x.span.SpanContext().TraceID().String()
-}
-
-// carrier reads a request's headers as a propagator does.
+// carrier reads the headers of a request for a propagator.
 type carrier struct{ r *request }
 
 func (c carrier) Get(key string) string { return string([]byte(c.r.Ctx.Get(key))) }
 func (c carrier) Set(string, string)    {}
 func (c carrier) Keys() []string        { return nil }
-
-// metadataCarrier reads a call's metadata as a propagator does.
-type metadataCarrier metadata.MD
-
-func (c metadataCarrier) Get(key string) string { return strings.Join(metadata.MD(c).Get(key), ",") }
-func (c metadataCarrier) Set(string, string)    {}
-func (c metadataCarrier) Keys() []string        { return nil }

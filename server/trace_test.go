@@ -1,4 +1,4 @@
-package server
+package server_test
 
 import (
 	"testing"
@@ -8,23 +8,24 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
-	"google.golang.org/grpc/metadata"
 
 	"eigenserve/runtime"
+	"eigenserve/server"
+	"eigenserve/server/internal/servertest"
 )
 
-// traced makes a server whose spans are kept, as they end.
-func traced(t *testing.T) (*running, *fake, *tracetest.SpanRecorder) {
+// traced starts a server whose spans are recorded when they end.
+func traced(t *testing.T) (*running, *servertest.Engine, *tracetest.SpanRecorder) {
 	t.Helper()
 	spans := tracetest.NewSpanRecorder()
-	f := newFake()
-	return start(t, f, Options{Tracer: sdk.NewTracerProvider(sdk.WithSpanProcessor(spans))}), f, spans
+	f := servertest.NewEngine()
+	return start(t, f, server.Options{Tracer: sdk.NewTracerProvider(sdk.WithSpanProcessor(spans))}), f, spans
 }
 
 func TestInferenceIsTraced(t *testing.T) {
 	s, _, spans := traced(t)
 	const traceID = "0af7651916cd43dd8448eb211c80319c"
-	s.do(t, "POST", "/v1/models/music-1/classify", "image", "traceparent", "00-"+traceID+"-b7ad6b7169203331-01", "X-Request-Id", "mine")
+	s.Do(t, "POST", "/v1/models/music-1/classify", "image", "traceparent", "00-"+traceID+"-b7ad6b7169203331-01", "X-Request-Id", "mine")
 	ended := spans.Ended()
 	names := []string{"queue", "preprocess", "rebuild", "compute", "POST /v1/models/:variant/classify"}
 	took := []time.Duration{10 * time.Microsecond, 0, 1500 * time.Microsecond, 2 * time.Millisecond}
@@ -59,61 +60,13 @@ func TestInferenceIsTraced(t *testing.T) {
 
 func TestFaultIsTraced(t *testing.T) {
 	s, f, spans := traced(t)
-	f.err = runtime.Errorf(runtime.Damaged, "digest differs")
-	s.do(t, "GET", "/v1/models/music-1", "")
-	f.err = runtime.Errorf(runtime.NotFound, "no variant")
-	s.do(t, "GET", "/v1/models/music-1", "")
-	s.do(t, "GET", "/none", "")
+	f.Err = runtime.Errorf(runtime.Damaged, "digest differs")
+	s.Do(t, "GET", "/v1/models/music-1", "")
+	f.Err = runtime.Errorf(runtime.NotFound, "no variant")
+	s.Do(t, "GET", "/v1/models/music-1", "")
+	s.Do(t, "GET", "/none", "")
 	ended := spans.Ended()
 	if len(ended) != 2 || ended[0].Status().Code != codes.Error || ended[0].Status().Description != "digest differs" || ended[1].Status().Code != codes.Unset {
 		t.Errorf("spans: %+v", ended)
-	}
-}
-
-// A call over gRPC has the spans that a request over HTTP has, and goes on from
-// the trace that its metadata names.
-func TestCallIsTraced(t *testing.T) {
-	spans, f := tracetest.NewSpanRecorder(), newFake()
-	c := protocol(t, f, Options{Tracer: sdk.NewTracerProvider(sdk.WithSpanProcessor(spans))})
-	const traceID = "0af7651916cd43dd8448eb211c80319c"
-	q := pixelsMessage()
-	q.RawInputContents = [][]byte{[]byte(floats(1, 2, 3, 4))}
-	ctx := metadata.AppendToOutgoingContext(t.Context(), "traceparent", "00-"+traceID+"-b7ad6b7169203331-01")
-	if _, err := c.ModelInfer(ctx, q); err != nil {
-		t.Fatal(err)
-	}
-	f.err = runtime.Errorf(runtime.Damaged, "digest differs")
-	if _, err := c.ModelInfer(ctx, q); err == nil {
-		t.Fatal("no error")
-	}
-	f.err = runtime.Errorf(runtime.NotFound, "no variant")
-	if _, err := c.ModelInfer(ctx, q); err == nil {
-		t.Fatal("no error")
-	}
-	ended := spans.Ended()
-	names := []string{"queue", "preprocess", "rebuild", "compute"}
-	const call = "inference.GRPCInferenceService/ModelInfer"
-	names = append(names, call, call, call)
-	if len(ended) != len(names) {
-		t.Fatalf("%d spans", len(ended))
-	}
-	for i, span := range ended {
-		if span.Name() != names[i] || span.SpanContext().TraceID().String() != traceID {
-			t.Errorf("span %d is %q of the trace %s", i, span.Name(), span.SpanContext().TraceID())
-		}
-	}
-	for i, want := range []struct {
-		code   codes.Code
-		status string
-	}{{codes.Unset, "0"}, {codes.Error, "13"}, {codes.Unset, "5"}} {
-		span := ended[4+i]
-		has := attribute.NewSet(span.Attributes()...)
-		if v, _ := has.Value("rpc.grpc.status_code"); v.String() != want.status || span.Status().Code != want.code || span.Parent().SpanID().String() != "b7ad6b7169203331" {
-			t.Errorf("call %d: status %s, %+v, parent %s", i, v.String(), span.Status(), span.Parent().SpanID())
-		}
-	}
-	has := attribute.NewSet(ended[4].Attributes()...)
-	if v, _ := has.Value("rpc.method"); v.AsString() != "ModelInfer" {
-		t.Errorf("attributes %v", ended[4].Attributes())
 	}
 }

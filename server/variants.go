@@ -8,6 +8,7 @@ import (
 	"github.com/gofiber/fiber/v2/utils"
 
 	"eigenserve/runtime"
+	"eigenserve/server/auth"
 )
 
 // Page sizes of the list of variants.
@@ -16,15 +17,15 @@ const (
 	largestPage = 1000
 )
 
-// variantPage is one page of the list. Next is what ?after= must say for the
-// page that follows, "" on the last.
+// variantPage is one page of the list. Next is the value of ?after= for the page that
+// follows, "" on the last page.
 type variantPage struct {
 	Models []runtime.VariantInfo `json:"models"`
 	Next   string                `json:"next"`
 }
 
-// listVariants answers GET /v1/models?limit=&after= with what the caller's token
-// is for, by name; or a search, where ?search=, ?order=, ?offset= or ?from= asks for one.
+// listVariants answers GET /v1/models?limit=&after= with the variants that the caller may
+// see, by name. With ?search=, ?order=, ?offset= or ?from= it is a search.
 func (s *Server) listVariants(r *request) error {
 	limit, err := r.number("limit", defaultPage, 1, largestPage)
 	if err != nil {
@@ -34,12 +35,12 @@ func (s *Server) listVariants(r *request) error {
 	if q.Has("search") || q.Has("order") || q.Has("offset") || q.Has("from") {
 		return s.findVariants(r, limit)
 	}
-	return r.answer(fiber.StatusOK, s.visible(r.caller, utils.CopyString(r.Query("after")), limit))
+	return r.sendJSON(fiber.StatusOK, s.visiblePage(r.caller, utils.CopyString(r.Query("after")), limit))
 }
 
-// visible is a page of what a caller may see. It names nothing else, not even as
-// the place where the next page begins.
-func (s *Server) visible(caller *token, after string, limit int) variantPage {
+// visiblePage returns a page of the variants that a caller may see. It names no other
+// variant, not even as the one that the next page begins after.
+func (s *Server) visiblePage(caller *auth.Caller, after string, limit int) variantPage {
 	list, next := s.engine.Variants(after, limit)
 	page := variantPage{Models: []runtime.VariantInfo{}}
 	if caller == nil {
@@ -47,7 +48,7 @@ func (s *Server) visible(caller *token, after string, limit int) variantPage {
 	}
 	for {
 		for _, v := range list {
-			if !caller.allows(v.Name) {
+			if !caller.Sees(v.Name) {
 				continue
 			}
 			if len(page.Models) == limit {
@@ -72,13 +73,13 @@ func (s *Server) findVariants(r *request, limit int) error {
 	q := runtime.Query{Words: utils.CopyString(r.Query("search")), Order: utils.CopyString(r.Query("order")),
 		Offset: offset, From: utils.CopyString(r.Query("from")), Limit: limit}
 	if r.caller != nil {
-		q.Allow = r.caller.allows
+		q.Allow = r.caller.Sees
 	}
 	found, err := s.engine.Find(q)
 	if err != nil {
 		return err
 	}
-	return r.answer(fiber.StatusOK, found)
+	return r.sendJSON(fiber.StatusOK, found)
 }
 
 // getVariant answers GET /v1/models/{name}.
@@ -91,7 +92,7 @@ func (s *Server) getVariant(r *request) error {
 	if err != nil {
 		return err
 	}
-	return r.answer(fiber.StatusOK, v)
+	return r.sendJSON(fiber.StatusOK, v)
 }
 
 // putVariant answers PUT /v1/models/{name}: the body is a variant file.
@@ -111,16 +112,16 @@ func (s *Server) putVariant(r *request) error {
 	if err != nil {
 		return err
 	}
-	return r.added(info, replaced)
+	return r.sendAdded(info, replaced)
 }
 
-// added answers with what was added: 201, or 200 where it replaced another.
-func (r *request) added(info runtime.VariantInfo, replaced bool) error {
+// sendAdded answers with a variant that was added: 201, or 200 if it replaced another.
+func (r *request) sendAdded(info runtime.VariantInfo, replaced bool) error {
 	if replaced {
-		return r.answer(fiber.StatusOK, info)
+		return r.sendJSON(fiber.StatusOK, info)
 	}
 	r.Location("/v1/models/" + url.PathEscape(info.Name))
-	return r.answer(fiber.StatusCreated, info)
+	return r.sendJSON(fiber.StatusCreated, info)
 }
 
 // deleteVariant answers DELETE /v1/models/{name}.
@@ -132,10 +133,10 @@ func (s *Server) deleteVariant(r *request) error {
 	if err := s.engine.DeleteVariant(r.context(), name); err != nil {
 		return err
 	}
-	return r.nothing()
+	return r.sendNoContent()
 }
 
-// pinVariant answers POST /v1/models/{name}/pin: its weights are rebuilt now and
+// pinVariant answers POST /v1/models/{name}/pin: the variant's weights are rebuilt now and
 // stay in the cache.
 func (s *Server) pinVariant(r *request) error { return s.setPinned(r, true) }
 
@@ -150,5 +151,5 @@ func (s *Server) setPinned(r *request, pinned bool) error {
 	if err := s.engine.SetPinned(r.context(), name, pinned); err != nil {
 		return err
 	}
-	return r.nothing()
+	return r.sendNoContent()
 }

@@ -1,41 +1,16 @@
 package server
 
 import (
-	"strconv"
-
 	"github.com/gofiber/fiber/v2"
-	"github.com/gofiber/fiber/v2/utils"
 
 	"eigenserve/runtime"
 )
 
-// versionList is what a name holds, the oldest version first; the last is the
-// current one.
+// versionList is the list of a name's versions, the oldest first. The last is the current
+// one.
 type versionList struct {
 	Name     string                `json:"name"`
 	Versions []runtime.VersionInfo `json:"versions"`
-}
-
-// versioned is the reference to the version in the path, or to the current one
-// where the route has none.
-func (r *request) versioned() (ref string, err error) {
-	name, err := r.name("variant")
-	if err != nil {
-		return "", err
-	}
-	return reference(name, utils.CopyString(r.Params("version")))
-}
-
-// reference puts a name and a version's number together as the engine reads them;
-// "" is the current version.
-func reference(name, version string) (string, error) {
-	if version == "" {
-		return name, nil
-	}
-	if n, err := strconv.ParseUint(version, 10, 31); err != nil || n == 0 {
-		return "", runtime.Errorf(runtime.Invalid, "%.40q is no version: versions are numbers from 1", version)
-	}
-	return name + ":" + version, nil
 }
 
 // listVersions answers GET /v1/models/{name}/versions.
@@ -48,12 +23,12 @@ func (s *Server) listVersions(r *request) error {
 	if err != nil {
 		return err
 	}
-	return r.answer(fiber.StatusOK, versionList{name, versions})
+	return r.sendJSON(fiber.StatusOK, versionList{name, versions})
 }
 
 // getVersion answers GET /v1/models/{name}/versions/{number}.
 func (s *Server) getVersion(r *request) error {
-	ref, err := r.versioned()
+	ref, err := r.reference()
 	if err != nil {
 		return err
 	}
@@ -61,17 +36,17 @@ func (s *Server) getVersion(r *request) error {
 	if err != nil {
 		return err
 	}
-	return r.answer(fiber.StatusOK, v)
+	return r.sendJSON(fiber.StatusOK, v)
 }
 
 // deleteVersion answers DELETE /v1/models/{name}/versions/{number}.
 func (s *Server) deleteVersion(r *request) error {
-	ref, err := r.versioned()
+	ref, err := r.reference()
 	if err != nil {
 		return err
 	}
 	if err := s.engine.DeleteVariant(r.context(), ref); err != nil {
 		return err
 	}
-	return r.nothing()
+	return r.sendNoContent()
 }

@@ -3,15 +3,13 @@ package store
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
+	"path"
 	"slices"
 	"time"
-
-	"eigenserve/store/tensorfile"
 )
 
-// Alias is a name for names: what asks for it is answered by one of its targets,
-// each as often as its weight has it. It is moved by one write of its pointer.
+// Alias is a name that stands for one or more models. A request for it goes to one
+// of its targets, chosen by weight. One write of its pointer moves it.
 type Alias struct {
 	Name    string    `json:"name"`
 	Targets []Target  `json:"targets"`
@@ -21,22 +19,23 @@ type Alias struct {
 // Target is one of the models that an alias stands for.
 type Target struct {
 	Model string `json:"model"`
-	// Version is one of the model's; 0 follows its current one.
+	// Version is a version of the model, or 0 for whichever is current.
 	Version int `json:"version,omitempty"`
-	// Weight is its share of the requests, against those of the other targets.
+	// Weight is the target's share of the requests, relative to the other targets.
 	Weight int `json:"weight"`
 }
 
-// Bounds of an alias, so that a sum of weights can't overflow.
+// Bounds of an alias. They keep the sum of the weights from overflowing.
 const (
 	maxTargets = 64
 	maxWeight  = 1_000_000
 )
 
-// check tells whether an alias can be followed; it does not look for its targets.
+// check reports what is wrong with an alias by itself. It does not look for the
+// targets.
 func (a Alias) check() error {
 	if len(a.Targets) == 0 || len(a.Targets) > maxTargets {
-		return fmt.Errorf("%w: it has 1 to %d targets, not %d", ErrAlias, maxTargets, len(a.Targets))
+		return fmt.Errorf("%w: it needs 1 to %d targets, not %d", ErrAlias, maxTargets, len(a.Targets))
 	}
 	sum := 0
 	for i, t := range a.Targets {
@@ -44,7 +43,7 @@ func (a Alias) check() error {
 			return fmt.Errorf("target %d: %w", i, err)
 		}
 		if t.Weight < 0 || t.Weight > maxWeight || t.Version < 0 {
-			return fmt.Errorf("%w: target %d: version %d, weight %d: versions are not negative, weights from 0 to %d",
+			return fmt.Errorf("%w: target %d has version %d and weight %d; a version must not be negative and a weight must be from 0 to %d",
 				ErrAlias, i, t.Version, t.Weight, maxWeight)
 		}
 		sum += t.Weight
@@ -62,32 +61,32 @@ func (a Alias) checkPointer(file string) error {
 	return a.check()
 }
 
-// Aliases lists the aliases by name.
+// Aliases returns the aliases, sorted by name.
 func (s *Store) Aliases() []Alias {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return sorted(s.aliases)
 }
 
-// Alias finds an alias.
+// Alias returns an alias.
 func (s *Store) Alias(name string) (Alias, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	a, ok := s.aliases[name]
 	if !ok {
-		return a, s.missing("aliases", "alias", name)
+		return a, s.notFound("aliases", "alias", name)
 	}
 	return a, nil
 }
 
-// PutAlias makes an alias or moves it. Every target must be there. It tells
-// whether the alias was there before.
+// PutAlias creates or moves an alias. Every target must exist. It reports whether
+// the alias existed before.
 func (s *Store) PutAlias(a Alias) (replaced bool, err error) {
 	if err := CheckName(a.Name); err != nil {
-		return false, fmt.Errorf("store: alias %w", err)
+		return false, fmt.Errorf("alias: %w", err)
 	}
 	if err := a.check(); err != nil {
-		return false, fmt.Errorf("store: alias %q: %w", a.Name, err)
+		return false, fmt.Errorf("alias %q: %w", a.Name, err)
 	}
 	a.Targets = slices.Clone(a.Targets)
 	end, err := s.begin()
@@ -95,26 +94,22 @@ func (s *Store) PutAlias(a Alias) (replaced bool, err error) {
 		return false, err
 	}
 	defer end()
-	if err := s.spelling("models", a.Name); err != nil {
-		return false, fmt.Errorf("store: alias %w", err)
+	if err := s.checkSpelling("models", a.Name); err != nil {
+		return false, fmt.Errorf("alias: %w", err)
 	}
 	switch _, err := s.Entry(a.Name); {
 	case err == nil:
-		return false, fmt.Errorf("store: alias %q: %w: it is the name of a model", a.Name, ErrInUse)
+		return false, fmt.Errorf("alias %q: %w: a model has this name", a.Name, ErrInUse)
 	case !errors.Is(err, ErrNotFound):
-		return false, fmt.Errorf("store: %w", err)
+		return false, err
 	}
 	for _, t := range a.Targets {
 		if err := s.checkTarget(t); err != nil {
-			return false, fmt.Errorf("store: alias %q: %w", a.Name, err)
+			return false, fmt.Errorf("alias %q: %w", a.Name, err)
 		}
 	}
-	// Stores from before aliases have no such folder.
-	if err := tensorfile.MakeFolder(filepath.Join(s.dir, "aliases")); err != nil {
-		return false, fmt.Errorf("store: %w", err)
-	}
 	if err := s.putPointer("aliases", a.Name, a); err != nil {
-		return false, fmt.Errorf("store: alias %q: %w", a.Name, err)
+		return false, fmt.Errorf("alias %q: %w", a.Name, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,7 +120,7 @@ func (s *Store) PutAlias(a Alias) (replaced bool, err error) {
 	return replaced, nil
 }
 
-// checkTarget tells whether the store holds what an alias points to.
+// checkTarget returns an error if the store does not hold a target.
 func (s *Store) checkTarget(t Target) error {
 	m, err := s.model(t.Model)
 	if err != nil {
@@ -137,7 +132,7 @@ func (s *Store) checkTarget(t Target) error {
 	return nil
 }
 
-// DeleteAlias removes an alias; its targets stay.
+// DeleteAlias removes an alias. Its targets stay.
 func (s *Store) DeleteAlias(name string) error {
 	end, err := s.begin()
 	if err != nil {
@@ -147,8 +142,8 @@ func (s *Store) DeleteAlias(name string) error {
 	if _, err := s.Alias(name); err != nil && !errors.Is(err, ErrDamaged) {
 		return err
 	}
-	if err := s.dropPointer("aliases", name); err != nil {
-		return fmt.Errorf("store: %w", err)
+	if err := s.deletePointer("aliases", name); err != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -158,25 +153,25 @@ func (s *Store) DeleteAlias(name string) error {
 	return nil
 }
 
-// held refuses to let go of a version of a model, or, for version 0, of all, to which an
-// alias points, or might: one that can't be read may point anywhere.
-func (s *Store) held(model string, version int) error {
-	if alias := s.holder(model, version); alias != "" {
+// checkNotAliased returns an error if an alias points to a version of a model, or to
+// any version if version is 0. A damaged alias may point to anything.
+func (s *Store) checkNotAliased(model string, version int) error {
+	if alias := s.aliasOf(model, version); alias != "" {
 		return fmt.Errorf("%w: alias %q points to it; move or remove the alias first", ErrInUse, alias)
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for file, found := range s.damaged {
-		if filepath.Dir(file) == "aliases" {
+		if path.Dir(file) == "aliases" {
 			return fmt.Errorf("an alias may point to it: %w", found.err)
 		}
 	}
 	return nil
 }
 
-// holder names an alias that points to a version of a model, or, for version 0,
-// to any; "" if none does.
-func (s *Store) holder(model string, version int) string {
+// aliasOf returns the name of an alias that points to a version of a model, or to any
+// version if version is 0. It returns "" if there is none.
+func (s *Store) aliasOf(model string, version int) string {
 	for _, a := range s.Aliases() {
 		for _, t := range a.Targets {
 			if t.Model == model && (version == 0 || t.Version == version) {

@@ -14,7 +14,7 @@ func alias(name string, targets ...store.Target) store.Alias {
 	return store.Alias{Name: name, Targets: targets, Updated: someDay}
 }
 
-func TestAliasIsMadeMovedAndRemoved(t *testing.T) {
+func TestAliasLifecycle(t *testing.T) {
 	s := create(t)
 	for _, label := range []string{"a", "b"} {
 		put(t, s, "cats", label)
@@ -45,7 +45,7 @@ func TestAliasIsMadeMovedAndRemoved(t *testing.T) {
 	put(t, s, "LIVE", "c") // the spelling is free again
 }
 
-func TestAliasIsRefused(t *testing.T) {
+func TestPutAliasRefusals(t *testing.T) {
 	s := create(t)
 	put(t, s, "cats", "a")
 	target := func(model string, version, weight int) store.Target {
@@ -56,30 +56,30 @@ func TestAliasIsRefused(t *testing.T) {
 		a    store.Alias
 		is   error
 	}{
-		{"bad name", alias("a/b", target("cats", 1, 1)), store.ErrName},
+		{"a bad name", alias("a/b", target("cats", 1, 1)), store.ErrName},
 		{"a model's name", alias("cats", target("cats", 1, 1)), store.ErrInUse},
-		{"a model's name in capitals", alias("CATS", target("cats", 1, 1)), store.ErrName},
-		{"no target", alias("x"), store.ErrAlias},
-		{"unknown model", alias("x", target("dogs", 0, 1)), store.ErrNotFound},
-		{"unknown version", alias("x", target("cats", 2, 1)), store.ErrNotFound},
-		{"one of two unknown", alias("x", target("cats", 1, 1), target("dogs", 1, 1)), store.ErrNotFound},
-		{"model with a path", alias("x", target("../cats", 1, 1)), store.ErrName},
-		{"no weight", alias("x", target("cats", 1, 0), target("cats", 0, 0)), store.ErrAlias},
-		{"negative weight", alias("x", target("cats", 1, 2), target("cats", 0, -1)), store.ErrAlias},
-		{"negative version", alias("x", target("cats", -1, 1)), store.ErrAlias},
-		{"weight without bound", alias("x", target("cats", 1, 1<<40)), store.ErrAlias},
-		{"targets without bound", alias("x", make([]store.Target, 65)...), store.ErrAlias},
+		{"a model's name in upper case", alias("CATS", target("cats", 1, 1)), store.ErrName},
+		{"no targets", alias("x"), store.ErrAlias},
+		{"an unknown model", alias("x", target("dogs", 0, 1)), store.ErrNotFound},
+		{"an unknown version", alias("x", target("cats", 2, 1)), store.ErrNotFound},
+		{"one unknown model of two", alias("x", target("cats", 1, 1), target("dogs", 1, 1)), store.ErrNotFound},
+		{"a path for a model", alias("x", target("../cats", 1, 1)), store.ErrName},
+		{"no weights", alias("x", target("cats", 1, 0), target("cats", 0, 0)), store.ErrAlias},
+		{"a negative weight", alias("x", target("cats", 1, 2), target("cats", 0, -1)), store.ErrAlias},
+		{"a negative version", alias("x", target("cats", -1, 1)), store.ErrAlias},
+		{"a huge weight", alias("x", target("cats", 1, 1<<40)), store.ErrAlias},
+		{"too many targets", alias("x", make([]store.Target, 65)...), store.ErrAlias},
 	} {
 		if _, err := s.PutAlias(c.a); !errors.Is(err, c.is) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
 	if len(s.Aliases())+len(reopen(t, s).Aliases()) > 0 {
-		t.Error("something was stored")
+		t.Error("an alias was stored")
 	}
 }
 
-func TestWhatAnAliasPointsToStays(t *testing.T) {
+func TestAliasedVersionsStay(t *testing.T) {
 	s := create(t)
 	put(t, s, "cats", "a")
 	if _, err := s.PutAlias(alias("live", store.Target{Model: "cats", Version: 1, Weight: 1})); err != nil {
@@ -91,19 +91,19 @@ func TestWhatAnAliasPointsToStays(t *testing.T) {
 	for _, label := range []string{"b", "c", "d", "e"} {
 		put(t, s, "cats", label)
 	}
-	if got := numbers(t, s, "cats"); got != "1=a 4=d 5=e" {
+	if got := versionsOf(t, s, "cats"); got != "1=a 4=d 5=e" {
 		t.Errorf("versions %q", got)
 	}
 	for what, err := range map[string]error{
-		"the version": s.DeleteVersion("cats", 1),
-		"the name":    s.DeleteVariant("cats"),
-		"an alias's":  func() error { v, raw := labelled(t, "x"); _, _, err := s.PutVariant("live", v, raw); return err }(),
+		"deleting the version":    s.DeleteVersion("cats", 1),
+		"deleting the name":       s.DeleteVariant("cats"),
+		"putting an alias's name": func() error { v, raw := labelled(t, "x"); _, _, err := s.PutVariant("live", v, raw); return err }(),
 	} {
 		if !errors.Is(err, store.ErrInUse) || !strings.Contains(err.Error(), "alias") {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if err := s.DeleteVersion("cats", 5); err != nil { // an alias that follows the current one holds none
+	if err := s.DeleteVersion("cats", 5); err != nil { // an alias for the current version holds no version
 		t.Error(err)
 	}
 	for _, a := range []string{"live", "next"} {
@@ -114,7 +114,7 @@ func TestWhatAnAliasPointsToStays(t *testing.T) {
 	if err := s.DeleteVariant("cats"); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(untouched(t), files(t, s)); diff != "" {
+	if diff := cmp.Diff(emptyFiles(t), files(t, s)); diff != "" {
 		t.Error(diff)
 	}
 }

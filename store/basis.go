@@ -11,38 +11,38 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// Basis is what the variants of a family share. Its tensors are views of the
-// file it was read from; they are valid until Close.
+// Basis is what the variants of a family share. Its tensors are views of the file it was
+// read from and are valid until Close.
 type Basis struct {
 	Family string `json:"family"`
-	// Digest is the SHA-256 of the file, in hexadecimal; set when it is read.
+	// Digest is the SHA-256 of the file in hexadecimal. It is set when the file is read.
 	Digest string `json:"-"`
 
-	// Config and Preprocessor are config.json and preprocessor_config.json of
-	// the family; labels in the config are the first member's and mean nothing.
+	// Config and Preprocessor are config.json and preprocessor_config.json of the
+	// family. The labels in Config are those of the first member and mean nothing.
 	Config       json.RawMessage `json:"config"`
 	Preprocessor json.RawMessage `json:"preprocessor,omitempty"`
 
-	// RMS is the root-mean-square coefficient of the fitted deltas, the mean
-	// taken over the checkpoints' linear layers: the unit of a step.
+	// RMS is the root-mean-square coefficient of the fitted deltas, the mean taken over
+	// the checkpoints' linear layers. It is the unit of a step.
 	RMS float64 `json:"rms"`
-	// Rank is the cap on the directions a side; 0 means none was set.
+	// Rank limits the directions on each side of a layer; 0 means there is no limit.
 	Rank   int    `json:"rank"`
 	Metric string `json:"metric"`
-	// Probes is the digest of the images that the metric was measured on and
-	// that variants are held against, BuiltInProbes, or "" in a basis from before
-	// either was kept.
+	// Probes is the digest of the images that the metric was measured on and that
+	// variants are compared on, or BuiltInProbes, or "" in an older basis, which kept
+	// neither.
 	Probes string `json:"probes,omitempty"`
-	// Divergence is the mean KL divergence of the family's mean, with each member's
-	// own head, from that member on such images; 0 where it was not measured.
+	// Divergence is the mean KL divergence, on such images, of the family's mean with
+	// each member's own head from that member; 0 if it was not measured.
 	Divergence float64   `json:"divergence,omitempty"`
 	Sources    []Source  `json:"sources"`
 	Created    time.Time `json:"created"`
-	// Lineage is nil in bases from before it was measured.
+	// Lineage is nil in an older basis, for which it was not measured.
 	Lineage *Lineage `json:"lineage,omitempty"`
 
-	// Heads say how the variants' classifiers are coded; a variant whose head is
-	// not among them keeps it as it came.
+	// Heads say how the variants' heads (classifiers) are coded. A variant whose head is
+	// not among them keeps it as a private tensor.
 	Heads []BasisHead `json:"heads,omitempty"`
 
 	Layers  []BasisLayer  `json:"-"`
@@ -57,8 +57,8 @@ type Source struct {
 	Digest string `json:"digest"`
 }
 
-// BasisLayer is the basis of one layer: Ŵ ≈ M + L(Δq)R, with p left and q
-// right directions.
+// BasisLayer is the basis of one layer: Ŵ ≈ M + L(Δq)R, with p left and q right
+// directions.
 type BasisLayer struct {
 	Layer
 	Mean tensorfile.Tensor // [m,n] in 16 bits
@@ -66,18 +66,18 @@ type BasisLayer struct {
 	Left tensorfile.Tensor // [m,p] BF16
 	// Right is [q,n+1] BF16; its last column belongs to the bias.
 	Right tensorfile.Tensor
-	// LeftScale [p] and RightScale [q]: a fitted coefficient (i,j) is of mean
-	// magnitude LeftScale[i]·RightScale[j], in absolute units.
+	// LeftScale [p] and RightScale [q] predict the coefficients: the mean magnitude of
+	// a fitted coefficient (i,j) is LeftScale[i]·RightScale[j], in absolute units.
 	LeftScale, RightScale []float32
 	Spectrum              Spectrum
 }
 
-// Spectrum is how a layer's fitted deltas spread over its directions.
+// Spectrum says how the fitted deltas of a layer spread over its directions.
 type Spectrum struct {
 	// Left and Right are the leading eigenvalues λ and μ of Σ ZZᵀ and Σ ZᵀZ.
 	Left  []float64 `json:"left"`
 	Right []float64 `json:"right"`
-	// Energy is Σ ‖Z‖², over all fitted checkpoints.
+	// Energy is Σ ‖Z‖² over all fitted checkpoints.
 	Energy float64 `json:"energy"`
 }
 
@@ -87,23 +87,23 @@ type BasisVector struct {
 	Mean, Scale []float32
 }
 
-// BasisHead is how a head is coded: Ŵ = [W b] ≈ (Δq)R, a row of q for each label.
+// BasisHead says how a head is coded: Ŵ = [W b] ≈ (Δq)R, with one row of q per label.
 type BasisHead struct {
 	Name string `json:"name"` // of the tensors <name>.weight and <name>.bias
 	Bias bool   `json:"bias"`
-	// Width is the number of its inputs, and one for the bias.
+	// Width is the number of inputs, plus one for the bias.
 	Width int `json:"width"`
 	// Right is R [width,width] BF16.
 	Right tensorfile.Tensor `json:"-"`
-	// Scale [width] is the mean magnitude to expect of the coefficients of each
-	// right direction, in logits.
+	// Scale [width] is the expected mean magnitude of the coefficients of each right
+	// direction, in logits.
 	Scale []float32 `json:"-"`
 }
 
-// Directions gives p and q.
+// Directions returns p and q.
 func (l *BasisLayer) Directions() (left, right int) { return len(l.LeftScale), len(l.RightScale) }
 
-// Layout gives the shared tensors without their values.
+// Layout returns the names and shapes of the shared tensors.
 func (b *Basis) Layout() Layout {
 	var l Layout
 	for i := range b.Layers {
@@ -115,21 +115,21 @@ func (b *Basis) Layout() Layout {
 	return l
 }
 
-// Largest gives the most directions a side of any layer.
-func (b *Basis) Largest() int {
-	most := 0
+// MaxDirections returns the largest number of directions on a side of any layer.
+func (b *Basis) MaxDirections() int {
+	n := 0
 	for i := range b.Layers {
 		p, q := b.Layers[i].Directions()
-		most = max(most, p, q)
+		n = max(n, p, q)
 	}
-	return most
+	return n
 }
 
-// File is the file that the basis was read from, and that its tensors are views
-// of; nil if it was not read from one.
+// File returns the file that the basis was read from and whose bytes its tensors are
+// views of, or nil if it was not read from a file.
 func (b *Basis) File() *tensorfile.File { return b.file }
 
-// Close unmaps the file that the basis was read from.
+// Close unmaps the file that the basis was read from, if any.
 func (b *Basis) Close() error {
 	if b.file == nil {
 		return nil
@@ -137,17 +137,16 @@ func (b *Basis) Close() error {
 	return b.file.Close()
 }
 
-// What the metadata of the two kinds of file says under "format".
+// The formats of the two kinds of file, as their metadata names them.
 const (
 	BasisFormat   = "eigenserve.basis"
 	VariantFormat = "eigenserve.variant"
-	// Version 2 codes heads; files of version 1 are read as well.
+	// version is that of the files that are written. Version 1, which did not code
+	// heads, is read too.
 	version = "2"
-	// storeVersion is that of the folder's own layout.
-	storeVersion = "1"
 )
 
-// maxHeadWidth keeps the sizes of a head's directions from overflowing.
+// maxHeadWidth keeps the size of a head's directions from overflowing.
 const maxHeadWidth = 1 << 16
 
 type basisHeader struct {
@@ -156,7 +155,7 @@ type basisHeader struct {
 	Spectra []Spectrum `json:"spectra"`
 }
 
-// Encode writes the basis file. The same basis gives the same bytes.
+// Encode writes the basis file. Equal bases are written as equal bytes.
 func (b *Basis) Encode(w io.Writer) error {
 	h := basisHeader{Basis: b, Layout: b.Layout()}
 	var set tensorSet
@@ -184,7 +183,7 @@ func (b *Basis) Encode(w io.Writer) error {
 	return encode(w, BasisFormat, "", h, set)
 }
 
-// rounded keeps four digits of each eigenvalue: they are for people to look at.
+// rounded returns the spectrum with four digits of each eigenvalue, enough to look at.
 func (s Spectrum) rounded() Spectrum {
 	four := func(v []float64) []float64 {
 		out := make([]float64, len(v))
@@ -200,9 +199,9 @@ func floats(v []float32) tensorfile.Tensor {
 	return tensorfile.FromFloat32("F32", []int{len(v)}, v)
 }
 
-// DecodeBasis reads a basis from an open file and checks all of it but the
-// meaning of its config. The basis then owns the file; after an error it is
-// still the caller's to close.
+// DecodeBasis reads a basis from an open file and checks everything but the meaning of
+// its config. The basis then owns the file. After an error the caller still has to close
+// it.
 func DecodeBasis(f *tensorfile.File) (*Basis, error) {
 	b := &Basis{file: f}
 	h := basisHeader{Basis: b}
@@ -227,7 +226,7 @@ func DecodeBasis(f *tensorfile.File) (*Basis, error) {
 	if len(h.Spectra) != len(h.Layout.Layers) {
 		return nil, fmt.Errorf("%w: %d spectra for %d layers", ErrFormat, len(h.Spectra), len(h.Layout.Layers))
 	}
-	r := reader{file: f, want: map[string]bool{}}
+	r := reader{file: f, read: map[string]bool{}}
 	for i, l := range h.Layout.Layers {
 		b.Layers = append(b.Layers, r.layer(l, h.Spectra[i]))
 	}
@@ -242,7 +241,7 @@ func DecodeBasis(f *tensorfile.File) (*Basis, error) {
 		}
 		h.Right, h.Scale = r.halves(h.Name+".right", []int{h.Width, h.Width}, "BF16"), r.scales(h.Name+".scale.right", h.Width)
 	}
-	r.rest()
+	r.checkAllRead()
 	if r.err != nil {
 		return nil, r.err
 	}

@@ -25,17 +25,17 @@ func TestBasisRoundTrip(t *testing.T) {
 		t.Errorf("(-written +read):\n%s", diff)
 	}
 	if again := encoded(t, got); !bytes.Equal(raw, again) {
-		t.Error("what was read encodes to other bytes")
+		t.Error("what was read encodes to different bytes")
 	}
-	if got.Largest() != 2 || got.Layout().Parameters() != 4*3+2*3+3 {
-		t.Errorf("%d directions, %d parameters", got.Largest(), got.Layout().Parameters())
+	if got.MaxDirections() != 2 || got.Layout().Parameters() != 4*3+2*3+3 {
+		t.Errorf("%d directions, %d parameters", got.MaxDirections(), got.Layout().Parameters())
 	}
 	if err := got.Close(); err != nil {
 		t.Error(err)
 	}
 }
 
-// Only people look at the spectrum, so it costs few bytes, whatever its numbers.
+// The spectrum is only looked at, so it takes few bytes whatever its numbers are.
 func TestSpectrumIsRounded(t *testing.T) {
 	b := tinyBasis()
 	b.Layers[0].Spectrum.Left = []float64{1234567, 5e-324}
@@ -53,9 +53,9 @@ func TestSpectrumIsRounded(t *testing.T) {
 func TestBasisRefusals(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
 	for _, c := range []struct {
-		name  string
-		spoil func(p *parts)
-		says  string
+		name   string
+		damage func(p *parts)
+		says   string
 	}{
 		{"a variant", func(p *parts) { p.meta["format"] = "eigenserve.variant" }, `its format is "eigenserve.variant"`},
 		{"no format", func(p *parts) { delete(p.meta, "format") }, `its format is ""`},
@@ -69,27 +69,27 @@ func TestBasisRefusals(t *testing.T) {
 		{"an infinite root mean square", func(p *parts) { p.header(t, `"rms":0.25`, `"rms":1e999`) }, "header: "},
 		{"a negative root mean square", func(p *parts) { p.header(t, `"rms":0.25`, `"rms":-0.25`) }, "root-mean-square coefficient -0.25"},
 		{"nothing shared", func(p *parts) { p.meta["header"] = `{"family":"tiny"}` }, "shares no tensor"},
-		{"a spectrum too few", func(p *parts) { p.header(t, `,{"left":[1],"right":[1],"energy":1}`, ``) }, "1 spectra for 2 layers"},
-		{"a spectrum too short", func(p *parts) { p.header(t, `{"left":[1]`, `{"left":[]`) }, `"patches" has a spectrum of 0 and 1`},
-		{"a layer twice", func(p *parts) { p.header(t, `"name":"patches"`, `"name":"qkv"`) }, `layer "qkv" stands twice`},
+		{"one spectrum too few", func(p *parts) { p.header(t, `,{"left":[1],"right":[1],"energy":1}`, ``) }, "1 spectra for 2 layers"},
+		{"a short spectrum", func(p *parts) { p.header(t, `{"left":[1]`, `{"left":[]`) }, `"patches" has spectra of 0 and 1`},
+		{"a layer twice", func(p *parts) { p.header(t, `"name":"patches"`, `"name":"qkv"`) }, `layer "qkv" is listed twice`},
 		{"a layer without name", func(p *parts) { p.header(t, `"name":"patches"`, `"name":""`) }, "has no name"},
-		{"a vector named as a layer", func(p *parts) { p.header(t, `"name":"norm"`, `"name":"qkv"`) }, `vector "qkv" stands twice`},
-		{"a part of two layers", func(p *parts) { p.header(t, `["patches"]`, `["key"]`) }, `shared tensor "key.weight" stands twice`},
-		{"a vector that is a part's", func(p *parts) { p.header(t, `"name":"norm"`, `"name":"key.bias"`) }, `shared tensor "key.bias" stands twice`},
-		{"a layer without parts", func(p *parts) { p.header(t, `["patches"]`, `[]`) }, `layer "patches" has 0 parts`},
+		{"a vector with the name of a layer", func(p *parts) { p.header(t, `"name":"norm"`, `"name":"qkv"`) }, `vector "qkv" is listed twice`},
+		{"one part in two layers", func(p *parts) { p.header(t, `["patches"]`, `["key"]`) }, `shared tensor "key.weight" is listed twice`},
+		{"a vector with the name of a part", func(p *parts) { p.header(t, `"name":"norm"`, `"name":"key.bias"`) }, `shared tensor "key.bias" is listed twice`},
+		{"a layer with no parts", func(p *parts) { p.header(t, `["patches"]`, `[]`) }, `layer "patches" has 0 parts`},
 		{"a layer of one dimension", func(p *parts) { p.header(t, `[2,1,1,3]`, `[6]`) }, "shape [6]"},
 		{"a dimension of zero", func(p *parts) { p.header(t, `[2,1,1,3]`, `[2,0,1,3]`) }, "shape [2 0 1 3]"},
 		{"a negative dimension", func(p *parts) { p.header(t, `[2,1,1,3]`, `[2,-1,-1,3]`) }, "shape [2 -1 -1 3]"},
-		{"a dimension beyond any layer's", func(p *parts) { p.header(t, `[2,1,1,3]`, `[2,1,1,16777217]`) }, "16777217"},
+		{"a dimension above the limit", func(p *parts) { p.header(t, `[2,1,1,3]`, `[2,1,1,16777217]`) }, "16777217"},
 		{"dimensions that overflow", func(p *parts) { p.header(t, `[2,1,1,3]`, `[16777216,16777216,16777216,16777216]`) }, "16777216"},
 		{"a dimension beyond an int", func(p *parts) { p.header(t, `[2,1,1,3]`, `[2,1,1,9223372036854775808]`) }, "header: "},
-		{"a vector without shape", func(p *parts) { p.header(t, `"shape":[1,3]`, `"shape":[]`) }, `vector "norm" has shape []`},
-		{"a tensor missing", func(p *parts) { delete(p.tensors, "qkv.left") }, `"qkv.left" is missing`},
-		{"a bias missing", func(p *parts) { delete(p.tensors, "qkv.bias") }, `"qkv.bias" is missing`},
-		{"a tensor nobody asked for", func(p *parts) { p.floats("patches.bias", "F32", []int{2}, 1, 2) }, `"patches.bias" is not expected`},
+		{"a vector without a shape", func(p *parts) { p.header(t, `"shape":[1,3]`, `"shape":[]`) }, `vector "norm" has shape []`},
+		{"a missing tensor", func(p *parts) { delete(p.tensors, "qkv.left") }, `"qkv.left" is missing`},
+		{"a missing bias", func(p *parts) { delete(p.tensors, "qkv.bias") }, `"qkv.bias" is missing`},
+		{"an unexpected tensor", func(p *parts) { p.floats("patches.bias", "F32", []int{2}, 1, 2) }, `"patches.bias" is not expected`},
 		{"a mean of another shape", func(p *parts) { p.floats("qkv.mean", "F16", []int{2, 4}, make([]float32, 8)...) }, `"qkv.mean" has shape [2 4], not [4 2]`},
 		{"a mean of more dimensions", func(p *parts) { p.floats("qkv.mean", "F16", []int{4, 2, 1}, make([]float32, 8)...) }, `not [4 2]`},
-		{"a mean in 32 bits", func(p *parts) { p.floats("qkv.mean", "F32", []int{4, 2}, make([]float32, 8)...) }, `"qkv.mean" is F32, not [F16 BF16]`},
+		{"a 32-bit mean", func(p *parts) { p.floats("qkv.mean", "F32", []int{4, 2}, make([]float32, 8)...) }, `"qkv.mean" is F32, not [F16 BF16]`},
 		{"directions in F16", func(p *parts) { p.floats("qkv.left", "F16", []int{4, 2}, make([]float32, 8)...) }, `"qkv.left" is F16`},
 		{"integers for a scale", func(p *parts) {
 			p.tensors["qkv.scale.left"] = tensorfile.Tensor{DType: "I32", Shape: []int{2}, Data: make([]byte, 8)}
@@ -102,7 +102,7 @@ func TestBasisRefusals(t *testing.T) {
 			p.floats("patches.left", "BF16", []int{2, 0})
 			p.floats("patches.scale.left", "F32", []int{0})
 		}, `"patches" has 0 left and 1 right directions`},
-		{"scales fewer than directions", func(p *parts) { p.floats("qkv.scale.left", "F32", []int{1}, 1) }, `"qkv.scale.left" has shape [1], not [2]`},
+		{"fewer scales than directions", func(p *parts) { p.floats("qkv.scale.left", "F32", []int{1}, 1) }, `"qkv.scale.left" has shape [1], not [2]`},
 		{"a negative scale", func(p *parts) { p.floats("qkv.scale.right", "F32", []int{2}, 1, -1) }, `"qkv.scale.right" holds -1`},
 		{"NaN in a scale", func(p *parts) { p.floats("qkv.scale.right", "F32", []int{2}, 1, nan) }, `"qkv.scale.right" holds NaN`},
 		{"NaN in a mean", func(p *parts) { p.floats("patches.mean", "BF16", []int{2, 3}, 0, 0, 0, 0, 0, nan) }, `"patches.mean" holds a number that is not finite`},
@@ -114,11 +114,11 @@ func TestBasisRefusals(t *testing.T) {
 		{"a vector of another shape", func(p *parts) { p.floats("norm.mean", "F32", []int{3}, 0, 0, 0) }, `"norm.mean" has shape [3], not [1 3]`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := apart(t, encoded(t, tinyBasis()))
-			c.spoil(p)
+			p := takeApart(t, encoded(t, tinyBasis()))
+			c.damage(p)
 			b, err := parseBasis(p.together(t))
 			if !errors.Is(err, store.ErrFormat) || !strings.Contains(err.Error(), c.says) || b != nil {
-				t.Errorf("%v, want %v that says %q", err, store.ErrFormat, c.says)
+				t.Errorf("%v, want %v containing %q", err, store.ErrFormat, c.says)
 			}
 		})
 	}
@@ -126,27 +126,27 @@ func TestBasisRefusals(t *testing.T) {
 
 func TestBasisEncodeRefusals(t *testing.T) {
 	for _, c := range []struct {
-		name  string
-		spoil func(b *store.Basis)
-		says  string
+		name   string
+		damage func(b *store.Basis)
+		says   string
 	}{
-		{"two layers of one name", func(b *store.Basis) { b.Layers[1].Name = "qkv" }, `two tensors are named "qkv.mean"`},
-		{"names that meet with their endings", func(b *store.Basis) { b.Layers[1].Name = "qkv.scale" }, `"qkv.scale.left"`},
-		{"a number that JSON can't hold", func(b *store.Basis) { b.RMS = math.NaN() }, "NaN"},
-		{"a mean that its shape denies", func(b *store.Basis) { b.Layers[0].Mean.Shape = []int{4, 3} }, `"qkv.mean"`},
+		{"two layers with one name", func(b *store.Basis) { b.Layers[1].Name = "qkv" }, `two tensors are named "qkv.mean"`},
+		{"names that collide with their suffixes", func(b *store.Basis) { b.Layers[1].Name = "qkv.scale" }, `"qkv.scale.left"`},
+		{"a number that JSON does not have", func(b *store.Basis) { b.RMS = math.NaN() }, "NaN"},
+		{"a mean that does not fit its shape", func(b *store.Basis) { b.Layers[0].Mean.Shape = []int{4, 3} }, `"qkv.mean"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := tinyBasis()
-			c.spoil(b)
+			c.damage(b)
 			var buf bytes.Buffer
 			if err := b.Encode(&buf); err == nil || !strings.Contains(err.Error(), c.says) || buf.Len() > 0 {
-				t.Errorf("%v with %d bytes written, want an error that says %q", err, buf.Len(), c.says)
+				t.Errorf("%v with %d bytes written, want an error containing %q", err, buf.Len(), c.says)
 			}
 		})
 	}
 }
 
-// Each prefix of a file is refused by its header, before anything is built.
+// Every prefix of a file is refused.
 func TestTruncatedFiles(t *testing.T) {
 	for name, raw := range map[string][]byte{"basis": encoded(t, tinyBasis()), "variant": bytesOf(t, tinyVariant(t))} {
 		for n := range raw {
@@ -155,7 +155,7 @@ func TestTruncatedFiles(t *testing.T) {
 				_, err = store.ParseVariant(raw[:n])
 			}
 			if !errors.Is(err, tensorfile.ErrHeader) {
-				t.Fatalf("%s cut to %d bytes: %v", name, n, err)
+				t.Fatalf("the first %[2]d bytes of a %[1]s: %[3]v", name, n, err)
 			}
 		}
 	}

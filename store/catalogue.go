@@ -5,53 +5,53 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
+
+	"eigenserve/store/backend"
 )
 
-// catalogue is what the pointer files say.
+// catalogue is the content of the pointer files.
 type catalogue struct {
 	families map[string]Family
 	models   map[string]model
 	aliases  map[string]Alias
 	// uses counts the versions that point to each blob.
 	uses map[string]int
-	// damaged are the pointers that can't be read, by their files. The rest of the
-	// store is served without them.
+	// damaged holds the pointers that cannot be read, by file. The rest of the store
+	// is served without them.
 	damaged map[string]damage
-	// spelled holds every name in use by its folder and lower case. Models and
-	// aliases share one.
+	// spelled holds every name in use, by directory and lower case: see fold. Models
+	// and aliases share one directory.
 	spelled map[string]string
 }
 
-// reread reads all pointers. The caller holds change.
-func (s *Store) reread() error {
-	c, err := readCatalogue(s.dir)
+// load reads all pointers. The caller holds change.
+func (s *Store) load() error {
+	c, err := readCatalogue(s.files)
 	if err != nil {
 		return err
 	}
-	s.reading++
+	s.generation++
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.catalogue = c
 	return nil
 }
 
-func readCatalogue(dir string) (catalogue, error) {
+func readCatalogue(files backend.Backend) (catalogue, error) {
 	c := catalogue{families: map[string]Family{}, models: map[string]model{}, aliases: map[string]Alias{},
 		uses: map[string]int{}, damaged: map[string]damage{}, spelled: map[string]string{}}
-	damaged := func(folder, names, remedy string) func(name string, err error) {
+	damaged := func(dir, names, remedy string) func(name string, err error) {
 		return func(name string, err error) {
-			file := pointerFile(folder, name)
-			if system, ok := errors.AsType[*fs.PathError](err); ok { // where the store lies is nobody's business
+			file := pointerFile(dir, name)
+			if system, ok := errors.AsType[*fs.PathError](err); ok { // the message names the file already
 				err = system.Err
 			}
-			c.damaged[file] = damage{fmt.Errorf("%w: %s: %v; restore the file, or %s", ErrDamaged, file, err, remedy), contentOf(filepath.Join(dir, file))}
+			c.damaged[file] = damage{fmt.Errorf("%w: %s: %v; restore the file, or %s", ErrDamaged, file, err, remedy), contentOf(files, file)}
 			c.spelled[fold(names, name)] = name
 		}
 	}
-	if err := pointers(dir, "families", func(name string, f Family) error {
+	if err := readPointers(files, "families", func(name string, f Family) error {
 		if err := checkPointer(name, f.Name, f.Basis); err != nil {
 			return err
 		}
@@ -61,7 +61,7 @@ func readCatalogue(dir string) (catalogue, error) {
 	}, damaged("families", "families", "fit the family again")); err != nil {
 		return c, err
 	}
-	if err := pointers(dir, "models", func(name string, m model) error {
+	if err := readPointers(files, "models", func(name string, m model) error {
 		m.number()
 		if err := m.check(name); err != nil {
 			return err
@@ -75,7 +75,7 @@ func readCatalogue(dir string) (catalogue, error) {
 	}, damaged("models", "models", "remove the model and add it again")); err != nil {
 		return c, err
 	}
-	err := pointers(dir, "aliases", func(name string, a Alias) error {
+	err := readPointers(files, "aliases", func(name string, a Alias) error {
 		if err := a.checkPointer(name); err != nil {
 			return err
 		}
@@ -83,15 +83,15 @@ func readCatalogue(dir string) (catalogue, error) {
 		c.spelled[fold("models", name)] = name
 		return nil
 	}, damaged("aliases", "models", "set the alias again"))
-	if gone(err) { // stores from before aliases have no such folder
+	if errors.Is(err, fs.ErrNotExist) { // a store from before there were aliases
 		err = nil
 	}
 	return c, err
 }
 
-// Damaged tells what is wrong with the pointers that can't be read, by their files.
-// The names are in use all the same; what they led to is kept until they are
-// restored, removed or set again.
+// Damaged returns an error for each pointer that cannot be read, sorted by file. Their
+// names stay in use, and what they may point to is kept, until they are restored,
+// removed or set again.
 func (s *Store) Damaged() []error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -102,37 +102,38 @@ func (s *Store) Damaged() []error {
 	return out
 }
 
-// damage is what is wrong with a pointer, and what its file was then.
+// damage is what is wrong with a pointer, and contentOf its file at that time.
 type damage struct {
 	err     error
 	content string
 }
 
-// contentOf tells one content of a file from another, and from one that can't be read.
-func contentOf(path string) string {
-	raw, err := os.ReadFile(path)
+// contentOf returns a digest of what a file holds, or "" if it cannot be read.
+func contentOf(files backend.Backend, name string) string {
+	raw, err := fs.ReadFile(files, name)
 	if err != nil {
 		return ""
 	}
 	return Digest(raw)
 }
 
-// restored tells whether a damaged pointer is another now.
-func (s *Store) restored() bool {
+// damagedChanged reports whether the file of a damaged pointer has changed.
+func (s *Store) damagedChanged() bool {
 	s.mu.RLock()
 	damaged := maps.Clone(s.damaged)
 	s.mu.RUnlock()
-	for file, was := range damaged {
-		if contentOf(filepath.Join(s.dir, file)) != was.content {
+	for file, found := range damaged {
+		if contentOf(s.files, file) != found.content {
 			return true
 		}
 	}
 	return false
 }
 
-// missing says why a name leads to nothing. The caller holds mu.
-func (s *Store) missing(folder, kind, name string) error {
-	if found, ok := s.damaged[pointerFile(folder, name)]; ok {
+// notFound returns the error for a name that is not in the catalogue: its pointer is
+// damaged, or there is none. The caller holds mu.
+func (s *Store) notFound(dir, kind, name string) error {
+	if found, ok := s.damaged[pointerFile(dir, name)]; ok {
 		return fmt.Errorf("%s %q: %w", kind, name, found.err)
 	}
 	return fmt.Errorf("%s %q: %w", kind, name, ErrNotFound)

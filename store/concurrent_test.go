@@ -13,9 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Writers, readers and listers at once, on few names and fewer files, so that
-// they meet: no reader sees a damaged file, and in the end the folder holds the
-// files that have a name and no others.
+// Writers, readers and listers work at once on a few names and even fewer files. No
+// reader sees a damaged file, and in the end the store holds the files that have a name
+// and no others.
 func TestConcurrentChanges(t *testing.T) {
 	s := create(t)
 	names, labels := []string{"a", "b", "c", "d"}, []string{"one", "two", "three"}
@@ -73,7 +73,7 @@ func TestConcurrentChanges(t *testing.T) {
 	})
 	each(3, 200, func(*rand.Rand) {
 		for _, e := range s.Variants() {
-			// Between the list and the read it may have been replaced.
+			// It may have been replaced since it was listed.
 			if _, err := s.ReadVariant(e.Digest); err != nil && !errors.Is(err, store.ErrNotFound) {
 				t.Error(err)
 			}
@@ -91,19 +91,19 @@ func TestConcurrentChanges(t *testing.T) {
 
 	again := reopen(t, s)
 	if diff := cmp.Diff(s.Variants(), again.Variants()); diff != "" {
-		t.Errorf("the catalogue is not what the folder holds: %s", diff)
+		t.Errorf("the catalogue differs from the files: %s", diff)
 	}
 	if diff := cmp.Diff(s.Aliases(), again.Aliases()); diff != "" {
-		t.Errorf("the aliases are not what the folder holds: %s", diff)
+		t.Errorf("the aliases differ from the files: %s", diff)
 	}
 	for _, e := range s.Variants() {
 		one, _ := s.Versions(e.Name)
 		other, _ := again.Versions(e.Name)
 		if diff := cmp.Diff(one, other); diff != "" {
-			t.Errorf("the versions are not what the folder holds: %s", diff)
+			t.Errorf("the versions differ from the files: %s", diff)
 		}
 	}
-	checkWhole(t, again)
+	checkIntact(t, again)
 	named := s.Referenced()
 	blobs, _ := filepath.Glob(filepath.Join(s.Dir(), "blobs", "*"))
 	for _, path := range blobs {

@@ -16,13 +16,17 @@ import (
 	"eigenserve/store"
 )
 
-// crashDir tells the test binary that it is the child of TestKilledWhileWriting.
+// crashDir is the environment variable that makes the test binary the child process of
+// TestKilledWhileWriting.
 const crashDir = "EIGENSERVE_TEST_CRASH_DIR"
+
+// childFailed is the exit status of a child that ends without being killed.
+const childFailed = 3
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(crashDir); dir != "" {
 		fmt.Fprintln(os.Stderr, churn(dir))
-		os.Exit(1)
+		os.Exit(childFailed)
 	}
 	os.Exit(m.Run())
 }
@@ -34,12 +38,15 @@ var (
 
 const crashAlias = "live"
 
-// churn changes the store in dir for ever. Before each change it says what it is
-// about to do: "put name label", "drop name" its current version, "delete name",
-// "point name" the alias; and when it is done, "done".
+// churn changes the store in dir until it is killed. Before each change it prints what it
+// is about to do, and after it "done". The changes are "put name label", "drop name" (its
+// current version), "delete name" and "point name" (the alias, to that name).
 func churn(dir string) error {
 	s, err := store.Create(dir)
 	if err != nil {
+		return err
+	}
+	if _, err := s.PutBasis(tinyBasis()); err != nil { // what the variants refer to
 		return err
 	}
 	for {
@@ -62,7 +69,7 @@ func changeSomething(s *store.Store) error {
 	e, err := s.Entry(name)
 	if err != nil || rand.IntN(2) == 0 {
 		fmt.Println("put", name, label)
-		v, raw := labelled(&testing.T{}, label) // of sound parts: it can't fail
+		v, raw := labelled(&testing.T{}, label) // does not fail
 		_, _, err := s.PutVariant(name, v, raw)
 		return err
 	}
@@ -86,24 +93,25 @@ func changeSomething(s *store.Store) error {
 	return err
 }
 
-// A store is written by a child that is killed at any moment, over and over, its
-// debris left where it lies. Each time the store opens, every pointer leads to a
-// sound file, and a name holds what the last finished change gave it or what the
-// one under way was about to.
+// A child process that changes a store is killed over and over, at any moment, and what it
+// leaves behind is not cleaned up. Each time the store opens, every pointer leads to an
+// intact file, and a name holds what the last finished change made it hold or what the
+// interrupted one was about to.
 func TestKilledWhileWriting(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
 	held := map[string]string{} // name to label
-	kills, until := 0, time.Now().Add(3*time.Second)
+	kills, changes, until := 0, 0, time.Now().Add(3*time.Second)
 	if testing.Short() {
 		until = time.Now().Add(time.Second)
 	}
 	for ; kills < 60 && time.Now().Before(until); kills++ {
-		lines := killed(t, dir, time.Duration(rand.IntN(20_000))*time.Microsecond)
+		lines := runAndKill(t, dir, time.Duration(rand.IntN(20_000))*time.Microsecond)
 		underWay := ""
 		for _, line := range lines {
 			if line == "done" {
-				change(held, underWay)
+				apply(held, underWay)
 				underWay = ""
+				changes++
 			} else {
 				underWay = line
 			}
@@ -112,20 +120,23 @@ func TestKilledWhileWriting(t *testing.T) {
 		if err != nil {
 			t.Fatalf("kill %d: %v", kills, err)
 		}
-		checkWhole(t, s)
-		now := holds(t, s)
-		if maybe := change(maps.Clone(held), underWay); fmt.Sprint(now) != fmt.Sprint(held) && fmt.Sprint(now) != fmt.Sprint(maybe) {
+		checkIntact(t, s)
+		now := stored(t, s)
+		if maybe := apply(maps.Clone(held), underWay); fmt.Sprint(now) != fmt.Sprint(held) && fmt.Sprint(now) != fmt.Sprint(maybe) {
 			t.Fatalf("kill %d: the store holds %v, before %q it held %v", kills, now, underWay, held)
 		}
 		held = now
 	}
 	left, _ := filepath.Glob(filepath.Join(dir, "*", ".*.tmp"))
-	t.Logf("%d kills, %d temporary files left behind", kills, len(left))
+	t.Logf("%d kills, %d changes, %d temporary files left behind", kills, changes, len(left))
+	if changes == 0 {
+		t.Errorf("no change was finished before any of %d kills", kills)
+	}
 }
 
-// killed runs churn, lets it begin and kills it after a while; it gives the
-// whole lines that the child wrote.
-func killed(t *testing.T, dir string, after time.Duration) []string {
+// runAndKill runs churn in a child process, waits for its first line and kills it after a
+// while. It returns the complete lines that the child printed.
+func runAndKill(t *testing.T, dir string, after time.Duration) []string {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), crashDir+"="+dir)
@@ -143,16 +154,16 @@ func killed(t *testing.T, dir string, after time.Duration) []string {
 	cmd.Process.Kill()
 	rest, _ := io.ReadAll(r)
 	cmd.Wait()
-	if err != nil {
-		t.Fatalf("the child ended by itself: %v", err)
+	if err != nil || cmd.ProcessState.ExitCode() == childFailed {
+		t.Fatalf("the child ended by itself: %v, %v", cmd.ProcessState, err)
 	}
 	text := first + string(rest)
 	return strings.Split(text[:strings.LastIndexByte(text, '\n')], "\n")
 }
 
-// change applies one of churn's lines to what each name holds: the labels of its
-// versions, the oldest first; and to what the alias points to.
-func change(held map[string]string, line string) map[string]string {
+// apply applies one of churn's lines to what each name holds, the labels of its versions,
+// oldest first, and to what the alias points to. It returns held.
+func apply(held map[string]string, line string) map[string]string {
 	verb, rest, _ := strings.Cut(line, " ")
 	name, label, _ := strings.Cut(rest, " ")
 	labels := strings.Fields(held[name])
@@ -176,7 +187,7 @@ func change(held map[string]string, line string) map[string]string {
 	return held
 }
 
-func holds(t *testing.T, s *store.Store) map[string]string {
+func stored(t *testing.T, s *store.Store) map[string]string {
 	t.Helper()
 	held := map[string]string{}
 	for _, e := range s.Variants() {

@@ -11,8 +11,8 @@ import (
 	"eigenserve/store"
 )
 
-// Every byte of a blob counts, wherever it lies.
-func TestOneDamagedByte(t *testing.T) {
+// A change of any byte of a blob is noticed.
+func TestDamagedByte(t *testing.T) {
 	s := create(t)
 	f, err := s.PutBasis(tinyBasis())
 	if err != nil {
@@ -38,7 +38,7 @@ func TestOneDamagedByte(t *testing.T) {
 		for i := 0; i < len(raw); i += 7 {
 			file.WriteAt([]byte{raw[i] ^ 1<<(i%8)}, int64(i))
 			if err := c.read(c.digest); !errors.Is(err, store.ErrDigest) || !strings.Contains(err.Error(), c.says) {
-				t.Fatalf("byte %d: %v, want %v that says %q", i, err, store.ErrDigest, c.says)
+				t.Fatalf("byte %d: %v, want %v containing %q", i, err, store.ErrDigest, c.says)
 			}
 			file.WriteAt(raw[i:i+1], int64(i))
 		}
@@ -55,19 +55,19 @@ func TestOneDamagedByte(t *testing.T) {
 		}
 		os.Remove(path)
 		if err := c.read(c.digest); !errors.Is(err, store.ErrNotFound) {
-			t.Errorf("without the file: %v", err)
+			t.Errorf("a missing file: %v", err)
 		}
 	}
-	// Putting the same again mends it.
+	// Putting the same file again repairs it.
 	if _, err := s.PutBasis(tinyBasis()); err != nil {
 		t.Fatal(err)
 	}
 	put(t, s, "cats", "cat")
-	checkWhole(t, s)
+	checkIntact(t, s)
 }
 
-// A sound file under the digest of the other kind is no damage, and still wrong.
-func TestPointersOfTheOtherKind(t *testing.T) {
+// An intact file of the other kind is refused.
+func TestPointersToOtherKind(t *testing.T) {
 	s := create(t)
 	f, err := s.PutBasis(tinyBasis())
 	if err != nil {

@@ -10,8 +10,8 @@ func SetLockPatience(d time.Duration) (restore func()) {
 	return func() { lockPatience = old }
 }
 
-// Readings is how often the pointers were read.
-func Readings(s *Store) uint64 { return s.reading }
+// Generation returns how often the pointers were read.
+func Generation(s *Store) uint64 { return s.generation }
 
 // Pack and Unpack are those of a variant's header.
 var (

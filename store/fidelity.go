@@ -6,64 +6,64 @@ import (
 	"sort"
 )
 
-// Fidelity says how well a variant answers as its original does. It is
-// measured when the variant is made, from the original, and kept in its file.
+// Fidelity says how closely a variant reproduces its original. It is measured against the
+// original when the variant is made, and stored in the variant's file.
 type Fidelity struct {
-	// Step is the quantisation step in units of the family's
-	// root-mean-square coefficient; 0 means exact tensors.
+	// Step is the quantisation step in units of the family's root-mean-square
+	// coefficient; 0 means that all shared tensors are exact.
 	Step float64 `json:"step"`
-	// Energy is the share of the delta's squared norm that the stored form
-	// keeps, over all shared tensors: 1 − ‖Ŵ−W‖² / ‖W−M‖², in the basis's
-	// metric where it has one and all directions. Coarse steps keep magnitudes rather than this
-	// share, which may then be small or below zero and the answers the same.
+	// Energy is the share of the delta's squared norm that the stored form keeps, over
+	// all shared tensors: 1 − ‖Ŵ−W‖² / ‖W−M‖², in the metric of the basis if it has one
+	// and all directions. Coarse steps keep magnitudes rather than this share, so it may
+	// be small or negative while the answers hardly change.
 	Energy float64 `json:"energy"`
-	// Energies holds the same share of each tensor, in the basis's order: the
-	// layers, then the vectors. Names would take more than the rest of the file.
+	// Energies holds the same share of each tensor in the order of the layout: the
+	// layers, then the vectors. Their names would take more than the rest of the file.
 	Energies []float64 `json:"energies,omitempty"`
-	// Bytes of the variant by part.
+	// Bytes divides the variant's bytes by part.
 	Bytes PartBytes `json:"bytes"`
-	// Measured is what the gate found; nil in a file from before there was one.
+	// Measured is what the gate measured; nil in an older file, from before the gate.
 	Measured *Measured `json:"measured,omitempty"`
-	// Lossy says that the variant did not pass the gate and was wanted all the same.
+	// Lossy says that the variant did not pass the gate and was stored all the same.
 	Lossy bool `json:"lossy,omitempty"`
 }
 
-// Answers compares answers with the original's on the same images.
+// Answers compares a variant's answers with those of its original to the same images.
 type Answers struct {
-	// Agreement is how often the best label is the original's, from 0 to 1.
+	// Agreement is the share of images, from 0 to 1, with the same best label.
 	Agreement float64 `json:"agreement"`
-	// KL is the mean Kullback–Leibler divergence of the labels' probabilities
-	// from the original's, in nats.
+	// KL is the mean Kullback–Leibler divergence of the label probabilities from the
+	// original's, in nats.
 	KL float64 `json:"kl"`
-	// Logit is the largest change of a logit, each image's mean change taken
-	// off, which no probability shows.
+	// Logit is the largest change of a logit, less the mean change over its image's
+	// logits, which does not change a probability.
 	Logit float64 `json:"logit"`
 }
 
-// Measured is a variant's answers to the probe images that the gate looked at,
-// what it asked of them, and the nulls beside it.
+// Measured holds a variant's answers to the probe images that the gate used, the gate's
+// thresholds, and the null models' answers to compare with.
 type Measured struct {
 	Answers
-	// Probes are the digest of the family's probe images, or BuiltInProbes.
+	// Probes is the digest of the family's probe images, or BuiltInProbes.
 	Probes string `json:"probes"`
-	// Images is how many the answers are of: some of the probes, and images cut
-	// together from them. The head was fitted on others.
+	// Images is the number of images that were answered: some of the probes, and images
+	// combined from them. The head was fitted on others.
 	Images int `json:"images"`
-	// AtLeast is the agreement that so many images speak for with 95% confidence
-	// (Wilson's lower bound, one-sided).
+	// AtLeast is the lower bound of the agreement, with 95% confidence, that so many
+	// images support: see WilsonLowerBound.
 	AtLeast float64 `json:"at_least"`
-	// Mean is a null: the family's mean with the variant's own head.
+	// Mean is a null model: the family's mean with the variant's own head.
 	Mean Answers `json:"mean_only"`
-	// Random is another: as many random directions coded to as many bytes, with the
-	// variant's own head; nil in a file from before it was measured.
+	// Random is another: the delta coded in as many random directions and to as many
+	// bytes, with the variant's own head. It is nil in an older file.
 	Random *Answers `json:"random_basis,omitempty"`
-	// MinAgreement and MaxKL are what the gate asked for; both are 0 where the
-	// step was given.
+	// MinAgreement and MaxKL are the thresholds of the gate. Both are 0 if the step was
+	// given.
 	MinAgreement float64 `json:"min_agreement,omitempty"`
 	MaxKL        float64 `json:"max_kl,omitempty"`
 }
 
-// Nulls are the agreements of what a variant's is beside in its report, 0 where
+// Nulls holds the agreements of the null models that a variant is compared with; 0 if
 // they were not measured.
 type Nulls struct {
 	MeanAgreement   float64 `json:"mean_agreement,omitempty"`
@@ -78,14 +78,14 @@ func (m *Measured) nulls() Nulls {
 	return n
 }
 
-// Passes tells whether answers are as good as is asked for.
+// Passes reports whether answers meet the thresholds of a gate.
 func (a Answers) Passes(minAgreement, maxKL float64) bool {
 	return a.Agreement >= minAgreement && a.KL <= maxKL
 }
 
-// Lower is Wilson's lower bound of a share that was seen in n tries, one-sided
-// at 95% (Wilson 1927): where the share is 1, n/(n+z²).
-func Lower(share float64, n int) float64 {
+// WilsonLowerBound returns the lower bound, one-sided at 95%, of a probability that was
+// seen as a share of n trials (Wilson 1927). For a share of 1 it is n/(n+z²).
+func WilsonLowerBound(share float64, n int) float64 {
 	if n < 1 {
 		return 0
 	}
@@ -96,7 +96,7 @@ func Lower(share float64, n int) float64 {
 	return max(0, (centre-spread)/(1+z*z/count))
 }
 
-// check refuses a report that no measurement gives.
+// check returns an error for a report that no measurement can give.
 func (f *Fidelity) check() error {
 	if p := f.Bytes; min(p.Coefficients, p.Private, p.Metadata, p.Source) < 0 {
 		return fmt.Errorf("%w: its report counts negative bytes", ErrFormat)
@@ -106,7 +106,7 @@ func (f *Fidelity) check() error {
 		return nil
 	}
 	if m.Probes != BuiltInProbes && !isDigest(m.Probes) || m.Images < 1 {
-		return fmt.Errorf("%w: its report is of %d probe images %q", ErrFormat, m.Images, m.Probes)
+		return fmt.Errorf("%w: its report is about %d probe images %q", ErrFormat, m.Images, m.Probes)
 	}
 	shares := []float64{m.Agreement, m.AtLeast, m.Mean.Agreement}
 	if m.Random != nil {
@@ -120,14 +120,14 @@ func (f *Fidelity) check() error {
 	return nil
 }
 
-// TensorFidelity is one tensor's share of the delta's energy that is kept.
+// TensorFidelity is the share of one tensor's delta energy that is kept.
 type TensorFidelity struct {
 	Name   string  `json:"name"`
 	Energy float64 `json:"energy"`
 }
 
-// Worst names the tensors' shares, worst first; none if the report is of another
-// layout.
+// Worst returns the shares of all tensors, lowest first, or nil if the report belongs to
+// another layout.
 func (f Fidelity) Worst(l Layout) []TensorFidelity {
 	if len(f.Energies) != l.Tensors() {
 		return nil
@@ -143,9 +143,8 @@ func (f Fidelity) Worst(l Layout) []TensorFidelity {
 	return out
 }
 
-// PartBytes divides a variant's bytes: the coded stream with its gains, the
-// private tensors and the rest of the file. Source is what the original
-// checkpoint's tensors took.
+// PartBytes divides a variant's bytes into the coded stream with its gains, the private
+// tensors and the rest of the file. Source is the size of the original's tensors.
 type PartBytes struct {
 	Coefficients int64 `json:"coefficients"`
 	Private      int64 `json:"private"`

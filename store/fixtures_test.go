@@ -15,8 +15,8 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 var someDay = time.Date(2024, 5, 17, 9, 30, 0, 0, time.UTC)
 
-// tinyBasis has each kind of shared tensor: a stacked layer, one without bias
-// and of four dimensions, a vector.
+// tinyBasis returns a basis with each kind of shared tensor: a stacked layer, a layer of
+// four dimensions without a bias, and a vector.
 func tinyBasis() *store.Basis {
 	stacked := store.Layer{Name: "qkv", Parts: []string{"query", "key"}, Shape: []int{2, 2}, Bias: true}
 	patches := store.Layer{Name: "patches", Parts: []string{"patches"}, Shape: []int{2, 1, 1, 3}}
@@ -43,7 +43,7 @@ func tinyBasis() *store.Basis {
 	}
 }
 
-// tinyVariant stands on tinyBasis.
+// tinyVariant returns a variant of tinyBasis.
 func tinyVariant(t testing.TB) *store.Variant {
 	t.Helper()
 	return &store.Variant{
@@ -62,7 +62,7 @@ func tinyVariant(t testing.TB) *store.Variant {
 	}
 }
 
-// encoded gives the file of a basis.
+// encoded returns the file of a basis.
 func encoded(t testing.TB, b *store.Basis) []byte {
 	t.Helper()
 	var buf bytes.Buffer
@@ -72,7 +72,7 @@ func encoded(t testing.TB, b *store.Basis) []byte {
 	return buf.Bytes()
 }
 
-// bytesOf gives the file of a variant.
+// bytesOf returns the file of a variant.
 func bytesOf(t testing.TB, v *store.Variant) []byte {
 	t.Helper()
 	raw, err := v.Bytes()
@@ -90,13 +90,13 @@ func parseBasis(raw []byte) (*store.Basis, error) {
 	return store.DecodeBasis(f)
 }
 
-// parts is a file taken apart, to be spoilt and put together again.
+// parts is the content of a file, for a test to damage and put together again.
 type parts struct {
 	meta    map[string]string
 	tensors map[string]tensorfile.Tensor
 }
 
-func apart(t testing.TB, raw []byte) *parts {
+func takeApart(t testing.TB, raw []byte) *parts {
 	t.Helper()
 	f, err := tensorfile.Parse(raw)
 	if err != nil {
@@ -106,7 +106,7 @@ func apart(t testing.TB, raw []byte) *parts {
 	for _, name := range f.Names() {
 		p.tensors[name], _ = f.Tensor(name)
 	}
-	// A variant's header is put back as version 1 had it, which is still read.
+	// A variant's header is stored as in version 1, which is still read.
 	if packed, ok := p.tensors["header"]; ok {
 		raw, err := store.Unpack(packed.Data)
 		if err != nil {
@@ -127,11 +127,11 @@ func (p *parts) together(t testing.TB) []byte {
 	return buf.Bytes()
 }
 
-// header replaces text in the JSON of the header, which must hold it.
+// header replaces a text in the JSON of the header. The text must be there.
 func (p *parts) header(t testing.TB, old, new string) {
 	t.Helper()
 	if !bytes.Contains([]byte(p.meta["header"]), []byte(old)) {
-		t.Fatalf("the header has no %s: %s", old, p.meta["header"])
+		t.Fatalf("the header does not contain %s: %s", old, p.meta["header"])
 	}
 	p.meta["header"] = string(bytes.Replace([]byte(p.meta["header"]), []byte(old), []byte(new), 1))
 }

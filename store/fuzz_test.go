@@ -8,8 +8,7 @@ import (
 	"eigenserve/store"
 )
 
-// A file from a stranger is refused or read, and what was read can be written
-// and read again.
+// Any file is refused or read, and what was read can be written and read again.
 
 func FuzzDecodeVariant(f *testing.F) {
 	raw := bytesOf(f, tinyVariant(f))
@@ -26,10 +25,9 @@ func FuzzDecodeVariant(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		before := allocated()
 		v, err := store.ParseVariant(raw)
-		// The header, which is deflated, may take 4 MiB of text; of that can come as
-		// many labels as it has commas.
+		// The header may inflate to 4 MiB of text, with one label per comma.
 		if used, most := allocated()-before, uint64(160<<20+64*len(raw)); used > most {
-			t.Errorf("%d bytes were allocated for a file of %d", used, len(raw))
+			t.Errorf("a file of %[2]d bytes took %[1]d bytes of memory", used, len(raw))
 		}
 		if err != nil {
 			return
@@ -61,13 +59,13 @@ func FuzzDecodeBasis(f *testing.F) {
 			t.Fatalf("written again: %v", err)
 		}
 		if !again.Layout().Equal(b.Layout()) || !bytes.Equal(encoded(t, again), encoded(t, b)) {
-			t.Error("written and read twice it is another")
+			t.Error("writing and reading it twice makes it another basis")
 		}
 	})
 }
 
-// allocated is how many bytes were allocated since the start. Other goroutines
-// allocate meanwhile, a little.
+// allocated returns how many bytes have been allocated since the program began. Other
+// goroutines allocate a little meanwhile.
 func allocated() uint64 {
 	bytes := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
 	metrics.Read(bytes)

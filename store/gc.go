@@ -4,125 +4,124 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
-	"eigenserve/store/tensorfile"
+	"eigenserve/store/backend"
 )
 
-// Garbage is something in the store's folder that nothing refers to.
+// Garbage is something in a store that nothing refers to.
 type Garbage struct {
-	Path  string `json:"path"` // from the store's folder
+	Path  string `json:"path"` // relative to the store
 	What  string `json:"what"`
 	Bytes int64  `json:"bytes"`
-	// Kept says why it was left where it is: it is too young, or the system
-	// refused; "" of what was removed, or would be.
+	// Kept says why it was not removed: it is too young, in use, or the system refused.
+	// It is "" for what was removed, or would be.
 	Kept string `json:"kept,omitempty"`
 }
 
-// CollectOptions of a collection.
+// CollectOptions are the options of Collect.
 type CollectOptions struct {
+	// DryRun reports what would be removed and removes nothing.
 	DryRun bool
-	// Versions, where it is positive, is how many versions of each model are kept:
-	// older ones are let go first, except those that an alias names.
+	// Versions, if positive, is how many versions of each model are kept. Older ones
+	// are dropped first, except those that an alias points to.
 	Versions int
-	// Grace is how old a file has to be: one that another program has just
-	// written may be about to be referred to.
+	// Grace is the least age of a file that is removed: another program may be about
+	// to refer to one that it has just written.
 	Grace time.Duration
-	// Work is how old the newest file has to be in a folder of unfinished work.
+	// Work is the least age of the newest file in a workspace that is removed.
 	Work time.Duration
 }
 
-// Collect removes what nothing refers to: files of bases and variants to which no
-// pointer leads, of which a basis in use names none either; what writes that were
-// cut off have left; and unfinished fits that nobody continues. Other changes of
-// the store wait meanwhile. Whoever has a file open keeps it: a name is removed,
-// the bytes go with the last who reads them, and where the system refuses that,
-// as Windows does, the file is kept.
+// Collect removes what nothing refers to: basis and variant files that no pointer
+// leads to and no basis in use names, files of interrupted writes, and workspaces of
+// fits that were given up. Other changes of the store wait for it. A program that has
+// a removed file open keeps its bytes; where the system does not allow that, as on
+// Windows, the file is kept.
 func (s *Store) Collect(o CollectOptions) ([]Garbage, error) {
 	end, err := s.begin()
 	if err != nil {
 		return nil, err
 	}
 	defer end()
-	if err := s.sound(); err != nil {
-		return nil, fmt.Errorf("store: nothing is removed: %w", err)
+	if err := s.checkReferences(); err != nil {
+		return nil, fmt.Errorf("nothing is removed: %w", err)
 	}
-	out, let, err := s.letVersionsGo(o)
+	out, dropped, err := s.dropVersions(o)
 	if err != nil {
 		return out, err
 	}
-	blobs, err := s.unusedBlobs(let)
+	blobs, err := s.unusedBlobs(dropped)
 	if err != nil {
-		return out, fmt.Errorf("store: %w", err)
+		return out, err
 	}
-	debris, err := s.debris()
+	temporaries, err := s.temporaries()
 	if err != nil {
-		return out, fmt.Errorf("store: %w", err)
+		return out, err
 	}
-	work, err := s.unfinished()
+	workspaces, err := s.workspaces()
 	if err != nil {
-		return out, fmt.Errorf("store: %w", err)
+		return out, err
 	}
-	for _, c := range slices.Concat(blobs, debris) {
-		out = append(out, s.dispose(c, o.Grace, o.DryRun))
+	for _, c := range slices.Concat(blobs, temporaries) {
+		out = append(out, s.discard(c, o.Grace, o.DryRun))
 	}
-	for _, c := range work {
-		if atWork(filepath.Join(s.dir, c.Path)) {
+	for _, c := range workspaces {
+		if s.files.Locked(c.Path) {
 			c.Kept = "a fit is at work"
 			out = append(out, c.Garbage)
 			continue
 		}
-		out = append(out, s.dispose(c, o.Work, o.DryRun))
+		out = append(out, s.discard(c, o.Work, o.DryRun))
 	}
 	return out, nil
 }
 
-// sound tells whether all that is referred to can be told from what isn't. A pointer
-// that is damaged, or that leads to nothing since a digit of it is, may have led to any
-// file that seems unused; so may a basis that can't be read.
-func (s *Store) sound() error {
+// checkReferences returns an error unless everything that is referred to is known. A
+// pointer that is damaged, or that leads to no file because its digest is, may have led
+// to any file that seems unused. So may a basis that cannot be read.
+func (s *Store) checkReferences() error {
 	if damaged := s.Damaged(); len(damaged) > 0 {
 		return damaged[0]
 	}
-	names, err := os.ReadDir(filepath.Join(s.dir, "blobs"))
+	names, err := fs.ReadDir(s.files, "blobs")
 	if err != nil {
 		return err
 	}
-	there := make(map[string]bool, len(names))
+	stored := make(map[string]bool, len(names))
 	for _, e := range names {
 		digest, _, _ := strings.Cut(e.Name(), ".")
-		there[digest] = true
+		stored[digest] = true
 	}
-	if err := s.leads(there); err != nil {
+	if err := s.checkPointers(stored); err != nil {
 		return err
 	}
-	_, bases := s.reached(nil)
+	_, bases := s.referenced(nil)
 	for basis := range bases {
-		if _, err := s.namedBy(basis); err != nil {
+		if _, err := s.digestsIn(basis); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// leads tells whether all pointers lead to files that are there.
-func (s *Store) leads(there map[string]bool) error {
+// checkPointers returns an error if a pointer leads to a file that is not stored.
+func (s *Store) checkPointers(stored map[string]bool) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, f := range s.families {
-		if !there[f.Basis] {
-			return fmt.Errorf("family %q leads to the file %s, which is not there; restore it, or fit the family again", f.Name, short(f.Basis))
+		if !stored[f.Basis] {
+			return fmt.Errorf("family %q needs the file %s, which is missing; restore it, or fit the family again", f.Name, short(f.Basis))
 		}
 	}
 	for _, m := range s.models {
 		for _, e := range m.versions() {
-			if !there[e.Digest] || !there[e.Basis] {
-				return fmt.Errorf("version %d of model %q leads to the files %s and %s, of which one is not there; restore it, or remove the version",
+			if !stored[e.Digest] || !stored[e.Basis] {
+				return fmt.Errorf("version %d of model %q needs the files %s and %s, and one of them is missing; restore it, or remove the version",
 					e.Version, e.Name, short(e.Digest), short(e.Basis))
 			}
 		}
@@ -136,7 +135,9 @@ type candidate struct {
 	changed time.Time
 }
 
-func (s *Store) dispose(c candidate, grace time.Duration, dry bool) Garbage {
+// discard removes a candidate that is at least as old as grace. The caller holds
+// change.
+func (s *Store) discard(c candidate, grace time.Duration, dry bool) Garbage {
 	if age := time.Since(c.changed); age < grace {
 		c.Kept = fmt.Sprintf("younger than %v", grace)
 		return c.Garbage
@@ -144,18 +145,18 @@ func (s *Store) dispose(c candidate, grace time.Duration, dry bool) Garbage {
 	if dry {
 		return c.Garbage
 	}
-	if err := os.RemoveAll(filepath.Join(s.dir, c.Path)); err != nil {
+	if err := s.lock.Discard(c.Path); err != nil {
 		c.Kept = err.Error()
 	}
 	return c.Garbage
 }
 
-// letVersionsGo lets go of old versions, and gives them by their digests. In a dry
-// run they stay, and are to be taken for gone.
-func (s *Store) letVersionsGo(o CollectOptions) (out []Garbage, let map[Entry]bool, err error) {
-	let = map[Entry]bool{}
+// dropVersions drops old versions and returns them, as garbage and as a set. In a dry
+// run they stay, and the caller counts them as dropped.
+func (s *Store) dropVersions(o CollectOptions) (out []Garbage, dropped map[Entry]bool, err error) {
+	dropped = map[Entry]bool{}
 	if o.Versions <= 0 {
-		return nil, let, nil
+		return nil, dropped, nil
 	}
 	s.mu.RLock()
 	models := sorted(s.models)
@@ -167,37 +168,37 @@ func (s *Store) letVersionsGo(o CollectOptions) (out []Garbage, let map[Entry]bo
 		}
 		for _, e := range m.versions() {
 			if !slices.Contains(left, e) {
-				let[e] = true
-				out = append(out, Garbage{Path: filepath.Join("models", e.Name+".json"), What: fmt.Sprintf("version %d", e.Version), Bytes: e.Bytes})
+				dropped[e] = true
+				out = append(out, Garbage{Path: pointerFile("models", e.Name), What: fmt.Sprintf("version %d", e.Version), Bytes: e.Bytes})
 			}
 		}
 		if !o.DryRun {
-			if err := s.setModel(m, m.of(left)); err != nil {
-				return out, let, err
+			if err := s.setModel(m, m.with(left)); err != nil {
+				return out, dropped, err
 			}
 		}
 	}
-	return out, let, nil
+	return out, dropped, nil
 }
 
-// unusedBlobs lists the files in blobs/ that are reached neither from a pointer
-// nor from the header of a basis that is, with some versions taken for gone.
-// Their own files are not listed.
-func (s *Store) unusedBlobs(gone map[Entry]bool) ([]candidate, error) {
-	used, bases := s.reached(gone)
+// unusedBlobs lists the files in blobs/ that neither a pointer leads to nor a basis in
+// use names, once some versions are dropped. The files of those versions are not
+// listed: they go with them.
+func (s *Store) unusedBlobs(dropped map[Entry]bool) ([]candidate, error) {
+	used, bases := s.referenced(dropped)
 	for basis := range bases {
-		named, err := s.namedBy(basis)
+		digests, err := s.digestsIn(basis)
 		if err != nil {
 			return nil, err
 		}
-		for _, digest := range named {
+		for _, digest := range digests {
 			used[digest] = true
 		}
 	}
-	for e := range gone {
+	for e := range dropped {
 		used[e.Digest] = true
 	}
-	return list(s.dir, "blobs", func(name string) string {
+	return s.list("blobs", func(name string) string {
 		digest, _, _ := strings.Cut(name, ".")
 		if !isDigest(digest) || used[digest] {
 			return ""
@@ -206,9 +207,9 @@ func (s *Store) unusedBlobs(gone map[Entry]bool) ([]candidate, error) {
 	})
 }
 
-// reached gives the digests that pointers lead to, and those of them that are
-// bases, with some versions taken for gone.
-func (s *Store) reached(gone map[Entry]bool) (used, bases map[string]bool) {
+// referenced returns the digests that pointers lead to, and those of them that are
+// bases, once some versions are dropped.
+func (s *Store) referenced(dropped map[Entry]bool) (used, bases map[string]bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	used, bases = map[string]bool{}, map[string]bool{}
@@ -218,7 +219,7 @@ func (s *Store) reached(gone map[Entry]bool) (used, bases map[string]bool) {
 	}
 	for _, m := range s.models {
 		for _, e := range m.versions() {
-			if !gone[e] {
+			if !dropped[e] {
 				used[e.Digest], used[e.Basis], bases[e.Basis] = true, true, true
 			}
 		}
@@ -226,13 +227,13 @@ func (s *Store) reached(gone map[Entry]bool) (used, bases map[string]bool) {
 	return used, bases
 }
 
-var digestText = regexp.MustCompile(`[0-9a-f]{64}`)
+var digestPattern = regexp.MustCompile(`[0-9a-f]{64}`)
 
-// namedBy lists every digest in a basis's metadata, whatever it stands for
-// there. A basis that can't be read may name what is needed once it is restored,
-// so nothing can be collected beside it.
-func (s *Store) namedBy(basis string) ([]string, error) {
-	f, err := tensorfile.Open(s.blob(basis))
+// digestsIn returns every digest in a basis's metadata, whatever it stands for there.
+// A basis that cannot be read may name files that are needed once it is restored, so
+// it is an error.
+func (s *Store) digestsIn(basis string) ([]string, error) {
+	f, err := s.openBlob(blobFile(basis))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -242,14 +243,14 @@ func (s *Store) namedBy(basis string) ([]string, error) {
 	defer f.Close()
 	var out []string
 	for _, text := range f.Metadata {
-		out = append(out, digestText.FindAllString(text, -1)...)
+		out = append(out, digestPattern.FindAllString(text, -1)...)
 	}
 	return out, nil
 }
 
-// kindOf says what a file in blobs/ is.
+// kindOf describes a file in blobs/.
 func (s *Store) kindOf(name string) string {
-	f, err := tensorfile.Open(filepath.Join(s.dir, "blobs", name))
+	f, err := s.openBlob("blobs/" + name)
 	if err != nil {
 		return "file"
 	}
@@ -267,12 +268,12 @@ func (s *Store) kindOf(name string) string {
 	return kind
 }
 
-// debris lists what writes that were cut off have left. All writes to these
-// folders happen under the lock, which the caller holds.
-func (s *Store) debris() (out []candidate, err error) {
-	for _, folder := range append(folders[:], ".") {
-		found, err := list(s.dir, folder, func(name string) string {
-			if strings.HasPrefix(name, ".") && strings.HasSuffix(name, ".tmp") {
+// temporaries lists what interrupted writes left behind. The caller holds the lock
+// under which all writes to these directories happen.
+func (s *Store) temporaries() (out []candidate, err error) {
+	for _, dir := range append(slices.Clone(directories), ".") {
+		found, err := s.list(dir, func(name string) string {
+			if backend.IsTemporary(name) {
 				return "unfinished write"
 			}
 			return ""
@@ -285,10 +286,10 @@ func (s *Store) debris() (out []candidate, err error) {
 	return out, nil
 }
 
-// list gives the regular files of a folder that what has a word for; none where
-// there is no such folder.
-func list(dir, folder string, what func(name string) string) (out []candidate, err error) {
-	entries, err := os.ReadDir(filepath.Join(dir, folder))
+// list returns the regular files of a directory for which what returns a description.
+// It returns none if there is no such directory.
+func (s *Store) list(dir string, what func(name string) string) (out []candidate, err error) {
+	entries, err := fs.ReadDir(s.files, dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -307,20 +308,20 @@ func list(dir, folder string, what func(name string) string) (out []candidate, e
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, candidate{Garbage{Path: filepath.Join(folder, e.Name()), What: kind, Bytes: info.Size()}, info.ModTime()})
+		out = append(out, candidate{Garbage{Path: path.Join(dir, e.Name()), What: kind, Bytes: info.Size()}, info.ModTime()})
 	}
 	return out, err
 }
 
-// unfinished lists the folders of fits under way or given up.
-func (s *Store) unfinished() (out []candidate, err error) {
-	entries, err := os.ReadDir(filepath.Join(s.dir, fittings))
+// workspaces lists the workspaces of fits that are under way or were given up.
+func (s *Store) workspaces() (out []candidate, err error) {
+	entries, err := fs.ReadDir(s.files, workspaceDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	for _, e := range entries {
-		c := candidate{Garbage: Garbage{Path: filepath.Join(fittings, e.Name()), What: "unfinished fit"}}
-		err := filepath.WalkDir(filepath.Join(s.dir, c.Path), func(_ string, d fs.DirEntry, err error) error {
+		c := candidate{Garbage: Garbage{Path: path.Join(workspaceDir, e.Name()), What: "unfinished fit"}}
+		err := fs.WalkDir(s.files, c.Path, func(_ string, d fs.DirEntry, err error) error {
 			if err != nil {
 				return err
 			}
@@ -336,7 +337,7 @@ func (s *Store) unfinished() (out []candidate, err error) {
 			}
 			return nil
 		})
-		if errors.Is(err, fs.ErrNotExist) { // it was just finished
+		if errors.Is(err, fs.ErrNotExist) { // it has just been finished
 			continue
 		}
 		if err != nil {

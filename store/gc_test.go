@@ -12,8 +12,8 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// aged gives a file of the store a time of last change in the past.
-func aged(t testing.TB, s *store.Store, path string, age time.Duration) {
+// setAge sets the modification time of a file to age ago.
+func setAge(t testing.TB, s *store.Store, path string, age time.Duration) {
 	t.Helper()
 	then := time.Now().Add(-age)
 	if err := os.Chtimes(filepath.Join(s.Dir(), path), then, then); err != nil {
@@ -21,7 +21,7 @@ func aged(t testing.TB, s *store.Store, path string, age time.Duration) {
 	}
 }
 
-func lay(t testing.TB, s *store.Store, path, content string) {
+func writeIn(t testing.TB, s *store.Store, path, content string) {
 	t.Helper()
 	full := filepath.Join(s.Dir(), path)
 	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
@@ -49,15 +49,15 @@ func collect(t testing.TB, s *store.Store, o store.CollectOptions) (removed, kep
 	return removed, kept
 }
 
-// littered is a store with each kind of garbage, all of it a week old.
-func littered(t testing.TB) (s *store.Store, garbage []string) {
+// withGarbage returns a store with each kind of garbage, all of it a week old.
+func withGarbage(t testing.TB) (s *store.Store, garbage []string) {
 	t.Helper()
 	s = create(t)
 	old, err := s.PutBasis(tinyBasis())
 	if err != nil {
 		t.Fatal(err)
 	}
-	put(t, s, "a", "one") // stands on the first basis
+	put(t, s, "a", "one") // refers to the first basis
 	unused := tinyBasis()
 	unused.RMS = 0.5
 	second, err := s.PutBasis(unused)
@@ -73,30 +73,30 @@ func littered(t testing.TB) (s *store.Store, garbage []string) {
 		t.Fatal(err)
 	}
 	variant := store.Digest([]byte("a variant"))
-	lay(t, s, "blobs/"+variant+".safetensors", "not even a header")
-	lay(t, s, "models/.a.json.0123.tmp", "{")
-	lay(t, s, "blobs/.x.safetensors.0123.tmp", "half")
-	lay(t, s, ".store.json.0123.tmp", "")
-	lay(t, s, "fitting/given-up/layer.safetensors", "much")
-	lay(t, s, "notes.txt", "mine")
+	writeIn(t, s, "blobs/"+variant+".safetensors", "not even a header")
+	writeIn(t, s, "models/.a.json.0123.tmp", "{")
+	writeIn(t, s, "blobs/.x.safetensors.0123.tmp", "half")
+	writeIn(t, s, ".store.json.0123.tmp", "")
+	writeIn(t, s, "fitting/given-up/layer.safetensors", "much")
+	writeIn(t, s, "notes.txt", "mine")
 	garbage = []string{".store.json.0123.tmp", "blobs/" + second.Basis + ".safetensors", "blobs/" + variant + ".safetensors",
 		"blobs/.x.safetensors.0123.tmp", "fitting/given-up", "models/.a.json.0123.tmp"}
 	slices.Sort(garbage)
 	for _, path := range append(garbage, "fitting/given-up/layer.safetensors") {
-		aged(t, s, path, 7*24*time.Hour)
+		setAge(t, s, path, 7*24*time.Hour)
 	}
 	return s, garbage
 }
 
 func TestCollect(t *testing.T) {
-	s, garbage := littered(t)
+	s, garbage := withGarbage(t)
 	o := store.CollectOptions{Grace: time.Hour, Work: 24 * time.Hour, DryRun: true}
 	before := files(t, s)
 	if removed, kept := collect(t, s, o); !slices.Equal(removed, garbage) || kept != nil {
 		t.Errorf("would remove %v and keep %v, want %v", removed, kept, garbage)
 	}
 	if after := files(t, s); !slices.Equal(after, before) {
-		t.Errorf("a dry run has left %v of %v", after, before)
+		t.Errorf("after a dry run %v is left of %v", after, before)
 	}
 	o.DryRun = false
 	if removed, _ := collect(t, s, o); !slices.Equal(removed, garbage) {
@@ -108,30 +108,30 @@ func TestCollect(t *testing.T) {
 		}
 	}
 	if removed, kept := collect(t, s, o); removed != nil || kept != nil {
-		t.Errorf("again: %v, %v", removed, kept)
+		t.Errorf("a second time: %v, %v", removed, kept)
 	}
 	again := reopen(t, s)
-	checkWhole(t, again)
+	checkIntact(t, again)
 	if b, err := again.OpenBasis(again.Variants()[0].Basis); err != nil {
-		t.Errorf("the basis that a variant stands on: %v", err)
+		t.Errorf("the basis that a variant refers to: %v", err)
 	} else {
 		b.Close()
 	}
 	if _, err := os.Stat(filepath.Join(s.Dir(), "notes.txt")); err != nil {
-		t.Error("a file that is none of the store's is gone")
+		t.Error("a file that is not the store's was removed")
 	}
 }
 
-func TestCollectKeepsTheYoung(t *testing.T) {
-	s, garbage := littered(t)
+func TestCollectKeepsYoung(t *testing.T) {
+	s, garbage := withGarbage(t)
 	for _, path := range append(garbage, "fitting/given-up/layer.safetensors") {
-		aged(t, s, path, 2*time.Hour)
+		setAge(t, s, path, 2*time.Hour)
 	}
 	o := store.CollectOptions{Grace: time.Hour, Work: 24 * time.Hour}
 	if _, kept := collect(t, s, o); !slices.Equal(kept, []string{"fitting/given-up"}) {
 		t.Errorf("kept %v", kept)
 	}
-	s, garbage = littered(t)
+	s, garbage = withGarbage(t)
 	o.Grace = 30 * 24 * time.Hour
 	o.Work = o.Grace
 	if removed, kept := collect(t, s, o); removed != nil || len(kept) != len(garbage) {
@@ -139,12 +139,12 @@ func TestCollectKeepsTheYoung(t *testing.T) {
 	}
 }
 
-// What a basis names by digest in its metadata is in use.
-func TestCollectFollowsABasis(t *testing.T) {
+// A file that a basis names by digest in its metadata is in use.
+func TestCollectFollowsBasis(t *testing.T) {
 	s := create(t)
-	spare := layBasis(t, s)
+	spare := writeBasis(t, s)
 	digest := store.Digest([]byte("probes"))
-	lay(t, s, "blobs/"+digest+".safetensors", "probes")
+	writeIn(t, s, "blobs/"+digest+".safetensors", "probes")
 	b := tinyBasis()
 	b.Sources = append(b.Sources, store.Source{Name: "probes", Digest: digest})
 	f, err := s.PutBasis(b)
@@ -154,22 +154,22 @@ func TestCollectFollowsABasis(t *testing.T) {
 	if removed, _ := collect(t, s, store.CollectOptions{}); !slices.Equal(removed, []string{spare}) {
 		t.Errorf("removed %v", removed)
 	}
-	// A damaged basis may name anything: nothing is removed beside it.
-	lay(t, s, "blobs/"+f.Basis+".safetensors", "no header here")
+	// A damaged basis may name any file, so nothing is removed.
+	writeIn(t, s, "blobs/"+f.Basis+".safetensors", "no header here")
 	_, err = s.Collect(store.CollectOptions{})
 	if err == nil || !strings.Contains(err.Error(), "restore") {
-		t.Errorf("beside a damaged basis: %v", err)
+		t.Errorf("with a damaged basis: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(s.Dir(), "blobs", digest+".safetensors")); err != nil {
 		t.Error(err)
 	}
 }
 
-// A digit of a digest that the disk has turned leads nowhere, and not to garbage.
-func TestCollectBesideALostFile(t *testing.T) {
+// A pointer whose digest is damaged does not turn its file into garbage.
+func TestCollectWithMissingFile(t *testing.T) {
 	s := create(t)
 	e := put(t, s, "cats", "cat")
-	s = leadNowhere(t, s, e)
+	s = breakDigest(t, s, e)
 	if found, err := s.Collect(store.CollectOptions{Versions: 1}); err == nil || !strings.Contains(err.Error(), "cats") || len(found) > 0 {
 		t.Errorf("%+v, %v", found, err)
 	}
@@ -178,9 +178,9 @@ func TestCollectBesideALostFile(t *testing.T) {
 	}
 }
 
-// A file that is mapped by somebody stays readable by them.
+// A program that has a removed file mapped can still read it.
 func TestCollectWhileMapped(t *testing.T) {
-	s, garbage := littered(t)
+	s, garbage := withGarbage(t)
 	i := slices.IndexFunc(garbage, func(path string) bool { return strings.HasPrefix(path, "blobs/") && !strings.Contains(path, "tmp") })
 	var mapped *tensorfile.File
 	for _, path := range garbage[i:] {
@@ -198,8 +198,8 @@ func TestCollectWhileMapped(t *testing.T) {
 	}
 }
 
-// TestCollectVersions lets old versions go, and with them the basis that only
-// they stood on; what an alias names stays.
+// Old versions are dropped, and with them the basis that only they referred to. A version
+// that an alias points to stays.
 func TestCollectVersions(t *testing.T) {
 	s := create(t)
 	if _, err := s.PutBasis(tinyBasis()); err != nil {
@@ -232,7 +232,7 @@ func TestCollectVersions(t *testing.T) {
 		t.Errorf("would remove %v", removed)
 	}
 	if after := files(t, s); !slices.Equal(after, before) {
-		t.Errorf("a dry run has left %v of %v", after, before)
+		t.Errorf("after a dry run %v is left of %v", after, before)
 	}
 	o.DryRun = false
 	collect(t, s, o)
@@ -240,7 +240,7 @@ func TestCollectVersions(t *testing.T) {
 		t.Error("an old version's file is still there")
 	}
 	if _, err := s.ReadVariant(pinned.Digest); err != nil {
-		t.Errorf("the version that an alias names: %v", err)
+		t.Errorf("the version that an alias points to: %v", err)
 	}
 	if err := s.DeleteAlias("stable"); err != nil {
 		t.Fatal(err)
@@ -254,11 +254,11 @@ func TestCollectVersions(t *testing.T) {
 	if removed, _ := collect(t, s, o); !slices.Equal(removed, want) {
 		t.Errorf("removed %v, want %v", removed, want)
 	}
-	checkWhole(t, reopen(t, s))
+	checkIntact(t, reopen(t, s))
 }
 
-// However many of the older versions aliases name, what is put is current.
-func TestPutBesideHeldVersions(t *testing.T) {
+// A new version is current however many older ones aliases point to.
+func TestPutWithAliasedVersions(t *testing.T) {
 	s := create(t)
 	s.KeepVersions(1)
 	put(t, s, "a", "one")

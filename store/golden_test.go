@@ -17,9 +17,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A golden file shows a file's bytes in hexadecimal with what they mean beside
-// them. go test ./store -update rewrites it; a change of it is a change of the
-// format, which needs a new version.
+// A golden file shows a file's bytes in hexadecimal, annotated with their meaning. go test
+// ./store -update rewrites it. If it changes, the format has changed and needs a new
+// version.
 func TestGoldenBytes(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -45,13 +45,13 @@ func TestGoldenBytes(t *testing.T) {
 				t.Errorf("the file has changed (-golden +now):\n%s", diff)
 			}
 			if err := c.read(unannotated(t, string(golden))); err != nil {
-				t.Errorf("the golden file can't be read any more: %v", err)
+				t.Errorf("the golden file can no longer be read: %v", err)
 			}
 		})
 	}
 }
 
-// Files of version 1 are read, and say what they said.
+// Files of version 1 are read with their meaning unchanged.
 func TestGoldenVersion1(t *testing.T) {
 	golden, err := os.ReadFile("testdata/variant.v1.golden")
 	if err != nil {
@@ -63,19 +63,19 @@ func TestGoldenVersion1(t *testing.T) {
 	}
 	want := tinyVariant(t)
 	if v.Step != want.Step || v.Head != nil || !bytes.Equal(v.Coefficients, want.Coefficients) || len(v.Private) != len(want.Private) {
-		t.Errorf("read as %+v", v)
+		t.Errorf("read %+v", v)
 	}
 	if golden, err = os.ReadFile("testdata/basis.v1.golden"); err != nil {
 		t.Fatal(err)
 	}
 	b, err := parseBasis(unannotated(t, string(golden)))
 	if err != nil || len(b.Layers) != len(tinyBasis().Layers) || b.Probes != "" || b.Heads != nil {
-		t.Errorf("read as %+v, %v", b, err)
+		t.Errorf("read %+v, %v", b, err)
 	}
 }
 
-// annotated shows each section of a safetensors file: rows of offset, sixteen
-// bytes, and after a bar what they are.
+// annotated shows the sections of a safetensors file in rows of an offset, sixteen bytes
+// and, after a bar, their meaning.
 func annotated(t testing.TB, raw []byte) string {
 	f, err := tensorfile.Parse(raw)
 	if err != nil {
@@ -109,8 +109,8 @@ type placed struct {
 	at   int
 }
 
-// byPlace lists tensors in the order that they lie in: their data is a view of
-// data, so capacities tell where.
+// byPlace returns the tensors in the order of their data. The data of each is a view of
+// data, so its capacity says where it begins.
 func byPlace(f *tensorfile.File, data []byte) []placed {
 	var all []placed
 	for _, name := range f.Names() {

@@ -9,30 +9,30 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// Both formats are safetensors files whose __metadata__ holds "format",
-// "version", "basis" (the digest of the basis that a variant stands on) and a
-// basis's "header", everything else as one JSON object. A variant's is packed.
+// Both formats are safetensors files whose __metadata__ holds "format", "version", and
+// in a variant "basis", the digest of its basis. Everything else is one JSON object, the
+// header: in the metadata of a basis, and as a packed tensor of a variant.
 
-// tensorSet gathers the tensors of a file. Names come from checkpoints, so two
-// may meet; the zero value is empty.
+// tensorSet collects the tensors of a file. The zero value is empty. The names come from
+// checkpoints, so two may collide.
 type tensorSet struct {
-	tensors map[string]tensorfile.Tensor
-	twice   string // the first name that was added again
+	tensors   map[string]tensorfile.Tensor
+	duplicate string // the first name that was added twice
 }
 
 func (s *tensorSet) add(name string, t tensorfile.Tensor) {
 	if s.tensors == nil {
 		s.tensors = map[string]tensorfile.Tensor{}
 	}
-	if _, ok := s.tensors[name]; ok && s.twice == "" {
-		s.twice = name
+	if _, ok := s.tensors[name]; ok && s.duplicate == "" {
+		s.duplicate = name
 	}
 	s.tensors[name] = t
 }
 
 func encode(w io.Writer, format, basis string, h any, set tensorSet) error {
-	if set.twice != "" {
-		return fmt.Errorf("%w: two tensors are named %q", ErrFormat, set.twice)
+	if set.duplicate != "" {
+		return fmt.Errorf("%w: two tensors are named %q", ErrFormat, set.duplicate)
 	}
 	meta := map[string]string{"format": format, "version": version}
 	if basis != "" {
@@ -48,11 +48,11 @@ func encode(w io.Writer, format, basis string, h any, set tensorSet) error {
 	return tensorfile.Encode(w, set.tensors, meta)
 }
 
-// header reads a file's header, packed or not: version 1 has all in the metadata.
+// header reads a file's header. A variant of version 1 has it in the metadata.
 func header(f *tensorfile.File, format string, h any) error {
 	if has := f.Metadata["format"]; has != format {
 		if format == VariantFormat && !strings.HasPrefix(has, "eigenserve.") {
-			return fmt.Errorf("%w: it is no variant: if it is a checkpoint's, add the folder that it lies in, with its config.json", ErrFormat)
+			return fmt.Errorf("%w: it is not a variant; if it belongs to a checkpoint, add the checkpoint's folder, with its config.json", ErrFormat)
 		}
 		return fmt.Errorf("%w: its format is %q, not %q", ErrFormat, has, format)
 	}

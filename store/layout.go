@@ -6,26 +6,26 @@ import (
 	"slices"
 )
 
-// Layer is one shared linear layer of a family: one or more weight matrices of
-// the checkpoint, stacked by rows, with their biases.
+// Layer is one shared linear layer of a family: one or more weight matrices of the
+// checkpoint stacked by rows, with their biases.
 type Layer struct {
 	Name string `json:"name"`
-	// Parts are the stems of the stacked tensors: each has a ".weight" of
-	// shape Shape and, with Bias, a ".bias" of length Shape[0].
+	// Parts are the names of the stacked tensors without their suffix: each part has a
+	// ".weight" of shape Shape and, with Bias, a ".bias" of length Shape[0].
 	Parts []string `json:"parts"`
-	// Shape of one part's weight in the checkpoint: [out, in], or
-	// [out, channels, height, width] of a patch convolution.
+	// Shape is that of one part's weight in the checkpoint: [out, in], or
+	// [out, channels, height, width] for a patch convolution.
 	Shape []int `json:"shape"`
 	Bias  bool  `json:"bias"`
 }
 
-// Rows is m, the outputs of all parts together.
+// Rows returns m, the number of outputs of all parts together.
 func (l Layer) Rows() int { return len(l.Parts) * l.Shape[0] }
 
-// Cols is n, the inputs: one row of a part's weight, flattened.
+// Cols returns n, the number of inputs: the length of one flattened row of a weight.
 func (l Layer) Cols() int { return product(l.Shape[1:]) }
 
-// Width is the columns of Ŵ = [W b]: n+1, or n without a bias.
+// Width returns the number of columns of Ŵ = [W b]: n+1, or n without a bias.
 func (l Layer) Width() int {
 	if l.Bias {
 		return l.Cols() + 1
@@ -33,27 +33,27 @@ func (l Layer) Width() int {
 	return l.Cols()
 }
 
-// Parameters counts the layer's numbers.
+// Parameters returns the number of elements of Ŵ.
 func (l Layer) Parameters() int { return l.Rows() * l.Width() }
 
-// Vector is a small shared tensor that has no two weight modes: a norm's
-// weight or bias, a class token, positions.
+// Vector is a small shared tensor without two weight modes: a norm's weight or bias, a
+// class token, positions.
 type Vector struct {
 	Name  string `json:"name"`
 	Shape []int  `json:"shape"`
 }
 
-// Len counts the vector's numbers.
+// Len returns the number of elements.
 func (v Vector) Len() int { return product(v.Shape) }
 
-// Layout lists what the variants of a family share, in the order in which
+// Layout lists the tensors that the variants of a family share, in the order in which
 // coefficients are coded: the layers, then the vectors.
 type Layout struct {
 	Layers  []Layer  `json:"layers"`
 	Vectors []Vector `json:"vectors"`
 }
 
-// Parameters counts the shared numbers.
+// Parameters returns the number of shared elements.
 func (l Layout) Parameters() int {
 	n := 0
 	for _, x := range l.Layers {
@@ -65,10 +65,10 @@ func (l Layout) Parameters() int {
 	return n
 }
 
-// Tensors counts the coded tensors: one gain each.
+// Tensors returns the number of coded tensors. Each has one gain.
 func (l Layout) Tensors() int { return len(l.Layers) + len(l.Vectors) }
 
-// Stored ranges over the checkpoint's names and shapes of the shared tensors.
+// Stored ranges over the shared tensors as a checkpoint stores them, by name and shape.
 func (l Layout) Stored() iter.Seq2[string, []int] {
 	return func(yield func(string, []int) bool) {
 		for _, x := range l.Layers {
@@ -86,7 +86,7 @@ func (l Layout) Stored() iter.Seq2[string, []int] {
 	}
 }
 
-// Shared tells whether a checkpoint's tensor belongs to the shared ones.
+// Shared reports whether a tensor of a checkpoint is shared.
 func (l Layout) Shared(tensor string) bool {
 	for name := range l.Stored() {
 		if name == tensor {
@@ -96,8 +96,8 @@ func (l Layout) Shared(tensor string) bool {
 	return false
 }
 
-// Equal tells whether two layouts name the same tensors of the same shapes in
-// the same order.
+// Equal reports whether two layouts list the same tensors, with the same shapes, in the
+// same order.
 func (l Layout) Equal(o Layout) bool {
 	return slices.EqualFunc(l.Layers, o.Layers, func(a, b Layer) bool {
 		return a.Name == b.Name && a.Bias == b.Bias && slices.Equal(a.Parts, b.Parts) && slices.Equal(a.Shape, b.Shape)
@@ -106,8 +106,8 @@ func (l Layout) Equal(o Layout) bool {
 	})
 }
 
-// A layout read from a file is held to these, so that no product of two
-// dimensions overflows and nothing is allocated by a number nobody checked.
+// Limits of a layout that is read from a file. They keep products of dimensions from
+// overflowing and bound what is allocated.
 const (
 	maxDim   = 1 << 24
 	maxParts = 64
@@ -118,20 +118,20 @@ func (l Layout) check() error {
 		return fmt.Errorf("%w: it shares no tensor", ErrFormat)
 	}
 	for _, x := range l.Layers {
-		if len(x.Parts) == 0 || len(x.Parts) > maxParts || len(x.Shape) < 2 || !dims(x.Shape) {
+		if len(x.Parts) == 0 || len(x.Parts) > maxParts || len(x.Shape) < 2 || !isShape(x.Shape) {
 			return fmt.Errorf("%w: layer %q has %d parts of shape %v", ErrFormat, x.Name, len(x.Parts), x.Shape)
 		}
 	}
 	for _, x := range l.Vectors {
-		if !dims(x.Shape) {
+		if !isShape(x.Shape) {
 			return fmt.Errorf("%w: vector %q has shape %v", ErrFormat, x.Name, x.Shape)
 		}
 	}
 	return l.checkNames()
 }
 
-// checkNames refuses two layers or vectors of one name, in the basis or in the
-// checkpoint.
+// checkNames returns an error if two layers or vectors have one name, in the basis or in
+// the checkpoint.
 func (l Layout) checkNames() error {
 	seen := map[string]bool{}
 	again := func(name string) bool {
@@ -141,24 +141,25 @@ func (l Layout) checkNames() error {
 	}
 	for _, x := range l.Layers {
 		if x.Name == "" || again(x.Name) {
-			return fmt.Errorf("%w: layer %q stands twice, or has no name", ErrFormat, x.Name)
+			return fmt.Errorf("%w: layer %q is listed twice, or has no name", ErrFormat, x.Name)
 		}
 	}
 	for _, x := range l.Vectors {
 		if x.Name == "" || again(x.Name) {
-			return fmt.Errorf("%w: vector %q stands twice, or has no name", ErrFormat, x.Name)
+			return fmt.Errorf("%w: vector %q is listed twice, or has no name", ErrFormat, x.Name)
 		}
 	}
 	clear(seen)
 	for name := range l.Stored() {
 		if again(name) {
-			return fmt.Errorf("%w: shared tensor %q stands twice", ErrFormat, name)
+			return fmt.Errorf("%w: shared tensor %q is listed twice", ErrFormat, name)
 		}
 	}
 	return nil
 }
 
-func dims(shape []int) bool {
+// isShape reports whether a shape is not empty and within the limits.
+func isShape(shape []int) bool {
 	n := 1
 	for _, d := range shape {
 		if d <= 0 || d > maxDim {

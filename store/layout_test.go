@@ -14,7 +14,7 @@ func TestLayout(t *testing.T) {
 	for name, shape := range l.Stored() {
 		stored[name] = shape
 		if !l.Shared(name) {
-			t.Errorf("%q is stored and not shared", name)
+			t.Errorf("%q is stored but not shared", name)
 		}
 	}
 	want := map[string][]int{"query.weight": {2, 2}, "query.bias": {2}, "key.weight": {2, 2}, "key.bias": {2},
@@ -39,16 +39,16 @@ func TestLayout(t *testing.T) {
 
 func TestLayoutEqual(t *testing.T) {
 	for name, change := range map[string]func(l *store.Layout){
-		"a layer's name":     func(l *store.Layout) { l.Layers[0].Name = "other" },
-		"a part":             func(l *store.Layout) { l.Layers[0].Parts[1] = "value" },
-		"a layer's shape":    func(l *store.Layout) { l.Layers[1].Shape[3] = 4 },
-		"a bias":             func(l *store.Layout) { l.Layers[1].Bias = true },
-		"the order":          func(l *store.Layout) { l.Layers[0], l.Layers[1] = l.Layers[1], l.Layers[0] },
-		"a layer more":       func(l *store.Layout) { l.Layers = append(l.Layers, store.Layer{}) },
-		"a vector's name":    func(l *store.Layout) { l.Vectors[0].Name = "other" },
-		"a vector's shape":   func(l *store.Layout) { l.Vectors[0].Shape = []int{3} },
-		"a vector less":      func(l *store.Layout) { l.Vectors = nil },
-		"a layer for vector": func(l *store.Layout) { l.Layers, l.Vectors = nil, nil },
+		"the name of a layer":   func(l *store.Layout) { l.Layers[0].Name = "other" },
+		"a part":                func(l *store.Layout) { l.Layers[0].Parts[1] = "value" },
+		"the shape of a layer":  func(l *store.Layout) { l.Layers[1].Shape[3] = 4 },
+		"a bias":                func(l *store.Layout) { l.Layers[1].Bias = true },
+		"the order":             func(l *store.Layout) { l.Layers[0], l.Layers[1] = l.Layers[1], l.Layers[0] },
+		"the number of layers":  func(l *store.Layout) { l.Layers = append(l.Layers, store.Layer{}) },
+		"the name of a vector":  func(l *store.Layout) { l.Vectors[0].Name = "other" },
+		"the shape of a vector": func(l *store.Layout) { l.Vectors[0].Shape = []int{3} },
+		"the number of vectors": func(l *store.Layout) { l.Vectors = nil },
+		"everything":            func(l *store.Layout) { l.Layers, l.Vectors = nil, nil },
 	} {
 		a, b := tinyBasis().Layout(), tinyBasis().Layout()
 		if !a.Equal(b) {
@@ -56,7 +56,7 @@ func TestLayoutEqual(t *testing.T) {
 		}
 		change(&b)
 		if a.Equal(b) || b.Equal(a) {
-			t.Errorf("another %s makes no difference", name)
+			t.Errorf("changing %s makes no difference", name)
 		}
 	}
 }

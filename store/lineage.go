@@ -1,17 +1,17 @@
 package store
 
-// Lineage says how alike the checkpoints are that a basis was fitted on: what
-// tells another lineage's. It is measured on random projections of the layers'
-// weights and true to some percent.
+// Lineage says how similar the checkpoints that a basis was fitted on are, to recognise
+// one of another lineage. It is measured on random projections of the layers' weights and
+// accurate to a few percent.
 type Lineage struct {
-	// Cosine of a checkpoint's weights to the mean, the median over the layers.
+	// Cosine between a checkpoint's weights and the mean, the median over the layers.
 	Cosine Range `json:"cosine"`
-	// Distance of a checkpoint to the mean, over the mean's own length, the
-	// median over the layers.
+	// Distance of a checkpoint from the mean, relative to the mean's length, the median
+	// over the layers.
 	Distance Range `json:"distance"`
 }
 
-// Range is where the values of several checkpoints lie.
+// Range is the range of a value over several checkpoints.
 type Range struct {
 	Min    float64 `json:"min"`
 	Median float64 `json:"median"`

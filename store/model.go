@@ -4,19 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"time"
 )
 
-// DefaultKeep is how many versions of a name are kept unless KeepVersions says
-// otherwise: enough to go back from a bad one.
+// DefaultKeep is how many versions of a name are kept unless KeepVersions is called:
+// enough to go back from a bad one.
 const DefaultKeep = 3
 
-// Entry is one version of a name: its variant, with what a list shows of it.
+// Entry is one version of a name: the digest of its variant, and what a listing shows.
 type Entry struct {
 	Name        string  `json:"name"`
-	Version     int     `json:"version"` // from 1; no number of a name is used twice
+	Version     int     `json:"version"` // from 1; a name never uses a number twice
 	Digest      string  `json:"digest"`
 	Family      string  `json:"family"`
 	Basis       string  `json:"basis"`
@@ -25,30 +24,31 @@ type Entry struct {
 	Classes     int     `json:"classes"`
 	Step        float64 `json:"step"` // in root-mean-square coefficients
 	Energy      float64 `json:"energy"`
-	// Agreement is what the gate measured, 0 where nothing was; see Fidelity.
+	// Agreement is what the gate measured, or 0 if it measured nothing; see Fidelity.
 	Agreement float64 `json:"agreement,omitempty"`
 	Nulls
 	Lossy bool      `json:"lossy,omitempty"`
 	Added time.Time `json:"added"`
 }
 
-// model is a name's pointer file: the version that the name alone stands for,
-// and those before it. A file from before there were versions is one of version
-// 1 with none before it, and a program from then reads the current version here.
+// model is a name's pointer: the current version and those before it. A file from
+// before there were versions holds an Entry alone, which is version 1, and a program of
+// that time reads the current version of today's files.
 type model struct {
 	Entry
-	Next  int     `json:"next"` // number of the next version
+	Next  int     `json:"next"` // the number of the next version
 	Older []Entry `json:"older,omitempty"`
 }
 
-// number gives the version of a file from before there were versions.
+// number sets the version in a file from before there were versions.
 func (m *model) number() {
 	if m.Version == 0 && m.Next == 0 && len(m.Older) == 0 {
 		m.Version, m.Next = 1, 2
 	}
 }
 
-// check tells whether the pointer of a name is in order.
+// check returns an error unless m is the pointer of name, with versions in ascending
+// order.
 func (m model) check(name string) error {
 	last := 0
 	for _, e := range m.versions() {
@@ -61,29 +61,29 @@ func (m model) check(name string) error {
 		last = e.Version
 	}
 	if m.Next <= last {
-		return fmt.Errorf("%w: the next version would be %d, %d is there", ErrFormat, m.Next, last)
+		return fmt.Errorf("%w: the next version would be %d, but version %d exists", ErrFormat, m.Next, last)
 	}
 	return nil
 }
 
-// versions lists them, the oldest first.
+// versions returns the versions, oldest first.
 func (m model) versions() []Entry { return append(slices.Clip(m.Older), m.Entry) }
 
-// of is the pointer with these versions, at least one.
-func (m model) of(versions []Entry) model {
+// with returns the pointer with other versions, at least one.
+func (m model) with(versions []Entry) model {
 	last := len(versions) - 1
 	return model{Entry: versions[last], Next: max(m.Next, versions[last].Version+1), Older: versions[:last:last]}
 }
 
-// KeepVersions sets how many versions of a name are kept at least, 1 or more:
-// older ones go when the next is put, except those that an alias names.
+// KeepVersions sets how many versions of a name are kept, at least 1. Older ones are
+// removed when the next is put, except those that an alias points to.
 func (s *Store) KeepVersions(n int) {
 	s.change.Lock()
 	defer s.change.Unlock()
 	s.keep = max(1, n)
 }
 
-// Variants lists the current version of every name, by name.
+// Variants returns the current version of every name, sorted by name.
 func (s *Store) Variants() []Entry {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -95,13 +95,13 @@ func (s *Store) Variants() []Entry {
 	return out
 }
 
-// Entry finds a name's current version.
+// Entry returns the current version of a name.
 func (s *Store) Entry(name string) (Entry, error) {
 	m, err := s.model(name)
 	return m.Entry, err
 }
 
-// Versions lists the versions of a name, the oldest first.
+// Versions returns the versions of a name, oldest first.
 func (s *Store) Versions(name string) ([]Entry, error) {
 	m, err := s.model(name)
 	if err != nil {
@@ -115,21 +115,20 @@ func (s *Store) model(name string) (model, error) {
 	defer s.mu.RUnlock()
 	m, ok := s.models[name]
 	if !ok {
-		return m, s.missing("models", "model", name)
+		return m, s.notFound("models", "model", name)
 	}
 	return m, nil
 }
 
-// Uses counts the versions of any name that have this digest.
+// Uses returns how many versions, of all names, have this digest.
 func (s *Store) Uses(digest string) int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.uses[digest]
 }
 
-// Referenced gives the digest of every blob that a pointer leads to: every
-// version's file, the bases they stand on, and every family's current basis with
-// its probe images.
+// Referenced returns the digest of every blob that a pointer leads to: the variants and
+// bases of all versions, and the current basis and probe images of every family.
 func (s *Store) Referenced() map[string]bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -148,16 +147,16 @@ func (s *Store) Referenced() map[string]bool {
 	return all
 }
 
-// PutVariant stores a variant's file as the next version of a name, which is
-// its current one from then on. The caller has checked the file against its
-// basis. The file of the current version again makes no new one. It tells
-// whether the name had a version before.
+// PutVariant stores a variant's file as the next version of a name and makes it the
+// current one. The caller has checked the file against its basis. Putting the file of
+// the current version again makes no new version. PutVariant reports whether the name
+// had a version before.
 func (s *Store) PutVariant(name string, v *Variant, file []byte) (e Entry, replaced bool, err error) {
 	return s.ReplaceVariant(name, "", v, file)
 }
 
-// ReplaceVariant is PutVariant, but it fails with ErrChanged, and changes nothing,
-// where the current version of the name has not the digest was; "" takes any, or none.
+// ReplaceVariant is like PutVariant, but it fails with ErrChanged, and changes nothing,
+// if the digest of the current version is not was. If was is "", it does not look.
 func (s *Store) ReplaceVariant(name, was string, v *Variant, file []byte) (e Entry, replaced bool, err error) {
 	end, err := s.begin()
 	if err != nil {
@@ -165,19 +164,19 @@ func (s *Store) ReplaceVariant(name, was string, v *Variant, file []byte) (e Ent
 	}
 	defer end()
 	if err := s.CheckModel(name); err != nil {
-		return e, false, fmt.Errorf("store: %w", err)
+		return e, false, err
 	}
 	old, err := s.model(name)
 	replaced = err == nil
 	if was != "" && old.Digest != was {
-		return e, false, fmt.Errorf("store: model %q: %w", name, ErrChanged)
+		return e, false, fmt.Errorf("model %q: %w", name, ErrChanged)
 	}
-	if err := s.standing(v.Basis); err != nil {
-		return e, false, fmt.Errorf("store: model %q: %w", name, err)
+	if err := s.checkBasisStored(v.Basis); err != nil {
+		return e, false, fmt.Errorf("model %q: %w", name, err)
 	}
 	digest, err := s.putBlob(file)
 	if err != nil {
-		return e, false, fmt.Errorf("store: model %q: %w", name, err)
+		return e, false, fmt.Errorf("model %q: %w", name, err)
 	}
 	e = Entry{Name: name, Version: max(1, old.Next), Digest: digest, Family: v.Family, Basis: v.Basis,
 		Bytes: int64(len(file)), SourceBytes: v.Fidelity.Bytes.Source, Classes: len(v.Labels),
@@ -193,20 +192,20 @@ func (s *Store) ReplaceVariant(name, was string, v *Variant, file []byte) (e Ent
 	case replaced:
 		versions = s.prune(append(old.versions(), e), s.keep)
 	}
-	return e, replaced, s.setModel(old, old.of(versions))
+	return e, replaced, s.setModel(old, old.with(versions))
 }
 
-// CheckModel tells whether a variant may be put under a name.
+// CheckModel returns an error unless a variant may be put under a name.
 func (s *Store) CheckModel(name string) error {
 	if err := CheckName(name); err != nil {
-		return fmt.Errorf("model %w", err)
+		return fmt.Errorf("model: %w", err)
 	}
-	if err := s.spelling("models", name); err != nil {
-		return fmt.Errorf("model %w", err)
+	if err := s.checkSpelling("models", name); err != nil {
+		return fmt.Errorf("model: %w", err)
 	}
 	switch _, err := s.Alias(name); {
 	case err == nil:
-		return fmt.Errorf("model %q: %w: it is the name of an alias", name, ErrInUse)
+		return fmt.Errorf("model %q: %w: an alias has this name", name, ErrInUse)
 	case !errors.Is(err, ErrNotFound):
 		return err
 	}
@@ -216,26 +215,26 @@ func (s *Store) CheckModel(name string) error {
 	return nil
 }
 
-// standing tells whether a basis is there to be referred to: one that nothing
-// referred to when its variant was made may have been collected since. The caller
-// holds change.
-func (s *Store) standing(basis string) error {
-	_, err := os.Stat(s.blob(basis))
+// checkBasisStored returns an error unless a basis is in the store. One that nothing
+// referred to while a variant was made from it may have been collected. The caller holds
+// change.
+func (s *Store) checkBasisStored(basis string) error {
+	_, err := fs.Stat(s.files, blobFile(basis))
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: its basis %s is not in the store, where no other model needed it; project the checkpoint onto the family's present one", ErrBasis, short(basis))
+		return fmt.Errorf("%w: its basis %s is no longer in the store, because no model used it; project the checkpoint onto the family's current basis", ErrBasis, short(basis))
 	}
 	return err
 }
 
-// prune leaves of a name's versions those to keep: the last ones, at least the
-// very last, and those that an alias names, or might if it could be read.
+// prune returns the versions to keep: the last ones, at least one, and those that an
+// alias points to. While a pointer is damaged it keeps all, since that may be an alias.
 func (s *Store) prune(versions []Entry, keep int) []Entry {
 	if len(s.Damaged()) > 0 {
 		return versions
 	}
 	excess, current := len(versions)-keep, versions[len(versions)-1]
 	return slices.DeleteFunc(versions, func(e Entry) bool {
-		if excess <= 0 || e == current || s.holder(e.Name, e.Version) != "" {
+		if excess <= 0 || e == current || s.aliasOf(e.Name, e.Version) != "" {
 			return false
 		}
 		excess--
@@ -243,11 +242,11 @@ func (s *Store) prune(versions []Entry, keep int) []Entry {
 	})
 }
 
-// setModel writes a name's pointer and lets go of the files that only the old
-// one led to. The caller holds change.
+// setModel writes a name's pointer and removes the files that only the old one led to.
+// The caller holds change.
 func (s *Store) setModel(old, now model) error {
 	if err := s.putPointer("models", now.Name, now); err != nil {
-		return fmt.Errorf("store: model %q: %w", now.Name, err)
+		return fmt.Errorf("model %q: %w", now.Name, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -262,8 +261,8 @@ func (s *Store) setModel(old, now model) error {
 	return nil
 }
 
-// DeleteVariant removes a name with all its versions, and the files that no
-// other name points to. What an alias points to is not removed.
+// DeleteVariant removes a name with all its versions, and the files that no other name
+// points to. It fails with ErrInUse if an alias points to the name.
 func (s *Store) DeleteVariant(name string) error {
 	end, err := s.begin()
 	if err != nil {
@@ -276,8 +275,9 @@ func (s *Store) DeleteVariant(name string) error {
 	return s.remove(name)
 }
 
-// DeleteVersion removes one version of a name; with the last one goes the name.
-// Removing the current one makes the one before it current.
+// DeleteVersion removes one version of a name, and the name with the last one. If the
+// version is the current one, the one before it becomes current. DeleteVersion fails
+// with ErrInUse if an alias points to the version.
 func (s *Store) DeleteVersion(name string, version int) error {
 	end, err := s.begin()
 	if err != nil {
@@ -296,19 +296,19 @@ func (s *Store) DeleteVersion(name string, version int) error {
 	case len(left) == 1:
 		return s.remove(name)
 	}
-	if err := s.held(name, version); err != nil {
+	if err := s.checkNotAliased(name, version); err != nil {
 		return fmt.Errorf("version %d of model %q: %w", version, name, err)
 	}
-	return s.setModel(m, m.of(slices.Delete(left, i, i+1)))
+	return s.setModel(m, m.with(slices.Delete(left, i, i+1)))
 }
 
-// remove deletes a name's pointer. The caller holds change.
+// remove removes a name and the files that only it points to. The caller holds change.
 func (s *Store) remove(name string) error {
-	if err := s.held(name, 0); err != nil {
+	if err := s.checkNotAliased(name, 0); err != nil {
 		return fmt.Errorf("model %q: %w", name, err)
 	}
-	if err := s.dropPointer("models", name); err != nil {
-		return fmt.Errorf("store: %w", err)
+	if err := s.deletePointer("models", name); err != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -321,7 +321,8 @@ func (s *Store) remove(name string) error {
 	return nil
 }
 
-// releaseAll drops the uses of a pointer's files. The caller holds both locks.
+// releaseAll drops one use of each file that a pointer leads to. The caller holds change
+// and mu.
 func (s *Store) releaseAll(m model) {
 	for _, e := range m.versions() {
 		s.release(e.Digest)

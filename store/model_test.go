@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// numbers writes a name's versions as "1=label 3=label".
-func numbers(t *testing.T, s *store.Store, name string) string {
+// versionsOf returns a name's versions as "1=label 3=label".
+func versionsOf(t *testing.T, s *store.Store, name string) string {
 	t.Helper()
 	versions, err := s.Versions(name)
 	if errors.Is(err, store.ErrNotFound) {
@@ -39,14 +39,14 @@ func TestVersions(t *testing.T) {
 	is := func(want string) {
 		t.Helper()
 		for _, s := range []*store.Store{s, reopen(t, s)} {
-			if got := numbers(t, s, "cats"); got != want {
+			if got := versionsOf(t, s, "cats"); got != want {
 				t.Errorf("versions %q, want %q", got, want)
 			}
 			e, _ := s.Entry("cats")
 			if last := want[strings.LastIndexByte(want, ' ')+1:]; !strings.HasPrefix(last, fmt.Sprint(e.Version, "=")) {
 				t.Errorf("the current version is %d of %q", e.Version, want)
 			}
-			checkWhole(t, s)
+			checkIntact(t, s)
 		}
 	}
 	drop := func(version int) {
@@ -57,16 +57,16 @@ func TestVersions(t *testing.T) {
 	}
 	put(t, s, "cats", "a")
 	is("1=a")
-	put(t, s, "cats", "a") // the same again
+	put(t, s, "cats", "a") // the same file again
 	is("1=a")
 	put(t, s, "cats", "b")
-	put(t, s, "cats", "a") // an older one's file
+	put(t, s, "cats", "a") // the file of an older version
 	is("1=a 2=b 3=a")
-	put(t, s, "cats", "d") // over what is kept
+	put(t, s, "cats", "d") // one more than is kept
 	is("2=b 3=a 4=d")
 	drop(4)
 	is("2=b 3=a")
-	put(t, s, "cats", "e") // 4 is not used again
+	put(t, s, "cats", "e") // number 4 is not used again
 	is("2=b 3=a 5=e")
 	drop(3)
 	is("2=b 5=e")
@@ -85,13 +85,13 @@ func TestVersions(t *testing.T) {
 		t.Error(err)
 	}
 	drop(6)
-	if diff := cmp.Diff(untouched(t), files(t, s)); diff != "" {
-		t.Errorf("with its last version the name is gone: %s", diff)
+	if diff := cmp.Diff(emptyFiles(t), files(t, s)); diff != "" {
+		t.Errorf("after the last version is deleted: %s", diff)
 	}
 }
 
-// TestPointerOfBeforeVersions reads a pointer as it was before names had versions.
-func TestPointerOfBeforeVersions(t *testing.T) {
+// A pointer from before names had versions is read.
+func TestPointerBeforeVersions(t *testing.T) {
 	s := create(t)
 	e := put(t, s, "cats", "a")
 	os.Remove(filepath.Join(s.Dir(), "aliases"))
@@ -101,19 +101,19 @@ func TestPointerOfBeforeVersions(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = reopen(t, s)
-	if got := numbers(t, s, "cats"); got != "1=a" {
+	if got := versionsOf(t, s, "cats"); got != "1=a" {
 		t.Fatalf("versions %q", got)
 	}
 	put(t, s, "cats", "b")
 	if _, err := s.PutAlias(store.Alias{Name: "live", Targets: []store.Target{{Model: "cats", Version: 1, Weight: 1}}}); err != nil {
 		t.Fatal(err)
 	}
-	if s = reopen(t, s); numbers(t, s, "cats") != "1=a 2=b" || len(s.Aliases()) != 1 {
-		t.Errorf("versions %q, aliases %v", numbers(t, s, "cats"), s.Aliases())
+	if s = reopen(t, s); versionsOf(t, s, "cats") != "1=a 2=b" || len(s.Aliases()) != 1 {
+		t.Errorf("versions %q, aliases %v", versionsOf(t, s, "cats"), s.Aliases())
 	}
 }
 
-func TestPointersThatCantBe(t *testing.T) {
+func TestInvalidPointers(t *testing.T) {
 	s := create(t)
 	e := put(t, s, "cats", "a")
 	entry := fmt.Sprintf(`"name":"cats","digest":%q,"basis":%q`, e.Digest, e.Basis)
@@ -156,6 +156,6 @@ func TestReferenced(t *testing.T) {
 		t.Error(diff)
 	}
 	if s.Uses(a.Digest) != 1 || s.Uses(f.Basis) != 0 {
-		t.Error("uses are miscounted")
+		t.Error("Uses counts wrongly")
 	}
 }

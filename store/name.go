@@ -5,21 +5,21 @@ import (
 	"strings"
 )
 
-// MaxName is the largest length of a variant's or family's name, in bytes.
+// MaxName is the largest length of the name of a variant, alias or family, in bytes.
 const MaxName = 128
 
-// CheckName tells whether a variant or family may bear this name: 1 to 128 of
-// the characters a–z A–Z 0–9 . _ -, starting with a letter or digit, without
-// "..". Such a name is safe as a file name, in a path and in a log line.
+// CheckName returns an error unless name is allowed for a variant, alias or family: 1
+// to 128 of the characters a–z A–Z 0–9 . _ -, the first a letter or digit, without "..".
+// Such a name is safe as a file name, in a path and in a log line.
 func CheckName(name string) error {
 	if name == "" {
 		return fmt.Errorf("%w: it is empty", ErrName)
 	}
 	if len(name) > MaxName {
-		return fmt.Errorf("%w: %d bytes long, at most %d are allowed", ErrName, len(name), MaxName)
+		return fmt.Errorf("%w: it has %d bytes, the limit is %d", ErrName, len(name), MaxName)
 	}
 	for i, c := range []byte(name) {
-		if !nameByte(c) || i == 0 && !alphanumeric(c) {
+		if !isNameByte(c) || i == 0 && !isAlphanumeric(c) {
 			return fmt.Errorf("%w %q: use letters, digits, '.', '_' and '-', and start with a letter or digit", ErrName, name)
 		}
 	}
@@ -29,21 +29,22 @@ func CheckName(name string) error {
 	return nil
 }
 
-func nameByte(c byte) bool { return alphanumeric(c) || c == '.' || c == '_' || c == '-' }
+func isNameByte(c byte) bool { return isAlphanumeric(c) || c == '.' || c == '_' || c == '-' }
 
-func alphanumeric(c byte) bool {
+func isAlphanumeric(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }
 
-// spelling refuses a name that differs by case alone from one in use: some
-// systems would keep the pointers of both in one file.
-func (s *Store) spelling(folder, name string) error {
+// checkSpelling returns an error if name differs only by case from one in use: some
+// file systems would keep the pointers of both in one file.
+func (s *Store) checkSpelling(dir, name string) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if used, ok := s.spelled[fold(folder, name)]; ok && used != name {
-		return fmt.Errorf("%w %q: %q is there, and some systems take both for one file", ErrName, name, used)
+	if used, ok := s.spelled[fold(dir, name)]; ok && used != name {
+		return fmt.Errorf("%w %q: %q exists, and some file systems take both for one file", ErrName, name, used)
 	}
 	return nil
 }
 
-func fold(folder, name string) string { return folder + "/" + strings.ToLower(name) }
+// fold returns a key that is equal for names that differ only by case.
+func fold(dir, name string) string { return dir + "/" + strings.ToLower(name) }

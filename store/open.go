@@ -1,74 +1,82 @@
 package store
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
+
+	"eigenserve/store/backend"
+	"eigenserve/store/backend/folder"
 )
 
-// Create opens the store in dir and makes one there if the folder is new or
-// empty, or holds no more than a Create that was cut off has left.
-func Create(dir string) (*Store, error) {
-	fresh, err := isFresh(dir)
+const (
+	// marker is the file that makes a folder a store.
+	marker      = "store.json"
+	storeFormat = "eigenserve.store"
+	// storeVersion is the version of the layout of the store's files.
+	storeVersion = "1"
+)
+
+// directories are those that Create makes.
+var directories = []string{"families", "models", "aliases", "blobs"}
+
+// Create opens the store in the folder dir. If the folder is missing or empty, or holds
+// no more than a Create that was cut off left behind, Create makes a store there first.
+func Create(dir string) (*Store, error) { return CreateOn(folder.New(dir)) }
+
+// Open opens the store in the folder dir.
+func Open(dir string) (*Store, error) { return OpenOn(folder.New(dir)) }
+
+// CreateOn is like Create for a store whose files a backend keeps.
+func CreateOn(files backend.Backend) (*Store, error) {
+	data, err := marshal(map[string]string{"format": storeFormat, "version": storeVersion})
 	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+		return nil, err
 	}
-	if !fresh {
-		return Open(dir)
+	if _, err := files.Init(marker, data, directories...); err != nil {
+		return nil, err
 	}
-	for _, sub := range folders {
-		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
-			return nil, fmt.Errorf("store: %w", err)
-		}
-	}
-	if err := writeJSON(filepath.Join(dir, marker), map[string]string{"format": storeFormat, "version": storeVersion}); err != nil {
-		return nil, fmt.Errorf("store: %w", err)
-	}
-	return Open(dir)
+	return OpenOn(files)
 }
 
-// isFresh tells whether dir is missing, empty, or holds only empty folders of
-// ours and the marker's temporary file.
-func isFresh(dir string) (bool, error) {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return true, nil
-	}
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), "."+marker+".") {
-			continue
-		}
-		if !slices.Contains(folders[:], e.Name()) {
-			return false, nil
-		}
-		if inside, err := os.ReadDir(filepath.Join(dir, e.Name())); err != nil || len(inside) > 0 {
-			return false, err
-		}
-	}
-	return true, err
-}
-
-// Open reads the catalogue of the store in dir.
-func Open(dir string) (*Store, error) {
+// OpenOn is like Open for a store whose files a backend keeps.
+func OpenOn(files backend.Backend) (*Store, error) {
 	var mark struct{ Format, Version string }
-	if err := readJSON(filepath.Join(dir, marker), &mark); err != nil {
+	if err := readJSON(files, marker, &mark); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("store: %q: %w: it has no %s; `eigenserve fit --store %s …` makes one", dir, ErrNoStore, marker, dir)
+			return nil, fmt.Errorf("%q: %w: it has no %s; `eigenserve fit --store %s …` makes one", files, ErrNoStore, marker, files)
 		}
-		return nil, fmt.Errorf("store: %q: %s: %w", dir, marker, err)
+		return nil, fmt.Errorf("%q: %s: %w", files, marker, err)
 	}
 	if mark.Format != storeFormat || mark.Version != storeVersion {
-		return nil, fmt.Errorf("store: %q: %w: format %q version %q; this program reads %q version %s",
-			dir, ErrNoStore, mark.Format, mark.Version, storeFormat, storeVersion)
+		return nil, fmt.Errorf("%q: %w: format %q version %q; this program reads %q version %s",
+			files, ErrNoStore, mark.Format, mark.Version, storeFormat, storeVersion)
 	}
-	s := &Store{dir: dir, keep: DefaultKeep}
-	s.seen = s.readChanges() // before the pointers: a change meanwhile is seen by the next Refresh
-	if err := s.reread(); err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+	s := &Store{files: files, keep: DefaultKeep}
+	var err error
+	if s.seen, err = files.Changes(); err != nil { // before the pointers: the next Refresh sees a change meanwhile
+		return nil, err
+	}
+	if err := s.load(); err != nil {
+		return nil, err
 	}
 	return s, nil
+}
+
+func readJSON(files backend.Backend, name string, v any) error {
+	raw, err := fs.ReadFile(files, name)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(raw, v); err != nil {
+		return fmt.Errorf("%w: %v", ErrFormat, err)
+	}
+	return nil
+}
+
+// marshal returns the JSON of a pointer or the marker as it is stored.
+func marshal(v any) ([]byte, error) {
+	raw, err := json.MarshalIndent(v, "", " ")
+	return append(raw, '\n'), err
 }

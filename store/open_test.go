@@ -29,12 +29,12 @@ func TestOpenRefusals(t *testing.T) {
 		says  string
 	}{
 		{"no folder", nil, store.ErrNoStore, "eigenserve fit --store"},
-		{"somebody's folder", map[string]string{"photo.png": "x"}, store.ErrNoStore, "it has no store.json"},
+		{"another folder", map[string]string{"photo.png": "x"}, store.ErrNoStore, "it has no store.json"},
 		{"a future version", map[string]string{"store.json": `{"format":"eigenserve.store","version":"2"}`}, store.ErrNoStore, `version "2"; this program reads`},
 		{"another program's marker", map[string]string{"store.json": `{"format":"else","version":"1"}`}, store.ErrNoStore, `format "else"`},
-		{"half a marker", map[string]string{"store.json": `{"format":`}, store.ErrFormat, "store.json"},
+		{"a truncated marker", map[string]string{"store.json": `{"format":`}, store.ErrFormat, "store.json"},
 		{"an empty marker", map[string]string{"store.json": ``}, store.ErrFormat, "store.json"},
-		{"a marker of another type", map[string]string{"store.json": `[1]`}, store.ErrFormat, "store.json"},
+		{"a marker that is not an object", map[string]string{"store.json": `[1]`}, store.ErrFormat, "store.json"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "store")
@@ -43,7 +43,7 @@ func TestOpenRefusals(t *testing.T) {
 			}
 			_, err := store.Open(dir)
 			if !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) {
-				t.Errorf("%v, want %v that says %q", err, c.is, c.says)
+				t.Errorf("%v, want %v containing %q", err, c.is, c.says)
 			}
 			if c.files == nil {
 				return
@@ -59,47 +59,47 @@ func TestOpenRefusals(t *testing.T) {
 }
 
 func TestDamagedPointers(t *testing.T) {
-	sound := create(t)
-	if _, err := sound.PutBasis(tinyBasis()); err != nil {
+	intact := create(t)
+	if _, err := intact.PutBasis(tinyBasis()); err != nil {
 		t.Fatal(err)
 	}
-	put(t, sound, "cats", "cat")
+	put(t, intact, "cats", "cat")
 	for _, file := range []string{"families/tiny.json", "models/cats.json"} {
-		path := filepath.Join(sound.Dir(), file)
+		path := filepath.Join(intact.Dir(), file)
 		raw, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, spoil := range map[string]func(s string) string{
+		for name, damage := range map[string]func(s string) string{
 			"cut short":     func(s string) string { return s[:len(s)/2] },
 			"empty":         func(string) string { return "" },
 			"not an object": func(string) string { return `"cats"` },
 			"null":          func(string) string { return `null` },
 			"another name":  func(s string) string { return strings.Replace(s, `"name": "`, `"name": "x`, 1) },
 			"no digest":     func(s string) string { return strings.NewReplacer(`"digest"`, `"d"`, `"basis"`, `"b"`).Replace(s) },
-			"a way out": func(s string) string {
+			"a path for a digest": func(s string) string {
 				return strings.Replace(s, `"basis": "`, `"basis": "../`, 1)
 			},
 			"a number as text": func(s string) string { return strings.Replace(s, `"bytes": `, `"bytes": "1`, 1) },
 		} {
-			write(t, path, spoil(string(raw)))
-			s := reopen(t, sound)
+			write(t, path, damage(string(raw)))
+			s := reopen(t, intact)
 			_, err := s.Entry("cats")
 			if file == "families/tiny.json" {
 				_, err = s.Family("tiny")
 			}
 			if damaged := s.Damaged(); len(damaged) != 1 || !strings.Contains(damaged[0].Error(), filepath.Base(file)) || !errors.Is(err, damaged[0]) {
-				t.Errorf("%s, %s: %v, %v, want %v that names the file", file, name, damaged, err, store.ErrDamaged)
+				t.Errorf("%s, %s: %v, %v, want %v naming the file", file, name, damaged, err, store.ErrDamaged)
 			}
 		}
 		write(t, path, string(raw))
 	}
-	checkWhole(t, reopen(t, sound))
+	checkIntact(t, reopen(t, intact))
 }
 
-// Beside a damaged pointer all others are served and changed, and nothing goes that it
-// may have led to.
-func TestDamagedPointersHarmNoOthers(t *testing.T) {
+// While a pointer is damaged the others are served and changed, and nothing is removed that
+// it may have led to.
+func TestDamagedPointersAreIsolated(t *testing.T) {
 	s := create(t)
 	s.KeepVersions(2)
 	cat := put(t, s, "cats", "cat")
@@ -123,32 +123,32 @@ func TestDamagedPointersHarmNoOthers(t *testing.T) {
 	put(t, s, "twin", "cat")
 	for what, err := range map[string]error{"a name": s.DeleteVariant("twin"), "a version": s.DeleteVersion("dogs", 1), "a damaged one": s.DeleteVariant("cats")} {
 		if !errors.Is(err, store.ErrDamaged) || !strings.Contains(err.Error(), "live.json") {
-			t.Errorf("%s to which the alias may point is let go of: %v", what, err)
+			t.Errorf("%s, which the alias may point to, was deleted: %v", what, err)
 		}
 	}
-	if got := numbers(t, s, "dogs"); got != "1=a 2=b 3=c" {
+	if got := versionsOf(t, s, "dogs"); got != "1=a 2=b 3=c" {
 		t.Errorf("versions %q", got)
 	}
 	after := files(t, s)
 	for _, file := range before {
 		if !slices.Contains(after, file) {
-			t.Errorf("%s is gone", file)
+			t.Errorf("%s was removed", file)
 		}
 	}
 	v, raw := labelled(t, "cat")
 	for _, name := range []string{"cats", "live"} {
 		if _, _, err := s.PutVariant(name, v, raw); !errors.Is(err, store.ErrDamaged) {
-			t.Errorf("put in the place of %s: %v", name, err)
+			t.Errorf("put over the damaged %s: %v", name, err)
 		}
 	}
 	if _, err := s.PutAlias(store.Alias{Name: "cats", Targets: live.Targets}); !errors.Is(err, store.ErrDamaged) {
-		t.Errorf("an alias in a model's place: %v", err)
+		t.Errorf("an alias with the name of a damaged model: %v", err)
 	}
 	if _, err := s.Collect(store.CollectOptions{}); !errors.Is(err, store.ErrDamaged) {
-		t.Errorf("collected: %v", err)
+		t.Errorf("collected with damaged pointers: %v", err)
 	}
 
-	// Set, removed and fitted again, they are mended.
+	// Setting, removing and fitting again repairs them.
 	if _, err := s.PutAlias(live); err != nil {
 		t.Error(err)
 	}
@@ -158,7 +158,7 @@ func TestDamagedPointersHarmNoOthers(t *testing.T) {
 		}
 	}
 	if _, err := s.ReadVariant(cat.Digest); err != nil {
-		t.Errorf("what a damaged pointer led to: %v", err)
+		t.Errorf("the file that a damaged pointer led to: %v", err)
 	}
 	put(t, s, "cats", "cat")
 	if _, err := s.PutBasis(tinyBasis()); err != nil {
@@ -167,15 +167,15 @@ func TestDamagedPointersHarmNoOthers(t *testing.T) {
 	if err := errors.Join(s.Damaged()...); err != nil {
 		t.Error(err)
 	}
-	checkWhole(t, reopen(t, s))
+	checkIntact(t, reopen(t, s))
 	write(t, filepath.Join(s.Dir(), "aliases/live.json"), "")
 	if s = reopen(t, s); s.DeleteAlias("live") != nil || len(s.Damaged()) != 0 {
-		t.Errorf("a damaged alias isn't removed: %v", s.Damaged())
+		t.Errorf("a damaged alias is not removed: %v", s.Damaged())
 	}
 }
 
-// A pointer that a disk can't read is damaged too, and after a change that failed the
-// folder is read again: it may have been made all the same.
+// A pointer that the disk cannot read is damaged too. After a change that failed the
+// pointers are read again, since the change may have happened.
 func TestUnreadablePointer(t *testing.T) {
 	s := create(t)
 	put(t, s, "cats", "cat")
@@ -190,10 +190,10 @@ func TestUnreadablePointer(t *testing.T) {
 		t.Errorf("%v, %v", err, s.Damaged())
 	}
 	put(t, s, "cats", "dog")
-	if got := numbers(t, reopen(t, s), "cats"); got != "1=cat 2=dog" {
+	if got := versionsOf(t, reopen(t, s), "cats"); got != "1=cat 2=dog" {
 		t.Errorf("versions %q", got)
 	}
-	// Whoever mends it need tell nobody.
+	// A pointer that was repaired by hand is noticed.
 	reading, err := s.Refresh(false)
 	if err != nil {
 		t.Fatal(err)
@@ -212,8 +212,8 @@ func TestUnreadablePointer(t *testing.T) {
 	}
 }
 
-// leadNowhere damages a pointer's digest into another one, and opens the store again.
-func leadNowhere(t *testing.T, s *store.Store, e store.Entry) *store.Store {
+// breakDigest replaces the digest in a pointer with another one and opens the store again.
+func breakDigest(t *testing.T, s *store.Store, e store.Entry) *store.Store {
 	t.Helper()
 	path := filepath.Join(s.Dir(), "models", e.Name+".json")
 	raw, err := os.ReadFile(path)
@@ -224,10 +224,10 @@ func leadNowhere(t *testing.T, s *store.Store, e store.Entry) *store.Store {
 	return reopen(t, s)
 }
 
-// A pointer whose digest was damaged into another one leads nowhere.
-func TestPointerToNothing(t *testing.T) {
+// A pointer with a wrong digest leads to no file.
+func TestPointerToMissingFile(t *testing.T) {
 	s := create(t)
-	s = leadNowhere(t, s, put(t, s, "cats", "cat"))
+	s = breakDigest(t, s, put(t, s, "cats", "cat"))
 	e, err := s.Entry("cats")
 	if err != nil {
 		t.Fatal(err)
@@ -237,8 +237,7 @@ func TestPointerToNothing(t *testing.T) {
 	}
 }
 
-// What a crash leaves behind is passed over, in a store as in one that was just
-// being made.
+// What a crash leaves behind is ignored, in a store and in one that was being made.
 func TestLeftovers(t *testing.T) {
 	s := create(t)
 	put(t, s, "cats", "cat")
@@ -251,7 +250,7 @@ func TestLeftovers(t *testing.T) {
 		t.Errorf("%d variants", n)
 	}
 	put(t, s, "dogs", "dog")
-	checkWhole(t, reopen(t, s))
+	checkIntact(t, reopen(t, s))
 
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, ".store.json.0123.tmp"), `{"form`)
@@ -262,15 +261,15 @@ func TestLeftovers(t *testing.T) {
 	}
 	s, err := store.Create(dir)
 	if err != nil {
-		t.Fatalf("a store whose making was cut off can't be made: %v", err)
+		t.Fatalf("Create after an interrupted Create: %v", err)
 	}
-	layBasis(t, s)
+	writeBasis(t, s)
 	put(t, s, "cats", "cat")
-	checkWhole(t, reopen(t, s))
+	checkIntact(t, reopen(t, s))
 
 	dir = t.TempDir()
-	write(t, filepath.Join(dir, "models", "somebody's.json"), `{}`)
+	write(t, filepath.Join(dir, "models", "other.json"), `{}`)
 	if _, err := store.Create(dir); !errors.Is(err, store.ErrNoStore) {
-		t.Errorf("somebody's folder of models is made a store: %v", err)
+		t.Errorf("another folder of models was made a store: %v", err)
 	}
 }

@@ -25,10 +25,10 @@ func TestPackedHeaderRefusals(t *testing.T) {
 		says   string
 	}{
 		{"nothing", nil, "header: "},
-		{"no code", bytes.Repeat([]byte{0xff}, 64), "header: "},
+		{"not deflated", bytes.Repeat([]byte{0xff}, 64), "header: "},
 		{"cut short", packed(strings.Repeat(`{"name":"cats"}`, 9))[:8], "header: "},
 		{"not JSON", packed("{"), "header: "},
-		{"far larger than it looks", packed(strings.Repeat(" ", 5<<20)), "more than 4194304 bytes"},
+		{"a large header", packed(strings.Repeat(" ", 5<<20)), "more than 4194304 bytes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f, err := tensorfile.Parse(whole)
@@ -41,7 +41,7 @@ func TestPackedHeaderRefusals(t *testing.T) {
 			}
 			p.tensors["header"] = tensorfile.Tensor{DType: "U8", Shape: []int{len(c.packed)}, Data: c.packed}
 			if _, err := store.ParseVariant(p.together(t)); !errors.Is(err, store.ErrFormat) || !strings.Contains(err.Error(), c.says) {
-				t.Errorf("%v, want %v that says %q", err, store.ErrFormat, c.says)
+				t.Errorf("%v, want %v containing %q", err, store.ErrFormat, c.says)
 			}
 		})
 	}

@@ -1,27 +1,22 @@
 package store
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"sort"
+	"maps"
+	"slices"
 	"strings"
-	"syscall"
 
-	"eigenserve/store/tensorfile"
+	"eigenserve/store/backend"
 )
 
-func (s *Store) pointer(folder, name string) string {
-	return filepath.Join(s.dir, pointerFile(folder, name))
-}
+// pointerFile returns the file of a name's pointer.
+func pointerFile(dir, name string) string { return dir + "/" + name + ".json" }
 
-// pointerFile is where a name's pointer lies in the store's folder.
-func pointerFile(folder, name string) string { return filepath.Join(folder, name+".json") }
-
+// checkPointer returns an error unless a pointer file holds the name it is called by,
+// and digests where it should.
 func checkPointer(file, name string, digests ...string) error {
 	if file != name {
 		return fmt.Errorf("%w: it is the pointer of %q", ErrFormat, name)
@@ -34,16 +29,12 @@ func checkPointer(file, name string, digests ...string) error {
 	return nil
 }
 
-// isOfAll tells whether that a file can't be read is no fault of its own.
-func isOfAll(err error) bool {
-	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
-}
-
-// pointers reads every pointer file of a folder, and tells of those that are damaged.
-// Temporary files that a crash left behind end otherwise than in ".json" and are
-// passed over.
-func pointers[T any](dir, folder string, each func(name string, p T) error, damaged func(name string, err error)) error {
-	entries, err := os.ReadDir(filepath.Join(dir, folder))
+// readPointers calls each for every pointer in a directory, and damaged for those that
+// cannot be read or that each refuses. It fails if a file cannot be read for a reason
+// that is not its own. Files that do not end in .json are ignored, among them those of
+// interrupted writes.
+func readPointers[T any](files backend.Backend, dir string, each func(name string, p T) error, damaged func(name string, err error)) error {
+	entries, err := fs.ReadDir(files, dir)
 	if err != nil {
 		return err
 	}
@@ -53,13 +44,13 @@ func pointers[T any](dir, folder string, each func(name string, p T) error, dama
 			continue
 		}
 		var p T
-		err := readJSON(filepath.Join(dir, folder, e.Name()), &p)
+		err := readJSON(files, pointerFile(dir, name), &p)
 		switch {
-		case gone(err):
+		case errors.Is(err, fs.ErrNotExist): // removed since the directory was listed
 			continue
 		case err == nil:
 			err = each(name, p)
-		case isOfAll(err):
+		case errors.Is(err, backend.ErrUnavailable):
 			return err
 		}
 		if err != nil {
@@ -70,50 +61,30 @@ func pointers[T any](dir, folder string, each func(name string, p T) error, dama
 }
 
 // putPointer writes a name's pointer. The caller holds change.
-func (s *Store) putPointer(folder, name string, v any) error {
-	err := writeJSON(s.pointer(folder, name), v)
-	s.unsure = s.unsure || err != nil
+func (s *Store) putPointer(dir, name string, v any) error {
+	raw, err := marshal(v)
+	if err == nil {
+		err = s.lock.Put(pointerFile(dir, name), func(w io.Writer) error {
+			_, err := w.Write(raw)
+			return err
+		})
+	}
+	s.uncertain = s.uncertain || err != nil
 	return err
 }
 
-// dropPointer removes one. The caller holds change.
-func (s *Store) dropPointer(folder, name string) error {
-	err := tensorfile.Remove(s.pointer(folder, name))
-	s.unsure = s.unsure || err != nil
+// deletePointer removes a name's pointer. The caller holds change.
+func (s *Store) deletePointer(dir, name string) error {
+	err := s.lock.Delete(pointerFile(dir, name))
+	s.uncertain = s.uncertain || err != nil
 	return err
 }
 
-func writeJSON(path string, v any) error {
-	raw, err := json.MarshalIndent(v, "", " ")
-	if err != nil {
-		return err
-	}
-	return tensorfile.Replace(path, func(w io.Writer) error {
-		_, err := w.Write(append(raw, '\n'))
-		return err
-	})
-}
-
-func readJSON(path string, v any) error {
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(raw, v); err != nil {
-		return fmt.Errorf("%w: %v", ErrFormat, err)
-	}
-	return nil
-}
-
+// sorted returns the values of m in the order of their keys.
 func sorted[T any](m map[string]T) []T {
-	names := make([]string, 0, len(m))
-	for name := range m {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	out := make([]T, len(names))
-	for i, name := range names {
-		out[i] = m[name]
+	out := make([]T, 0, len(m))
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		out = append(out, m[name])
 	}
 	return out
 }

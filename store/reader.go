@@ -11,7 +11,7 @@ import (
 // reader takes the expected tensors out of a file and keeps the first error.
 type reader struct {
 	file *tensorfile.File
-	want map[string]bool
+	read map[string]bool // names of the tensors taken
 	err  error
 }
 
@@ -21,6 +21,7 @@ func (r *reader) fail(format string, args ...any) {
 	}
 }
 
+// layer takes the tensors of one layer of a basis.
 func (r *reader) layer(l Layer, s Spectrum) BasisLayer {
 	m, n, width := l.Rows(), l.Cols(), l.Width()
 	out := BasisLayer{Layer: l, Spectrum: s}
@@ -38,17 +39,17 @@ func (r *reader) layer(l Layer, s Spectrum) BasisLayer {
 		r.fail("layer %q has %d left and %d right directions for %d×%d", l.Name, p, q, m, width)
 	}
 	if len(s.Left) != p || len(s.Right) != q {
-		r.fail("layer %q has a spectrum of %d and %d numbers for %d left and %d right directions", l.Name, len(s.Left), len(s.Right), p, q)
+		r.fail("layer %q has spectra of %d and %d numbers for %d left and %d right directions", l.Name, len(s.Left), len(s.Right), p, q)
 	}
 	out.LeftScale = r.scales(l.Name+".scale.left", p)
 	out.RightScale = r.scales(l.Name+".scale.right", q)
 	return out
 }
 
-// tensor takes a tensor of a shape (-1: any) and one of the types.
+// tensor takes a tensor of the given shape, where -1 is any size, and of one of the types.
 func (r *reader) tensor(name string, shape []int, dtypes ...string) tensorfile.Tensor {
 	t, ok := r.file.Tensor(name)
-	r.want[name] = true
+	r.read[name] = true
 	switch {
 	case !ok:
 		r.fail("tensor %q is missing", name)
@@ -60,14 +61,14 @@ func (r *reader) tensor(name string, shape []int, dtypes ...string) tensorfile.T
 	return t
 }
 
-// halves takes a tensor of 16-bit numbers that are all finite. It is left as it
-// is: a basis's means and directions are most of a server's memory.
+// halves takes a tensor of finite 16-bit numbers. It does not convert them: the means and
+// directions of bases are most of a server's memory.
 func (r *reader) halves(name string, shape []int, dtypes ...string) tensorfile.Tensor {
 	t := r.tensor(name, shape, dtypes...)
 	if r.err != nil {
 		return t
 	}
-	exponent := uint16(0x7f80) // all ones in infinities and NaN only
+	exponent := uint16(0x7f80) // the bits that only infinities and NaN have all set
 	if t.DType == "F16" {
 		exponent = 0x7c00
 	}
@@ -80,6 +81,7 @@ func (r *reader) halves(name string, shape []int, dtypes ...string) tensorfile.T
 	return t
 }
 
+// floats takes a tensor of finite float32 numbers.
 func (r *reader) floats(name string, shape []int) []float32 {
 	t := r.tensor(name, shape, "F32")
 	if r.err != nil {
@@ -88,8 +90,8 @@ func (r *reader) floats(name string, shape []int) []float32 {
 	return r.finite(name, t)
 }
 
-// finite gives a tensor's numbers, which must be of floating point and finite:
-// one NaN in a head would turn every answer into NaN.
+// finite returns the values of a tensor of finite floating-point numbers. One NaN in a
+// head would turn every answer into NaN.
 func (r *reader) finite(name string, t tensorfile.Tensor) []float32 {
 	v := make([]float32, t.Len())
 	if err := t.Float32(v); err != nil {
@@ -104,6 +106,7 @@ func (r *reader) finite(name string, t tensorfile.Tensor) []float32 {
 	return v
 }
 
+// scales takes a vector of n numbers that are not negative.
 func (r *reader) scales(name string, n int) []float32 {
 	v := r.floats(name, []int{n})
 	for _, x := range v {
@@ -115,10 +118,10 @@ func (r *reader) scales(name string, n int) []float32 {
 	return v
 }
 
-// rest refuses what nobody asked for.
-func (r *reader) rest() {
+// checkAllRead fails if the file holds a tensor that was not taken.
+func (r *reader) checkAllRead() {
 	for _, name := range r.file.Names() {
-		if !r.want[name] {
+		if !r.read[name] {
 			r.fail("tensor %q is not expected", name)
 		}
 	}

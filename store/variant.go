@@ -13,50 +13,50 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// Variant is one served model: coefficients over a basis, and what is its own.
-// Its tensors are views of the bytes it was read from.
+// Variant is one served model: its coefficients over a basis, and its own tensors. They
+// are views of the bytes that it was read from.
 type Variant struct {
-	// Name is what the variant was called when it was made; the catalogue
-	// decides what it is called now.
+	// Name is the name under which the variant was made. Its name in the catalogue may
+	// differ.
 	Name   string `json:"name"`
 	Family string `json:"family"`
 	// Basis is the digest of the basis that the coefficients refer to.
 	Basis string `json:"-"`
-	// Digest is the SHA-256 of the file, in hexadecimal; set when it is read.
+	// Digest is the SHA-256 of the file in hexadecimal. It is set when the file is read.
 	Digest string `json:"-"`
 
-	// Step is the quantisation step Δ, in the coefficients' own units.
+	// Step is the quantisation step Δ, in the units of the coefficients.
 	Step   float64  `json:"step"`
 	Labels []string `json:"labels"`
-	// Preprocessor is preprocessor_config.json where it differs from the family's.
+	// Preprocessor is preprocessor_config.json, if it differs from the family's.
 	Preprocessor json.RawMessage `json:"preprocessor,omitempty"`
 	Fidelity     Fidelity        `json:"fidelity"`
 	Provenance   Provenance      `json:"provenance"`
 
 	// Gains holds one byte for each layer and vector: see Gain.
 	Gains []byte `json:"-"`
-	// Coefficients is the coded stream (store/code).
+	// Coefficients is the coded stream: see package rans.
 	Coefficients []byte `json:"-"`
-	// Private tensors under their checkpoint names.
+	// Private holds the private tensors by their names in the checkpoint.
 	Private map[string]tensorfile.Tensor `json:"-"`
-	// Head is the coded classifier, its gain first: subspace.Head reads it. Where
-	// it is empty the classifier is among the private tensors.
+	// Head is the coded head (classifier), its gain byte first: see subspace.Head. If it
+	// is empty, the head is among the private tensors.
 	Head []byte `json:"-"`
-	// HeadStep is its quantisation step, in logits.
+	// HeadStep is the quantisation step of the head, in logits.
 	HeadStep float64 `json:"head_step,omitempty"`
-	// Exact holds shared tensors that no step could hold, as they came, under
-	// their checkpoint names.
+	// Exact holds the shared tensors that no step could reproduce well enough, as they
+	// came, by their names in the checkpoint.
 	Exact map[string]tensorfile.Tensor `json:"-"`
 }
 
-// Gain is the factor that a gain byte stands for: 2^((g−128)/8), so that eight
-// steps double it and all of 2⁻¹⁶ … 2¹⁶ is covered. It multiplies the scale
-// that the basis expects of a tensor's coefficients; byte 0 says that all of
-// them are zero.
+// Gain returns the factor that a gain byte stands for: 2^((g−128)/8), so eight bytes
+// double it and all bytes cover 2⁻¹⁶ … 2¹⁶. The entropy coder's scales of a tensor are
+// those that the basis predicts times this factor. Byte 0 stands for 0: all coefficients
+// of the tensor are zero.
 func Gain(g byte) float32 { return gains[g] }
 
 var gains = func() (t [256]float32) {
-	// The eighth roots of two as constants, so that every machine has the same.
+	// The eighth roots of two are constants, so that they are the same on every machine.
 	roots := [8]float32{1, 1.0905077, 1.1892071, 1.2968396, 1.4142135, 1.5422108, 1.6817929, 1.8340081}
 	for g := 1; g < 256; g++ {
 		t[g] = float32(math.Ldexp(float64(roots[g&7]), (g>>3)-16))
@@ -64,7 +64,7 @@ var gains = func() (t [256]float32) {
 	return t
 }()
 
-// GainByte is the byte whose Gain is nearest in ratio to g.
+// GainByte returns the byte whose Gain has the ratio closest to g.
 func GainByte(g float64) byte {
 	if !(g > 0) {
 		return 0
@@ -77,14 +77,14 @@ const (
 	headTensor  = "head"
 )
 
-// Encode writes the variant's file. The same variant gives the same bytes.
+// Encode writes the variant's file. Equal variants are written as equal bytes.
 func (v *Variant) Encode(w io.Writer) error {
 	raw, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	if len(raw) > mostHeader {
-		return fmt.Errorf("%w: labels and metadata take more than %d bytes", ErrFormat, mostHeader)
+	if len(raw) > maxHeader {
+		return fmt.Errorf("%w: labels and metadata take more than %d bytes", ErrFormat, maxHeader)
 	}
 	packed, err := pack(raw)
 	if err != nil {
@@ -99,7 +99,7 @@ func (v *Variant) Encode(w io.Writer) error {
 	}
 	for name, t := range v.Private {
 		if strings.HasPrefix(name, exactPrefix) {
-			return fmt.Errorf("%w: private tensor %q is named as an exact one", ErrFormat, name)
+			return fmt.Errorf("%w: private tensor %q has a name for exact ones", ErrFormat, name)
 		}
 		set.add(name, t)
 	}
@@ -127,15 +127,15 @@ func parseVariant(raw []byte, digest string) (*Variant, error) {
 	return v, nil
 }
 
-// Bytes encodes the variant into memory.
+// Bytes returns the variant's file.
 func (v *Variant) Bytes() ([]byte, error) {
 	var b bytes.Buffer
 	err := v.Encode(&b)
 	return b.Bytes(), err
 }
 
-// DecodeVariant reads a variant from a file in memory and checks all that can
-// be checked without its basis. The variant refers to the file's bytes.
+// DecodeVariant reads a variant from a file in memory and checks all that can be checked
+// without its basis. The variant shares the file's bytes.
 func DecodeVariant(f *tensorfile.File) (*Variant, error) {
 	v := &Variant{Private: map[string]tensorfile.Tensor{}, Exact: map[string]tensorfile.Tensor{}}
 	if err := header(f, VariantFormat, v); err != nil {
@@ -148,7 +148,7 @@ func DecodeVariant(f *tensorfile.File) (*Variant, error) {
 	if err := v.checkHeader(); err != nil {
 		return nil, err
 	}
-	r := reader{file: f, want: map[string]bool{}}
+	r := reader{file: f, read: map[string]bool{}}
 	if f.Metadata["header"] == "" {
 		r.tensor(packedTensor, []int{-1}, "U8")
 	}
@@ -158,7 +158,7 @@ func DecodeVariant(f *tensorfile.File) (*Variant, error) {
 		v.Head = r.tensor(headTensor, []int{-1}, "U8").Data
 	}
 	for _, name := range f.Names() {
-		if r.want[name] {
+		if r.read[name] {
 			continue
 		}
 		t, _ := f.Tensor(name)
@@ -176,7 +176,7 @@ func DecodeVariant(f *tensorfile.File) (*Variant, error) {
 }
 
 func (v *Variant) checkHeader() error {
-	// Dequantised coefficients are float32, so the step has to be one.
+	// Dequantised coefficients are float32, so the step must be a float32 too.
 	if step := float32(v.Step); !(step > 0) || math.IsInf(float64(step), 0) {
 		return fmt.Errorf("%w: quantisation step %g", ErrFormat, v.Step)
 	}
@@ -198,11 +198,11 @@ func (v *Variant) checkHeader() error {
 	return nil
 }
 
-// CheckBasis tells whether the variant stands on this basis and fits its
-// layout; the coefficients themselves are checked when they are decoded.
+// CheckBasis returns an error unless the variant belongs to this basis and fits its layout.
+// The coefficients are checked when they are decoded.
 func (v *Variant) CheckBasis(b *Basis) error {
 	if v.Basis != b.Digest {
-		return fmt.Errorf("%w: the variant stands on basis %s, family %q has %s; project the checkpoint again with `eigenserve add`",
+		return fmt.Errorf("%w: the variant needs basis %s, but family %q has %s; project the checkpoint again with `eigenserve add`",
 			ErrBasis, short(v.Basis), b.Family, short(b.Digest))
 	}
 	l := b.Layout()
@@ -211,7 +211,7 @@ func (v *Variant) CheckBasis(b *Basis) error {
 	}
 	for name := range v.Private {
 		if l.Shared(name) {
-			return fmt.Errorf("%w: private tensor %q is a shared one", ErrFormat, name)
+			return fmt.Errorf("%w: private tensor %q is a shared tensor of the family", ErrFormat, name)
 		}
 	}
 	return v.checkExact(l)
@@ -222,29 +222,10 @@ func (v *Variant) checkExact(l Layout) error {
 	for name, t := range v.Exact {
 		switch want, ok := shapes[name]; {
 		case !ok:
-			return fmt.Errorf("%w: exact tensor %q is not one of the family's", ErrFormat, name)
+			return fmt.Errorf("%w: exact tensor %q is not a shared tensor of the family", ErrFormat, name)
 		case !slices.Equal(t.Shape, want):
 			return fmt.Errorf("%w: exact tensor %q has shape %v, not %v", ErrFormat, name, t.Shape, want)
 		}
 	}
 	return nil
-}
-
-func isDigest(s string) bool {
-	if len(s) != 64 {
-		return false
-	}
-	for _, c := range []byte(s) {
-		if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f') {
-			return false
-		}
-	}
-	return true
-}
-
-func short(digest string) string {
-	if len(digest) > 12 {
-		return digest[:12]
-	}
-	return digest
 }

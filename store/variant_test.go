@@ -25,7 +25,7 @@ func TestVariantRoundTrip(t *testing.T) {
 		t.Errorf("(-written +read):\n%s", diff)
 	}
 	if again := bytesOf(t, got); !bytes.Equal(raw, again) {
-		t.Error("what was read encodes to other bytes")
+		t.Error("what was read encodes to different bytes")
 	}
 }
 
@@ -35,17 +35,17 @@ func TestVariantRefusals(t *testing.T) {
 		return func(p *parts) { p.header(t, `"step":0.125`, `"step":`+s) }
 	}
 	for _, c := range []struct {
-		name  string
-		spoil func(p *parts)
-		is    error
-		says  string
+		name   string
+		damage func(p *parts)
+		is     error
+		says   string
 	}{
 		{"a basis", func(p *parts) { p.meta["format"] = "eigenserve.basis" }, nil, `its format is "eigenserve.basis"`},
 		{"a future version", func(p *parts) { p.meta["version"] = "11" }, nil, `version "11"; this program reads versions 1 and 2`},
 		{"no header", func(p *parts) { delete(p.meta, "header") }, nil, "header: "},
 		{"text for a number", func(p *parts) { p.header(t, `"step":0.125`, `"step":"NaN"`) }, nil, "header: "},
 		{"no basis", func(p *parts) { delete(p.meta, "basis") }, nil, "does not name its basis"},
-		{"a basis that is no digest", func(p *parts) { p.meta["basis"] = "../../" + p.meta["basis"][6:] }, nil, "does not name its basis"},
+		{"a basis that is not a digest", func(p *parts) { p.meta["basis"] = "../../" + p.meta["basis"][6:] }, nil, "does not name its basis"},
 		{"a digest in upper case", func(p *parts) { p.meta["basis"] = strings.ToUpper(p.meta["basis"]) }, nil, "does not name its basis"},
 		{"step 0", step("0"), nil, "quantisation step 0"},
 		{"a negative step", step("-0.125"), nil, "quantisation step -0.125"},
@@ -81,11 +81,11 @@ func TestVariantRefusals(t *testing.T) {
 		}, nil, `"exact/norm": `},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := apart(t, bytesOf(t, tinyVariant(t)))
-			c.spoil(p)
+			p := takeApart(t, bytesOf(t, tinyVariant(t)))
+			c.damage(p)
 			v, err := store.ParseVariant(p.together(t))
 			if !errors.Is(err, store.ErrFormat) || !strings.Contains(err.Error(), c.says) || v != nil {
-				t.Errorf("%v, want %v that says %q", err, store.ErrFormat, c.says)
+				t.Errorf("%v, want %v containing %q", err, store.ErrFormat, c.says)
 			}
 			if c.is != nil && !errors.Is(err, c.is) {
 				t.Errorf("%v is not %v", err, c.is)
@@ -103,32 +103,32 @@ func TestCheckBasis(t *testing.T) {
 	b.Digest = store.Digest(raw)
 	tensor := tensorfile.FromFloat32
 	for _, c := range []struct {
-		name  string
-		spoil func(v *store.Variant)
-		is    error // nil: it fits
-		says  string
+		name   string
+		damage func(v *store.Variant)
+		is     error // nil if it fits
+		says   string
 	}{
-		{"as it is", func(v *store.Variant) {}, nil, ""},
+		{"unchanged", func(v *store.Variant) {}, nil, ""},
 		{"another basis", func(v *store.Variant) { v.Basis = store.Digest(nil) }, store.ErrBasis, "project the checkpoint again"},
-		{"a gain too few", func(v *store.Variant) { v.Gains = v.Gains[:2] }, store.ErrFormat, "2 gains for 3 shared tensors"},
-		{"a gain too many", func(v *store.Variant) { v.Gains = append(v.Gains, 1) }, store.ErrFormat, "4 gains for 3"},
+		{"one gain too few", func(v *store.Variant) { v.Gains = v.Gains[:2] }, store.ErrFormat, "2 gains for 3 shared tensors"},
+		{"one gain too many", func(v *store.Variant) { v.Gains = append(v.Gains, 1) }, store.ErrFormat, "4 gains for 3"},
 		{"no gains", func(v *store.Variant) { v.Gains = nil }, store.ErrFormat, "0 gains"},
-		{"a private weight that is shared", func(v *store.Variant) { v.Private["key.weight"] = tensor("F32", []int{2, 2}, make([]float32, 4)) }, store.ErrFormat, `private tensor "key.weight" is a shared one`},
-		{"a private bias that is shared", func(v *store.Variant) { v.Private["query.bias"] = tensor("F32", []int{2}, make([]float32, 2)) }, store.ErrFormat, `"query.bias"`},
-		{"a private vector that is shared", func(v *store.Variant) { v.Private["norm"] = tensor("F32", []int{3}, make([]float32, 3)) }, store.ErrFormat, `"norm"`},
-		{"a private tensor named as a layer", func(v *store.Variant) { v.Private["qkv.weight"] = tensor("F32", []int{1}, []float32{1}) }, nil, ""},
+		{"a private weight that should be shared", func(v *store.Variant) { v.Private["key.weight"] = tensor("F32", []int{2, 2}, make([]float32, 4)) }, store.ErrFormat, `private tensor "key.weight" is a shared tensor`},
+		{"a private bias that should be shared", func(v *store.Variant) { v.Private["query.bias"] = tensor("F32", []int{2}, make([]float32, 2)) }, store.ErrFormat, `"query.bias"`},
+		{"a private vector that should be shared", func(v *store.Variant) { v.Private["norm"] = tensor("F32", []int{3}, make([]float32, 3)) }, store.ErrFormat, `"norm"`},
+		{"a private tensor with the name of a layer", func(v *store.Variant) { v.Private["qkv.weight"] = tensor("F32", []int{1}, []float32{1}) }, nil, ""},
 		{"an exact bias", func(v *store.Variant) { v.Exact["query.bias"] = tensor("F16", []int{2}, make([]float32, 2)) }, nil, ""},
-		{"an exact tensor that is not shared", func(v *store.Variant) { v.Exact["qkv.weight"] = tensor("F16", []int{2}, make([]float32, 2)) }, store.ErrFormat, `exact tensor "qkv.weight" is not one`},
-		{"an exact bias where there is none", func(v *store.Variant) { v.Exact["patches.bias"] = tensor("F16", []int{2}, make([]float32, 2)) }, store.ErrFormat, `exact tensor "patches.bias" is not one`},
-		{"an exact tensor too long", func(v *store.Variant) { v.Exact["norm"] = tensor("F16", []int{1, 4}, make([]float32, 4)) }, store.ErrFormat, `"norm" has shape [1 4], not [1 3]`},
-		{"an exact tensor turned over", func(v *store.Variant) { v.Exact["norm"] = tensor("F16", []int{3, 1}, make([]float32, 3)) }, store.ErrFormat, `"norm" has shape [3 1], not [1 3]`},
+		{"an exact tensor that is not shared", func(v *store.Variant) { v.Exact["qkv.weight"] = tensor("F16", []int{2}, make([]float32, 2)) }, store.ErrFormat, `exact tensor "qkv.weight" is not a shared tensor`},
+		{"an exact bias of a layer without one", func(v *store.Variant) { v.Exact["patches.bias"] = tensor("F16", []int{2}, make([]float32, 2)) }, store.ErrFormat, `exact tensor "patches.bias" is not a shared tensor`},
+		{"a long exact tensor", func(v *store.Variant) { v.Exact["norm"] = tensor("F16", []int{1, 4}, make([]float32, 4)) }, store.ErrFormat, `"norm" has shape [1 4], not [1 3]`},
+		{"a transposed exact tensor", func(v *store.Variant) { v.Exact["norm"] = tensor("F16", []int{3, 1}, make([]float32, 3)) }, store.ErrFormat, `"norm" has shape [3 1], not [1 3]`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			v := tinyVariant(t)
-			c.spoil(v)
+			c.damage(v)
 			err := v.CheckBasis(b)
 			if !errors.Is(err, c.is) || err != nil && !strings.Contains(err.Error(), c.says) {
-				t.Errorf("%v, want %v that says %q", err, c.is, c.says)
+				t.Errorf("%v, want %v containing %q", err, c.is, c.says)
 			}
 		})
 	}
@@ -139,31 +139,31 @@ func TestVariantEncodeRefusals(t *testing.T) {
 	for name, says := range map[string]string{
 		"gains":        `two tensors are named "gains"`,
 		"coefficients": `two tensors are named "coefficients"`,
-		"exact/norm":   "named as an exact one",
+		"exact/norm":   "has a name for exact ones",
 		"":             "the name is empty",
 	} {
 		v := tinyVariant(t)
 		v.Private[name] = one
 		if _, err := v.Bytes(); err == nil || !strings.Contains(err.Error(), says) {
-			t.Errorf("private tensor %q: %v, want an error that says %q", name, err, says)
+			t.Errorf("private tensor %q: %v, want an error containing %q", name, err, says)
 		}
 	}
 }
 
 func TestGains(t *testing.T) {
 	if g := store.Gain(128); g != 1 {
-		t.Errorf("byte 128 is %g", g)
+		t.Errorf("Gain(128) = %g", g)
 	}
 	if g := store.Gain(0); g != 0 {
-		t.Errorf("byte 0 is %g", g)
+		t.Errorf("Gain(0) = %g", g)
 	}
 	for g := 1; g < 256; g++ {
 		want := math.Exp2((float64(g) - 128) / 8)
 		if got := float64(store.Gain(byte(g))); math.Abs(got/want-1) > 1e-7 {
-			t.Errorf("byte %d is %g, want %g", g, got, want)
+			t.Errorf("Gain(%d) = %g, want %g", g, got, want)
 		}
 		if got := store.GainByte(want); got != byte(g) {
-			t.Errorf("%g gets byte %d, want %d", want, got, g)
+			t.Errorf("GainByte(%g) = %d, want %d", want, got, g)
 		}
 	}
 	for _, c := range []struct {
@@ -171,20 +171,7 @@ func TestGains(t *testing.T) {
 		want byte
 	}{{0, 0}, {-1, 0}, {math.NaN(), 0}, {math.Inf(-1), 0}, {5e-324, 1}, {1.04, 128}, {1.05, 129}, {1e300, 255}, {math.Inf(1), 255}} {
 		if got := store.GainByte(c.gain); got != c.want {
-			t.Errorf("%g gets byte %d, want %d", c.gain, got, c.want)
+			t.Errorf("GainByte(%g) = %d, want %d", c.gain, got, c.want)
 		}
-	}
-}
-
-func TestWorst(t *testing.T) {
-	layout := tinyBasis().Layout()
-	f := tinyVariant(t).Fidelity
-	want := []store.TensorFidelity{{Name: "patches", Energy: 0.5}, {Name: "qkv", Energy: 0.75}, {Name: "norm", Energy: 1}}
-	if diff := cmp.Diff(want, f.Worst(layout)); diff != "" {
-		t.Error(diff)
-	}
-	f.Energies = f.Energies[1:]
-	if w := f.Worst(layout); w != nil {
-		t.Errorf("a report of another layout gives %v", w)
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// modelAxis keeps of every tensor its coordinates in the leading components of
-// the members' deltas, whole tensors taken for vectors: k numbers of 16 bits for
-// each tensor, over k models' worth of components that the family holds.
+// modelAxis takes whole tensors as vectors and keeps their coordinates in the leading
+// components of the members' deltas: k numbers of 16 bits for each tensor. The family
+// keeps the components, k models' worth.
 func modelAxis(f *family) []coder {
 	var all []axis
 	var out []coder
@@ -26,24 +26,24 @@ func modelAxis(f *family) []coder {
 			return bits
 		})
 		c.shared = float64(1 + k)
-		once := c.code
+		inner := c.code
 		c.code = func(at *checkpointAt) (map[string][]float32, float64, error) {
 			f.axes.Do(func() { f.components, f.failed = f.modelAxes(128) })
 			all = f.components
 			if f.failed != nil {
 				return nil, 0, f.failed
 			}
-			return once(at)
+			return inner(at)
 		}
 		out = append(out, c)
 	}
 	return out
 }
 
-// axis is one tensor's orthonormal components, largest first.
+// axis holds one tensor's orthonormal components, largest first.
 type axis struct{ components [][]float32 }
 
-// project replaces a delta by what the first k components hold of it.
+// project replaces a delta by its projection onto the first k components.
 func (a axis) project(d []float32, k int) {
 	out := make([]float32, len(d))
 	for _, c := range a.components[:min(k, len(a.components))] {
@@ -58,9 +58,9 @@ func (a axis) project(d []float32, k int) {
 	copy(d, out)
 }
 
-// modelAxes finds the leading components of every tensor by the eigenvectors of
-// the members' products with each other.
-func (f *family) modelAxes(most int) ([]axis, error) {
+// modelAxes returns at most so many leading components of every tensor. They come from
+// the eigenvectors of the members' Gram matrix.
+func (f *family) modelAxes(limit int) ([]axis, error) {
 	n := len(f.members)
 	out := make([]axis, len(f.tensors))
 	for i, t := range f.tensors {
@@ -78,12 +78,12 @@ func (f *family) modelAxes(most int) ([]axis, error) {
 		gram.SymOuterK(1, z)
 		var eigen mat.EigenSym
 		if !eigen.Factorize(gram, true) {
-			return nil, fmt.Errorf("tensor %q: no eigenvectors", t.name)
+			return nil, fmt.Errorf("tensor %q has no eigenvectors", t.name)
 		}
 		var vectors mat.Dense
 		eigen.VectorsTo(&vectors)
 		values := eigen.Values(nil)
-		for k := n - 1; k >= 0 && len(out[i].components) < min(most, t.rows*t.cols); k-- {
+		for k := n - 1; k >= 0 && len(out[i].components) < min(limit, t.rows*t.cols); k-- {
 			if values[k] <= 1e-9*values[n-1] {
 				break
 			}

@@ -6,12 +6,12 @@ import (
 	"slices"
 )
 
-// patch is the side of a patch, in numbers.
+// patch is the side of a patch.
 const patch = 16
 
-// deltaDCT takes patches of every matrix's delta to the cosine domain and rounds
-// the more energetic ones to 2 bits, the next to 1, with a scale for each patch
-// (Huang and others, arXiv:2503.06676).
+// deltaDCT transforms patches of every matrix's delta to the cosine domain. It rounds the
+// patches of most energy to 2 bits, the next to 1 bit, with a scale for each patch, and
+// drops the rest (Huang and others, arXiv:2503.06676).
 func deltaDCT(f *family) []coder {
 	var out []coder
 	for _, share := range [][2]float64{{0.1, 0.1}, {0.25, 0.25}, {0.5, 0}, {0, 1}, {0.5, 0.5}, {1, 0}} {
@@ -22,6 +22,7 @@ func deltaDCT(f *family) []coder {
 	return out
 }
 
+// cosineCoded replaces a delta by what deltaDCT keeps of it, and returns the bits.
 func cosineCoded(d []float32, t tensor, share [2]float64) float64 {
 	var patches [][]float32
 	for r := 0; r < t.rows; r += patch {
@@ -45,7 +46,7 @@ func cosineCoded(d []float32, t tensor, share [2]float64) float64 {
 		}
 		return 1
 	})
-	bits, n := float64(len(patches)), float64(len(patches)) // which patches have how many bits
+	bits, n := float64(len(patches)), float64(len(patches)) // the number of bits of each patch
 	for k, i := range order {
 		switch at := float64(k) + 0.5; {
 		case at < share[0]*n:
@@ -70,7 +71,7 @@ func cosineCoded(d []float32, t tensor, share [2]float64) float64 {
 	return bits
 }
 
-// basis is the orthonormal cosine transform, DCT-II, row by frequency.
+// basis is the orthonormal cosine transform (DCT-II), with a row for each frequency.
 var basis = func() (b [patch][patch]float64) {
 	for k := range patch {
 		scale := math.Sqrt(2.0 / patch)
@@ -84,7 +85,7 @@ var basis = func() (b [patch][patch]float64) {
 	return b
 }()
 
-// transformed is a patch in the cosine domain, or back.
+// transformed returns a patch in the cosine domain, or transforms it back.
 func transformed(p []float32, back bool) []float32 {
 	at := func(k, i int) float64 {
 		if back {

@@ -12,28 +12,29 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// checkpointAt is one checkpoint and where it lies.
+// checkpointAt is a checkpoint and its folder.
 type checkpointAt struct {
 	*checkpoint.Checkpoint
 	dir string
 
-	pending map[string]any // what a coder keeps of it, by name
-	lock    sync.Mutex     // guards pending
+	mu       sync.Mutex     // guards computed
+	computed map[string]any // see compute
 }
 
-func open(folder string, every int) ([]*checkpointAt, error) {
+// open opens every n-th checkpoint in a folder.
+func open(folder string, n int) ([]*checkpointAt, error) {
 	dirs, err := filepath.Glob(filepath.Join(folder, "*", "config.json"))
 	if err != nil {
 		return nil, err
 	}
 	sort.Strings(dirs)
 	var out []*checkpointAt
-	for i := 0; i < len(dirs); i += every {
+	for i := 0; i < len(dirs); i += n {
 		c, err := checkpoint.Open(filepath.Dir(dirs[i]))
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, &checkpointAt{Checkpoint: c, dir: filepath.Dir(dirs[i]), pending: map[string]any{}})
+		out = append(out, &checkpointAt{Checkpoint: c, dir: filepath.Dir(dirs[i]), computed: map[string]any{}})
 	}
 	if len(out) == 0 {
 		return nil, fmt.Errorf("no checkpoints in %s", folder)
@@ -47,14 +48,14 @@ type tensor struct {
 	rows, cols int
 }
 
-// family is what all published coders start from: the shared tensors and their
-// means over the fitted, in float32.
+// family is what the published coders start from: the shared tensors and their means
+// over the fitted checkpoints, in float32.
 type family struct {
 	model   models.Model
 	members []*checkpointAt
 	tensors []tensor
 	mean    [][]float32
-	numbers int
+	numbers int // in all shared tensors
 
 	rmsOnce    sync.Once
 	scale      float64 // see rms
@@ -108,6 +109,7 @@ func newFamily(members []*checkpointAt) (*family, error) {
 	return f, nil
 }
 
+// read returns a tensor.
 func (c *checkpointAt) read(name string) ([]float32, error) {
 	t, ok := c.Tensor(name)
 	if !ok {
@@ -117,7 +119,7 @@ func (c *checkpointAt) read(name string) ([]float32, error) {
 	return x, t.Float32(x)
 }
 
-// deltas are a checkpoint's, by tensor.
+// deltas returns a checkpoint's deltas, by tensor.
 func (f *family) deltas(c *checkpointAt) ([][]float32, error) {
 	out := make([][]float32, len(f.tensors))
 	for i, t := range f.tensors {
@@ -133,28 +135,28 @@ func (f *family) deltas(c *checkpointAt) ([][]float32, error) {
 	return out, nil
 }
 
-// kept gives what compute made of a checkpoint, which it does once.
-func (c *checkpointAt) kept(name string, compute func() any) any {
-	c.lock.Lock()
-	defer c.lock.Unlock()
-	if c.pending[name] == nil {
-		c.pending[name] = compute()
+// compute returns what f returns for a checkpoint. It calls f once for each name.
+func (c *checkpointAt) compute(name string, f func() any) any {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.computed[name] == nil {
+		c.computed[name] = f()
 	}
-	return c.pending[name]
+	return c.computed[name]
 }
 
 // coder is one way to store a variant at one setting.
 type coder struct {
 	name, setting string
-	// code gives the tensors as they will be read, by name, and the bytes that
-	// they take.
+	// code returns the tensors as they will be read, by name, and their size in
+	// bytes.
 	code func(c *checkpointAt) (map[string][]float32, float64, error)
-	// shared is what the family keeps for all variants, in numbers for each shared
-	// parameter: 1 is one whole model.
+	// shared is what the family keeps for all variants, in whole models.
 	shared float64
 }
 
-// onDeltas makes a coder of one that codes deltas in place and returns bits.
+// onDeltas returns a coder that codes deltas. The function code replaces the deltas by
+// what is read back, and returns their size in bits.
 func (f *family) onDeltas(name, setting string, code func(c *checkpointAt, deltas [][]float32) float64) coder {
 	return coder{name: name, setting: setting, shared: 1, code: func(c *checkpointAt) (map[string][]float32, float64, error) {
 		deltas, err := f.deltas(c)
@@ -173,7 +175,7 @@ func (f *family) onDeltas(name, setting string, code func(c *checkpointAt, delta
 	}}
 }
 
-// result is what one coder reached on some checkpoints: means, and the least.
+// result is what a coder reached on some checkpoints: means, and the lowest agreement.
 type result struct{ size, agreement, lowest float64 }
 
 type point struct {
@@ -181,10 +183,10 @@ type point struct {
 	fitted, added result
 }
 
-// measure codes and answers every checkpoint's own images.
+// measure codes every checkpoint and compares its answers on its own images.
 func measure(f *family, c coder, all []*checkpointAt) (result, error) {
 	out := result{lowest: 1}
-	var lock sync.Mutex // guards out and failed
+	var mu sync.Mutex // guards out and failed
 	var failed error
 	work := make(chan *checkpointAt)
 	var wait sync.WaitGroup
@@ -196,14 +198,14 @@ func measure(f *family, c coder, all []*checkpointAt) (result, error) {
 				if err == nil {
 					agreement, err = f.agreement(at, tensors)
 				}
-				lock.Lock()
+				mu.Lock()
 				if err != nil && failed == nil {
 					failed = err
 				}
 				out.size += bytes / float64(2*f.numbers) / float64(len(all))
 				out.agreement += agreement / float64(len(all))
 				out.lowest = min(out.lowest, agreement)
-				lock.Unlock()
+				mu.Unlock()
 			}
 		})
 	}
@@ -215,8 +217,8 @@ func measure(f *family, c coder, all []*checkpointAt) (result, error) {
 	return out, failed
 }
 
-// agreement is how often the best label of a checkpoint's own images is the
-// original's when its shared tensors are these, in float32.
+// agreement returns how often the best label of a checkpoint's own images is the
+// original's if its shared tensors are replaced, in float32.
 func (f *family) agreement(c *checkpointAt, tensors map[string][]float32) (float64, error) {
 	file, err := tensorfile.Open(filepath.Join(c.dir, "eval.safetensors"))
 	if err != nil {
@@ -283,6 +285,7 @@ func (f *family) agreement(c *checkpointAt, tensors map[string][]float32) (float
 	return float64(same) / float64(n), nil
 }
 
+// largest returns the index of the largest number.
 func largest(v []float32) int {
 	best := 0
 	for i, x := range v {

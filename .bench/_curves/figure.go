@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// The figure's sides, and what its axes span: sizes by their logarithms, and the
-// share of answers that change, likewise.
+// The dimensions of the figure and the ranges of its axes, which are logarithmic: sizes,
+// and the share of answers that change.
 const (
 	wide, high, margin   = 460.0, 380.0, 54.0
 	leastSize, mostSize  = 0.0005, 0.4
@@ -17,7 +17,7 @@ const (
 
 var colours = []string{"#d6336c", "#f783ac", "#1c7ed6", "#2b8a3e", "#e8590c", "#5f3dc4", "#0b7285", "#846358", "#495057", "#f59f00", "#74b816"}
 
-// figure draws two panels, of the fitted and of the added.
+// figure returns an SVG of two panels, for the fitted and for the added checkpoints.
 func figure(points []point) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %g %g" font-family="system-ui, sans-serif" font-size="12">`+"\n", 2*wide+legendWide, high)
@@ -41,11 +41,11 @@ func figure(points []point) string {
 				if p.name != name || r.size < leastSize || r.size > mostSize {
 					continue
 				}
-				x, y := place(left, r)
+				x, y := position(left, r)
 				line = append(line, fmt.Sprintf("%.1f,%.1f", x, y))
 				fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="3" fill="%s"/>`+"\n", x, y, colours[k%len(colours)])
 			}
-			if name != "UltraDelta" && name != "Delta-DCT" && name != "block scales" { // these are swept in two ways
+			if name != "UltraDelta" && name != "Delta-DCT" && name != "block scales" { // these vary two settings
 				fmt.Fprintf(&b, `<polyline points="%s" fill="none" stroke="%s" stroke-width="1.5"/>`+"\n", strings.Join(line, " "), colours[k%len(colours)])
 			}
 		}
@@ -58,24 +58,25 @@ func figure(points []point) string {
 	return b.String()
 }
 
-// place is where a result lies in the panel from left on.
-func place(left float64, r result) (x, y float64) {
+// position returns the coordinates of a result in the panel that begins at left.
+func position(left float64, r result) (x, y float64) {
 	lost := min(mostLost, max(leastLost, 1-r.agreement))
 	x = left + margin + (wide-2*margin+20)*math.Log(r.size/leastSize)/math.Log(mostSize/leastSize)
 	y = margin + (high-2*margin)*math.Log(lost/leastLost)/math.Log(mostLost/leastLost)
 	return x, y
 }
 
+// axes draws the axes of a panel.
 func axes(b *strings.Builder, left float64, title string) {
 	fmt.Fprintf(b, `<text x="%g" y="22" font-weight="600">Checkpoints that were %s</text>`+"\n", left+margin, title)
 	for _, agreement := range []float64{0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999} {
-		x0, y := place(left, result{size: leastSize, agreement: agreement})
-		x1, _ := place(left, result{size: mostSize, agreement: agreement})
+		x0, y := position(left, result{size: leastSize, agreement: agreement})
+		x1, _ := position(left, result{size: mostSize, agreement: agreement})
 		fmt.Fprintf(b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="#dee2e6"/><text x="%.1f" y="%.1f" text-anchor="end" fill="#495057">%g%%</text>`+"\n", x0, y, x1, y, x0-6, y+4, 100*agreement)
 	}
 	for _, size := range []float64{0.001, 0.003, 0.01, 0.03, 0.1, 0.3} {
-		x, y0 := place(left, result{size: size, agreement: 0.9})
-		_, y1 := place(left, result{size: size, agreement: 0.999})
+		x, y0 := position(left, result{size: size, agreement: 0.9})
+		_, y1 := position(left, result{size: size, agreement: 0.999})
 		fmt.Fprintf(b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="#dee2e6"/><text x="%.1f" y="%.1f" text-anchor="middle" fill="#495057">%g%%</text>`+"\n", x, y0, x, y1, x, y0+18, 100*size)
 	}
 	fmt.Fprintf(b, `<text x="%g" y="%g" text-anchor="middle">size of the shared tensors, of float16</text>`+"\n", left+wide/2, high-14)

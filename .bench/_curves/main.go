@@ -1,7 +1,6 @@
-// Command curves measures how many bytes a variant takes against how often it
-// answers as its original, for this project's coder and for the published ones,
-// on the same checkpoints. It prints tables and writes the figure of them.
-// Run it as .bench/curves.
+// Command curves measures the size of variants against how often they answer like
+// their originals, for this project's coder and for published ones, on the same
+// checkpoints. It prints a table and draws a figure. Run it as .bench/curves.
 package main
 
 import (
@@ -13,7 +12,7 @@ import (
 	"strings"
 )
 
-// options are the command line's.
+// options are those of the command line.
 type options struct {
 	fitted, added, probes, svg string
 	every                      int
@@ -25,11 +24,11 @@ func main() {
 	var o options
 	flag.StringVar(&o.probes, "probes", "", "safetensors `file` of images to measure the metric on (default: built-in ones)")
 	flag.StringVar(&o.svg, "svg", "", "`file` to write the figure to")
-	flag.IntVar(&o.every, "every", 8, "look at every so many of the fitted checkpoints")
-	flag.StringVar(&o.only, "only", "", "coders whose name holds this `text`")
-	flag.BoolVar(&o.members, "members", false, "instead, what the added ones need for an agreement of 0.99 by how many were fitted")
+	flag.IntVar(&o.every, "every", 8, "measure every `n`-th of the fitted checkpoints")
+	flag.StringVar(&o.only, "only", "", "measure only coders whose name contains `text`")
+	flag.BoolVar(&o.members, "members", false, "print instead what added checkpoints need for an agreement of 0.99, by how many were fitted")
 	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "curves [flags] FITTED-FOLDER ADDED-FOLDER\nFolders of checkpoints, each with its eval.safetensors.")
+		fmt.Fprintln(os.Stderr, "usage: curves [flags] FITTED-FOLDER ADDED-FOLDER\nThe folders hold checkpoints, each with an eval.safetensors.")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -91,7 +90,7 @@ func run(ctx context.Context, o options) error {
 	return os.WriteFile(filepath.Clean(o.svg), []byte(figure(points)), 0o644)
 }
 
-// published are the coders to compare with, each at several settings.
+// published returns the coders to compare with, each at several settings.
 func published(f *family) []coder {
 	var all []coder
 	for _, c := range [][]coder{rawSteps(f), bitDelta(f), blocks(f), lowRank(f), deltaCoMe(f), ultraDelta(f), deltaDCT(f), modelAxis(f)} {

@@ -8,11 +8,11 @@ import (
 	"eigenserve/store/subspace"
 )
 
-// wanted is the agreement that the table of members is about.
-const wanted = 0.99
+// targetAgreement is the agreement of the table of members.
+const targetAgreement = 0.99
 
-// membersTable prints what the added checkpoints take for an agreement of wanted
-// when the basis was fitted on ever more members.
+// membersTable prints the size that the added checkpoints need for targetAgreement, by the
+// number of members that the basis was fitted on.
 func membersTable(ctx context.Context, o options, fitted, added []*checkpointAt) error {
 	f, err := newFamily(fitted[:1])
 	if err != nil {
@@ -27,7 +27,7 @@ func membersTable(ctx context.Context, o options, fitted, added []*checkpointAt)
 		for i := range n {
 			some = append(some, fitted[i*len(fitted)/n])
 		}
-		b, err := learned(ctx, o, some, subspace.MetricFull)
+		b, err := fit(ctx, o, some, subspace.MetricFull)
 		if err != nil {
 			return err
 		}
@@ -35,7 +35,7 @@ func membersTable(ctx context.Context, o options, fitted, added []*checkpointAt)
 		if err != nil {
 			return err
 		}
-		size, step, err := needed(f, p, added)
+		size, step, err := sizeNeeded(f, p, added)
 		if err != nil {
 			return err
 		}
@@ -44,9 +44,10 @@ func membersTable(ctx context.Context, o options, fitted, added []*checkpointAt)
 	return nil
 }
 
-// needed is the size at which the mean agreement reaches wanted, between the last
-// step that misses it and the first of two in a row that don't, by the logarithms.
-func needed(f *family, p *subspace.Projector, added []*checkpointAt) (size, step float64, err error) {
+// sizeNeeded returns the size and the step at which the mean agreement reaches
+// targetAgreement. It interpolates logarithms between the last step that misses it and the
+// first of two in a row that reach it.
+func sizeNeeded(f *family, p *subspace.Projector, added []*checkpointAt) (size, step float64, err error) {
 	var sizes, agreements, steps []float64
 	for s := 11.0; s > 0.1; s /= math.Sqrt2 {
 		r, err := measure(f, stepCoder("", p, s), added)
@@ -54,11 +55,11 @@ func needed(f *family, p *subspace.Projector, added []*checkpointAt) (size, step
 			return 0, 0, err
 		}
 		sizes, agreements, steps = append(sizes, r.size), append(agreements, r.agreement), append(steps, s)
-		if k := len(steps) - 2; k >= 0 && agreements[k] >= wanted && agreements[k+1] >= wanted {
+		if k := len(steps) - 2; k >= 0 && agreements[k] >= targetAgreement && agreements[k+1] >= targetAgreement {
 			if k == 0 {
 				return sizes[0], steps[0], nil
 			}
-			t := (wanted - agreements[k-1]) / (agreements[k] - agreements[k-1])
+			t := (targetAgreement - agreements[k-1]) / (agreements[k] - agreements[k-1])
 			return math.Exp((1-t)*math.Log(sizes[k-1]) + t*math.Log(sizes[k])), math.Exp((1-t)*math.Log(steps[k-1]) + t*math.Log(steps[k])), nil
 		}
 	}

@@ -15,8 +15,8 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// learned fits a basis on members.
-func learned(ctx context.Context, o options, members []*checkpointAt, metric string) (*store.Basis, error) {
+// fit fits a basis on members.
+func fit(ctx context.Context, o options, members []*checkpointAt, metric string) (*store.Basis, error) {
 	var all []*checkpoint.Checkpoint
 	for _, c := range members {
 		all = append(all, c.Checkpoint)
@@ -30,7 +30,7 @@ func learned(ctx context.Context, o options, members []*checkpointAt, metric str
 		defer f.Close()
 		images, ok := f.Tensor("images")
 		if !ok || len(images.Shape) != 4 || images.Shape[3] != 3 {
-			return nil, fmt.Errorf("%s: no images U8 [n,height,width,3]", o.probes)
+			return nil, fmt.Errorf("%s must hold images U8 [n,height,width,3]", o.probes)
 		}
 		h, w := images.Shape[1], images.Shape[2]
 		options.Probes = &gate.Probes{Count: images.Shape[0], Image: func(spec image.Spec, i int) (*image.Image, error) {
@@ -40,7 +40,7 @@ func learned(ctx context.Context, o options, members []*checkpointAt, metric str
 	return learn.FitBasis(ctx, "curves", all, options)
 }
 
-// newOurs are this project's coder with and without a metric, at several steps.
+// newOurs returns this project's coder, with and without a metric, at several steps.
 func newOurs(ctx context.Context, o options, members []*checkpointAt) ([]coder, error) {
 	var out []coder
 	for _, kind := range []struct {
@@ -50,7 +50,7 @@ func newOurs(ctx context.Context, o options, members []*checkpointAt) ([]coder, 
 		{"ours", subspace.MetricFull, []float64{22, 16, 11, 8, 5.6, 4, 2.8, 2, 1.4, 1, 0.5}},
 		{"ours, no metric", subspace.MetricNone, []float64{11, 8, 5.6, 4, 2.8}},
 	} {
-		b, err := learned(ctx, o, members, kind.metric)
+		b, err := fit(ctx, o, members, kind.metric)
 		if err != nil {
 			return nil, err
 		}
@@ -65,7 +65,7 @@ func newOurs(ctx context.Context, o options, members []*checkpointAt) ([]coder, 
 	return out, nil
 }
 
-// sourceAt makes a checkpoint readable by a projector.
+// sourceAt is a checkpoint as a projector reads it.
 type sourceAt struct{ *checkpointAt }
 
 func (s sourceAt) Name() string   { return s.dir }
@@ -76,7 +76,7 @@ func (s sourceAt) Read(name string, dst []float32) error {
 	return err
 }
 
-// stepCoder is our coder at one step.
+// stepCoder returns our coder at one step.
 func stepCoder(name string, p *subspace.Projector, step float64) coder {
 	b := p.Basis()
 	directions := 0

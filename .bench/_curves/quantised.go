@@ -5,11 +5,11 @@ import (
 	"math"
 	"slices"
 
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 )
 
-// rawSteps quantises the raw deltas of all tensors with one step and codes them
-// with our coder, each tensor under its own scale.
+// rawSteps quantises the raw deltas of all tensors with one step and codes them with our
+// coder, each tensor under its own scale.
 func rawSteps(f *family) []coder {
 	var out []coder
 	for _, step := range []float64{16, 8, 5.6, 4, 2.8, 2, 1.4} {
@@ -20,14 +20,14 @@ func rawSteps(f *family) []coder {
 	return out
 }
 
-// rms is the root-mean-square delta of some of the members.
+// rms returns the root-mean-square delta of some of the members.
 func (f *family) rms() float64 {
 	f.rmsOnce.Do(func() {
 		sum, count := 0.0, 0
 		for i := 0; i < len(f.members); i += 8 {
 			deltas, err := f.deltas(f.members[i])
 			if err != nil {
-				panic(err) // the mean was read from the same tensors
+				panic(err) // cannot happen: the mean was read from the same tensors
 			}
 			for _, d := range deltas {
 				sum += energy(d)
@@ -39,6 +39,7 @@ func (f *family) rms() float64 {
 	return f.scale
 }
 
+// energy returns the sum of squares.
 func energy(d []float32) float64 {
 	sum := 0.0
 	for _, x := range d {
@@ -47,6 +48,7 @@ func energy(d []float32) float64 {
 	return sum
 }
 
+// magnitude returns the mean absolute value.
 func magnitude(d []float32) float64 {
 	sum := 0.0
 	for _, x := range d {
@@ -55,32 +57,32 @@ func magnitude(d []float32) float64 {
 	return sum / float64(len(d))
 }
 
-// entropyCoded rounds each delta to multiples of its step as our coder does,
-// keeping the mean magnitude, and returns the bits: the stream's and a byte of
-// scale for each tensor.
+// entropyCoded rounds each delta to multiples of its step as our coder does, which keeps
+// the mean magnitude. It returns the size in bits: the stream, and a byte of scale for
+// each tensor.
 func entropyCoded(deltas [][]float32, steps []float64) float64 {
-	var blocks []code.Block
+	var blocks []rans.Block
 	for k, d := range deltas {
 		step := steps[k]
 		scale := magnitude(d) / step
-		f := code.Rounding(max(scale, 1e-6))
-		b := code.Block{Right: []float32{float32(scale)}, Left: slices.Repeat([]float32{1}, len(d)), Q: make([]int32, len(d))}
+		f := rans.Rounding(max(scale, 1e-6))
+		b := rans.Block{Right: []float32{float32(scale)}, Left: slices.Repeat([]float32{1}, len(d)), Q: make([]int32, len(d))}
 		for i, x := range d {
 			q := math.Copysign(math.Floor(math.Abs(float64(x))/step+f), float64(x))
 			b.Q[i], d[i] = int32(q), float32(q*step)
 		}
 		blocks = append(blocks, b)
 	}
-	stream, err := code.Encode(blocks)
+	stream, err := rans.Encode(blocks)
 	if err != nil {
 		panic(err)
 	}
 	return 8 * float64(len(stream)+len(blocks))
 }
 
-// vectorsCoded codes what is no matrix, where a published coder says nothing of
-// it: with our coder, each at a step of its own root mean square, which takes a
-// byte more and a bit or so a number. It returns the bits.
+// vectorsCoded codes the vectors, which the published coders leave open, with our coder.
+// The step of each is its root mean square, which takes another byte, and about a bit
+// for each number. It returns the size in bits.
 func (f *family) vectorsCoded(deltas [][]float32) float64 {
 	var vectors [][]float32
 	var steps []float64
@@ -92,7 +94,8 @@ func (f *family) vectorsCoded(deltas [][]float32) float64 {
 	return entropyCoded(vectors, steps) + float64(8*len(vectors))
 }
 
-// matrices lets code replace every matrix's delta, and codes the vectors.
+// matrices calls code for every matrix's delta and codes the vectors. It returns the size
+// in bits.
 func (f *family) matrices(deltas [][]float32, code func(i int, t tensor, d []float32) float64) float64 {
 	bits := f.vectorsCoded(deltas)
 	for i, t := range f.tensors {
@@ -103,8 +106,8 @@ func (f *family) matrices(deltas [][]float32, code func(i int, t tensor, d []flo
 	return bits
 }
 
-// bitDelta keeps the signs, and a scale for each matrix (Liu and others,
-// arXiv:2402.10193), the mean magnitude; it isn't distilled.
+// bitDelta keeps the signs, and for each matrix the mean magnitude as a scale (Liu and
+// others, arXiv:2402.10193). The scales are not distilled.
 func bitDelta(f *family) []coder {
 	return []coder{f.onDeltas("BitDelta", "1 bit", func(_ *checkpointAt, deltas [][]float32) float64 {
 		return f.matrices(deltas, func(_ int, _ tensor, d []float32) float64 {
@@ -117,8 +120,8 @@ func bitDelta(f *family) []coder {
 	})}
 }
 
-// blocks rounds to 2 or 4 bits with a scale of 16 bits for each block, the best of
-// some by square error.
+// blocks rounds to 2 or 4 bits with a scale of 16 bits for each block, chosen by the
+// square error.
 func blocks(f *family) []coder {
 	var out []coder
 	for _, bits := range []int{2, 4} {
@@ -138,14 +141,14 @@ func blocks(f *family) []coder {
 	return out
 }
 
-// rounded replaces numbers by the nearest of 2^bits levels, symmetric about zero
-// without it, at the scale of the least square error.
+// rounded replaces numbers by the nearest of 2^bits levels, which are symmetric about zero
+// and do not include it, at the scale of the least square error.
 func rounded(d []float32, bits int) {
-	most := 0.0
+	largest := 0.0
 	for _, x := range d {
-		most = max(most, math.Abs(float64(x)))
+		largest = max(largest, math.Abs(float64(x)))
 	}
-	if most == 0 {
+	if largest == 0 {
 		return
 	}
 	half := float64(int(1) << bits / 2)
@@ -154,7 +157,7 @@ func rounded(d []float32, bits int) {
 	}
 	best, least := 0.0, math.Inf(1)
 	for k := 1.0; k >= 0.2; k -= 0.1 {
-		step, sum := k*most/half, 0.0
+		step, sum := k*largest/half, 0.0
 		for _, x := range d {
 			e := float64(x) - level(float64(x), step)
 			sum += e * e

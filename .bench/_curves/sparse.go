@@ -7,11 +7,10 @@ import (
 	"slices"
 )
 
-// ultraDelta rounds every matrix's delta to 4 bits, drops the same share of each
-// level at random, fewer in matrices of large variance, and rescales what is left
-// (Wang and others, arXiv:2505.13563). The factor of their trace norm is tried as
-// a sweep here, which can only favour it, and so is the size: the entropy of each
-// matrix's symbols, which no real coder reaches.
+// ultraDelta rounds every matrix's delta to 4 bits, drops the same share of each level at
+// random, less in matrices of large variance, and rescales the rest (Wang and others,
+// arXiv:2505.13563). Two things favour it here: the factor of their trace norm is swept,
+// and the size is the entropy of each matrix's symbols, which no real coder reaches.
 func ultraDelta(f *family) []coder {
 	var out []coder
 	for _, keep := range []float64{0.5, 0.25, 0.1, 0.05, 0.02} {
@@ -28,7 +27,7 @@ func ultraDelta(f *family) []coder {
 	return out
 }
 
-// byVariance tells of every matrix whether it is in the third of least (0), middle
+// byVariance returns for every matrix whether it is in the third of least (0), middle (1)
 // or largest (2) variance.
 func (f *family) byVariance(deltas [][]float32) map[int]int {
 	var order []int
@@ -51,8 +50,8 @@ func (f *family) byVariance(deltas [][]float32) map[int]int {
 	return third
 }
 
-// pruned rounds d, keeps a share of each level at random and rescales it. It
-// returns the entropy of what is left.
+// pruned rounds d, keeps a share of each level at random and rescales it. It returns the
+// entropy of the result in bits.
 func pruned(d []float32, share, rescale float64, r *rand.Rand) float64 {
 	rounded(d, 4)
 	levels := map[float32][]int{}
@@ -80,7 +79,7 @@ func pruned(d []float32, share, rescale float64, r *rand.Rand) float64 {
 	return entropy(counts) + 16
 }
 
-// entropy is that of symbols that occur so often, in bits.
+// entropy returns the entropy of all symbols in bits, by their counts.
 func entropy[K comparable](counts map[K]int) float64 {
 	total := 0
 	for _, n := range counts {

@@ -7,13 +7,13 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// factors are a matrix's singular vectors, each times the root of its value, by
-// falling value: left[k] of rows numbers, right[k] of cols.
+// factors are a matrix's singular vectors, each times the root of its singular value,
+// largest first: left[k] (rows) and right[k] (cols).
 type factors struct{ left, right [][]float32 }
 
-// decomposed gives the factors of every matrix's delta, computed once.
+// decomposed returns the factors of every matrix's delta, which it computes once.
 func (f *family) decomposed(c *checkpointAt, deltas [][]float32) []factors {
-	return c.kept("svd", func() any {
+	return c.compute("svd", func() any {
 		out := make([]factors, len(f.tensors))
 		for i, t := range f.tensors {
 			if t.rows > 1 {
@@ -24,6 +24,7 @@ func (f *family) decomposed(c *checkpointAt, deltas [][]float32) []factors {
 	}).([]factors)
 }
 
+// decompose returns the factors of a matrix.
 func decompose(d []float32, rows, cols int) factors {
 	a := mat.NewDense(rows, cols, nil)
 	for i, x := range d {
@@ -50,8 +51,8 @@ func decompose(d []float32, rows, cols int) factors {
 	return out
 }
 
-// lowRank keeps the leading singular vectors of every matrix in 16 bits: what a
-// LoRA extracted from a fine-tune is.
+// lowRank keeps the leading singular vectors of every matrix in 16 bits, as a LoRA that is
+// extracted from a fine-tune does.
 func lowRank(f *family) []coder {
 	var out []coder
 	for _, rank := range []int{1, 2, 4, 8, 16} {
@@ -62,9 +63,9 @@ func lowRank(f *family) []coder {
 	return out
 }
 
-// deltaCoMe keeps the first singular vectors in 8 bits, the next in 3, the next
-// in 2 (Ping and others, arXiv:2406.08903), rounded to the least square error,
-// without calibration data.
+// deltaCoMe keeps the first singular vectors in 8 bits, the next in 3 and the next in 2
+// (Ping and others, arXiv:2406.08903), rounded for the least square error, without
+// calibration data.
 func deltaCoMe(f *family) []coder {
 	var out []coder
 	for _, n := range [][]int{{1, 0, 0}, {1, 2, 0}, {2, 6, 0}, {2, 6, 8}, {2, 16, 16}, {2, 32, 30}} {
@@ -75,8 +76,8 @@ func deltaCoMe(f *family) []coder {
 	return out
 }
 
-// products replaces matrices by those of their leading factors, counts[j] of them
-// at bits[j].
+// products replaces matrices by the products of their leading factors, counts[j] of them
+// at bits[j] each.
 func (f *family) products(c *checkpointAt, deltas [][]float32, counts, bits []int) float64 {
 	all := f.decomposed(c, deltas)
 	return f.matrices(deltas, func(i int, t tensor, d []float32) float64 {
@@ -101,7 +102,8 @@ func (f *family) products(c *checkpointAt, deltas [][]float32, counts, bits []in
 	})
 }
 
-// stored is a vector as so many bits a number keep it; 16 are taken for exact.
+// stored returns a vector as it is read back from so many bits a number. 16 bits count as
+// exact.
 func stored(x []float32, bits int) []float32 {
 	x = append([]float32(nil), x...)
 	if bits < 16 {

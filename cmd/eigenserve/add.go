@@ -12,127 +12,164 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"eigenserve/cmd/internal/catalogue"
+	"eigenserve/cmd/internal/cli"
+	"eigenserve/cmd/internal/client"
+	"eigenserve/cmd/internal/learning"
 	"eigenserve/runtime"
 	"eigenserve/runtime/learn/gate"
 	"eigenserve/store"
 	"eigenserve/store/checkpoint"
 )
 
+type addFlags struct {
+	where        catalogue.Flags
+	family, name string
+	keep         int
+	gate         learning.GateFlags
+}
+
 func (m *Main) add() *cobra.Command {
-	var a adding
+	var f addFlags
 	cmd := &cobra.Command{
 		Use:   "add (--store DIR | --server URL) --family NAME CHECKPOINT…",
 		Short: "Add checkpoints to a family, in a store or in a running server",
-		Long: `Add projects checkpoints onto a family's basis and stores what comes out, each as
-a variant named by its folder. A file that ends in .safetensors is taken as a
-variant that was made elsewhere on the same basis; it needs no --family.
+		Long: `Add projects checkpoints onto the basis of a family and stores each as a variant, named
+after its folder. A file that ends in .safetensors is taken as a variant that was made
+elsewhere on the same basis; it needs no --family.
 
-A checkpoint is stored in the fewest bytes that pass the gate: on the images that
-are kept with the family it must answer as its original does (--min-agreement,
---max-kl). One that can't within --max-bytes is refused, and nothing changes; the
-others are added all the same.`,
+A checkpoint is stored in the fewest bytes that pass the gate: on the family's probe
+images the variant must answer like its original (--min-agreement, --max-kl). A
+checkpoint that cannot pass within --variant-budget is refused and changes nothing; the
+others are added.`,
 		Example: `  eigenserve add --store ./store --family glyphs checkpoints/sans-cham
   eigenserve add --server http://127.0.0.1:8080 --family glyphs checkpoints/sans-cham`,
-		Args: needs("CHECKPOINT"),
+		Args: cli.AtLeastOne("CHECKPOINT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if (a.dir == "") == (a.server == "") {
-				return usagef("give one of --store DIR and --server URL")
-			}
-			if a.name != "" && len(args) > 1 {
-				return usagef("--name is for one checkpoint; %d are given", len(args))
-			}
-			if a.server != "" {
-				for _, name := range []string{"step", "exact", "min-agreement", "max-kl", "max-bytes", "allow-lossy", "refine", "keep-versions"} {
-					if cmd.Flags().Changed(name) {
-						return usagef("--%s: a server goes by its own, which `eigenserve serve` sets", name)
-					}
-				}
-			}
-			var err error
-			if a.gate, err = a.flags.gate(); err != nil {
+			if err := f.check(cmd, args); err != nil {
 				return err
 			}
-			return m.runAdd(cmd.Context(), a, args)
+			return m.runAdd(cmd.Context(), f, args)
 		},
 	}
-	storeFlag(cmd, &a.dir)
-	cmd.Flags().StringVar(&a.server, "server", "", "address of a running server, in the place of --store")
-	cmd.Flags().StringVar(&a.family, "family", "", "name of the family")
-	cmd.Flags().StringVar(&a.name, "name", "", "name of the variant (default: the folder's)")
-	keepFlag(cmd, &a.keep)
-	a.flags.add(cmd)
-	a.flags.addForced(cmd)
+	f.where.Add(cmd)
+	cmd.Flags().StringVar(&f.family, "family", "", "`name` of the family")
+	cmd.Flags().StringVar(&f.name, "name", "", "`name` of the variant (default: the folder's)")
+	catalogue.KeepVersionsFlag(cmd, &f.keep)
+	f.gate.Add(cmd)
+	f.gate.AddOverrides(cmd)
 	return cmd
 }
 
-type adding struct {
-	dir, server, family, name string
-	keep                      int
-	flags                     gateFlags
-	gate                      gate.Options
-}
+// serverFlags are the flags that a server has set for itself.
+var serverFlags = []string{"step", "exact", "min-agreement", "max-kl", "variant-budget", "allow-lossy", "refine", "keep-versions"}
 
-// place is where things are added.
-type place struct {
-	checkpoint func(ctx context.Context, name string, c *checkpoint.Checkpoint) (runtime.VariantInfo, bool, error)
-	variant    func(ctx context.Context, name string, file []byte) (runtime.VariantInfo, bool, error)
-	close      func() error
-}
-
-func (m *Main) runAdd(ctx context.Context, a adding, paths []string) error {
-	if a.family == "" && slices.ContainsFunc(paths, func(path string) bool { return !isVariant(path) }) {
-		return usagef("--family NAME is needed to add a checkpoint")
+func (f *addFlags) check(cmd *cobra.Command, paths []string) error {
+	if err := f.where.Check(); err != nil {
+		return err
 	}
-	to, err := a.open()
+	if f.name != "" && len(paths) > 1 {
+		return cli.Usagef("--name is for one checkpoint, not %d", len(paths))
+	}
+	if f.where.Server != "" {
+		for _, name := range serverFlags {
+			if cmd.Flags().Changed(name) {
+				return cli.Usagef("--%s: a server has its own setting; give it to `eigenserve serve`", name)
+			}
+		}
+	}
+	if f.family == "" && slices.ContainsFunc(paths, func(path string) bool { return !isVariantFile(path) }) {
+		return cli.Usagef("--family NAME is required to add a checkpoint")
+	}
+	_, err := f.gate.Gate()
+	return err
+}
+
+func (m *Main) runAdd(ctx context.Context, f addFlags, paths []string) error {
+	to, done, err := f.open()
 	if err != nil {
 		return err
 	}
-	defer to.close()
-	p := newProgress(m.Stderr)
-	return m.severally(ctx, paths, "added", isOfOne, func(i int, path string) error {
-		p.wait(fmt.Sprintf("%s (%d of %d)", filepath.Base(path), i+1, len(paths)))
-		info, replaced, err := a.put(ctx, to, path)
-		p.end()
+	defer done()
+	p := cli.NewProgress(m.Stderr)
+	return cli.ForEach(ctx, m.Stderr, paths, "added", concernsInput, func(i int, path string) error {
+		p.Spin(fmt.Sprintf("%s (%d of %d)", filepath.Base(path), i+1, len(paths)))
+		info, replaced, err := f.addPath(ctx, to, path)
+		p.Finish()
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-		m.added(info, replaced)
-		return nil
+		return m.printAdded(info, replaced)
 	})
 }
 
-// put adds what lies at a path.
-func (a adding) put(ctx context.Context, to place, path string) (runtime.VariantInfo, bool, error) {
-	name := a.name
+// adder is what add adds to: a store or a running server. Its methods report whether a
+// model was replaced.
+type adder interface {
+	AddCheckpoint(ctx context.Context, family, name string, c *checkpoint.Checkpoint) (info runtime.VariantInfo, replaced bool, err error)
+	PutVariant(ctx context.Context, name string, file []byte) (info runtime.VariantInfo, replaced bool, err error)
+}
+
+// open returns what the flags name. The caller must call done after its last use.
+func (f *addFlags) open() (to adder, done func() error, err error) {
+	if f.where.Server != "" {
+		c, err := client.New(f.where.Server)
+		return c, func() error { return nil }, err
+	}
+	s, err := catalogue.OpenStore(f.where.Store)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.KeepVersions(f.keep)
+	eng, err := runtime.Open(s, runtime.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	return storeAdder{eng, f.gate.Unchecked()}, eng.Close, nil
+}
+
+// storeAdder adds to a store.
+type storeAdder struct {
+	*runtime.Engine
+	gate gate.Options
+}
+
+func (a storeAdder) AddCheckpoint(ctx context.Context, family, name string, c *checkpoint.Checkpoint) (runtime.VariantInfo, bool, error) {
+	return a.Add(ctx, family, name, c, a.gate)
+}
+
+// addPath adds the checkpoint or the variant file at a path.
+func (f *addFlags) addPath(ctx context.Context, to adder, path string) (info runtime.VariantInfo, replaced bool, err error) {
+	name := f.name
 	if name == "" {
 		name = strings.TrimSuffix(filepath.Base(filepath.Clean(path)), ".safetensors")
+		if err := store.CheckName(name); err != nil {
+			return info, false, fmt.Errorf("%w; give another with --name", err)
+		}
 	}
-	if err := store.CheckName(name); err != nil && a.name == "" {
-		return runtime.VariantInfo{}, false, fmt.Errorf("%w; --name gives it another", err)
-	}
-	if isVariant(path) {
+	if isVariantFile(path) {
 		file, err := os.ReadFile(path)
 		if err != nil {
-			return runtime.VariantInfo{}, false, err
+			return info, false, err
 		}
-		return to.variant(ctx, name, file)
+		return to.PutVariant(ctx, name, file)
 	}
 	c, err := checkpoint.Open(path)
 	if err != nil {
-		return runtime.VariantInfo{}, false, err
+		return info, false, err
 	}
 	defer c.Close()
-	return to.checkpoint(ctx, name, c)
+	return to.AddCheckpoint(ctx, f.family, name, c)
 }
 
-func isVariant(path string) bool { return strings.HasSuffix(path, ".safetensors") }
+func isVariantFile(path string) bool { return strings.HasSuffix(path, ".safetensors") }
 
-// isOfOne tells whether an error is of what was to be added, rather than of the place
-// or of the way there.
-func isOfOne(err error) bool {
-	if e, ok := errors.AsType[*refusal](err); ok {
+// concernsInput reports whether an error concerns one input, rather than the store or
+// the connection to the server.
+func concernsInput(err error) bool {
+	if e, ok := errors.AsType[*client.Error](err); ok {
 		return slices.Contains([]int{http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge,
-			http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity}, e.status)
+			http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity}, e.Status)
 	}
 	if e, ok := errors.AsType[*runtime.Error](err); ok {
 		return slices.Contains([]runtime.Code{runtime.Invalid, runtime.Conflict, runtime.TooLarge, runtime.Unsupported, runtime.Refused}, e.Code)
@@ -140,43 +177,27 @@ func isOfOne(err error) bool {
 	return true
 }
 
-func (m *Main) added(info runtime.VariantInfo, replaced bool) {
+func (m *Main) printAdded(info runtime.VariantInfo, replaced bool) error {
 	verb := "added"
 	if replaced {
 		verb = "replaced"
 	}
-	fmt.Fprintf(m.Stdout, "%s %s: %s for %s (%s), %s, digest %.12s\n", verb, info.Name, size(info.Bytes),
-		size(info.SourceBytes), percent(float64(info.Bytes)/float64(max(info.SourceBytes, 1))), kept(info), info.Digest)
+	_, err := fmt.Fprintf(m.Stdout, "%s %s: %s of %s (%s), %s, digest %.12s\n", verb, info.Name, cli.Size(info.Bytes),
+		cli.Size(info.SourceBytes), shareOfSource(info), fidelityText(info), info.Digest)
+	return err
 }
 
-func (a adding) open() (to place, err error) {
-	if a.server != "" {
-		c, err := newClient(a.server)
-		if err != nil {
-			return to, err
-		}
-		return place{
-			checkpoint: func(ctx context.Context, name string, ck *checkpoint.Checkpoint) (runtime.VariantInfo, bool, error) {
-				return c.addCheckpoint(ctx, a.family, name, ck)
-			},
-			variant: c.putVariant,
-			close:   func() error { return nil },
-		}, nil
+// fidelityText describes in a few words how a variant is stored.
+func fidelityText(v runtime.VariantInfo) string {
+	text := stepText(v)
+	if v.Step > 0 {
+		text = "step " + text
 	}
-	s, err := openStore(a.dir)
-	if err != nil {
-		return to, err
+	if v.Agreement > 0 {
+		text += ", agreement " + cli.Percent(v.Agreement)
 	}
-	s.KeepVersions(a.keep)
-	eng, err := runtime.Open(s, runtime.Options{})
-	if err != nil {
-		return to, err
+	if v.Lossy {
+		text += ", LOSSY"
 	}
-	return place{
-		checkpoint: func(ctx context.Context, name string, c *checkpoint.Checkpoint) (runtime.VariantInfo, bool, error) {
-			return eng.Add(ctx, a.family, name, c, a.gate)
-		},
-		variant: eng.PutVariant,
-		close:   eng.Close,
-	}, nil
+	return text
 }

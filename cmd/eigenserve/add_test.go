@@ -13,7 +13,7 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// shard writes a checkpoint again, its weights over two files.
+// shard writes a copy of a checkpoint with its weights split over two files.
 func shard(t *testing.T, dir string) string {
 	t.Helper()
 	c, err := checkpoint.Open(dir)
@@ -47,9 +47,9 @@ func shard(t *testing.T, dir string) string {
 	return out
 }
 
-// What can't be added is told by name and keeps nothing else back, neither in a store
-// nor in a server, which takes a checkpoint in whatever files it came.
-func TestAddAndRemoveGoOn(t *testing.T) {
+// A checkpoint that cannot be added is reported by name, and the others are added, in a
+// store and in a server. A server accepts a checkpoint in any number of files.
+func TestAddAndRemoveContinue(t *testing.T) {
 	own, foreign := makeCheckpoints(t, t.TempDir(), 4, 1), makeCheckpoints(t, filepath.Join(t.TempDir(), "x"), 1, 2)[0]
 	other := filepath.Join(t.TempDir(), "foreign")
 	if err := os.Rename(foreign, other); err != nil {
@@ -61,39 +61,39 @@ func TestAddAndRemoveGoOn(t *testing.T) {
 		must(t, append([]string{"fit", "--store", dir, "--family", "f", "--metric", "none"}, own[:2]...)...)
 	}
 	r := runServe(t, "--store", stores[1])
-	for i, place := range [][]string{{"--store", stores[0]}, {"--server", "http://" + r.addr}} {
-		add := slices.Concat([]string{"add", "--family", "f"}, place, []string{other, own[2], missing, sharded})
+	for i, where := range [][]string{{"--store", stores[0]}, {"--server", "http://" + r.addr}} {
+		add := slices.Concat([]string{"add", "--family", "f"}, where, []string{other, own[2], missing, sharded})
 		status, out, errs := program(t, add...)
 		if status != 1 || strings.Count(out, "added small-") != 2 || strings.Count(errs, "\n") != 3 ||
 			!strings.Contains(errs, other+": ") || !strings.Contains(errs, "another lineage") || !strings.Contains(errs, missing+": ") ||
 			!strings.Contains(errs, "2 of 4 could not be added") || strings.Contains(errs, "is the server running") {
-			t.Errorf("%s: status %d\n%s\n%s", place[0], status, out, errs)
+			t.Errorf("%s: status %d\n%s\n%s", where[0], status, out, errs)
 		}
 		var d runtime.VariantDetail
-		decode(t, must(t, append([]string{"show", filepath.Base(sharded), "--json"}, place...)...), &d)
+		decode(t, must(t, append([]string{"show", filepath.Base(sharded), "--json"}, where...)...), &d)
 		c, err := checkpoint.Open(own[3])
 		if err != nil {
 			t.Fatal(err)
 		}
 		digest, err := c.Digest()
 		if c.Close(); err != nil || d.Provenance.Checkpoint != digest {
-			t.Errorf("%s: checkpoint %s, want %s (%v)", place[0], d.Provenance.Checkpoint, digest, err)
+			t.Errorf("%s: checkpoint %s, want %s (%v)", where[0], d.Provenance.Checkpoint, digest, err)
 		}
-		// Added again it is the same version.
-		was := d.Digest
-		must(t, slices.Concat([]string{"add", "--family", "f"}, place, []string{sharded})...)
-		decode(t, must(t, append([]string{"show", filepath.Base(sharded), "--json"}, place...)...), &d)
-		if d.Digest != was || d.Version != 1 {
-			t.Errorf("%s: version %d, %s after %s", place[0], d.Version, d.Digest, was)
+		// Adding it again makes no new version.
+		digest = d.Digest
+		must(t, slices.Concat([]string{"add", "--family", "f"}, where, []string{sharded})...)
+		decode(t, must(t, append([]string{"show", filepath.Base(sharded), "--json"}, where...)...), &d)
+		if d.Digest != digest || d.Version != 1 {
+			t.Errorf("%s: version %d, %s after %s", where[0], d.Version, d.Digest, digest)
 		}
 
-		rm := append([]string{"rm", "missing", filepath.Base(own[2])}, place...)
+		rm := append([]string{"rm", "missing", filepath.Base(own[2])}, where...)
 		if status, out, errs := program(t, rm...); status != 1 || out != "removed "+filepath.Base(own[2])+"\n" ||
 			!strings.Contains(errs, `"missing"`) || !strings.Contains(errs, "1 of 2 could not be removed") {
-			t.Errorf("%s: status %d\n%s\n%s", place[0], status, out, errs)
+			t.Errorf("%s: status %d\n%s\n%s", where[0], status, out, errs)
 		}
 
-		// What is wrong with all of them is told once.
+		// An error that concerns all of them is reported once.
 		add[2] = "none"
 		if status, out, errs := program(t, add...); status != 1 || out != "" || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, `no family "none"`) {
 			t.Errorf("%d: status %d\n%s\n%s", i, status, out, errs)
@@ -108,8 +108,9 @@ func TestAddAndRemoveGoOn(t *testing.T) {
 	}
 }
 
-// A damaged pointer is told of wherever things are listed, and keeps no others back.
-func TestBesideADamagedPointer(t *testing.T) {
+// A damaged pointer is reported wherever models are listed, and the other models are
+// still there.
+func TestDamagedPointer(t *testing.T) {
 	own, dir := makeCheckpoints(t, t.TempDir(), 4, 1), filepath.Join(t.TempDir(), "store")
 	must(t, append([]string{"fit", "--store", dir, "--family", "f", "--metric", "none"}, own[:2]...)...)
 	name := filepath.Base(own[0])
@@ -118,13 +119,13 @@ func TestBesideADamagedPointer(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := runServe(t, "--store", dir)
-	for i, place := range [][]string{{"--store", dir}, {"--server", "http://" + r.addr}} {
-		status, out, errs := program(t, slices.Concat([]string{"add", "--family", "f"}, place, []string{own[0], own[2+i]})...)
+	for i, where := range [][]string{{"--store", dir}, {"--server", "http://" + r.addr}} {
+		status, out, errs := program(t, slices.Concat([]string{"add", "--family", "f"}, where, []string{own[0], own[2+i]})...)
 		if status != 1 || !strings.Contains(out, "added "+filepath.Base(own[2+i])) || !strings.Contains(errs, name+".json") || !strings.Contains(errs, "1 of 2") {
-			t.Errorf("add %s: status %d\n%s\n%s", place[0], status, out, errs)
+			t.Errorf("add %s: status %d\n%s\n%s", where[0], status, out, errs)
 		}
-		if status, _, errs := program(t, append([]string{"rm", name + ":1"}, place...)...); status != 1 || !strings.Contains(errs, "restore the file") {
-			t.Errorf("rm %s: status %d, %s", place[0], status, errs)
+		if status, _, errs := program(t, append([]string{"rm", name + ":1"}, where...)...); status != 1 || !strings.Contains(errs, "restore the file") {
+			t.Errorf("rm %s: status %d, %s", where[0], status, errs)
 		}
 	}
 	for _, command := range []string{"ls", "alias"} {

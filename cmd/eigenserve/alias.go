@@ -1,153 +1,130 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"eigenserve/cmd/internal/catalogue"
+	"eigenserve/cmd/internal/cli"
 	"eigenserve/runtime"
 )
 
 func (m *Main) alias() *cobra.Command {
-	var c catalogue
-	var remove bool
+	var f catalogue.Flags
+	var remove, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "alias [NAME [MODEL[:VERSION][=WEIGHT]…]] (--store DIR | --server URL)",
-		Short: "List aliases, move one, or remove it",
-		Long: `An alias is a name that stands for one model or, by weight, for several. It moves
-at once for all requests: to a new version, to a share of the requests for it, and
-back. Without a version it follows the model's current one.`,
-		Example: `  eigenserve alias --store ./store                             list
-  eigenserve alias birds warblers:3 --store ./store            move to version 3
-  eigenserve alias birds warblers:3=95 warblers:4=5 --store ./store   a canary
-  eigenserve alias birds --delete --store ./store`,
+		Short: "List aliases, or set or remove one",
+		Long: `An alias is a name for a model, or for several models that share its requests by
+weight. Setting an alias takes effect for all requests at once: to roll out a new
+version, to send it a share of the requests first, and to roll it back. Without a
+version the alias follows the model's current one.`,
+		Example: `  eigenserve alias --store ./store                                   list
+  eigenserve alias birds warblers:3 --store ./store                  set to version 3
+  eigenserve alias birds warblers:3=95 warblers:4=5 --store ./store  set to a canary
+  eigenserve alias birds --delete --store ./store                    remove`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if remove != (len(args) == 1) {
-				return usagef("to move an alias give its name and what it shall stand for, to remove one its name and --delete")
+				return cli.Usagef("to set an alias give its name and its models, to remove one give its name and --delete")
 			}
-			calls, done, err := c.open()
+			var targets []runtime.Target
+			if len(args) > 1 {
+				var err error
+				if targets, err = parseTargets(args[1:]); err != nil {
+					return err
+				}
+			}
+			c, done, err := f.Open()
 			if err != nil {
 				return err
 			}
 			defer done()
-			switch {
-			case len(args) == 0:
-				return m.listAliases(cmd.Context(), calls, c.json)
-			case remove:
-				if err := calls.removeAlias(cmd.Context(), args[0]); err != nil {
-					return err
-				}
-				fmt.Fprintf(m.Stdout, "removed %s\n", args[0])
-				return nil
+			switch len(args) {
+			case 0:
+				return m.listAliases(cmd.Context(), c, asJSON)
+			case 1:
+				return m.removeAlias(cmd.Context(), c, args[0])
 			}
-			targets, err := parseTargets(args[1:])
-			if err != nil {
-				return err
-			}
-			a, err := calls.putAlias(cmd.Context(), args[0], targets)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(m.Stdout, "%s: %s\n", a.Name, standsFor(a))
-			return nil
+			return m.setAlias(cmd.Context(), c, args[0], targets)
 		},
 	}
-	c.flags(cmd)
-	cmd.Flags().BoolVar(&c.json, "json", false, "print the list as JSON")
+	f.Add(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the list as JSON")
 	cmd.Flags().BoolVar(&remove, "delete", false, "remove the alias; its models stay")
 	return cmd
 }
 
-func (m *Main) listAliases(ctx context.Context, calls catalogueCalls, asJSON bool) error {
-	list, err := calls.aliases(ctx)
+func (m *Main) listAliases(ctx context.Context, c catalogue.Catalogue, asJSON bool) error {
+	list, err := c.Aliases(ctx)
 	if err != nil {
 		return err
 	}
-	m.warn(calls)
+	catalogue.PrintWarnings(m.Stderr, c)
 	if asJSON {
-		return printJSON(m.Stdout, list)
+		return cli.PrintJSON(m.Stdout, list)
 	}
-	rows := [][]string{{"ALIAS", "STANDS FOR"}}
+	rows := [][]string{{"ALIAS", "MODELS"}}
 	for _, a := range list {
-		rows = append(rows, []string{a.Name, standsFor(a)})
+		rows = append(rows, []string{a.Name, formatTargets(a.Targets)})
 	}
-	return table(m.Stdout, rows)
+	return cli.Table(m.Stdout, rows)
 }
 
-// parseTargets reads MODEL[:VERSION][=WEIGHT]; without weights all weigh the same.
+func (m *Main) removeAlias(ctx context.Context, c catalogue.Catalogue, name string) error {
+	if err := c.RemoveAlias(ctx, name); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(m.Stdout, "removed %s\n", name)
+	return err
+}
+
+func (m *Main) setAlias(ctx context.Context, c catalogue.Catalogue, name string, targets []runtime.Target) error {
+	a, err := c.PutAlias(ctx, name, targets)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(m.Stdout, "%s: %s\n", a.Name, formatTargets(a.Targets))
+	return err
+}
+
+// parseTargets parses MODEL[:VERSION][=WEIGHT] arguments. The weight is 1 if left out.
 func parseTargets(args []string) ([]runtime.Target, error) {
 	var out []runtime.Target
 	for _, arg := range args {
-		rest, weight, weighted := strings.Cut(arg, "=")
-		model, version, numbered := strings.Cut(rest, ":")
+		rest, weight, hasWeight := strings.Cut(arg, "=")
+		model, version, hasVersion := strings.Cut(rest, ":")
 		t := runtime.Target{Model: model, Weight: 1}
 		var err error
-		if weighted {
+		if hasWeight {
 			t.Weight, err = strconv.Atoi(weight)
 		}
-		if numbered && err == nil {
+		if hasVersion && err == nil {
 			t.Version, err = strconv.Atoi(version)
 		}
-		if err != nil || model == "" || numbered && t.Version < 1 {
-			return nil, usagef("%q: give MODEL, MODEL:VERSION or MODEL:VERSION=WEIGHT, in whole numbers", arg)
+		if err != nil || model == "" || hasVersion && t.Version < 1 {
+			return nil, cli.Usagef("%q: give MODEL, MODEL:VERSION or MODEL:VERSION=WEIGHT, with whole numbers", arg)
 		}
 		out = append(out, t)
 	}
 	return out, nil
 }
 
-// standsFor writes what an alias stands for as parseTargets reads it.
-func standsFor(a runtime.Alias) string {
-	out := make([]string, len(a.Targets))
-	for i, t := range a.Targets {
+// formatTargets formats targets as parseTargets parses them.
+func formatTargets(targets []runtime.Target) string {
+	out := make([]string, len(targets))
+	for i, t := range targets {
 		out[i] = t.Model
 		if t.Version > 0 {
 			out[i] += fmt.Sprintf(":%d", t.Version)
 		}
-		if len(a.Targets) > 1 {
+		if len(targets) > 1 {
 			out[i] += fmt.Sprintf("=%d", t.Weight)
 		}
 	}
 	return strings.Join(out, " ")
-}
-
-func (o offline) aliases(context.Context) ([]runtime.Alias, error) { return o.eng.Aliases(), nil }
-
-func (o offline) putAlias(ctx context.Context, name string, targets []runtime.Target) (runtime.Alias, error) {
-	a, _, err := o.eng.PutAlias(ctx, name, targets)
-	return a, err
-}
-
-func (o offline) removeAlias(ctx context.Context, name string) error {
-	return o.eng.DeleteAlias(ctx, name)
-}
-
-func (c *client) aliases(ctx context.Context) ([]runtime.Alias, error) {
-	var list struct {
-		Aliases []runtime.Alias `json:"aliases"`
-	}
-	_, err := c.call(ctx, http.MethodGet, "/v1/aliases", "", nil, &list)
-	return list.Aliases, err
-}
-
-func (c *client) putAlias(ctx context.Context, name string, targets []runtime.Target) (a runtime.Alias, err error) {
-	body, err := json.Marshal(map[string]any{"targets": targets})
-	if err != nil {
-		return a, err
-	}
-	_, err = c.call(ctx, http.MethodPut, "/v1/aliases/"+url.PathEscape(name), "application/json", bytes.NewReader(body), &a)
-	return a, err
-}
-
-func (c *client) removeAlias(ctx context.Context, name string) error {
-	_, err := c.call(ctx, http.MethodDelete, "/v1/aliases/"+url.PathEscape(name), "", nil, nil)
-	return err
 }

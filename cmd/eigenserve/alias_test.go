@@ -10,8 +10,8 @@ import (
 	"eigenserve/store/zoo"
 )
 
-// TestVersionsAndAliases takes the embedded family through versions and aliases,
-// in a store and over a server.
+// TestVersionsAndAliases uses versions and aliases of the embedded family, in a store and
+// in a server.
 func TestVersionsAndAliases(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
 	s, err := store.Create(dir)
@@ -36,26 +36,26 @@ func TestVersionsAndAliases(t *testing.T) {
 	for _, where := range [][]string{{"--store", dir}, {"--server", r.addr}} {
 		cmd := func(args ...string) string { return must(t, append(args, where...)...) }
 		if out := cmd("ls"); !strings.Contains(out, "2 (2 kept)") {
-			t.Errorf("ls says %.300q", out)
+			t.Errorf("ls prints %.300q", out)
 		}
-		if out := cmd("show", model.Name+":1"); !strings.Contains(out, "1, beside [2]") || !strings.Contains(out, model.Digest) {
-			t.Errorf("show of version 1 says %q", out)
+		if out := cmd("show", model.Name+":1"); !strings.Contains(out, "1; also kept: [2]") || !strings.Contains(out, model.Digest) {
+			t.Errorf("show of version 1 prints %q", out)
 		}
-		if out := cmd("show", model.Name+"@"+other.Digest[:8]); !strings.Contains(out, "2, beside [1]") {
-			t.Errorf("show by digest says %q", out)
+		if out := cmd("show", model.Name+"@"+other.Digest[:8]); !strings.Contains(out, "2; also kept: [1]") {
+			t.Errorf("show by digest prints %q", out)
 		}
 		canary := model.Name + ":1=90 " + other.Name + "=10"
 		if out := cmd(append([]string{"alias", "live"}, strings.Fields(canary)...)...); out != "live: "+canary+"\n" {
-			t.Errorf("alias says %q", out)
+			t.Errorf("alias prints %q", out)
 		}
 		if out := cmd("alias"); !strings.Contains(out, canary) {
 			t.Errorf("the list of aliases is %q", out)
 		}
 		if out := cmd("alias", "live", model.Name); out != "live: "+model.Name+"\n" {
-			t.Errorf("alias says %q", out)
+			t.Errorf("alias prints %q", out)
 		}
 		if out := cmd("show", "live"); !strings.Contains(out, other.Digest) {
-			t.Errorf("show of the alias says %q", out)
+			t.Errorf("show of the alias prints %q", out)
 		}
 		for _, wrong := range [][]string{{"rm", model.Name}, {"alias", "live", model.Name + ":7"}, {"alias", model.Name, other.Name}, {"alias", "none", "--delete"}} {
 			if status, _, errs := program(t, append(wrong, where...)...); status != 1 || strings.Count(errs, "\n") != 1 {
@@ -75,6 +75,6 @@ func TestVersionsAndAliases(t *testing.T) {
 	}
 	must(t, "rm", model.Name+":2", "--store", dir)
 	if out := must(t, "ls", "--store", dir); strings.Contains(out, "2 of") {
-		t.Errorf("ls says %.300q", out)
+		t.Errorf("ls prints %.300q", out)
 	}
 }

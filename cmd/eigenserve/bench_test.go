@@ -5,10 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"testing"
+
+	"eigenserve/cmd/internal/measure"
 )
 
-// TestBench measures what is quick to and holds the figures to what any machine
-// gives.
+// TestBench measures the parts that are quick to measure. Any machine must pass it.
 func TestBench(t *testing.T) {
 	if testing.Short() {
 		t.Skip("measures for seconds")
@@ -18,7 +19,7 @@ func TestBench(t *testing.T) {
 	if code := m.Run(context.Background(), []string{"bench", "--only", "rebuild,factored,http", "--repeats", "1", "--json"}); code != 0 {
 		t.Fatalf("exit %d: %s", code, &errs)
 	}
-	var r measurements
+	var r measure.Report
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
 		t.Fatal(err)
 	}

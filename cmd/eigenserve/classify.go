@@ -1,71 +1,86 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
+	"eigenserve/cmd/internal/catalogue"
+	"eigenserve/cmd/internal/cli"
 	"eigenserve/runtime"
 )
 
+type classifyFlags struct {
+	store, model string
+	json         bool
+	options      runtime.ClassifyOptions
+}
+
 func (m *Main) classify() *cobra.Command {
-	var dir, model string
-	var asJSON bool
-	var o runtime.ClassifyOptions
+	var f classifyFlags
 	cmd := &cobra.Command{
-		Use:   "classify --store DIR --model NAME IMAGE…",
-		Short: "Classify images without a server",
-		Args:  needs("IMAGE"),
+		Use:     "classify --store DIR --model NAME IMAGE…",
+		Short:   "Classify images without a server",
+		Example: "  eigenserve classify --store ./store --model warblers bird.jpg",
+		Args:    cli.AtLeastOne("IMAGE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if model == "" {
-				return usagef("--model NAME is needed")
+			if f.model == "" {
+				return cli.Usagef("--model NAME is required")
 			}
-			eng, err := openEngine(dir)
-			if err != nil {
-				return err
-			}
-			defer eng.Close()
-			type answer struct {
-				Image  string          `json:"image"`
-				Scores []runtime.Score `json:"scores"`
-			}
-			answers := []answer{}
-			failed := m.severally(cmd.Context(), args, "classified", isOfOne, func(_ int, path string) error {
-				image, err := os.ReadFile(path)
-				if err != nil {
-					return err
-				}
-				a, err := eng.Classify(cmd.Context(), model, image, o)
-				if err != nil {
-					return fmt.Errorf("%s: %w", path, err)
-				}
-				answers = append(answers, answer{path, a.Scores})
-				return nil
-			})
-			if failed != nil && len(answers) == 0 {
-				return failed
-			}
-			if asJSON {
-				return errors.Join(failed, printJSON(m.Stdout, answers))
-			}
-			for _, a := range answers {
-				rows := [][]string{{a.Image, ""}}
-				for _, s := range a.Scores {
-					rows = append(rows, []string{"  " + s.Label, fmt.Sprintf("%.4f", s.Score)})
-				}
-				if err := table(m.Stdout, rows); err != nil {
-					return err
-				}
-			}
-			return failed
+			return m.runClassify(cmd.Context(), f, args)
 		},
 	}
-	storeFlag(cmd, &dir)
-	cmd.Flags().StringVar(&model, "model", "", "name of the model")
-	cmd.Flags().IntVar(&o.TopK, "top", 5, "how many labels to print, best first; 0 prints all")
-	cmd.Flags().StringVar(&o.Function, "function", "softmax", "scores from logits: softmax, sigmoid or none")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	flags := cmd.Flags()
+	catalogue.StoreFlag(cmd, &f.store)
+	flags.StringVar(&f.model, "model", "", "`name` of the model, NAME:VERSION, NAME@DIGEST or an alias")
+	flags.IntVar(&f.options.TopK, "top", 5, "labels to print, best first; 0 prints all")
+	flags.Var(cli.Choice(&f.options.Function, "softmax", "softmax", "sigmoid", "none"), "function", "function from logits to scores")
+	flags.BoolVar(&f.json, "json", false, "print JSON")
 	return cmd
+}
+
+// classified is the answer for one image.
+type classified struct {
+	Image  string          `json:"image"`
+	Scores []runtime.Score `json:"scores"`
+}
+
+func (m *Main) runClassify(ctx context.Context, f classifyFlags, paths []string) error {
+	eng, err := catalogue.OpenEngine(f.store)
+	if err != nil {
+		return err
+	}
+	defer eng.Close()
+	answers := []classified{}
+	failed := cli.ForEach(ctx, m.Stderr, paths, "classified", concernsInput, func(_ int, path string) error {
+		image, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		a, err := eng.Classify(ctx, f.model, image, f.options)
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		answers = append(answers, classified{path, a.Scores})
+		return nil
+	})
+	if failed != nil && len(answers) == 0 {
+		return failed
+	}
+	if f.json {
+		return errors.Join(failed, cli.PrintJSON(m.Stdout, answers))
+	}
+	for _, a := range answers {
+		rows := [][]string{{a.Image, ""}}
+		for _, s := range a.Scores {
+			rows = append(rows, []string{"  " + s.Label, fmt.Sprintf("%.4f", s.Score)})
+		}
+		if err := cli.Table(m.Stdout, rows); err != nil {
+			return err
+		}
+	}
+	return failed
 }

@@ -8,10 +8,11 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"eigenserve/cmd/internal/config"
 	"eigenserve/store"
 )
 
-// emptyStore is a store without models.
+// emptyStore makes a store without models and returns its folder.
 func emptyStore(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "store")
@@ -21,7 +22,7 @@ func emptyStore(t *testing.T) string {
 	return dir
 }
 
-// write writes a file of a test's own.
+// write writes a temporary file and returns its path.
 func write(t *testing.T, name, text string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), name)
@@ -31,7 +32,7 @@ func write(t *testing.T, name, text string) string {
 	return file
 }
 
-// settingOf finds a row of what --check-config prints.
+// settingOf returns the row of a setting in the output of --check-config.
 func settingOf(out, name string) (value, from string) {
 	for line := range strings.Lines(out) {
 		if f := strings.Fields(line); len(f) == 3 && f[0] == name {
@@ -66,29 +67,29 @@ func TestWrongSettings(t *testing.T) {
 		status                int
 		says                  string
 	}{
-		"an unknown key":             {file: "queue: 1\nqueu: 2", status: 1, says: `:2: "queu" is no setting`},
-		"a key of the command":       {file: "check-config: true", status: 1, says: "no setting"},
-		"a key twice":                {file: "queue: 1\nqueue: 2", status: 1, says: ":2: queue is set twice"},
-		"a value of another kind":    {file: "queue: many", status: 1, says: `queue: "many"`},
-		"a wrong choice":             {file: "compute: int3", status: 1, says: "use auto, f32, bf16"},
-		"a list for one":             {file: "queue: [1, 2]", status: 1, says: "one value"},
-		"a map":                      {file: "queue: {a: 1}", status: 1, says: "a word, a number"},
-		"no value":                   {file: "queue:", status: 1, says: "a word, a number"},
-		"a list for the whole":       {file: "- queue", status: 1, says: "name: value"},
-		"no YAML":                    {file: "a: [", status: 1, says: "yaml"},
-		"two documents":              {file: "queue: 1\n---\nqueue: 2", status: 1, says: "more than one"},
-		"a file that is not there":   {args: []string{"--config", "nowhere.yaml"}, status: 1, says: "nowhere.yaml"},
-		"a wrong variable":           {variable: "EIGENSERVE_QUEUE", value: "many", status: 2, says: "EIGENSERVE_QUEUE"},
-		"a certificate without key":  {args: []string{"--tls-cert", "x"}, status: 2, says: "--tls-key"},
-		"a certificate not there":    {args: []string{"--tls-cert", "no.pem", "--tls-key", "x"}, status: 1, says: "no.pem"},
-		"tokens not there":           {args: []string{"--tokens", "nowhere"}, status: 1, says: "nowhere"},
-		"tokens and none":            {args: []string{"--tokens", "x", "--insecure"}, status: 2, says: "--insecure"},
-		"other machines":             {args: []string{"--addr", "0.0.0.0:0"}, status: 2, says: "--tokens FILE"},
-		"other machines, all":        {args: []string{"--addr", ":0"}, status: 2, says: "--tokens FILE"},
-		"other machines, IPv6":       {args: []string{"--addr", "[::]:0"}, status: 2, says: "--tokens FILE"},
-		"other machines, an address": {args: []string{"--addr", "192.0.2.1:80"}, status: 2, says: "--tokens FILE"},
-		"no address":                 {args: []string{"--addr", "8080"}, status: 2, says: "8080"},
-		"pprof for others":           {args: []string{"--admin-addr", ":6060"}, status: 2, says: "--admin-addr"},
+		"an unknown key":              {file: "queue: 1\nqueu: 2", status: 1, says: `:2: unknown setting "queu"`},
+		"a key of the command":        {file: "check-config: true", status: 1, says: "unknown setting"},
+		"a key twice":                 {file: "queue: 1\nqueue: 2", status: 1, says: ":2: queue is set twice"},
+		"a value of the wrong type":   {file: "queue: many", status: 1, says: `queue: "many"`},
+		"a wrong choice":              {file: "compute: int3", status: 1, says: "use auto, f32, bf16"},
+		"a list for one":              {file: "queue: [1, 2]", status: 1, says: "one value"},
+		"a map":                       {file: "queue: {a: 1}", status: 1, says: "a word, a number"},
+		"no value":                    {file: "queue:", status: 1, says: "a word, a number"},
+		"a list instead of a map":     {file: "- queue", status: 1, says: "name: value"},
+		"not YAML":                    {file: "a: [", status: 1, says: "yaml"},
+		"two documents":               {file: "queue: 1\n---\nqueue: 2", status: 1, says: "more than one"},
+		"a missing file":              {args: []string{"--config", "nowhere.yaml"}, status: 1, says: "nowhere.yaml"},
+		"a wrong variable":            {variable: "EIGENSERVE_QUEUE", value: "many", status: 2, says: "EIGENSERVE_QUEUE"},
+		"a certificate without key":   {args: []string{"--tls-cert", "x"}, status: 2, says: "--tls-key"},
+		"a missing certificate":       {args: []string{"--tls-cert", "no.pem", "--tls-key", "x"}, status: 1, says: "no.pem"},
+		"missing tokens":              {args: []string{"--tokens", "nowhere"}, status: 1, says: "nowhere"},
+		"tokens and insecure":         {args: []string{"--tokens", "x", "--insecure"}, status: 2, says: "--insecure"},
+		"other machines":              {args: []string{"--addr", "0.0.0.0:0"}, status: 2, says: "--tokens FILE"},
+		"other machines, any address": {args: []string{"--addr", ":0"}, status: 2, says: "--tokens FILE"},
+		"other machines, IPv6":        {args: []string{"--addr", "[::]:0"}, status: 2, says: "--tokens FILE"},
+		"other machines, one address": {args: []string{"--addr", "192.0.2.1:80"}, status: 2, says: "--tokens FILE"},
+		"not an address":              {args: []string{"--addr", "8080"}, status: 2, says: "8080"},
+		"pprof for other machines":    {args: []string{"--admin-addr", ":6060"}, status: 2, says: "--admin-addr"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := append([]string{"serve", "--store", dir, "--check-config"}, c.args...)
@@ -109,22 +110,21 @@ func TestWrongSettings(t *testing.T) {
 	}
 }
 
-func TestUnknownVariablesAreNamed(t *testing.T) {
-	t.Setenv("EIGENSERVE_PORT_8080_TCP", "tcp://10.0.0.1:8080") // as clusters set it
+func TestUnknownVariablesAreReported(t *testing.T) {
+	t.Setenv("EIGENSERVE_PORT_8080_TCP", "tcp://10.0.0.1:8080") // as Kubernetes sets it
 	status, _, errs := program(t, "serve", "--store", emptyStore(t), "--check-config")
 	if status != 0 || !strings.Contains(errs, "EIGENSERVE_PORT_8080_TCP") {
 		t.Errorf("status %d, %q", status, errs)
 	}
 }
 
-// TestSettingsTable holds the table that the README has to the flags: each has
-// one row, with its variable.
+// TestSettingsTable checks that the table has a row for each flag, with its variable.
 func TestSettingsTable(t *testing.T) {
 	out := must(t, "settings")
 	rows := 0
-	settings{flags: (&Main{}).serve().Flags()}.each(func(f *pflag.Flag) {
+	config.Each((&Main{}).serve().Flags(), func(f *pflag.Flag) {
 		rows++
-		if !strings.Contains(out, "| `--"+f.Name+"`") || !strings.Contains(out, "`"+variableOf(f.Name)+"`") {
+		if !strings.Contains(out, "| `--"+f.Name+"`") || !strings.Contains(out, "`"+config.Variable(f.Name)+"`") {
 			t.Errorf("no row for --%s", f.Name)
 		}
 	})
@@ -133,15 +133,15 @@ func TestSettingsTable(t *testing.T) {
 	}
 }
 
-// TestReadmeNamesEverySetting holds the README's table to the flags.
-func TestReadmeNamesEverySetting(t *testing.T) {
-	raw, err := os.ReadFile(root + "/README.md")
+// TestReadmeSettings checks that the README has the table of settings.
+func TestReadmeSettings(t *testing.T) {
+	raw, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for row := range strings.Lines(must(t, "settings")) {
 		if !strings.Contains(string(raw), row) {
-			t.Errorf("the README lacks the row %s", row)
+			t.Errorf("README.md lacks the row %s", row)
 		}
 	}
 }

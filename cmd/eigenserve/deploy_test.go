@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/spf13/pflag"
+
+	"eigenserve/cmd/internal/config"
 )
 
 const deployDir = root + "/.deploy"
@@ -22,18 +24,18 @@ func readDeploy(t *testing.T, name string) string {
 	return string(raw)
 }
 
-// TestDeploymentNamesSettings holds the unit and the image to the flags and
-// variables that there are.
-func TestDeploymentNamesSettings(t *testing.T) {
+// TestDeploymentSettings checks that the unit and the image use flags and variables that
+// exist, by their current names.
+func TestDeploymentSettings(t *testing.T) {
 	flags := (&Main{}).serve().Flags()
 	variables := map[string]bool{}
-	flags.VisitAll(func(f *pflag.Flag) { variables[variableOf(f.Name)] = true })
+	config.Each(flags, func(f *pflag.Flag) { variables[config.Variable(f.Name)] = true })
 	for _, name := range []string{"Dockerfile", "eigenserve.service"} {
 		text := readDeploy(t, name)
 		used := regexp.MustCompile(`EIGENSERVE_[A-Z_]+`).FindAllString(text, -1)
 		for _, v := range used {
 			if !variables[v] {
-				t.Errorf("%s sets %s, which is no setting", name, v)
+				t.Errorf("%s sets %s, which is not a setting", name, v)
 			}
 		}
 		for line := range strings.Lines(text) {
@@ -41,8 +43,8 @@ func TestDeploymentNamesSettings(t *testing.T) {
 				continue
 			}
 			for _, flag := range regexp.MustCompile(`--([a-z-]+)`).FindAllStringSubmatch(line, -1) {
-				if flags.Lookup(flag[1]) == nil {
-					t.Errorf("%s gives --%s, which is no flag", name, flag[1])
+				if f := flags.Lookup(flag[1]); f == nil || f.Hidden {
+					t.Errorf("%s gives --%s, which is not a flag", name, flag[1])
 				}
 			}
 		}
@@ -52,15 +54,15 @@ func TestDeploymentNamesSettings(t *testing.T) {
 	}
 }
 
-// TestUnitIsValid has systemd read the unit, with this program in the place of
-// the one that is installed.
+// TestUnitIsValid has systemd verify the unit, with this program instead of the installed
+// one.
 func TestUnitIsValid(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs systemd's verifier")
 	}
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
-		t.Skip("there is no systemd-analyze")
+		t.Skip("systemd-analyze is not installed")
 	}
 	exe, err := os.Executable()
 	if err != nil {
@@ -76,7 +78,7 @@ func TestUnitIsValid(t *testing.T) {
 		t.Errorf("%v: %s", err, out)
 	}
 	out, err = exec.Command(analyze, "security", "--offline=yes", "--threshold=20", unit).CombinedOutput()
-	if err != nil { // 2.0 of 10: little is left open
+	if err != nil { // at most 2.0 of 10
 		t.Errorf("%v: %.3000s", err, out)
 	}
 }

@@ -10,87 +10,100 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"eigenserve/cmd/internal/catalogue"
+	"eigenserve/cmd/internal/cli"
+	"eigenserve/cmd/internal/dataset"
+	"eigenserve/cmd/internal/learning"
 	"eigenserve/runtime/learn/eval"
-	"eigenserve/store/checkpoint"
 )
 
+type evalFlags struct {
+	store, family, data string
+	step                float64
+}
+
 func (m *Main) eval() *cobra.Command {
-	var e evaluating
+	var f evalFlags
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "eval --store DIR --family NAME CHECKPOINT…",
 		Short: "Compare originals, rebuilt variants and the nulls on labelled images",
-		Long: `Eval answers labelled images with each original checkpoint, with its variant, and
-with two nulls: the family's mean alone, and as many random orthonormal
-directions coded to the same bytes. Each checkpoint's own eval.safetensors is
-read, or --data. With --step the checkpoints are coded anew at that step, whether
-they are in the store or not, and nothing is stored.`,
+		Long: `Eval classifies labelled images with each original checkpoint, with its variant, and
+with two nulls: the family's mean without coefficients, and as many random orthonormal
+directions coded to the same number of bytes. The images are those of --data, or each
+checkpoint's own eval.safetensors.
+
+With --step the checkpoints are coded again at that step, whether or not they are in the
+store, and nothing is stored.`,
 		Example: "  eigenserve eval --store ./store --family glyphs --json checkpoints/*",
-		Args:    needs("CHECKPOINT"),
+		Args:    cli.AtLeastOne("CHECKPOINT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if e.family == "" {
-				return usagef("--family NAME is needed")
+			if f.family == "" {
+				return cli.Usagef("--family NAME is required")
 			}
-			report, err := m.evaluate(cmd.Context(), e, args)
+			r, err := m.evaluate(cmd.Context(), f, args)
 			if err != nil {
 				return err
 			}
-			if e.json {
-				return printJSON(m.Stdout, report)
+			if asJSON {
+				return cli.PrintJSON(m.Stdout, r)
 			}
-			return m.showReport(report)
+			return m.printEval(r)
 		},
 	}
-	storeFlag(cmd, &e.dir)
-	cmd.Flags().StringVar(&e.family, "family", "", "name of the family")
-	cmd.Flags().StringVar(&e.data, "data", "", "labelled images for all checkpoints: label/image folders, or a safetensors file")
-	cmd.Flags().Var((*stepValue)(&e.step), "step", "code the checkpoints at this step (default: as they are stored)")
-	cmd.Flags().BoolVar(&e.json, "json", false, "print JSON")
+	catalogue.StoreFlag(cmd, &f.store)
+	cmd.Flags().StringVar(&f.family, "family", "", "`name` of the family")
+	cmd.Flags().StringVar(&f.data, "data", "", "labelled `images` for all checkpoints: a folder with a folder of images for each label, or a safetensors file")
+	cmd.Flags().Var((*cli.PositiveFloat)(&f.step), "step", "code the checkpoints at this quantisation step (default: as they are stored)")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-type evaluating struct {
-	dir, family, data string
-	step              float64
-	json              bool
-}
-
-// report is what eval prints.
-type report struct {
+// evalReport is what eval prints.
+type evalReport struct {
 	Family   string            `json:"family"`
 	Rank     int               `json:"rank"`
 	Variants []eval.Evaluation `json:"variants"`
 	Mean     eval.Evaluation   `json:"mean"`
 }
 
-func (m *Main) evaluate(ctx context.Context, e evaluating, args []string) (*report, error) {
-	st, err := openStore(e.dir)
+func (m *Main) evaluate(ctx context.Context, f evalFlags, paths []string) (*evalReport, error) {
+	s, err := catalogue.OpenStore(f.store)
 	if err != nil {
 		return nil, err
 	}
-	ev, err := eval.New(st, e.family, e.step)
+	ev, err := eval.New(s, f.family, f.step)
 	if err != nil {
 		return nil, err
 	}
 	defer ev.Close()
-	checkpoints, err := openCheckpoints(args)
+	checkpoints, err := learning.OpenCheckpoints(paths)
 	if err != nil {
 		return nil, err
 	}
-	defer closeAll(checkpoints)
-	r := &report{Family: e.family, Rank: ev.Rank(), Variants: make([]eval.Evaluation, len(checkpoints))}
-	if err := m.evaluateAll(ctx, ev, checkpoints, args, e.data, r.Variants); err != nil {
+	defer checkpoints.Close()
+	r := &evalReport{Family: f.family, Rank: ev.Rank()}
+	r.Variants, err = m.evaluateAll(ctx, ev, checkpoints, func(i int) string {
+		if f.data != "" {
+			return f.data
+		}
+		return filepath.Join(paths[i], "eval.safetensors")
+	})
+	if err != nil {
 		return nil, err
 	}
-	r.Mean = mean(r.Variants)
+	r.Mean = meanEvaluation(r.Variants)
 	return r, nil
 }
 
-// evaluateAll scores every checkpoint, one on each processor.
-func (m *Main) evaluateAll(ctx context.Context, ev *eval.Evaluator, checkpoints []*checkpoint.Checkpoint, dirs []string, data string, out []eval.Evaluation) error {
-	p := newProgress(m.Stderr)
-	defer p.end()
+// evaluateAll evaluates all checkpoints, one on each processor at a time. data returns
+// where the i-th checkpoint's images are.
+func (m *Main) evaluateAll(ctx context.Context, ev *eval.Evaluator, checkpoints learning.Checkpoints, data func(i int) string) ([]eval.Evaluation, error) {
+	p := cli.NewProgress(m.Stderr)
+	defer p.Finish()
 	var mu sync.Mutex // guards p and done
 	done := 0
+	out := make([]eval.Evaluation, len(checkpoints))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(goruntime.GOMAXPROCS(0))
 	for i, c := range checkpoints {
@@ -98,11 +111,7 @@ func (m *Main) evaluateAll(ctx context.Context, ev *eval.Evaluator, checkpoints 
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			path := data
-			if path == "" {
-				path = filepath.Join(dirs[i], "eval.safetensors")
-			}
-			images, err := openImages(path)
+			images, err := dataset.OpenLabelled(data(i))
 			if err != nil {
 				return err
 			}
@@ -112,15 +121,15 @@ func (m *Main) evaluateAll(ctx context.Context, ev *eval.Evaluator, checkpoints 
 			mu.Lock()
 			defer mu.Unlock()
 			done++
-			p.show("evaluate", done, len(checkpoints))
+			p.Update("evaluate", done, len(checkpoints))
 			return nil
 		})
 	}
-	return group.Wait()
+	return out, group.Wait()
 }
 
-// mean averages the evaluations.
-func mean(all []eval.Evaluation) eval.Evaluation {
+// meanEvaluation returns the means of the evaluations.
+func meanEvaluation(all []eval.Evaluation) eval.Evaluation {
 	m := eval.Evaluation{Name: "mean"}
 	n := float64(len(all))
 	var bytes, source, shared, half float64
@@ -141,12 +150,12 @@ func mean(all []eval.Evaluation) eval.Evaluation {
 	return m
 }
 
-func (m *Main) showReport(r *report) error {
+func (m *Main) printEval(r *evalReport) error {
 	rows := [][]string{{"NAME", "ORIGINAL", "REBUILT", "MEAN ONLY", "RANDOM BASIS", "AGREEMENT", "ENERGY", "BYTES", "OF SOURCE", "SHARED OF F16"}}
 	for _, e := range append(r.Variants, r.Mean) {
-		rows = append(rows, []string{e.Name, percent(e.Original), percent(e.Rebuilt), percent(e.MeanOnly), percent(e.RandomBasis),
-			percent(e.Agreement), percent(e.Energy), fmt.Sprint(e.Bytes), percent(float64(e.Bytes) / float64(e.SourceBytes)),
-			percent(float64(e.SharedBytes) / float64(e.SharedHalfBytes))})
+		rows = append(rows, []string{e.Name, cli.Percent(e.Original), cli.Percent(e.Rebuilt), cli.Percent(e.MeanOnly), cli.Percent(e.RandomBasis),
+			cli.Percent(e.Agreement), cli.Percent(e.Energy), fmt.Sprint(e.Bytes), cli.Percent(float64(e.Bytes) / float64(e.SourceBytes)),
+			cli.Percent(float64(e.SharedBytes) / float64(e.SharedHalfBytes))})
 	}
-	return table(m.Stdout, rows)
+	return cli.Table(m.Stdout, rows)
 }

@@ -4,20 +4,23 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"eigenserve/cmd/internal/catalogue"
+	"eigenserve/cmd/internal/cli"
 )
 
 func (m *Main) export() *cobra.Command {
 	var dir, model, out string
 	cmd := &cobra.Command{
 		Use:     "export --store DIR --model NAME --out DIR",
-		Short:   "Rebuild a full checkpoint that other tools load",
+		Short:   "Write a model as a full checkpoint that other tools can load",
 		Example: "  eigenserve export --store ./store --model sans-lepcha --out ./sans-lepcha",
-		Args:    noArguments,
+		Args:    cli.NoArguments,
 		RunE: func(*cobra.Command, []string) error {
 			if model == "" || out == "" {
-				return usagef("--model NAME and --out DIR are needed")
+				return cli.Usagef("--model NAME and --out DIR are required")
 			}
-			eng, err := openEngine(dir)
+			eng, err := catalogue.OpenEngine(dir)
 			if err != nil {
 				return err
 			}
@@ -25,12 +28,12 @@ func (m *Main) export() *cobra.Command {
 			if err := eng.Export(model, out); err != nil {
 				return err
 			}
-			fmt.Fprintf(m.Stdout, "exported %s to %s\n", model, out)
-			return nil
+			_, err = fmt.Fprintf(m.Stdout, "exported %s to %s\n", model, out)
+			return err
 		},
 	}
-	storeFlag(cmd, &dir)
-	cmd.Flags().StringVar(&model, "model", "", "name of the model")
-	cmd.Flags().StringVar(&out, "out", "", "folder to write: a new or an empty one")
+	catalogue.StoreFlag(cmd, &dir)
+	cmd.Flags().StringVar(&model, "model", "", "`name` of the model")
+	cmd.Flags().StringVar(&out, "out", "", "`folder` to write, which must be new or empty")
 	return cmd
 }

@@ -12,6 +12,9 @@ import (
 	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
+	"eigenserve/cmd/internal/cli"
+	"eigenserve/cmd/internal/dataset"
+	"eigenserve/cmd/internal/learning"
 	"eigenserve/runtime"
 	"eigenserve/runtime/learn"
 	"eigenserve/store"
@@ -19,222 +22,202 @@ import (
 	"eigenserve/store/subspace"
 )
 
+// fitGCPercent is GOGC during a fit, which reuses its large buffers: other garbage is
+// collected early so that it takes little memory.
+const fitGCPercent = 20
+
 func (m *Main) fit() *cobra.Command {
-	var f fitting
-	var families, dtype string
-	var gateFlags gateFlags
+	var f learning.FitFlags
+	var families, meanType string
 	cmd := &cobra.Command{
 		Use:   "fit --store DIR --family NAME CHECKPOINT…",
 		Short: "Learn a family's basis from checkpoints and store them as variants",
-		Long: `Fit learns the basis of a family from checkpoints (folders as Hugging Face saves
-them), and stores each as a variant named by its folder. The store is made if it
-is not there. A family of that name gets a new basis; variants on the old one
-are served on.
+		Long: `Fit learns the basis of a family from checkpoints (folders as Hugging Face saves them)
+and stores each of them as a variant, named after its folder. The store is created if
+it does not exist. A family of that name gets a new basis; variants on its old basis are
+still served.
 
-A basis serves checkpoints of one lineage: tuned from one model. Where those given
-are of several, or so far apart that several bases would serve better, fit says so,
-and with --families auto makes them, the largest as NAME-1.
+A basis serves checkpoints of one lineage: fine-tunes of one model. If the checkpoints
+belong to several lineages, or are so far apart that several bases would serve them
+better, fit says so; --families auto makes a family for each group, the largest as
+NAME-1.
 
-The metric, what an error in each weight costs in the answers, is measured on
-images: --probes names some like those that the models are to read, without
-labels; else noise and patches of colour serve, nearly as well. They are kept with
-the family (at most 1024 of them, at the models' own size, in at most 64 MiB).
+The metric, what an error in each weight costs in the answers, is measured on images:
+--probes names unlabelled ones like those that the models will read; without it
+built-in noise and patches of colour serve nearly as well. The probes are kept with the
+family, at the models' input size: at most 1024 images and 64 MiB.
 
-Each variant is stored in the fewest bytes that pass the gate: on some of the
-probes, and on images cut together from them, it must answer as its original does
-(--min-agreement, --max-kl). One that can't within --max-bytes is refused; the
-others are stored all the same.
+Each variant is stored in the fewest bytes that pass the gate: on some of the probes,
+and on images combined from them, it must answer like its original (--min-agreement,
+--max-kl). A checkpoint that cannot pass within --variant-budget is refused; the others
+are stored.
 
-Checkpoints are read layer by layer, within --memory beside the basis itself. What
-is finished is kept in the store's folder "fitting": a fit that was interrupted or
-killed goes on there when the same command is run again, unless a checkpoint or an
-option has changed. Models of the size of a ViT-B have sides of 3,072 directions,
-which take an hour of arithmetic to find in full: --rank 256 takes minutes.`,
+Checkpoints are read layer by layer, in --memory besides the basis. Finished work is
+kept in the folder "fitting" of the store: run the same command again to continue a fit
+that was interrupted or killed. Models of the size of a ViT-B have up to 3,072
+directions on each side of a layer, which take an hour to compute; --rank 256 takes
+minutes.`,
 		Example: "  eigenserve fit --store ./store --family glyphs --probes ./images checkpoints/*",
-		Args:    needs("CHECKPOINT"),
+		Args:    cli.AtLeastOne("CHECKPOINT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if f.dir == "" || f.family == "" {
-				return usagef("--store DIR and --family NAME are needed")
-			}
-			if f.o.Rank < 0 {
-				return usagef("--rank must not be negative")
-			}
-			types := map[string]string{"auto": "", "f16": "F16", "bf16": "BF16"}
-			mean, ok := types[dtype]
-			if !ok {
-				return usagef("--basis-dtype %q: use auto, bf16 or f16", dtype)
-			}
-			f.o.MeanType = mean
-			if !slices.Contains(metrics, f.o.Metric) {
-				return usagef("--metric %q: use %s", f.o.Metric, strings.Join(metrics, ", "))
-			}
-			if err := store.CheckName(f.family); err != nil {
-				return usagef("--family: %w", err)
-			}
-			var err error
-			if f.o.Gate, err = gateFlags.gate(); err != nil {
+			o, err := f.Options()
+			if err != nil {
 				return err
 			}
-			if families != "one" && families != "auto" {
-				return usagef("--families %q: use one or auto", families)
-			}
-			f.auto = families == "auto"
-			return m.runFit(cmd, f, args)
+			types := map[string]string{"auto": "", "f16": "F16", "bf16": "BF16"}
+			o.MeanType = types[meanType]
+			return m.runFit(cmd.Context(), f, o, families == "auto", args)
 		},
 	}
-	storeFlag(cmd, &f.dir)
-	cmd.Flags().StringVar(&f.family, "family", "", "name of the family")
-	cmd.Flags().StringVar(&families, "families", "one", "one: all checkpoints share a basis; auto: a family for each lineage found in them, NAME-1, NAME-2 …")
-	cmd.Flags().IntVar(&f.o.Rank, "rank", 0, "most directions a side of each layer (default: all)")
-	gateFlags.add(cmd)
-	gateFlags.addForced(cmd)
-	cmd.Flags().StringVar(&f.o.Metric, "metric", subspace.MetricFull, "what an error costs: full (by inputs and outputs of layers), input or none")
-	cmd.Flags().StringVar(&f.probes, "probes", "", "unlabelled images to measure the metric on and hold variants against, kept with the family for later adds: a folder of them, or a safetensors file (default: built-in ones)")
-	keepFlag(cmd, &f.keep)
-	f.o.Memory = learn.DefaultMemory
-	cmd.Flags().Var((*sizeValue)(&f.o.Memory), "memory", "what the fit may take beside the basis")
-	cmd.Flags().StringVar(&dtype, "basis-dtype", "auto", "type of the stored means: auto (bf16), bf16 or f16")
+	f.Add(cmd, "`images` without labels to measure the metric and check variants on, kept with the family: a folder, or a safetensors file (default: built-in images)")
+	cmd.Flags().Var(cli.Choice(&families, "one", "one", "auto"), "families", "one: all checkpoints share a basis; auto: a family for each lineage among them, NAME-1, NAME-2, …")
+	cmd.Flags().Var(cli.Choice(&meanType, "auto", "auto", "bf16", "f16"), "basis-dtype", "type of the stored means; auto is bf16")
 	return cmd
 }
 
-// metrics are the kinds that --metric takes.
-var metrics = []string{subspace.MetricFull, subspace.MetricInput, subspace.MetricNone}
-
-type fitting struct {
-	dir, family, probes string
-	auto                bool // a family for each lineage
-	keep                int
-	o                   learn.Options
-}
-
-func (m *Main) runFit(cmd *cobra.Command, f fitting, args []string) error {
-	// A fit reuses its memory: let the collector keep the garbage of the rest small.
-	defer debug.SetGCPercent(debug.SetGCPercent(20))
+func (m *Main) runFit(ctx context.Context, f learning.FitFlags, o learn.Options, auto bool, args []string) error {
+	defer debug.SetGCPercent(debug.SetGCPercent(fitGCPercent))
 	var err error
-	if f.o.Probes, err = openProbes(f.probes); err != nil {
+	if o.Probes, err = dataset.OpenProbes(f.Probes); err != nil {
 		return err
 	}
-	checkpoints, err := openCheckpoints(args)
+	checkpoints, err := learning.OpenCheckpoints(args)
 	if err != nil {
 		return err
 	}
-	defer closeAll(checkpoints)
-	s, err := store.Create(f.dir)
+	defer checkpoints.Close()
+	s, err := store.Create(f.Store)
 	if err != nil {
 		return err
 	}
-	s.KeepVersions(f.keep)
-	if f.auto {
-		err = m.fitFamilies(cmd.Context(), s, f.family, checkpoints, f.o)
+	s.KeepVersions(f.KeepVersions)
+	if auto {
+		err = m.fitFamilies(ctx, s, f.Family, checkpoints, o)
 	} else {
-		err = m.fitFamily(cmd.Context(), s, f.family, checkpoints, f.o)
+		err = m.fitFamily(ctx, s, f.Family, checkpoints, o)
 	}
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(m.Stdout, metricSummary(f.o, f.probes))
+	_, err = fmt.Fprintln(m.Stdout, metricText(f))
 	return err
 }
 
-// fitFamily fits one family and prints its summary.
-func (m *Main) fitFamily(ctx context.Context, s *store.Store, family string, checkpoints []*checkpoint.Checkpoint, o learn.Options) error {
-	p := newProgress(m.Stderr)
-	p.bytes = map[string]int64{"check": bytesOf(checkpoints), "fit": bytesOf(checkpoints)}
-	var infos []runtime.VariantInfo
-	o.Progress = p.show
-	o.OnVariant = func(e store.Entry) { infos = append(infos, runtime.NewVariantInfo(e)) }
-	o.OnClusters = func(clusters []learn.Cluster) {
-		p.end()
-		m.adviseClusters(clusters)
+// fitFamilies fits a family for each cluster of the checkpoints. A family whose gate
+// refuses checkpoints does not keep the others from being fitted.
+func (m *Main) fitFamilies(ctx context.Context, s *store.Store, family string, checkpoints []*checkpoint.Checkpoint, o learn.Options) error {
+	p := cli.NewProgress(m.Stderr)
+	clusters, err := learn.Clusters(ctx, checkpoints, func(done, total int) { p.Update("compare", done, total) })
+	p.Finish()
+	if err != nil {
+		return err
 	}
+	names := learning.FamilyNames(family, len(clusters))
+	for _, name := range names {
+		if err := store.CheckName(name); err != nil {
+			return cli.Usagef("--family: %w", err)
+		}
+	}
+	if err := learning.PrintClusters(m.Stdout, names, clusters); err != nil {
+		return err
+	}
+	var refused []error
+	for i, c := range clusters {
+		fmt.Fprintln(m.Stdout)
+		err := m.fitFamily(ctx, s, names[i], c.Checkpoints, o)
+		if err == nil {
+			continue
+		}
+		err = fmt.Errorf("family %s: %w", names[i], err)
+		if e, ok := errors.AsType[*runtime.Error](err); !ok || e.Code != runtime.Refused {
+			return err
+		}
+		refused = append(refused, err)
+	}
+	return errors.Join(refused...)
+}
+
+// errInterrupted is the error of a fit or a refit that can be continued.
+var errInterrupted = errors.New("interrupted; run the same command again to continue")
+
+// fitFamily fits one family and prints what came of it.
+func (m *Main) fitFamily(ctx context.Context, s *store.Store, family string, checkpoints learning.Checkpoints, o learn.Options) error {
+	p := cli.NewProgress(m.Stderr)
+	p.Bytes = map[string]int64{"check": checkpoints.Bytes(), "fit": checkpoints.Bytes()}
+	o.Progress = p.Update
+	o.OnClusters = func(clusters []learn.Cluster) {
+		p.Finish()
+		learning.SuggestFamilies(m.Stderr, clusters)
+	}
+	var stored []runtime.VariantInfo
+	o.OnVariant = func(e store.Entry) { stored = append(stored, runtime.NewVariantInfo(e)) }
 	var refusals []error
 	o.OnRefused = func(_ string, err error) { refusals = append(refusals, err) }
 	err := learn.Fit(ctx, s, family, checkpoints, o)
-	p.end()
+	p.Finish()
 	if errors.Is(err, context.Canceled) {
-		return errors.New("interrupted; the same command goes on from here")
+		return errInterrupted
 	}
 	if err != nil && len(refusals) == 0 {
 		return err
 	}
-	slices.SortFunc(infos, func(a, b runtime.VariantInfo) int { return strings.Compare(a.Name, b.Name) })
-	if failed := m.fitSummary(s, family, infos); failed != nil {
-		return failed
+	slices.SortFunc(stored, func(a, b runtime.VariantInfo) int { return strings.Compare(a.Name, b.Name) })
+	if err := m.printFit(s, family, stored); err != nil {
+		return err
 	}
-	for _, refused := range refusals {
-		fmt.Fprintln(m.Stdout, refused)
+	for _, refusal := range refusals {
+		fmt.Fprintln(m.Stdout, refusal)
 	}
 	return err
 }
 
-// fitSummary prints what came out: a row for each variant, then the totals.
-func (m *Main) fitSummary(s *store.Store, family string, infos []runtime.VariantInfo) error {
-	rows := [][]string{{"NAME", "CLASSES", "SOURCE", "STORED", "SHARE", "STEP", "AGREEMENT"}}
-	var stored, source int64
-	for _, v := range infos {
-		rows = append(rows, []string{v.Name, strconv.Itoa(v.Classes), size(v.SourceBytes), size(v.Bytes),
-			percent(float64(v.Bytes) / float64(v.SourceBytes)), stepOf(v), agreementOf(v)})
-		stored, source = stored+v.Bytes, source+v.SourceBytes
-	}
+// printFit prints a row for each variant, and the totals.
+func (m *Main) printFit(s *store.Store, family string, stored []runtime.VariantInfo) error {
 	f, err := s.Family(family)
 	if err != nil {
 		return err
 	}
-	if len(infos) == 0 {
-		_, err = fmt.Fprintf(m.Stdout, "Family %s: a basis of %s, and no checkpoint that became a variant.\n", family, size(f.Bytes))
+	if len(stored) == 0 {
+		_, err = fmt.Fprintf(m.Stdout, "Family %s: a basis of %s, but no variant.\n", family, cli.Size(f.Bytes))
 		return err
 	}
-	if err := table(m.Stdout, rows); err != nil {
+	rows := [][]string{{"NAME", "CLASSES", "SOURCE", "STORED", "OF SOURCE", "STEP", "AGREEMENT"}}
+	var variantBytes, sourceBytes int64
+	for _, v := range stored {
+		agreement := v.Agreement
+		if v.Step == 0 {
+			agreement = 1 // exact
+		}
+		rows = append(rows, []string{v.Name, strconv.Itoa(v.Classes), cli.Size(v.SourceBytes), cli.Size(v.Bytes), shareOfSource(v), stepText(v), cli.Percent(agreement)})
+		variantBytes, sourceBytes = variantBytes+v.Bytes, sourceBytes+v.SourceBytes
+	}
+	if err := cli.Table(m.Stdout, rows); err != nil {
 		return err
 	}
-	times, than := float64(source)/float64(stored+f.Bytes), "less"
-	if times < 1 { // a basis pays off once several models share it
+	times, than := float64(sourceBytes)/float64(variantBytes+f.Bytes), "less"
+	if times < 1 { // a basis pays off when several models share it
 		times, than = 1/times, "more"
 	}
 	_, err = fmt.Fprintf(m.Stdout, "\nFamily %s: %s of %s became a basis of %s and %s of %s: %.1f times %s.\n",
-		family, number(len(infos), "checkpoint"), size(source), size(f.Bytes), english.PluralWord(len(infos), "a variant", "variants"), size(stored), times, than)
+		family, cli.Plural(len(stored), "checkpoint"), cli.Size(sourceBytes), cli.Size(f.Bytes), english.PluralWord(len(stored), "a variant", "variants"), cli.Size(variantBytes), times, than)
 	return err
 }
 
-// stepOf and agreementOf say what there is to say of a variant that is kept bit for bit.
-func stepOf(v runtime.VariantInfo) string {
+// stepText returns a variant's quantisation step, or "exact".
+func stepText(v runtime.VariantInfo) string {
 	if v.Step == 0 {
 		return "exact"
 	}
 	return fmt.Sprintf("%.3g", v.Step)
 }
 
-func agreementOf(v runtime.VariantInfo) string {
-	if v.Step == 0 {
-		return percent(1)
+// metricText says which metric a fit used and what it was measured on.
+func metricText(f learning.FitFlags) string {
+	switch {
+	case f.Metric == subspace.MetricNone:
+		return "No metric: every error costs the same."
+	case f.Probes == "":
+		return fmt.Sprintf("Metric %s, measured on built-in images; name your own with --probes.", f.Metric)
 	}
-	return percent(v.Agreement)
-}
-
-// openCheckpoints opens all of them, or none.
-func openCheckpoints(dirs []string) ([]*checkpoint.Checkpoint, error) {
-	var out []*checkpoint.Checkpoint
-	for _, dir := range dirs {
-		c, err := checkpoint.Open(dir)
-		if err != nil {
-			closeAll(out)
-			return nil, err
-		}
-		out = append(out, c)
-	}
-	return out, nil
-}
-
-// bytesOf is what the checkpoints take on disk.
-func bytesOf(checkpoints []*checkpoint.Checkpoint) (n int64) {
-	for _, c := range checkpoints {
-		n += c.Bytes()
-	}
-	return n
-}
-
-func closeAll(checkpoints []*checkpoint.Checkpoint) {
-	for _, c := range checkpoints {
-		c.Close()
-	}
+	return fmt.Sprintf("Metric %s, measured on the images in %s.", f.Metric, f.Probes)
 }

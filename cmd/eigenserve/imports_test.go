@@ -12,61 +12,90 @@ import (
 	"testing"
 )
 
-// mayImport says which of our packages each of ours may import: a prefix ending
-// in "/..." covers a tree. A package without a row may import none, so a new one
-// needs a row here and a thought.
+// mayImport lists the packages of this module that each of its packages may import. An
+// entry that ends in "..." covers a tree. A package without a row may import none, so a
+// new one needs a row here.
 var mayImport = map[string][]string{
-	"runtime/fault":               {},
-	"runtime/cache":               {"runtime/fault", "runtime/mem"},
-	"runtime/kernel":              {},
-	"runtime/mem":                 {},
-	"runtime/sched":               {"runtime/fault"},
-	"store":                       {"store/tensorfile"},
-	"store/tensorfile":            {},
-	"store/checkpoint":            {"store/tensorfile"},
-	"store/code":                  {},
-	"store/subspace":              {"store", "store/code", "store/tensorfile", "runtime/kernel"},
-	"store/zoo":                   {"store"},
-	"store/zoo/_gen/pack":         {"store", "store/tensorfile"},
-	"models/image":                {},
-	"models/input":                {"models/image"},
-	"models/nn":                   {"runtime/kernel"},
-	"models/vit":                  {"models/image", "models/input", "models/nn"},
-	"models":                      {"models/..."},
-	"runtime/family":              {"models/...", "store/...", "runtime/fault", "runtime/kernel", "runtime/mem"},
-	"runtime/learn":               {"models/...", "store/...", "runtime/fault", "runtime/family", "runtime/learn/gate"},
-	"runtime/learn/gate":          {"models/...", "store/...", "runtime/fault", "runtime/family", "runtime/kernel", "runtime/learn/teach"},
-	"runtime/learn/teach":         {"models/...", "store/...", "runtime/family", "runtime/kernel"},
-	"runtime/learn/eval":          {"models/...", "store/...", "runtime/fault", "runtime/family", "runtime/learn/gate"},
+	"store":                     {"store/backend", "store/backend/folder", "store/tensorfile"},
+	"store/backend":             {},
+	"store/backend/backendtest": {"store/backend"},
+	"store/backend/folder":      {"store/backend", "store/durable"},
+	"store/checkpoint":          {"store/tensorfile"},
+	"store/durable":             {},
+	"store/rans":                {},
+	"store/subspace":            {"store", "store/rans", "store/tensorfile", "runtime/kernel"},
+	"store/tensorfile":          {"store/durable"},
+	"store/zoo":                 {"store"},
+	"store/zoo/_gen/pack":       {"store", "store/tensorfile"},
+
+	"models":       {"models/..."},
+	"models/image": {},
+	"models/input": {"models/image"},
+	"models/nn":    {"runtime/kernel"},
+	"models/vit":   {"models/image", "models/input", "models/nn"},
+
+	"runtime":             {"models/...", "store/...", "runtime/cache", "runtime/fault", "runtime/family", "runtime/kernel", "runtime/learn/gate", "runtime/sched"},
+	"runtime/cache":       {"runtime/fault", "runtime/mem"},
+	"runtime/family":      {"models/...", "store/...", "runtime/fault", "runtime/kernel", "runtime/mem"},
+	"runtime/fault":       {},
+	"runtime/kernel":      {},
+	"runtime/learn":       {"models/...", "store/...", "runtime/fault", "runtime/family", "runtime/learn/gate"},
+	"runtime/learn/eval":  {"models/...", "store/...", "runtime/fault", "runtime/family", "runtime/learn/gate"},
+	"runtime/learn/gate":  {"models/...", "store/...", "runtime/fault", "runtime/family", "runtime/kernel", "runtime/learn/teach"},
+	"runtime/learn/teach": {"models/...", "store/...", "runtime/family", "runtime/kernel"},
+	"runtime/mem":         {},
+	"runtime/sched":       {"runtime/fault"},
+
 	"runtime/internal/testfamily": {"models/...", "store/...", "runtime/fault"},
 	"runtime/internal/teststore":  {"store/...", "runtime/internal/testfamily", "runtime/learn", "runtime/learn/gate"},
-	"runtime":                     {"models/...", "store/...", "runtime/cache", "runtime/fault", "runtime/family", "runtime/kernel", "runtime/learn/gate", "runtime/sched"},
-	"server":                      {"runtime", "server/web", "server/inference"},
-	"server/web":                  {},
-	"server/inference":            {},
-	"cmd/eigenserve":              {"..."},
+
+	"server":                     {"runtime", "server/apidoc", "server/auth", "server/internal/conns", "server/internal/reload", "server/oip", "server/web", "server/wire"},
+	"server/apidoc":              {},
+	"server/auth":                {"runtime", "server/internal/reload"},
+	"server/internal/conns":      {},
+	"server/internal/reload":     {},
+	"server/internal/servertest": {"runtime", "server/auth", "store"},
+	"server/oip":                 {"runtime", "server/auth", "server/oip/inference", "server/wire"},
+	"server/oip/inference":       {},
+	"server/web":                 {},
+	"server/wire":                {"runtime"},
+
+	"cmd/eigenserve":          {"..."},
+	"cmd/internal/catalogue":  {"..."},
+	"cmd/internal/chaos":      {"..."},
+	"cmd/internal/cli":        {"store/durable", "store/tensorfile"},
+	"cmd/internal/client":     {"cmd/internal/cli", "runtime", "store/checkpoint"},
+	"cmd/internal/config":     {"cmd/internal/cli"},
+	"cmd/internal/dataset":    {"..."},
+	"cmd/internal/familypage": {"..."},
+	"cmd/internal/learning":   {"..."},
+	"cmd/internal/load":       {"..."},
+	"cmd/internal/measure":    {"..."},
+	"cmd/internal/process":    {},
+	"cmd/internal/serving":    {"..."},
+	"cmd/internal/synth":      {"..."},
+	"cmd/internal/version":    {},
 }
 
-// fences say where outside packages may be imported.
+// fences lists which packages may import certain packages of other modules.
 var fences = map[string][]string{
 	"github.com/gofiber/":             {"server"},
 	"github.com/valyala/fasthttp":     {"server"},
 	"github.com/hashicorp/golang-lru": {"runtime/cache"},
 	"github.com/nlpodyssey/":          {"store/..."},
-	"google.golang.org/":              {"server", "server/inference"},
+	"google.golang.org/":              {"server/oip/...", "server/wire"},
 	"github.com/spf13/":               {"cmd/..."},
 	"github.com/prometheus/":          {"server"},
-	"go.opentelemetry.io/":            {"server", "cmd/..."},
-	"go.yaml.in/":                     {"server", "cmd/..."},
+	"go.opentelemetry.io/":            {"server", "server/oip", "cmd/..."},
+	"go.yaml.in/":                     {"server/auth", "cmd/..."},
 	"gonum.org/":                      {"store/subspace", "runtime/kernel"},
 	"github.com/edsrzf/mmap-go":       {"store/tensorfile", "runtime/mem"},
-	"github.com/gofrs/flock":          {"store"},
+	"github.com/gofrs/flock":          {"store/backend/folder"},
 }
 
 const root = "../.."
 
-// TestImports holds the layout's import rules in all Go files but tests, which
-// may look across the borders.
+// TestImports checks the imports of all Go files except tests.
 func TestImports(t *testing.T) {
 	seen := 0
 	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
@@ -86,7 +115,7 @@ func TestImports(t *testing.T) {
 		t.Fatal(err)
 	}
 	if seen < 50 {
-		t.Errorf("only %d files were looked at: is the test still where it was?", seen)
+		t.Errorf("only %d files were checked: has this test moved?", seen)
 	}
 }
 
@@ -114,14 +143,14 @@ func checkFile(t *testing.T, file string) error {
 		}
 		for prefix, where := range fences {
 			if strings.HasPrefix(name, prefix) && !allowed(where, pkg) {
-				t.Errorf("%s: %s is fenced to %v", rel, name, where)
+				t.Errorf("%s: only %[3]v may import %[2]s", rel, name, where)
 			}
 		}
 		if name == "runtime" && (spec.Name == nil || spec.Name.Name != "goruntime") {
-			t.Errorf("%s: import Go's runtime as goruntime: ours has its name", rel)
+			t.Errorf("%s: import Go's runtime as goruntime: ours has the same name", rel)
 		}
 		if name == "eigenserve/runtime" && spec.Name != nil {
-			t.Errorf("%s: our runtime is never renamed", rel)
+			t.Errorf("%s: do not rename our runtime", rel)
 		}
 	}
 	return nil
@@ -137,16 +166,16 @@ func allowed(rules []string, pkg string) bool {
 	return false
 }
 
-// TestTopLevel holds the top level to what the layout names.
+// TestTopLevel checks that the top level has nothing but what the layout names.
 func TestTopLevel(t *testing.T) {
 	entries, err := os.ReadDir(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := "cmd runtime store server models go.mod go.sum README.md LICENSE "
+	known := "cmd runtime store server models go.mod go.sum README.md LICENSE ARCHITECTURE.md CHANGELOG.md Makefile "
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), ".") && !strings.Contains(known, e.Name()+" ") {
-			t.Errorf("the top level holds %s", e.Name())
+			t.Errorf("the top level has an unexpected %s", e.Name())
 		}
 	}
 }

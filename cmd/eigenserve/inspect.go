@@ -9,52 +9,71 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"eigenserve/cmd/internal/catalogue"
+	"eigenserve/cmd/internal/cli"
+	"eigenserve/cmd/internal/familypage"
 	"eigenserve/store"
 	"eigenserve/store/tensorfile"
 )
 
+type inspectFlags struct {
+	store, family, page string
+}
+
 func (m *Main) inspect() *cobra.Command {
-	var dir, family, page string
+	var f inspectFlags
 	cmd := &cobra.Command{
 		Use:   "inspect FILE | inspect --store DIR --family NAME [--html FILE]",
 		Short: "Show what is in a basis or a variant: tensors, ranks, spectrum",
 		Long: `Inspect prints what is in a file of a store, or in a family's basis. With --html it
-writes a page about the family that needs nothing beside it: the spectra by layer,
-the energy kept by layer, and each variant's bytes against its agreement with the
-original, beside the nulls.`,
+writes a self-contained page about the family: the spectra and the energy kept by layer,
+and each variant's size and agreement with its original, next to the nulls.`,
 		Example: "  eigenserve inspect --store ./store --family glyphs --html glyphs.html",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			switch {
-			case page != "" && (len(args) > 0 || family == ""):
-				return usagef("--html is for a family: give --store DIR and --family NAME")
-			case page != "":
-				return m.inspectHTML(dir, family, page)
-			case len(args) == 1 && family == "":
+			case f.page != "" && (len(args) > 0 || f.family == ""):
+				return cli.Usagef("--html is for a family: give --store DIR and --family NAME")
+			case f.page != "":
+				return m.writeFamilyPage(f)
+			case len(args) == 1 && f.family == "":
 				return inspectFile(m.Stdout, args[0])
-			case len(args) == 0 && family != "":
-				s, err := openStore(dir)
-				if err != nil {
-					return err
-				}
-				f, err := s.Family(family)
-				if err != nil {
-					return err
-				}
-				b, err := s.OpenBasis(f.Basis)
-				if err != nil {
-					return err
-				}
-				defer b.Close()
-				return inspectBasis(m.Stdout, b)
+			case len(args) == 0 && f.family != "":
+				return m.inspectFamily(f)
 			}
-			return usagef("give a FILE, or --store DIR and --family NAME")
+			return cli.Usagef("give a FILE, or --store DIR and --family NAME")
 		},
 	}
-	storeFlag(cmd, &dir)
-	cmd.Flags().StringVar(&family, "family", "", "name of a family of the store")
-	cmd.Flags().StringVar(&page, "html", "", "write a page with pictures of the family to this file")
+	catalogue.StoreFlag(cmd, &f.store)
+	cmd.Flags().StringVar(&f.family, "family", "", "`name` of a family in the store")
+	cmd.Flags().StringVar(&f.page, "html", "", "`file` to write a page about the family to")
 	return cmd
+}
+
+func (m *Main) writeFamilyPage(f inspectFlags) error {
+	eng, err := catalogue.OpenEngine(f.store)
+	if err != nil {
+		return err
+	}
+	defer eng.Close()
+	return familypage.WriteFile(m.Stdout, eng, f.family, f.page)
+}
+
+func (m *Main) inspectFamily(f inspectFlags) error {
+	s, err := catalogue.OpenStore(f.store)
+	if err != nil {
+		return err
+	}
+	family, err := s.Family(f.family)
+	if err != nil {
+		return err
+	}
+	b, err := s.OpenBasis(family.Basis)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	return inspectBasis(m.Stdout, b)
 }
 
 func inspectFile(w io.Writer, path string) error {
@@ -85,11 +104,11 @@ func inspectFile(w io.Writer, path string) error {
 	return inspectTensors(w, f)
 }
 
-// inspectBasis prints a row for each layer: its size, its directions, and how
-// many of them hold 50, 90 and 99% of the fitted deltas' energy.
+// inspectBasis prints a row for each layer: its size, its directions, and how many of
+// them hold 50, 90 and 99% of the energy of the fitted deltas.
 func inspectBasis(w io.Writer, b *store.Basis) error {
 	fmt.Fprintf(w, "basis %s\nfamily %s, fitted on %s, metric %s, root-mean-square coefficient %.3g\n\n",
-		b.Digest, b.Family, number(len(b.Sources), "checkpoint"), b.Metric, b.RMS)
+		b.Digest, b.Family, cli.Plural(len(b.Sources), "checkpoint"), b.Metric, b.RMS)
 	rows := [][]string{{"LAYER", "SIZE", "LEFT", "RIGHT", "LEFT 50/90/99%", "RIGHT 50/90/99%", "MEAN"}}
 	for i := range b.Layers {
 		l := &b.Layers[i]
@@ -100,10 +119,10 @@ func inspectBasis(w io.Writer, b *store.Basis) error {
 	for i := range b.Vectors {
 		rows = append(rows, []string{b.Vectors[i].Name, fmt.Sprint(b.Vectors[i].Shape), "", "", "", "", "F32"})
 	}
-	return table(w, rows)
+	return cli.Table(w, rows)
 }
 
-// spread tells how many leading eigenvalues hold three shares of the energy.
+// spread returns how many of the leading eigenvalues hold three shares of the energy.
 func spread(values []float64, energy float64) string {
 	var out []string
 	for _, share := range []float64{0.5, 0.9, 0.99} {
@@ -123,7 +142,7 @@ func spread(values []float64, energy float64) string {
 
 func inspectVariant(w io.Writer, v *store.Variant, f *tensorfile.File) error {
 	fmt.Fprintf(w, "variant %s\nname %s, family %s, basis %s\nstep %g, energy %s, %d labels\n\n",
-		v.Digest, v.Name, v.Family, v.Basis, v.Fidelity.Step, percent(v.Fidelity.Energy), len(v.Labels))
+		v.Digest, v.Name, v.Family, v.Basis, v.Fidelity.Step, cli.Percent(v.Fidelity.Energy), len(v.Labels))
 	return inspectTensors(w, f)
 }
 
@@ -133,7 +152,7 @@ func inspectTensors(w io.Writer, f *tensorfile.File) error {
 	sort.Strings(names)
 	for _, name := range names {
 		t, _ := f.Tensor(name)
-		rows = append(rows, []string{name, t.DType, fmt.Sprint(t.Shape), size(int64(len(t.Data)))})
+		rows = append(rows, []string{name, t.DType, fmt.Sprint(t.Shape), cli.Size(int64(len(t.Data)))})
 	}
-	return table(w, rows)
+	return cli.Table(w, rows)
 }

@@ -15,11 +15,12 @@ import (
 	"strings"
 	"testing"
 
+	"eigenserve/cmd/internal/synth"
 	"eigenserve/runtime"
 )
 
-// childVariable makes the test binary be the program, so that a test can kill
-// it.
+// childVariable makes the test binary run as the program, so that tests can start and
+// kill it.
 const childVariable = "TEST_AS_EIGENSERVE"
 
 func TestMain(m *testing.M) {
@@ -29,8 +30,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// startServer runs `eigenserve serve` as a process of its own and gives its
-// address.
+// startServer runs `eigenserve serve` in a process and returns its address.
 func startServer(t *testing.T, dir string) (addr string, kill func()) {
 	t.Helper()
 	exe, err := os.Executable()
@@ -54,15 +54,15 @@ func startServer(t *testing.T, dir string) (addr string, kill func()) {
 	found := regexp.MustCompile(`http://(\S+)`).FindStringSubmatch(line)
 	if err != nil || found == nil {
 		kill()
-		t.Fatalf("serve says %q (%v): %s", line, err, errs.String())
+		t.Fatalf("serve prints %q (%v): %s", line, err, errs.String())
 	}
 	return found[1], kill
 }
 
-// ask classifies noise and gives the answer's body and the variant it names.
+// ask classifies an image and returns the answer and the variant that it names.
 func ask(t *testing.T, addr, name string) (status int, body []byte, variant string) {
 	t.Helper()
-	res, err := http.Post("http://"+addr+"/v1/models/"+name+"/classify", "image/png", bytes.NewReader(noise(32, 32)))
+	res, err := http.Post("http://"+addr+"/v1/models/"+name+"/classify", "image/png", bytes.NewReader(synth.NoisePNG(32, 32)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,9 +74,9 @@ func ask(t *testing.T, addr, name string) (status int, body []byte, variant stri
 	return res.StatusCode, b.Bytes(), res.Header.Get("Eigenserve-Variant")
 }
 
-// TestHotAddSurvivesAKill adds a checkpoint to a running server, cuts another
-// upload off, kills the server, and finds the first and no trace of the second.
-func TestHotAddSurvivesAKill(t *testing.T) {
+// TestHotAddSurvivesKill adds a checkpoint to a running server, cuts another upload off and
+// kills the server. The first must be there afterwards, and nothing of the second.
+func TestHotAddSurvivesKill(t *testing.T) {
 	fitted, unseen := zooFolders(t, "models", 50), zooFolders(t, "unseen", 1)[0]
 	name := filepath.Base(unseen)
 	dir := filepath.Join(t.TempDir(), "store")
@@ -103,15 +103,15 @@ func TestHotAddSurvivesAKill(t *testing.T) {
 	var list []runtime.VariantInfo
 	decode(t, must(t, "ls", "--server", addr, "--json"), &list)
 	if len(list) != len(fitted)+1 {
-		t.Errorf("after the kill %d models are there, not %d", len(list), len(fitted)+1)
+		t.Errorf("after the kill there are %d models, not %d", len(list), len(fitted)+1)
 	}
 	files, _ := filepath.Glob(filepath.Join(dir, "*", "*"))
-	if want := 2*(len(fitted)+1) + 2; len(files) != want { // a blob and a pointer each, and the family's
-		t.Errorf("the store holds %d files, not %d: %v", len(files), want, files)
+	if want := 2*(len(fitted)+1) + 2; len(files) != want { // a blob and a pointer for each, and for the family
+		t.Errorf("the store has %d files, not %d: %v", len(files), want, files)
 	}
 }
 
-// cutOff sends half of a variant's file and hangs up.
+// cutOff sends half of a variant file and hangs up.
 func cutOff(t *testing.T, addr, file string) {
 	t.Helper()
 	raw, err := os.ReadFile(file)
@@ -128,6 +128,6 @@ func cutOff(t *testing.T, addr, file string) {
 	}
 	conn.Close()
 	if status, body, _ := ask(t, addr, "half"); status != http.StatusNotFound {
-		t.Errorf("half an upload can be asked: status %d, %s", status, body)
+		t.Errorf("half an upload answers: status %d, %s", status, body)
 	}
 }

@@ -6,60 +6,59 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"eigenserve/cmd/internal/catalogue"
+	"eigenserve/cmd/internal/cli"
 	"eigenserve/runtime"
 )
 
 func (m *Main) ls() *cobra.Command {
-	var c catalogue
+	var f catalogue.Flags
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "ls (--store DIR | --server URL)",
-		Short: "List the models",
-		Args:  noArguments,
+		Short: "List models",
+		Args:  cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			calls, done, err := c.open()
+			c, done, err := f.Open()
 			if err != nil {
 				return err
 			}
 			defer done()
-			list, err := calls.variants(cmd.Context())
+			list, err := c.Variants(cmd.Context())
 			if err != nil {
 				return err
 			}
-			m.warn(calls)
-			if c.json {
-				return printJSON(m.Stdout, list)
+			catalogue.PrintWarnings(m.Stderr, c)
+			if asJSON {
+				return cli.PrintJSON(m.Stdout, list)
 			}
-			rows := [][]string{{"NAME", "VERSION", "FAMILY", "CLASSES", "BYTES", "SHARE", "ENERGY", "DIGEST"}}
-			for _, v := range list {
-				rows = append(rows, []string{v.Name, versionOf(v), v.Family, strconv.Itoa(v.Classes), size(v.Bytes),
-					percent(float64(v.Bytes) / float64(max(v.SourceBytes, 1))), percent(v.Energy), fmt.Sprintf("%.12s", v.Digest)})
-			}
-			return table(m.Stdout, rows)
+			return m.printModels(list)
 		},
 	}
-	c.flags(cmd)
-	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
+	f.Add(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-// warn tells what is wrong with a store; a server has told its log.
-func (m *Main) warn(calls catalogueCalls) {
-	if o, ok := calls.(offline); ok {
-		for _, line := range o.eng.Warnings() {
-			fmt.Fprintf(m.Stderr, "eigenserve: %s\n", line)
-		}
+func (m *Main) printModels(list []runtime.VariantInfo) error {
+	rows := [][]string{{"NAME", "VERSION", "FAMILY", "CLASSES", "BYTES", "OF SOURCE", "ENERGY", "DIGEST"}}
+	for _, v := range list {
+		rows = append(rows, []string{v.Name, versionText(v), v.Family, strconv.Itoa(v.Classes), cli.Size(v.Bytes),
+			shareOfSource(v), cli.Percent(v.Energy), fmt.Sprintf("%.12s", v.Digest)})
 	}
+	return cli.Table(m.Stdout, rows)
 }
 
-// versionOf is a model's version, and how many are kept where there are more.
-func versionOf(v runtime.VariantInfo) string {
+// shareOfSource returns a variant's share of its checkpoint's bytes.
+func shareOfSource(v runtime.VariantInfo) string {
+	return cli.Percent(float64(v.Bytes) / float64(max(v.SourceBytes, 1)))
+}
+
+// versionText returns a model's version, and how many versions there are if there are
+// several.
+func versionText(v runtime.VariantInfo) string {
 	if n := len(v.Versions); n > 1 {
 		return fmt.Sprintf("%d (%d kept)", v.Version, n)
 	}
 	return strconv.Itoa(v.Version)
-}
-
-func (c *catalogue) flags(cmd *cobra.Command) {
-	storeFlag(cmd, &c.dir)
-	cmd.Flags().StringVar(&c.server, "server", "", "address of a running server, in the place of --store")
 }

@@ -5,136 +5,116 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"eigenserve/cmd/internal/catalogue"
+	"eigenserve/cmd/internal/cli"
+	"eigenserve/cmd/internal/dataset"
+	"eigenserve/cmd/internal/learning"
+	"eigenserve/runtime"
 	"eigenserve/runtime/learn"
-	"eigenserve/store/subspace"
 )
 
 func (m *Main) refit() *cobra.Command {
-	var r refitting
+	var f learning.FitFlags
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "refit --store DIR --family NAME CHECKPOINT…",
-		Short: "Learn a new basis for a family and move its variants over",
-		Long: `Refit learns a new basis for a family from original checkpoints, and makes the
-next version of each variant whose original is among them: it is known by the
-digest of its tensors, or else by the variant's name. Variants whose originals are
-not given stay on the basis that they stand on; one that was kept bit for bit
-(--exact) is so again. A checkpoint of which there is no
-variant only teaches the basis; add it afterwards to serve it.
+		Short: "Learn a new basis for a family and move its variants to it",
+		Long: `Refit learns a new basis for a family from original checkpoints, and makes the next
+version of each variant whose original is among them. An original is recognized by the
+digest of its tensors, or else by the variant's name. Variants whose originals are not
+given stay on their basis; a variant that was kept bit for bit (--exact) is kept so
+again. A checkpoint without a variant only contributes to the basis; add it afterwards
+to serve it.
 
-A refit that was interrupted goes on when the same command is run again.
+Run the same command again to continue a refit that was interrupted.
 
-A server that has the store open goes on answering with the old versions and takes
-each new one over within a second. What nothing refers to in the end, gc removes.`,
+A server that has the store open keeps answering with the old versions and switches to
+each new one within a second. Afterwards gc removes what is no longer used.`,
 		Example: "  eigenserve refit --store ./store --family glyphs checkpoints/* newer/*",
-		Args:    needs("CHECKPOINT"),
+		Args:    cli.AtLeastOne("CHECKPOINT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if r.dir == "" || r.family == "" {
-				return usagef("--store DIR and --family NAME are needed")
-			}
-			if r.o.Rank < 0 {
-				return usagef("--rank must not be negative")
-			}
-			if !slices.Contains(metrics, r.o.Metric) {
-				return usagef("--metric %q: use %s", r.o.Metric, strings.Join(metrics, ", "))
-			}
-			var err error
-			if r.o.Gate, err = r.gate.gate(); err != nil {
+			o, err := f.Options()
+			if err != nil {
 				return err
 			}
-			return m.runRefit(cmd, r, args)
+			return m.runRefit(cmd.Context(), f, o, asJSON, args)
 		},
 	}
-	storeFlag(cmd, &r.dir)
-	cmd.Flags().StringVar(&r.family, "family", "", "name of the family")
-	cmd.Flags().IntVar(&r.o.Rank, "rank", 0, "most directions a side of each layer (default: all)")
-	r.gate.add(cmd)
-	r.gate.addForced(cmd)
-	cmd.Flags().StringVar(&r.o.Metric, "metric", subspace.MetricFull, "what an error costs: full (by inputs and outputs of layers), input or none")
-	cmd.Flags().StringVar(&r.probes, "probes", "", "images to measure the metric on: a folder of them, or a safetensors file (default: those kept with the family)")
-	keepFlag(cmd, &r.keep)
-	r.o.Memory = learn.DefaultMemory
-	cmd.Flags().Var((*sizeValue)(&r.o.Memory), "memory", "what the fit may take beside the basis")
-	cmd.Flags().BoolVar(&r.json, "json", false, "print JSON")
+	f.Add(cmd, "`images` to measure the metric on: a folder, or a safetensors file (default: those kept with the family)")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-type refitting struct {
-	dir, family, probes string
-	json                bool
-	keep                int
-	gate                gateFlags
-	o                   learn.Options
+func (m *Main) runRefit(ctx context.Context, f learning.FitFlags, o learn.Options, asJSON bool, args []string) error {
+	defer debug.SetGCPercent(debug.SetGCPercent(fitGCPercent))
+	s, err := catalogue.OpenStore(f.Store)
+	if err != nil {
+		return err
+	}
+	s.KeepVersions(f.KeepVersions)
+	if o.Probes, err = dataset.OpenProbes(f.Probes); err != nil {
+		return err
+	}
+	checkpoints, err := learning.OpenCheckpoints(args)
+	if err != nil {
+		return err
+	}
+	defer checkpoints.Close()
+	p := cli.NewProgress(m.Stderr)
+	o.Progress = p.Update
+	o.OnClusters = func(clusters []learn.Cluster) {
+		p.Finish()
+		learning.SuggestFamilies(m.Stderr, clusters)
+	}
+	done, err := learn.Refit(ctx, s, f.Family, checkpoints, o)
+	p.Finish()
+	if errors.Is(err, context.Canceled) {
+		return errInterrupted
+	}
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		err = cli.PrintJSON(m.Stdout, done)
+	} else {
+		err = m.printRefit(done)
+	}
+	return errors.Join(err, refitFailures(done))
 }
 
-func (m *Main) runRefit(cmd *cobra.Command, r refitting, args []string) error {
-	defer debug.SetGCPercent(debug.SetGCPercent(20)) // as fit has it
-	s, err := openStore(r.dir)
-	if err != nil {
-		return err
-	}
-	s.KeepVersions(r.keep)
-	if r.o.Probes, err = openProbes(r.probes); err != nil {
-		return err
-	}
-	checkpoints, err := openCheckpoints(args)
-	if err != nil {
-		return err
-	}
-	defer closeAll(checkpoints)
-	p := newProgress(m.Stderr)
-	r.o.Progress = p.show
-	r.o.OnClusters = func(clusters []learn.Cluster) {
-		p.end()
-		m.adviseClusters(clusters)
-	}
-	done, err := learn.Refit(cmd.Context(), s, r.family, checkpoints, r.o)
-	p.end()
-	if errors.Is(err, context.Canceled) {
-		return errors.New("interrupted; the same command goes on from here")
-	}
-	if err != nil {
-		return err
-	}
-	show := m.showRefit
-	if r.json {
-		show = func(done *learn.Refitted) error { return printJSON(m.Stdout, done) }
-	}
-	if err := show(done); err != nil {
-		return err
-	}
+// refitFailures returns an error if variants could not be moved.
+func refitFailures(r *learn.Refitted) error {
 	failed := 0
-	for _, v := range done.Stayed {
+	for _, v := range r.Stayed {
 		if v.Failed {
 			failed++
 		}
 	}
-	if failed > 0 {
-		return fmt.Errorf("%d of %s can't be moved; they stay on the basis that they stand on", failed, number(failed+len(done.Moved), "variant"))
+	if failed == 0 {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%d of %s could not be moved and stayed on the old basis", failed, cli.Plural(failed+len(r.Moved), "variant"))
 }
 
-func (m *Main) showRefit(r *learn.Refitted) error {
-	rows := [][]string{{"NAME", "FROM", "FOUND BY", "WAS", "NOW", "OF SOURCE"}}
+func (m *Main) printRefit(r *learn.Refitted) error {
+	rows := [][]string{{"NAME", "CHECKPOINT", "FOUND BY", "WAS", "NOW", "OF SOURCE"}}
 	for _, v := range r.Moved {
-		rows = append(rows, []string{v.Name, v.Checkpoint, v.By, size(v.WasBytes), size(v.Now.Bytes),
-			percent(float64(v.Now.Bytes) / float64(max(v.Now.SourceBytes, 1)))})
+		rows = append(rows, []string{v.Name, v.Checkpoint, v.By, cli.Size(v.WasBytes), cli.Size(v.Now.Bytes), shareOfSource(runtime.NewVariantInfo(v.Now))})
 	}
-	if err := table(m.Stdout, rows); err != nil {
+	if err := cli.Table(m.Stdout, rows); err != nil {
 		return err
 	}
-	fmt.Fprintf(m.Stdout, "\nFamily %s has basis %.12s; it had %.12s. %s moved, %d stay.\n",
-		r.Family, r.Basis, r.Was, number(len(r.Moved), "variant"), len(r.Stayed))
+	fmt.Fprintf(m.Stdout, "\nFamily %s: basis %.12s replaces %.12s; %s moved, %d stayed.\n",
+		r.Family, r.Basis, r.Was, cli.Plural(len(r.Moved), "variant"), len(r.Stayed))
 	for _, v := range r.Stayed {
-		fmt.Fprintf(m.Stdout, "  %s stays on basis %.12s: %s\n", v.Name, v.Basis, v.Why)
+		fmt.Fprintf(m.Stdout, "  %s stayed on basis %.12s: %s\n", v.Name, v.Basis, v.Why)
 	}
 	if len(r.Unused) > 0 {
-		fmt.Fprintf(m.Stdout, "No variant was made of: %s. They taught the basis; `eigenserve add` serves them.\n", strings.Join(r.Unused, ", "))
+		fmt.Fprintf(m.Stdout, "Not variants: %s. They contributed to the basis; `eigenserve add` makes variants of them.\n", strings.Join(r.Unused, ", "))
 	}
 	return nil
 }

@@ -13,8 +13,8 @@ import (
 	"eigenserve/store"
 )
 
-// TestRefitAndCollect fits, refits with a checkpoint more and one less, and
-// collects what is left over.
+// TestRefitAndCollect fits a family, refits it with one checkpoint more and one less, and
+// collects the garbage.
 func TestRefitAndCollect(t *testing.T) {
 	if testing.Short() {
 		t.Skip("fits two families")
@@ -24,20 +24,20 @@ func TestRefitAndCollect(t *testing.T) {
 	must(t, append(append([]string{"fit"}, quick...), folders[:3]...)...)
 	out := must(t, append(append([]string{"refit"}, quick...), folders[1:]...)...)
 	gone, more := filepath.Base(folders[0]), filepath.Base(folders[3])
-	for _, says := range []string{"2 variants moved, 1 stay", gone + " stays on basis", "No variant was made of: " + more} {
+	for _, says := range []string{"2 variants moved, 1 stayed", gone + " stayed on basis", "Not variants: " + more} {
 		if !strings.Contains(out, says) {
-			t.Errorf("refit does not say %q:\n%s", says, out)
+			t.Errorf("refit does not print %q:\n%s", says, out)
 		}
 	}
-	if out := must(t, "gc", "--store", dir, "--grace", "0s"); !strings.Contains(out, "Removed 0 of 0 B.") {
+	if out := must(t, "gc", "--store", dir, "--grace", "0s"); !strings.Contains(out, "Removed 0 files (0 B).") {
 		t.Errorf("the old basis is in use: %s", out)
 	}
 	must(t, "rm", "--store", dir, gone)
-	for _, name := range folders[1:3] { // the older versions stand on the old basis
+	for _, name := range folders[1:3] { // the older versions use the old basis
 		must(t, "rm", "--store", dir, filepath.Base(name)+":1")
 	}
 	if out := must(t, "gc", "--store", dir); !strings.Contains(out, "younger than") || !strings.Contains(out, "basis of family f") {
-		t.Errorf("younger than the grace: %s", out)
+		t.Errorf("within the grace period: %s", out)
 	}
 	var found []store.Garbage
 	if err := json.Unmarshal([]byte(must(t, "gc", "--store", dir, "--grace", "0s", "--json")), &found); err != nil || len(found) != 1 {
@@ -54,8 +54,8 @@ func TestRefitAndCollect(t *testing.T) {
 	if err := json.Unmarshal([]byte(raw), &done); err != nil || done.Stayed == nil || len(done.Unused) != 1 {
 		t.Errorf("%+v, %v: %s", done, err, raw)
 	}
-	status, out, errs := program(t, "refit", "--store", dir, "--family", "f", "--metric", "none", "--rank", "4", "--max-kl", "1e-9", "--max-bytes", "9", folders[1])
-	if status != 1 || !strings.Contains(out, "0 variants moved") || !strings.Contains(errs, "1 of 1 variant can't be moved") {
+	status, out, errs := program(t, "refit", "--store", dir, "--family", "f", "--metric", "none", "--rank", "4", "--max-kl", "1e-9", "--variant-budget", "9", folders[1])
+	if status != 1 || !strings.Contains(out, "0 variants moved") || !strings.Contains(errs, "1 of 1 variant could not be moved") {
 		t.Errorf("refused: status %d\n%s\n%s", status, out, errs)
 	}
 }
@@ -66,12 +66,12 @@ func TestRefitRefuses(t *testing.T) {
 		status int
 		says   string
 	}{
-		"no store":        {[]string{"refit", "--family", "f", "x"}, 2, "--store"},
-		"no checkpoints":  {[]string{"refit", "--store", "s", "--family", "f"}, 2, "needs one CHECKPOINT"},
-		"a bad metric":    {[]string{"refit", "--store", "s", "--family", "f", "--metric", "x", "x"}, 2, "--metric"},
-		"not a store":     {[]string{"refit", "--store", t.TempDir(), "--family", "f", "x"}, 1, "eigenserve fit"},
-		"gc of no store":  {[]string{"gc"}, 2, "--store"},
-		"gc with no time": {[]string{"gc", "--store", "s", "--grace", "-1s"}, 2, "--grace"},
+		"no store":           {[]string{"refit", "--family", "f", "x"}, 2, "--store"},
+		"no checkpoints":     {[]string{"refit", "--store", "s", "--family", "f"}, 2, "needs at least one CHECKPOINT"},
+		"a bad metric":       {[]string{"refit", "--store", "s", "--family", "f", "--metric", "x", "x"}, 2, "--metric"},
+		"not a store":        {[]string{"refit", "--store", t.TempDir(), "--family", "f", "x"}, 1, "eigenserve fit"},
+		"gc of no store":     {[]string{"gc"}, 2, "--store"},
+		"gc, negative grace": {[]string{"gc", "--store", "s", "--grace", "-1s"}, 2, "--grace"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, _, errs := program(t, c.args...)
@@ -82,8 +82,8 @@ func TestRefitRefuses(t *testing.T) {
 	}
 }
 
-// Whoever makes versions says how many are kept.
-func TestFitsKeepVersions(t *testing.T) {
+// The command that makes a version says how many are kept.
+func TestFitKeepsVersions(t *testing.T) {
 	dir, own := filepath.Join(t.TempDir(), "store"), makeCheckpoints(t, t.TempDir(), 3, 1)
 	for _, c := range []struct {
 		command, step, keep string
@@ -99,10 +99,10 @@ func TestFitsKeepVersions(t *testing.T) {
 	}
 }
 
-// Where nothing passes, the basis alone is there, and the summary says so.
-func TestFitOfWhatIsRefused(t *testing.T) {
+// If no checkpoint passes the gate, only the basis is stored, and the summary says so.
+func TestFitAllRefused(t *testing.T) {
 	own := makeCheckpoints(t, t.TempDir(), 2, 1)
-	status, out, errs := program(t, append([]string{"fit", "--store", filepath.Join(t.TempDir(), "store"), "--family", "f", "--metric", "none", "--max-bytes", "10"}, own...)...)
+	status, out, errs := program(t, append([]string{"fit", "--store", filepath.Join(t.TempDir(), "store"), "--family", "f", "--metric", "none", "--variant-budget", "10"}, own...)...)
 	if status != 1 || !strings.HasPrefix(out, "Family f: a basis of") || !strings.Contains(errs, "2 of 2 checkpoints were refused; only the basis is stored") {
 		t.Errorf("status %d\n%s\n%s", status, out, errs)
 	}

@@ -20,10 +20,10 @@ import (
 	"eigenserve/store"
 )
 
-// TestRefitOfAServedStore refits a family, as another process would, while
-// clients ask a server for all of it: every request is answered, by a version
-// that the store had or has, and in the end by the new ones alone, from one basis.
-func TestRefitOfAServedStore(t *testing.T) {
+// TestRefitOfServedStore refits a family while clients use a server of its store. Every
+// request must be answered, by a version that the store has or had, and in the end by the
+// new versions alone, from one basis.
+func TestRefitOfServedStore(t *testing.T) {
 	if testing.Short() {
 		t.Skip("fits two families")
 	}
@@ -52,9 +52,9 @@ func TestRefitOfAServedStore(t *testing.T) {
 			}
 		})
 	}
-	until(t, "all are asked", func() bool { return answered.Load() > int64(2*len(folders)) })
+	until(t, "all models have been requested", func() bool { return answered.Load() > int64(2*len(folders)) })
 	must(t, append(append([]string{"refit"}, quick...), folders[1:]...)...)
-	var after learn.Refitted // again with all: nobody stays on the first basis
+	var after learn.Refitted // again with all: no variant stays on the first basis
 	if err := json.Unmarshal([]byte(must(t, append(append([]string{"refit", "--json"}, finer...), folders...)...)), &after); err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestRefitOfAServedStore(t *testing.T) {
 	for variant := range now {
 		known[variant] = true
 	}
-	until(t, "the server has taken all over", func() bool {
+	until(t, "the server has all new versions", func() bool {
 		for _, path := range folders {
 			if variant, err := classifyOnce(r.addr, filepath.Base(path)); err != nil || !now[variant] {
 				return false
@@ -73,8 +73,8 @@ func TestRefitOfAServedStore(t *testing.T) {
 	done.Store(true)
 	clients.Wait()
 	seen.Range(func(variant, _ any) bool {
-		if digestOf := variant.(string); !known[digestOf] && !passed(t, dir, digestOf) {
-			t.Errorf("answered by %s, which never was in the store", digestOf)
+		if v := variant.(string); !known[v] && !isOldVersion(t, dir, v) {
+			t.Errorf("answered by %s, which was never in the store", v)
 		}
 		return true
 	})
@@ -84,7 +84,7 @@ func TestRefitOfAServedStore(t *testing.T) {
 	<-r.ended
 }
 
-// currentVersions gives name@digest of every model's current version.
+// currentVersions returns name@digest of every model's current version.
 func currentVersions(t *testing.T, dir string) map[string]bool {
 	t.Helper()
 	s, err := store.Open(dir)
@@ -98,8 +98,8 @@ func currentVersions(t *testing.T, dir string) map[string]bool {
 	return out
 }
 
-// passed tells whether name@digest is an older version of the store.
-func passed(t *testing.T, dir, variant string) bool {
+// isOldVersion reports whether name@digest is an older version in the store.
+func isOldVersion(t *testing.T, dir, variant string) bool {
 	t.Helper()
 	s, err := store.Open(dir)
 	if err != nil {
@@ -146,12 +146,12 @@ func memoryOf(t *testing.T, addr string) (l runtime.Ledger) {
 	return l
 }
 
-// until waits for something to become so.
-func until(t *testing.T, what string, is func() bool) {
+// until waits for a condition.
+func until(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !condition(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("never: %s", what)
+			t.Fatalf("timed out waiting until %s", what)
 		}
 	}
 }

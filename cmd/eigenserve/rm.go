@@ -7,39 +7,42 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"eigenserve/cmd/internal/catalogue"
+	"eigenserve/cmd/internal/cli"
+	"eigenserve/cmd/internal/client"
 	"eigenserve/runtime"
 )
 
 func (m *Main) rm() *cobra.Command {
-	var c catalogue
+	var f catalogue.Flags
 	cmd := &cobra.Command{
 		Use:   "rm NAME[:VERSION]… (--store DIR | --server URL)",
-		Short: "Remove models, or one version of them",
-		Args:  needs("NAME"),
+		Short: "Remove models, or versions of them",
+		Args:  cli.AtLeastOne("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			calls, done, err := c.open()
+			c, done, err := f.Open()
 			if err != nil {
 				return err
 			}
 			defer done()
-			return m.severally(cmd.Context(), args, "removed", keepsItself, func(_ int, name string) error {
-				if err := calls.remove(cmd.Context(), name); err != nil {
+			return cli.ForEach(cmd.Context(), m.Stderr, args, "removed", concernsModel, func(_ int, name string) error {
+				if err := c.Remove(cmd.Context(), name); err != nil {
 					return err
 				}
-				fmt.Fprintf(m.Stdout, "removed %s\n", name)
-				return nil
+				_, err := fmt.Fprintf(m.Stdout, "removed %s\n", name)
+				return err
 			})
 		},
 	}
-	c.flags(cmd)
+	f.Add(cmd)
 	return cmd
 }
 
-// keepsItself tells whether an error is of the model that was to be removed: it is not
-// there, or in use.
-func keepsItself(err error) bool {
-	if e, ok := errors.AsType[*refusal](err); ok {
-		return e.status == http.StatusNotFound || e.status == http.StatusConflict || e.status == http.StatusBadRequest
+// concernsModel reports whether an error concerns only the model to remove: it does not
+// exist, or it is in use.
+func concernsModel(err error) bool {
+	if e, ok := errors.AsType[*client.Error](err); ok {
+		return e.Status == http.StatusNotFound || e.Status == http.StatusConflict || e.Status == http.StatusBadRequest
 	}
 	e, ok := errors.AsType[*runtime.Error](err)
 	return ok && (e.Code == runtime.NotFound || e.Code == runtime.Conflict || e.Code == runtime.Invalid)

@@ -10,108 +10,113 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"eigenserve/cmd/internal/catalogue"
+	"eigenserve/cmd/internal/cli"
 	"eigenserve/runtime"
 	"eigenserve/store"
 )
 
 func (m *Main) show() *cobra.Command {
-	var c catalogue
+	var f catalogue.Flags
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "show NAME (--store DIR | --server URL)",
-		Short: "Show a model: its fidelity report, labels and where it came from",
-		Args:  one("NAME"),
+		Short: "Show a model: its fidelity, its labels and where it came from",
+		Args:  cli.ExactlyOne("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			calls, done, err := c.open()
+			c, done, err := f.Open()
 			if err != nil {
 				return err
 			}
 			defer done()
-			d, err := calls.variant(cmd.Context(), args[0])
+			d, err := c.Variant(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			if c.json {
-				return printJSON(m.Stdout, d)
+			if asJSON {
+				return cli.PrintJSON(m.Stdout, d)
 			}
-			return showVariant(m.Stdout, d)
+			return printVariant(m.Stdout, d)
 		},
 	}
-	c.flags(cmd)
-	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
+	f.Add(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-// worst is how many tensors the report names.
-const worst = 5
+// maxWorst is the number of tensors that are listed as the worst.
+const maxWorst = 5
 
-// versionsOf is a model's version, and the others that it has.
-func versionsOf(v runtime.VariantInfo) string {
+func printVariant(w io.Writer, d runtime.VariantDetail) error {
+	rows := provenanceRows(d)
+	if d.Fidelity.Lossy {
+		rows = append(rows, []string{"LOSSY", "it did not pass its gate and was stored with --allow-lossy"})
+	}
+	if d.Fidelity.Step == 0 {
+		return cli.Table(w, append(rows, []string{"exact", "every tensor is kept bit for bit"}))
+	}
+	rows = append(rows, []string{"step", fmt.Sprintf("%.4g root-mean-square coefficients", d.Fidelity.Step)})
+	rows = append(rows, answerRows(d.Fidelity.Measured)...)
+	rows = append(rows, []string{"energy", cli.Percent(d.Fidelity.Energy) + " of the delta's is kept; worst:"})
+	for _, l := range d.Worst[:min(maxWorst, len(d.Worst))] {
+		rows = append(rows, []string{"", cli.Percent(l.Energy) + " " + l.Name})
+	}
+	return cli.Table(w, rows)
+}
+
+// provenanceRows describe what the variant is and where it came from.
+func provenanceRows(d runtime.VariantDetail) [][]string {
+	b := d.Fidelity.Bytes
+	fitted := "added later: the basis was not fitted on it"
+	if d.Provenance.Fitted {
+		fitted = "the basis was fitted on it, too"
+	}
+	return [][]string{
+		{"name", d.Name},
+		{"version", versionsText(d.VariantInfo)},
+		{"digest", d.Digest},
+		{"family", fmt.Sprintf("%s, basis %.12s", d.Family, d.Basis)},
+		{"source", fmt.Sprintf("%s, checkpoint %.12s, %s", d.Provenance.Name, d.Provenance.Checkpoint, d.Provenance.Added.Format(time.DateOnly))},
+		{"", fitted},
+		{"input", fmt.Sprintf("%d×%d×%d", d.Input.Channels, d.Input.Height, d.Input.Width)},
+		{"labels", fmt.Sprintf("%d: %s", len(d.Labels), strings.Join(d.Labels, " "))},
+		{"bytes", fmt.Sprintf("%s of %s (%s): coefficients %s, private tensors %s, metadata %s", cli.Size(d.Bytes), cli.Size(d.SourceBytes),
+			shareOfSource(d.VariantInfo), cli.Size(b.Coefficients), cli.Size(b.Private), cli.Size(b.Metadata))},
+	}
+}
+
+// versionsText returns a model's version and its other versions.
+func versionsText(v runtime.VariantInfo) string {
 	text := strconv.Itoa(v.Version)
 	if others := slices.DeleteFunc(slices.Clone(v.Versions), func(n int) bool { return n == v.Version }); len(others) > 0 {
-		text += fmt.Sprintf(", beside %v", others)
+		text += fmt.Sprintf("; also kept: %v", others)
 	}
 	return text
 }
 
-func showVariant(w io.Writer, d runtime.VariantDetail) error {
-	b := d.Fidelity.Bytes
-	fitted := "added later: the basis was not fitted on it"
-	if d.Provenance.Fitted {
-		fitted = "the basis was fitted on it too"
-	}
-	rows := [][]string{
-		{"name", d.Name},
-		{"version", versionsOf(d.VariantInfo)},
-		{"digest", d.Digest},
-		{"family", d.Family + ", basis " + fmt.Sprintf("%.12s", d.Basis)},
-		{"from", fmt.Sprintf("%s, checkpoint %.12s, %s", d.Provenance.Name, d.Provenance.Checkpoint, d.Provenance.Added.Format(time.DateOnly))},
-		{"", fitted},
-		{"input", fmt.Sprintf("%d×%d×%d", d.Input.Channels, d.Input.Height, d.Input.Width)},
-		{"labels", fmt.Sprintf("%d: %s", len(d.Labels), strings.Join(d.Labels, " "))},
-		{"bytes", fmt.Sprintf("%s for %s (%s): coefficients %s, private tensors %s, metadata %s", size(d.Bytes), size(d.SourceBytes),
-			percent(float64(d.Bytes)/float64(max(d.SourceBytes, 1))), size(b.Coefficients), size(b.Private), size(b.Metadata))},
-	}
-	if d.Fidelity.Lossy {
-		rows = append(rows, []string{"LOSSY", "it did not pass its gate and was stored all the same"})
-	}
-	if d.Fidelity.Step == 0 {
-		return table(w, append(rows, []string{"exact", "every tensor as it came"}))
-	}
-	rows = append(rows, []string{"step", fmt.Sprintf("%.4g root-mean-square coefficients", d.Fidelity.Step)})
-	rows = append(rows, answers(d.Fidelity.Measured)...)
-	rows = append(rows, []string{"energy", percent(d.Fidelity.Energy) + " of the delta's kept; worst:"})
-	for i, l := range d.Worst {
-		if i == worst {
-			break
-		}
-		rows = append(rows, []string{"", percent(l.Energy) + " " + l.Name})
-	}
-	return table(w, rows)
-}
-
-// answers says what the gate measured, and what it asked for.
-func answers(m *store.Measured) [][]string {
+// answerRows describe what the gate measured and what it required.
+func answerRows(m *store.Measured) [][]string {
 	if m == nil {
-		return [][]string{{"answers", "not measured: made before there was a gate"}}
+		return [][]string{{"answers", "not measured: the variant was made before there was a gate"}}
 	}
 	gate := "none: the step was given"
 	if m.MaxKL > 0 {
-		gate = fmt.Sprintf("agreement at least %s, mean KL at most %g", percent(m.MinAgreement), m.MaxKL)
+		gate = fmt.Sprintf("agreement at least %s, mean KL at most %g", cli.Percent(m.MinAgreement), m.MaxKL)
 	}
 	probes := "built-in probes"
 	if m.Probes != store.BuiltInProbes {
 		probes = fmt.Sprintf("the family's probes (%.12s)", m.Probes)
 	}
-	row := func(a store.Answers) string {
-		return fmt.Sprintf("agreement %s, mean KL %.3g, largest logit change %.3g", percent(a.Agreement), a.KL, a.Logit)
+	text := func(a store.Answers) string {
+		return fmt.Sprintf("agreement %s, mean KL %.3g, largest logit change %.3g", cli.Percent(a.Agreement), a.KL, a.Logit)
 	}
 	rows := [][]string{
-		{"answers", fmt.Sprintf("%s, on %d images of %s", row(m.Answers), m.Images, probes)},
-		{"", fmt.Sprintf("so many images speak for an agreement of at least %s (95%% confidence)", percent(m.AtLeast))},
-		{"mean alone", row(m.Mean)},
+		{"answers", fmt.Sprintf("%s, on %d images of %s", text(m.Answers), m.Images, probes)},
+		{"", fmt.Sprintf("on so many images, an agreement of at least %s (95%% confidence)", cli.Percent(m.AtLeast))},
+		{"mean alone", text(m.Mean)},
 	}
 	if m.Random != nil {
-		rows = append(rows, []string{"random", row(*m.Random) + ", by as many random directions in as many bytes"})
+		rows = append(rows, []string{"random", text(*m.Random) + ", with as many random directions in as many bytes"})
 	}
 	return append(rows, []string{"gate", gate})
 }

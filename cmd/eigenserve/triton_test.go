@@ -10,11 +10,11 @@ import (
 	"testing"
 )
 
-// tritonPython names a Python that has tritonclient; .ci/run makes one.
+// tritonPython is the variable that names a Python with tritonclient; .ci/run makes one.
 const tritonPython = "TRITONCLIENT_PYTHON"
 
-// TestTritonClient has the public client of the Open Inference Protocol drive the
-// demo, over HTTP and gRPC.
+// TestTritonClient uses the public client of the Open Inference Protocol on the demo, over
+// HTTP and gRPC.
 func TestTritonClient(t *testing.T) {
 	python := os.Getenv(tritonPython)
 	if python == "" {
@@ -40,7 +40,7 @@ func TestTritonClient(t *testing.T) {
 	find := func(pattern string) string {
 		found := regexp.MustCompile(pattern).FindStringSubmatch(out.String())
 		if found == nil {
-			t.Fatalf("the demo prints no %s: %s", pattern, out.String())
+			t.Fatalf("the demo does not print %s: %s", pattern, out.String())
 		}
 		return found[1]
 	}

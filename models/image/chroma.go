@@ -2,10 +2,10 @@ package image
 
 import stdimage "image"
 
-// planarRGB converts luma and chroma planes. JPEG and WebP store colour at half the resolution and
-// their own libraries interpolate it, JPEG's and WebP's each with its own rounding; Go's image
-// package repeats it instead, and reads WebP's video range as the full one, which is why its
-// conversion is not used here.
+// planarRGB converts luma and chroma planes to interleaved RGB. JPEG and WebP store colour at half
+// the resolution. libjpeg and libwebp interpolate it, each with its own rounding. Go's image
+// package repeats it, and takes WebP's video range for the full range, so its conversion is not
+// used here.
 func planarRGB(m *stdimage.YCbCr, video bool) []byte {
 	width, height := m.Rect.Dx(), m.Rect.Dy()
 	rgb := make([]byte, 3*width*height)
@@ -21,12 +21,12 @@ func planarRGB(m *stdimage.YCbCr, video bool) []byte {
 	return rgb
 }
 
-// chroma brings the rows of the two chroma planes to full width.
+// chroma upsamples the rows of the two chroma planes.
 type chroma struct {
-	stride, width, height int // of a plane; only its part inside the image counts
-	across, down          int // pixels of the image to one of a plane
+	stride, width, height int // of the part of a plane that is inside the image
+	across, down          int // pixels of the image per pixel of a plane
 	video                 bool
-	blue, red             []byte // one row each, at least as wide as the image
+	blue, red             []byte // one upsampled row each, at least as wide as the image
 	sums                  []int32
 }
 
@@ -40,6 +40,7 @@ func newChroma(m *stdimage.YCbCr, video bool) *chroma {
 	return c
 }
 
+// subsampling returns the pixels of the image per pixel of a chroma plane.
 func subsampling(r stdimage.YCbCrSubsampleRatio) (across, down int) {
 	switch r {
 	case stdimage.YCbCrSubsampleRatio422:
@@ -56,11 +57,11 @@ func subsampling(r stdimage.YCbCrSubsampleRatio) (across, down int) {
 	return 1, 1
 }
 
-// row is the chroma plane at row y of the image, written into dst where it has to be interpolated.
+// row returns the chroma plane at row y of the image. If it has to interpolate, it writes to dst.
 func (c *chroma) row(dst, plane []byte, y int) []byte {
 	near := y / c.down
 	far := near
-	if c.down == 2 { // the next row above for the upper of two, below for the lower
+	if c.down == 2 { // the row above for the upper of two, the row below for the lower
 		far = max(0, min(near-1+y%2*2, c.height-1))
 	}
 	n, f := plane[near*c.stride:][:c.width], plane[far*c.stride:][:c.width]
@@ -75,7 +76,7 @@ func (c *chroma) row(dst, plane []byte, y int) []byte {
 		}
 	case c.across == 2 && c.width > 2:
 		c.jpegRow(dst, n, f)
-	default: // libjpeg repeats what is this narrow or this coarse
+	default: // libjpeg repeats planes that are this narrow or this coarse
 		for i := range dst {
 			dst[i] = n[i/c.across]
 		}
@@ -83,8 +84,8 @@ func (c *chroma) row(dst, plane []byte, y int) []byte {
 	return dst
 }
 
-// jpegRow interpolates as libjpeg does: three quarters of the near sample and one of the far, in each
-// subsampled direction, ties rounded down and up in turn so that no bias builds up.
+// jpegRow interpolates as libjpeg does: three quarters of the near sample and one quarter of the
+// far one in each subsampled direction. Ties alternately round down and up, to avoid a bias.
 func (c *chroma) jpegRow(dst, near, far []byte) {
 	shift, even, odd := 2, int32(1), int32(2)
 	sums := c.sums
@@ -104,8 +105,8 @@ func (c *chroma) jpegRow(dst, near, far []byte) {
 	}
 }
 
-// webpRow interpolates both directions as libwebp does: nine, three, three and one sixteenth of the
-// four nearest samples, rounded in two steps.
+// webpRow interpolates in both directions as libwebp does: nine, three, three and one sixteenths
+// of the four nearest samples, rounded in two steps.
 func webpRow(dst, near, far []byte) {
 	last := len(near) - 1
 	for i := range near {
@@ -116,7 +117,8 @@ func webpRow(dst, near, far []byte) {
 	}
 }
 
-// fullRangeRow is JFIF's conversion (ITU-R 601, levels 0 to 255) in 16-bit fixed point.
+// fullRangeRow converts a row as JFIF defines it (ITU-R 601, levels 0 to 255), in 16-bit fixed
+// point.
 func fullRangeRow(rgb, luma, blue, red []byte) {
 	const half = 1 << 15
 	const redRed, blueBlue = 91881, 116130   // 1.402, 1.772
@@ -130,8 +132,8 @@ func fullRangeRow(rgb, luma, blue, red []byte) {
 	}
 }
 
-// videoRangeRow is the conversion of WebP's lossy frames: ITU-R 601 with luma 16 to 235 and chroma 16
-// to 240, in libwebp's fixed point, 14 bits of which 8 are dropped from every product.
+// videoRangeRow converts a row of a lossy WebP: ITU-R 601 with luma 16 to 235 and chroma 16 to
+// 240, in libwebp's fixed point of 14 bits, 8 of which are dropped from each product.
 func videoRangeRow(rgb, luma, blue, red []byte) {
 	const lumaAll, redRed, redGreen, blueGreen, blueBlue = 19077, 26149, 13320, 6419, 33050
 	const redOffset, greenOffset, blueOffset = -14234, 8708, -17685

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// toRGB converts what a decoder returned to interleaved RGB of the header's size, as Pillow's
-// convert("RGB") does, which drops alpha and never composites.
+// toRGB converts a decoded image to interleaved RGB as Pillow's convert("RGB") does, which drops
+// alpha and never composites.
 func toRGB(decoded stdimage.Image, header stdimage.Config, format string) ([]byte, error) {
 	size := decoded.Bounds().Size()
 	switch m := decoded.(type) {
@@ -22,24 +22,24 @@ func toRGB(decoded stdimage.Image, header stdimage.Config, format string) ([]byt
 		return packedRGB(m.Pix, m.Stride, size, 1, greyRGB), nil
 	case *stdimage.Gray16:
 		return packedRGB(m.Pix, m.Stride, size, 2, grey16RGB), nil
-	case *stdimage.RGBA: // from a decoder, always opaque, so that nothing is premultiplied
+	case *stdimage.RGBA: // decoders return it for opaque images only, so nothing is premultiplied
 		return packedRGB(m.Pix, m.Stride, size, 4, firstThree), nil
 	case *stdimage.NRGBA:
 		return packedRGB(m.Pix, m.Stride, size, 4, firstThree), nil
 	case *stdimage.RGBA64:
 		return packedRGB(m.Pix, m.Stride, size, 8, highBytes), nil
 	case *stdimage.NRGBA64:
-		if header.ColorModel == color.Gray16Model { // grey whose transparency is one of its levels
+		if header.ColorModel == color.Gray16Model { // grey with one transparent level
 			return packedRGB(m.Pix, m.Stride, size, 8, grey16RGB), nil
 		}
 		return packedRGB(m.Pix, m.Stride, size, 8, highBytes), nil
 	case *stdimage.CMYK:
 		return packedRGB(m.Pix, m.Stride, size, 4, inkRGB), nil
 	}
-	return nil, fmt.Errorf("pixels are %T", decoded)
+	return nil, fmt.Errorf("unsupported pixel type %T", decoded)
 }
 
-// packedRGB converts interleaved pixels, one of width bytes at a time.
+// packedRGB converts interleaved pixels of width bytes each.
 func packedRGB(pix []byte, stride int, size stdimage.Point, width int, convert func(dst, src []byte)) []byte {
 	rgb := make([]byte, 3*size.X*size.Y)
 	for y := range size.Y {
@@ -55,8 +55,7 @@ func firstThree(dst, src []byte) { dst[0], dst[1], dst[2] = src[0], src[1], src[
 func highBytes(dst, src []byte)  { dst[0], dst[1], dst[2] = src[0], src[2], src[4] }
 func greyRGB(dst, src []byte)    { dst[0], dst[1], dst[2] = src[0], src[0], src[0] }
 
-// grey16RGB clips, it does not scale. Nobody would choose that, but it is what a reference that goes
-// through Pillow sees, so it is what the model is asked about.
+// grey16RGB clips 16-bit grey at 255 where scaling would be sensible, because Pillow does.
 func grey16RGB(dst, src []byte) {
 	v := src[1]
 	if src[0] != 0 {
@@ -65,7 +64,7 @@ func grey16RGB(dst, src []byte) {
 	dst[0], dst[1], dst[2] = v, v, v
 }
 
-// inkRGB takes each ink's share off what black leaves.
+// inkRGB converts CMYK: it takes each ink's part off what black leaves of the paper.
 func inkRGB(dst, src []byte) {
 	paper := 255 - uint32(src[3])
 	for i := range dst {
@@ -74,8 +73,8 @@ func inkRGB(dst, src []byte) {
 	}
 }
 
-// palettedRGB looks up a palette. A GIF's first frame may cover a part of the screen only: the rest
-// is the transparent colour's index, or index 0.
+// palettedRGB looks up a palette. A GIF's first frame may cover only a part of the screen; the rest
+// gets the transparent index, or index 0.
 func palettedRGB(m *stdimage.Paletted, header stdimage.Config) ([]byte, error) {
 	palette, clear := opaquePalette(m.Palette, header.ColorModel)
 	if len(palette) == 0 {
@@ -98,14 +97,15 @@ func palettedRGB(m *stdimage.Paletted, header stdimage.Config) ([]byte, error) {
 	return rgb, nil
 }
 
+// covers reports whether r covers the whole image.
 func covers(r stdimage.Rectangle, header stdimage.Config) bool {
 	return stdimage.Rect(0, 0, header.Width, header.Height).In(r)
 }
 
-// opaquePalette is the palette without alpha, and the index of its first transparent colour, or 0.
+// opaquePalette returns a palette without alpha, and the index of its transparent colour, or 0.
 //
-// The GIF decoder blackens the transparent entry in its copy of the palette, where Pillow shows the
-// colour that was written. The file's global palette still has it, if that is the one in use.
+// The GIF decoder replaces the transparent colour by black in its copy of the palette. Pillow shows
+// the colour in the file, which the file's global palette, model, still has if used is a copy of it.
 func opaquePalette(used color.Palette, model color.Model) (colors [][3]byte, clear int) {
 	global, _ := model.(color.Palette)
 	isGlobal := slices.EqualFunc(used, global, func(a, b color.Color) bool {
@@ -124,7 +124,8 @@ func opaquePalette(used color.Palette, model color.Model) (colors [][3]byte, cle
 	return colors, clear
 }
 
-// dropAlpha takes a colour as the decoders' palettes hold it: opaque, or not premultiplied.
+// dropAlpha returns the red, green and blue of a colour as decoders' palettes hold it, which is
+// never premultiplied.
 func dropAlpha(c color.Color) [3]byte {
 	switch c := c.(type) {
 	case color.RGBA:

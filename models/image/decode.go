@@ -14,10 +14,10 @@ import (
 	"golang.org/x/image/webp"
 )
 
-// format is a kind of file that is decoded.
+// format is a file format.
 type format struct {
 	name   string
-	magic  string // how the file begins; '?' stands for any byte
+	magic  string // the first bytes of a file; '?' stands for any byte
 	config func(io.Reader) (stdimage.Config, error)
 	decode func(io.Reader) (stdimage.Image, error)
 }
@@ -29,15 +29,16 @@ var formats = []format{
 	{"webp", "RIFF????WEBP", webp.DecodeConfig, webp.Decode},
 }
 
-// Decode reads a PNG, JPEG, GIF (its first frame) or WebP (not animated) image as Pillow does followed
-// by ImageOps.exif_transpose and convert("RGB"), or convert("L") for a model of grey images: palettes
-// are looked up, alpha is dropped, not composited, 16-bit colours keep their high byte and 16-bit greys
-// are clipped at 255.
-// A JPEG's levels are within three of libjpeg's, 0.05 on average, because the inverse transforms round
-// apart; the other formats are exact.
+// Decode decodes a PNG, JPEG, GIF (its first frame) or WebP (not animated) image as Pillow does,
+// followed by ImageOps.exif_transpose and convert("RGB"), or convert("L") for a model of grey
+// images: palettes are looked up, alpha is dropped and not composited, 16-bit colours keep their
+// high byte and 16-bit greys are clipped at 255.
 //
-// The header's size is checked before anything is decoded: ErrTooLarge beyond MaxPixels. Whatever
-// else is wrong with the bytes is ErrFormat.
+// A JPEG's levels are within 3 of libjpeg's, and 0.05 on average, because the inverse transforms
+// round differently. The other formats are exact.
+//
+// Decode checks the size in the header before it decodes anything: above MaxPixels the error wraps
+// ErrTooLarge. Any other error wraps ErrFormat.
 func (s Spec) Decode(data []byte) (*Image, error) {
 	e, err := s.Open(data)
 	if err != nil {
@@ -46,7 +47,7 @@ func (s Spec) Decode(data []byte) (*Image, error) {
 	return e.Decode()
 }
 
-// Encoded is an image of which only the header has been read.
+// Encoded is an encoded image whose header has been read.
 type Encoded struct {
 	spec   Spec
 	format format
@@ -54,9 +55,9 @@ type Encoded struct {
 	data   []byte
 }
 
-// Open is Decode up to where something is decoded.
+// Open reads the header of an image, and checks it as Decode does.
 func (s Spec) Open(data []byte) (*Encoded, error) {
-	f, ok := sniff(data)
+	f, ok := formatOf(data)
 	if !ok {
 		return nil, fmt.Errorf("%w", ErrFormat)
 	}
@@ -65,32 +66,32 @@ func (s Spec) Open(data []byte) (*Encoded, error) {
 		return nil, err
 	}
 	if limit := s.maxPixels(); header.Height > limit/header.Width {
-		return nil, fmt.Errorf("%s of %d×%d, at most %d pixels are taken: %w", f.name, header.Width, header.Height, limit, ErrTooLarge)
+		return nil, fmt.Errorf("%s of %d×%d, more than %d pixels: %w", f.name, header.Width, header.Height, limit, ErrTooLarge)
 	}
 	return &Encoded{s, f, header, data}, nil
 }
 
-// Bytes is about what Decode holds at most: the pixels as the decoder gives them and as
-// they are converted and turned, and of a progressive JPEG all coefficients.
+// Bytes estimates the most memory that Decode holds: the pixels from the decoder, as converted and
+// as oriented, and all coefficients of a progressive JPEG.
 func (e *Encoded) Bytes() int64 {
-	decoded := int64(4) // greys too, whose transparency makes colours of them
+	decoded := int64(4) // grey too, which becomes colour if it has transparency
 	switch e.header.ColorModel {
 	case color.RGBA64Model, color.NRGBA64Model, color.Gray16Model:
 		decoded = 8
 	}
 	if e.format.name == "jpeg" && progressive(e.data) {
-		decoded += 4 * 4 // of four components at most, none with fewer samples
+		decoded += 4 * 4 // at most four components, none subsampled
 	}
 	return int64(e.header.Width) * int64(e.header.Height) * (decoded + 3 + 3)
 }
 
-// progressive tells whether a JPEG's frame is (ISO/IEC 10918-1, B.1.1: segments of a
-// marker and a length, up to the start of the frame).
+// progressive reports whether a JPEG is progressive. It reads segments, which are a marker and a
+// length, up to the start of the frame (ISO/IEC 10918-1, B.1.1).
 func progressive(data []byte) bool {
 	for at := 2; at+4 <= len(data); {
 		marker := data[at+1]
 		switch {
-		case data[at] != 0xff || marker == 0xff: // the decoder skips what lies between
+		case data[at] != 0xff || marker == 0xff: // padding, which the decoder skips
 			at++
 		case marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc:
 			return marker == 0xc2
@@ -101,7 +102,7 @@ func progressive(data []byte) bool {
 	return false
 }
 
-// Decode decodes it.
+// Decode decodes the image, as Spec.Decode does.
 func (e *Encoded) Decode() (*Image, error) {
 	s, f, header := e.spec, e.format, e.header
 	decoded, err := guard(e.data, f.decode)
@@ -114,26 +115,27 @@ func (e *Encoded) Decode() (*Image, error) {
 	}
 	h, w := len(rgb)/3/header.Width, header.Width
 	if h != header.Height {
-		return nil, f.fail(errors.New("the header's size is not the image's"))
+		return nil, f.fail(errors.New("the image does not have the size in its header"))
 	}
 	if s.Channels == 1 {
 		rgb = luma(rgb[:h*w], rgb)
 	}
 	img := &Image{Pix: rgb, Height: h, Width: w, Channels: s.Channels}
-	return img.turned(f.orientation(e.data)), nil
+	return img.oriented(f.orientation(e.data)), nil
 }
 
-// sniff tells the format by how the file begins.
-func sniff(data []byte) (format, bool) {
+// formatOf returns the format of a file by its first bytes.
+func formatOf(data []byte) (format, bool) {
 	for _, f := range formats {
-		if begins(data, f.magic) {
+		if hasMagic(data, f.magic) {
 			return f, true
 		}
 	}
 	return format{}, false
 }
 
-func begins(data []byte, magic string) bool {
+// hasMagic reports whether data begins with magic.
+func hasMagic(data []byte, magic string) bool {
 	if len(data) < len(magic) {
 		return false
 	}
@@ -145,7 +147,7 @@ func begins(data []byte, magic string) bool {
 	return true
 }
 
-// header reads the image's size, which is positive.
+// header reads the header of an image, whose size is positive.
 func (f format) header(data []byte) (stdimage.Config, error) {
 	c, err := guard(data, f.config)
 	if err == nil && (c.Width < 1 || c.Height < 1) {
@@ -157,12 +159,12 @@ func (f format) header(data []byte) (stdimage.Config, error) {
 	return c, nil
 }
 
+// fail returns err as an ErrFormat of the format.
 func (f format) fail(err error) error {
 	return fmt.Errorf("decode %s: %w: %w", f.name, ErrFormat, err)
 }
 
-// guard runs one of the decoders, which are others' code fed with anybody's bytes: a panic there
-// spoils one image, not the process.
+// guard runs a decoder of another library on untrusted data, and returns its panic as an error.
 func guard[T any](data []byte, decode func(io.Reader) (T, error)) (out T, err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// pngHeader is a PNG that says its size and holds nothing else.
+// pngHeader returns a PNG with nothing but a header.
 func pngHeader(width, height uint32) []byte {
 	chunk := append([]byte("IHDR"), binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, width), height)...)
 	chunk = append(chunk, 8, 2, 0, 0, 0)
@@ -22,7 +22,7 @@ func pngHeader(width, height uint32) []byte {
 	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(chunk))
 }
 
-// encoded is a grey image in a format of the standard library's.
+// encoded returns a grey image in a format of the standard library.
 func encoded(tb testing.TB, format string, width, height int) []byte {
 	tb.Helper()
 	var b bytes.Buffer
@@ -39,17 +39,17 @@ func encoded(tb testing.TB, format string, width, height int) []byte {
 	return b.Bytes()
 }
 
-func TestDecodeRefuses(t *testing.T) {
+func TestDecodeRejects(t *testing.T) {
 	whole := map[string][]byte{}
 	for _, c := range golden[decodeCase](t, "decode.json") {
 		whole[c.Name] = c.File
 	}
-	grownJPEG := bytes.Clone(encoded(t, "jpeg", 8, 8))
-	frame := bytes.Index(grownJPEG, []byte{0xff, 0xc0})
-	binary.BigEndian.PutUint32(grownJPEG[frame+5:], 0xffff_ffff)
-	grownGIF := bytes.Clone(encoded(t, "gif", 8, 8))
-	binary.LittleEndian.PutUint32(grownGIF[6:], 0xffff_ffff)
-	grownWebP := append([]byte("RIFF\x16\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x00\x00\x00\x00"), 0xff, 0x9f, 0, 0xff, 0x9f, 0)
+	hugeJPEG := bytes.Clone(encoded(t, "jpeg", 8, 8))
+	frame := bytes.Index(hugeJPEG, []byte{0xff, 0xc0})
+	binary.BigEndian.PutUint32(hugeJPEG[frame+5:], 0xffff_ffff)
+	hugeGIF := bytes.Clone(encoded(t, "gif", 8, 8))
+	binary.LittleEndian.PutUint32(hugeGIF[6:], 0xffff_ffff)
+	hugeWebP := append([]byte("RIFF\x16\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x00\x00\x00\x00"), 0xff, 0x9f, 0, 0xff, 0x9f, 0)
 
 	for _, c := range []struct {
 		name string
@@ -59,8 +59,8 @@ func TestDecodeRefuses(t *testing.T) {
 		{"no bytes", nil, ErrFormat},
 		{"a text", []byte("GIF, not really"), ErrFormat},
 		{"a bitmap", []byte("BM6\x00\x00\x00"), ErrFormat},
-		{"a signature alone", []byte("\x89PNG\r\n\x1a\n"), ErrFormat},
-		{"a png of a header alone", pngHeader(2, 2), ErrFormat},
+		{"a signature only", []byte("\x89PNG\r\n\x1a\n"), ErrFormat},
+		{"a png with a header only", pngHeader(2, 2), ErrFormat},
 		{"a png of no width", pngHeader(0, 2), ErrFormat},
 		{"a png cut short", whole["png rgb"][:len(whole["png rgb"])/2], ErrFormat},
 		{"a jpeg cut short", whole["jpeg 4:2:0"][:len(whole["jpeg 4:2:0"])/2], ErrFormat},
@@ -68,11 +68,11 @@ func TestDecodeRefuses(t *testing.T) {
 		{"a webp cut short", whole["webp lossy"][:len(whole["webp lossy"])/2], ErrFormat},
 		{"a gif of no screen", append([]byte("GIF89a"), make([]byte, 20)...), ErrFormat},
 		{"a hundred megapixels of png", pngHeader(10_000, 10_000), ErrTooLarge},
-		{"a png whose pixels overflow", pngHeader(1<<31-1, 1<<31-1), ErrFormat}, // the decoder's own limit
-		{"a png of one endless row", pngHeader(1<<31-1, 1), ErrTooLarge},
-		{"a large jpeg", grownJPEG, ErrTooLarge},
-		{"a large gif", grownGIF, ErrTooLarge},
-		{"a large webp", grownWebP, ErrTooLarge},
+		{"a png whose pixels overflow", pngHeader(1<<31-1, 1<<31-1), ErrFormat}, // the limit of the decoder
+		{"a png of one very long row", pngHeader(1<<31-1, 1), ErrTooLarge},
+		{"a large jpeg", hugeJPEG, ErrTooLarge},
+		{"a large gif", hugeGIF, ErrTooLarge},
+		{"a large webp", hugeWebP, ErrTooLarge},
 	} {
 		if _, err := (Spec{Channels: 3}).Decode(c.data); !errors.Is(err, c.want) {
 			t.Errorf("%s: error %v, want %v", c.name, err, c.want)
@@ -80,29 +80,29 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-func TestDecodeKeepsToItsOwnLimit(t *testing.T) {
+func TestMaxPixels(t *testing.T) {
 	data := encoded(t, "gif", 20, 30)
 	if _, err := (Spec{Channels: 3, MaxPixels: 600}).Decode(data); err != nil {
-		t.Errorf("as large as the limit: %v", err)
+		t.Errorf("an image of the limit: %v", err)
 	}
 	if _, err := (Spec{Channels: 3, MaxPixels: 599}).Decode(data); !errors.Is(err, ErrTooLarge) {
-		t.Errorf("one pixel over the limit: %v", err)
+		t.Errorf("an image of one pixel more: %v", err)
 	}
 }
 
-func TestLimitIsCheckedBeforeDecoding(t *testing.T) {
+func TestMaxPixelsIsCheckedBeforeDecoding(t *testing.T) {
 	data := pngHeader(10_000, 10_000)
 	var before, after goruntime.MemStats
 	goruntime.ReadMemStats(&before)
 	_, _ = Spec{Channels: 3}.Decode(data)
 	goruntime.ReadMemStats(&after)
 	if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20 {
-		t.Errorf("refusing a header took %d bytes", used)
+		t.Errorf("rejecting a header allocates %d bytes", used)
 	}
 }
 
 func TestDecoderPanicIsAnError(t *testing.T) {
-	f := format{name: "odd", config: func(io.Reader) (stdimage.Config, error) { panic("index out of range") }}
+	f := format{name: "broken", config: func(io.Reader) (stdimage.Config, error) { panic("index out of range") }}
 	if _, err := f.header([]byte("x")); !errors.Is(err, ErrFormat) {
 		t.Errorf("error %v", err)
 	}
@@ -127,9 +127,9 @@ func FuzzDecode(f *testing.F) {
 		for _, s := range []Spec{colour, grey} {
 			before := allocated()
 			img, err := s.Decode(data)
-			// As many pixels as may be, and the tables of the worst of the decoders.
+			// The most pixels allowed, and the tables of the most wasteful decoder.
 			if used, most := allocated()-before, uint64(32<<20+64*s.MaxPixels+64*len(data)); used > most {
-				t.Errorf("%d bytes were allocated for a file of %d and at most %d pixels", used, len(data), s.MaxPixels)
+				t.Errorf("%d bytes allocated for a file of %d bytes and at most %d pixels", used, len(data), s.MaxPixels)
 			}
 			if err != nil {
 				if !errors.Is(err, ErrFormat) && !errors.Is(err, ErrTooLarge) {
@@ -144,8 +144,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// allocated is how many bytes were allocated since the start. Other goroutines
-// allocate meanwhile, a little.
+// allocated returns the bytes allocated so far, by other goroutines too.
 func allocated() uint64 {
 	bytes := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
 	metrics.Read(bytes)

@@ -2,20 +2,18 @@ package image
 
 import "fmt"
 
-// Fill writes the image as the model reads it, resized, cropped, rescaled and normalised, into dst
-// (Channels, Height, Width). It may run concurrently, and allocates nothing once its pooled scratch
-// has grown to the images' size.
+// Fill resizes, crops, rescales and normalises the image into dst, (Channels, Height, Width). It is
+// safe for concurrent use, and allocates nothing once its pooled scratch has the size of the images.
 //
-// It fails with ErrShape where dst or the image's pixels have the wrong length, or the image the
-// wrong channels, or, for a spec that does not resize, the wrong size; and with ErrTooLarge where
-// keeping the aspect ratio of a very long image would make more than MaxPixels.
+// The error wraps ErrShape if dst or the image's pixels have the wrong length, if the image has the
+// wrong number of channels, or, for a spec that does not resize, if it has the wrong size. It wraps
+// ErrTooLarge if a very long image that keeps its aspect ratio would have more than MaxPixels.
 func (s Spec) Fill(dst []float32, img *Image) error {
-	if len(dst) != s.Channels*s.Height*s.Width {
-		return fmt.Errorf("%d numbers for %d×%d×%d: %w", len(dst), s.Channels, s.Height, s.Width, ErrShape)
+	if len(dst) != s.Len() {
+		return fmt.Errorf("%d values for %d×%d×%d: %w", len(dst), s.Channels, s.Height, s.Width, ErrShape)
 	}
-	if img.Channels != s.Channels || img.Height < 1 || img.Width < 1 || len(img.Pix) != img.Height*img.Width*img.Channels {
-		return fmt.Errorf("%d bytes as %d×%d×%d for a model of %d channels: %w",
-			len(img.Pix), img.Height, img.Width, img.Channels, s.Channels, ErrShape)
+	if err := s.check(img); err != nil {
+		return err
 	}
 	rows, cols, err := s.axes(img.Height, img.Width)
 	if err != nil {
@@ -27,29 +25,39 @@ func (s Spec) Fill(dst []float32, img *Image) error {
 	return nil
 }
 
-// axes lays out the resize and the crop of an image (height, width).
+// check reports an error unless the image's pixels have the length of its size and the spec's
+// channels.
+func (s Spec) check(img *Image) error {
+	if img.Channels != s.Channels || img.Height < 1 || img.Width < 1 || len(img.Pix) != img.Height*img.Width*img.Channels {
+		return fmt.Errorf("%d bytes as %d×%d×%d for a model of %d channels: %w",
+			len(img.Pix), img.Height, img.Width, img.Channels, s.Channels, ErrShape)
+	}
+	return nil
+}
+
+// axes returns the resize and crop of an image (height, width).
 func (s Spec) axes(height, width int) (rows, cols axis, err error) {
 	h, w := s.resized(height, width)
 	if limit := s.maxPixels(); s.resize == resizeShortest && h > limit/w {
-		return rows, cols, fmt.Errorf("%d×%d becomes %d×%d, at most %d pixels are taken: %w", height, width, h, w, limit, ErrTooLarge)
+		return rows, cols, fmt.Errorf("%d×%d becomes %d×%d, more than %d pixels: %w", height, width, h, w, limit, ErrTooLarge)
 	}
 	rows, cols = axis{in: height, out: h, kept: h}, axis{in: width, out: w, kept: w}
 	if s.centerCrop {
 		return rows.cropped(s.Height), cols.cropped(s.Width), nil
 	}
 	if h != s.Height || w != s.Width {
-		return rows, cols, fmt.Errorf("%d×%d, the model reads %d×%d and its settings do not resize: %w", h, w, s.Height, s.Width, ErrShape)
+		return rows, cols, fmt.Errorf("%d×%d, but the model reads %d×%d and its settings do not resize: %w", h, w, s.Height, s.Width, ErrShape)
 	}
 	return rows, cols, nil
 }
 
-// resized is the size of an image (height, width) after resizing and before cropping.
+// resized returns the size of an image (height, width) after resizing and before cropping.
 func (s Spec) resized(height, width int) (h, w int) {
 	short := min(height, width)
 	switch s.resize {
 	case resizeExact:
 		return s.resizeTo[0], s.resizeTo[1]
-	case resizeShortest: // one of the two divisions is by itself
+	case resizeShortest: // keeps the aspect ratio
 		return s.resizeTo[0] * height / short, s.resizeTo[1] * width / short
 	}
 	return height, width
@@ -62,7 +70,8 @@ func (s Spec) maxPixels() int {
 	return s.MaxPixels
 }
 
-// normalize looks up every level of v, interleaved, into dst's planes, v's corner at (top, left).
+// normalize writes the value of every level of v, which is interleaved, to the planes of dst, with
+// v's corner at (top, left).
 func (s Spec) normalize(dst []float32, v view, top, left int) {
 	if v.height < s.Height || v.width < s.Width {
 		s.blacken(dst)
@@ -81,7 +90,7 @@ func (s Spec) normalize(dst []float32, v view, top, left int) {
 	}
 }
 
-// blacken fills dst with what black becomes.
+// blacken fills dst with the value of black.
 func (s Spec) blacken(dst []float32) {
 	plane := s.Height * s.Width
 	for i := range dst {
@@ -89,6 +98,7 @@ func (s Spec) blacken(dst []float32) {
 	}
 }
 
+// lookup maps levels to values by a table of 256.
 func lookup(dst []float32, src []byte, levels []float32) {
 	table := (*[256]float32)(levels)
 	src = src[:len(dst)]
@@ -97,6 +107,7 @@ func lookup(dst []float32, src []byte, levels []float32) {
 	}
 }
 
+// lookupRGB maps interleaved levels to three planes of values by three tables of 256.
 func lookupRGB(r, g, b []float32, src []byte, levels []float32) {
 	red, green, blue := (*[256]float32)(levels), (*[256]float32)(levels[256:]), (*[256]float32)(levels[512:])
 	g, b, src = g[:len(r)], b[:len(r)], src[:3*len(r)]

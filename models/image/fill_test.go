@@ -42,7 +42,7 @@ func TestFillPutsChannelsInPlanes(t *testing.T) {
 	}
 }
 
-// A crop computes only what it keeps; it must be what cropping the whole would keep.
+// A crop computes only the pixels that it keeps. They must equal those of the whole image.
 func TestCropIsAPartOfTheWhole(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for f := nearest; f <= hamming; f++ {
@@ -65,7 +65,7 @@ func TestCropIsAPartOfTheWhole(t *testing.T) {
 	}
 }
 
-// The sums of a pass are 32 bits wide: they hold as long as this does.
+// The 32-bit sums of a pass depend on this.
 func TestTapsAddUpToOneAndCannotOverflow(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for f := lanczos; f <= hamming; f++ {
@@ -73,7 +73,7 @@ func TestTapsAddUpToOneAndCannotOverflow(t *testing.T) {
 			a := axis{in: 1 + rng.IntN(200), out: 1 + rng.IntN(200)}
 			a.kept = a.out
 			var x taps
-			x.set(f, a)
+			x.compute(f, a)
 			for i := range x.first {
 				sum, magnitude := 0, 0
 				for _, w := range x.weights[i*x.stride:][:x.count[i]] {
@@ -84,14 +84,14 @@ func TestTapsAddUpToOneAndCannotOverflow(t *testing.T) {
 					t.Fatalf("filter %d, %d to %d: taps of %d add up to %d", f, a.in, a.out, i, sum)
 				}
 				if magnitude*10 > 16<<fixedBits {
-					t.Fatalf("filter %d, %d to %d: taps of %d reach %d", f, a.in, a.out, i, magnitude)
+					t.Fatalf("filter %d, %d to %d: taps of %d have a magnitude of %d", f, a.in, a.out, i, magnitude)
 				}
 			}
 		}
 	}
 }
 
-func TestFillRefuses(t *testing.T) {
+func TestFillRejects(t *testing.T) {
 	s := mustParse(t, `{"do_resize":false}`, 3, 4, 4)
 	long := mustParse(t, `{"size":{"shortest_edge":64},"do_center_crop":true}`, 3, 4, 4)
 	good, buffer := mustRGB(t, s, 4, 4), make([]float32, 48)
@@ -102,12 +102,12 @@ func TestFillRefuses(t *testing.T) {
 		img  *Image
 		want error
 	}{
-		{"a buffer too short", s, buffer[:47], good, ErrShape},
-		{"a grey image for colours", s, buffer, &Image{Pix: noise(4, 4, 1), Height: 4, Width: 4, Channels: 1}, ErrShape},
-		{"pixels missing", s, buffer, &Image{Pix: good.Pix[:47], Height: 4, Width: 4, Channels: 3}, ErrShape},
+		{"a short buffer", s, buffer[:47], good, ErrShape},
+		{"a grey image for a colour model", s, buffer, &Image{Pix: noise(4, 4, 1), Height: 4, Width: 4, Channels: 1}, ErrShape},
+		{"missing pixels", s, buffer, &Image{Pix: good.Pix[:47], Height: 4, Width: 4, Channels: 3}, ErrShape},
 		{"no image", s, buffer, &Image{Channels: 3}, ErrShape},
 		{"another size without a resize", s, buffer, mustRGB(t, s, 4, 5), ErrShape},
-		{"a thread kept in shape", long, buffer, mustRGB(t, s, 20_000, 1), ErrTooLarge},
+		{"a very long image that keeps its aspect ratio", long, buffer, mustRGB(t, s, 20_000, 1), ErrTooLarge},
 	} {
 		if err := c.s.Fill(c.dst, c.img); !errors.Is(err, c.want) {
 			t.Errorf("%s: error %v, want %v", c.name, err, c.want)
@@ -134,7 +134,7 @@ func TestFromRGB(t *testing.T) {
 	}
 }
 
-// One scratch, not the pool's, which the collector and the race detector empty as they like.
+// It uses a scratch of its own: the garbage collector and the race detector empty pools.
 func TestScratchIsReused(t *testing.T) {
 	for _, config := range []string{`{"resample":0}`, `{"resample":1}`, `{"do_center_crop":true,"size":{"shortest_edge":40}}`} {
 		s := mustParse(t, config, 3, 32, 32)
@@ -168,7 +168,7 @@ func TestFillIsConcurrent(t *testing.T) {
 			got := make([]float32, len(want))
 			for range 50 {
 				if err := s.Fill(got, img); err != nil || !slices.Equal(got, want) {
-					t.Errorf("image %d differs beside others (error %v)", i, err)
+					t.Errorf("image %d differs when filled concurrently (error %v)", i, err)
 					return
 				}
 			}

@@ -2,7 +2,7 @@ package image
 
 import "math"
 
-// filter is a resampling filter, numbered as Pillow numbers them.
+// filter is a resampling filter, by its number in Pillow.
 type filter uint8
 
 const (
@@ -14,8 +14,8 @@ const (
 	hamming
 )
 
-// kernels are the filters' weights by distance in source pixels, and how far they reach. Nearest has
-// none: it picks.
+// kernels are the weights of the filters by distance in source pixels, and their reach. Nearest
+// picks a pixel, and has none.
 var kernels = [...]struct {
 	reach  float64
 	weight func(x float64) float64
@@ -37,7 +37,7 @@ func boxWeight(x float64) float64 {
 
 func bilinearWeight(x float64) float64 { return max(0, 1-math.Abs(x)) }
 
-// hammingWeight is a sinc one lobe wide under a Hamming window.
+// hammingWeight is one lobe of a sinc under a Hamming window.
 func hammingWeight(x float64) float64 {
 	if math.Abs(x) >= 1 {
 		return 0
@@ -45,7 +45,7 @@ func hammingWeight(x float64) float64 {
 	return sinc(x) * (0.54 + 0.46*math.Cos(math.Pi*x))
 }
 
-// bicubicWeight is Keys's cubic convolution with a = -0.5.
+// bicubicWeight is the cubic convolution of Keys with a = -0.5.
 func bicubicWeight(x float64) float64 {
 	const a = -0.5
 	x = math.Abs(x)
@@ -58,7 +58,7 @@ func bicubicWeight(x float64) float64 {
 	return 0
 }
 
-// lanczosWeight is a sinc three lobes wide under the main lobe of another.
+// lanczosWeight is three lobes of a sinc under the main lobe of another.
 func lanczosWeight(x float64) float64 {
 	if x < -3 || x >= 3 {
 		return 0
@@ -74,24 +74,24 @@ func sinc(x float64) float64 {
 	return math.Sin(x) / x
 }
 
-// fixedBits is the precision of a tap: 8 bits of the pixel and 2 of headroom for lobes beyond one
-// leave 22 of 32. It is Pillow's, so that both round alike.
+// fixedBits is the precision of a tap. Of 32 bits, 8 are for the pixel and 2 are headroom for
+// weights above one. It is Pillow's, so that both round alike.
 const fixedBits = 32 - 8 - 2
 
-// taps are the weights of one axis: output i is the sum over j of weights[i*stride+j] times source
-// pixel first[i]+j, in fixed point.
+// taps are the weights of one axis in fixed point: output i is the sum over j < count[i] of
+// weights[i*stride+j] times source pixel first[i]+j.
 type taps struct {
 	first, count []int32
 	weights      []int32
 	stride       int
-	row          []float64 // one output's weights before they are rounded
+	row          []float64 // weights of one output before rounding
 }
 
-// set computes the taps of the outputs that the axis keeps. When shrinking, the filter is stretched
-// by the scale so that every source pixel counts.
-func (t *taps) set(f filter, a axis) {
+// compute sets the taps of the outputs that the axis keeps. To shrink, the filter is stretched by
+// the scale, so that every source pixel counts.
+func (t *taps) compute(f filter, a axis) {
 	if f == nearest {
-		t.setNearest(a)
+		t.computeNearest(a)
 		return
 	}
 	k := kernels[f]
@@ -116,10 +116,9 @@ func (t *taps) set(f filter, a axis) {
 	}
 }
 
-// setNearest picks one source pixel for each output. Positions are summed step by step, not
-// multiplied: where one falls on the border of two pixels, the sum's rounding decides which is
-// picked, and it should decide as Pillow's does.
-func (t *taps) setNearest(a axis) {
+// computeNearest picks one source pixel for each output. It adds up positions step by step, as
+// Pillow does, because the rounding of the sum decides between two pixels at a border.
+func (t *taps) computeNearest(a axis) {
 	t.resize(a.kept, 0)
 	step := float64(a.in) / float64(a.out)
 	at := step * 0.5
@@ -132,20 +131,21 @@ func (t *taps) setNearest(a axis) {
 	}
 }
 
+// resize makes room for n outputs of at most stride taps.
 func (t *taps) resize(n, stride int) {
 	t.stride = stride
-	t.first, t.count = grown(t.first, n), grown(t.count, n)
-	t.weights, t.row = grown(t.weights, n*stride), grown(t.row, stride)
+	t.first, t.count = sized(t.first, n), sized(t.count, n)
+	t.weights, t.row = sized(t.weights, n*stride), sized(t.row, stride)
 }
 
-// span is the range of source pixels that the taps read.
+// span returns the range of source pixels that the taps read.
 func (t *taps) span() (lo, hi int) {
 	last := len(t.first) - 1
 	return int(t.first[0]), int(t.first[last] + t.count[last])
 }
 
-// grown is s with length n, reallocated only when it is too short; its content is not kept.
-func grown[T any](s []T, n int) []T {
+// sized returns s with length n, reallocated if it is too short. Its content is undefined.
+func sized[T any](s []T, n int) []T {
 	if cap(s) < n {
 		return make([]T, n)
 	}

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// golden reads the cases of one file that testdata/_gen/golden.py wrote.
+// golden returns the cases of a file written by testdata/_gen/golden.py.
 func golden[T any](tb testing.TB, name string) []T {
 	tb.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata", name))
@@ -22,7 +22,7 @@ func golden[T any](tb testing.TB, name string) []T {
 		tb.Fatal(err)
 	}
 	if len(file.Cases) == 0 {
-		tb.Fatalf("%s holds no cases", name)
+		tb.Fatalf("%s has no cases", name)
 	}
 	return file.Cases
 }
@@ -46,7 +46,7 @@ type pipelineCase struct {
 	File, Want []byte
 }
 
-// noise makes the pixels that golden.py makes.
+// noise returns the pixels of golden.py's noise.
 func noise(h, w, c int) []byte {
 	x, pix := uint32(1), make([]byte, h*w*c)
 	for i := range pix {
@@ -56,7 +56,7 @@ func noise(h, w, c int) []byte {
 	return pix
 }
 
-// furthest is the largest difference of two equally long rows of levels.
+// furthest returns the largest difference between two slices of levels.
 func furthest(t *testing.T, got, want []byte) int {
 	t.Helper()
 	if len(got) != len(want) {
@@ -69,7 +69,7 @@ func furthest(t *testing.T, got, want []byte) int {
 	return worst
 }
 
-func TestResizeIsPillowsToTheLevel(t *testing.T) {
+func TestResizeEqualsPillow(t *testing.T) {
 	for _, c := range golden[resizeCase](t, "resize.json") {
 		img := &Image{Pix: noise(c.Before[0], c.Before[1], c.Channels), Height: c.Before[0], Width: c.Before[1], Channels: c.Channels}
 		rows := axis{in: c.Before[0], out: c.After[0], kept: c.After[0]}
@@ -81,12 +81,13 @@ func TestResizeIsPillowsToTheLevel(t *testing.T) {
 	}
 }
 
-// jpegBound is how far a JPEG's levels may be from libjpeg's. The two inverse transforms round
-// apart by one level of luma or chroma, and a chroma level weighs up to 1.772. On large images of
-// noise and of smooth colour, at every quality, the mean is 0.05 and under 1% are off by more than one.
+// jpegBound is the largest difference between a JPEG's levels and libjpeg's. The two inverse
+// transforms round differently by one level of luma or chroma, and a level of chroma counts up to
+// 1.772. On large images of noise and of smooth colour, at every quality, the mean is 0.05, and under
+// 1% are off by more than one.
 const jpegBound = 3
 
-func TestDecodeIsPillows(t *testing.T) {
+func TestDecodeEqualsPillow(t *testing.T) {
 	for _, c := range golden[decodeCase](t, "decode.json") {
 		for channels, want := range map[int][]byte{3: c.RGB, 1: c.Grey} {
 			img, err := Spec{Channels: channels}.Decode(c.File)
@@ -111,7 +112,7 @@ func TestDecodeIsPillows(t *testing.T) {
 	}
 }
 
-func TestPipelineIsTheReferences(t *testing.T) {
+func TestPipelineEqualsTransformers(t *testing.T) {
 	for _, c := range golden[pipelineCase](t, "pipeline.json") {
 		s, err := ParseSpec(c.Config, 3, 24, 24)
 		if err != nil {
@@ -128,7 +129,7 @@ func TestPipelineIsTheReferences(t *testing.T) {
 			t.Errorf("%s: %v", c.Name, err)
 			continue
 		}
-		bound := 0.0 // in grey levels, of which channel 0's table tells the height
+		bound := 0.0 // in levels of the image
 		if strings.Contains(c.Name, "jpeg") {
 			bound = jpegBound
 		}

@@ -1,9 +1,10 @@
-// Package pixel turns image files into what a vision model reads: decode, resize, crop, rescale, normalise.
+// Package image turns image files into what a vision model reads: it decodes, resizes, crops,
+// rescales and normalises them.
 //
-// It answers as the reference does, which is Pillow followed by a Hugging Face image processor: the
-// same resize to the last bit, the same chroma interpolation, the same order of roundings. It is not
-// an imaging library: it draws nothing, writes no files, and applies no colour profiles, because the
-// reference does not.
+// Its results are those of the reference, which is Pillow followed by a Hugging Face image
+// processor: the same resize to the last bit, the same chroma interpolation, the same order of
+// roundings. It is not an imaging library: it draws nothing, writes no files, and like the
+// reference applies no colour profiles.
 package image
 
 import (
@@ -11,27 +12,28 @@ import (
 	"fmt"
 )
 
-// Errors that callers tell apart with errors.Is.
+// Errors that callers distinguish with errors.Is.
 var (
-	// ErrSpec: a preprocessor_config.json that cannot be read or asks for what is not supported.
+	// ErrSpec is the error for a preprocessor_config.json that is malformed or not supported.
 	ErrSpec = errors.New("unusable image preprocessing")
-	// ErrFormat: bytes that are not a whole PNG, JPEG, GIF or WebP image.
+	// ErrFormat is the error for data that is not a whole PNG, JPEG, GIF or WebP image.
 	ErrFormat = errors.New("not a readable PNG, JPEG, GIF or WebP image")
-	// ErrTooLarge: more pixels than Spec.MaxPixels, in the file or after resizing.
+	// ErrTooLarge is the error for an image of more pixels than Spec.MaxPixels, in the file or
+	// after resizing.
 	ErrTooLarge = errors.New("image is too large")
-	// ErrShape: pixels whose size does not fit the spec or the buffer they go into.
+	// ErrShape is the error for pixels whose size does not fit the spec or the destination.
 	ErrShape = errors.New("image has the wrong size")
 )
 
-// Image is 8-bit pixels in memory, rows from the top, channels interleaved.
+// Image is an image of 8-bit pixels, with rows from the top and interleaved channels.
 type Image struct {
 	Pix                     []byte // (Height, Width, Channels)
-	Height, Width, Channels int    // Channels is 3 for RGB, 1 for grey
+	Height, Width, Channels int    // Channels is 3 for RGB and 1 for grey
 }
 
-// FromRGB makes an image of raw RGB pixels (h, w, 3). A model of colour images reads pix itself, not
-// a copy; for a model of grey images it is reduced as Pillow's convert("L") does.
-// It fails with ErrShape where pix is not h·w·3 long.
+// FromRGB returns raw RGB pixels (h, w, 3) as an image. With three channels the image shares the
+// memory of pix; with one channel it is converted to grey as by Pillow's convert("L"). The error
+// wraps ErrShape if pix does not have h·w·3 bytes.
 func (s Spec) FromRGB(pix []byte, h, w int) (*Image, error) {
 	if h <= 0 || w <= 0 || len(pix)%3 != 0 || len(pix)/3/h != w || len(pix)/3%h != 0 {
 		return nil, fmt.Errorf("%d bytes for %d×%d RGB: %w", len(pix), h, w, ErrShape)
@@ -42,7 +44,7 @@ func (s Spec) FromRGB(pix []byte, h, w int) (*Image, error) {
 	return &Image{Pix: pix, Height: h, Width: w, Channels: s.Channels}, nil
 }
 
-// luma reduces interleaved RGB to grey by the weights of ITU-R 601 in 16-bit fixed point, as
+// luma converts interleaved RGB to grey with the weights of ITU-R 601 in 16-bit fixed point, as
 // Pillow's convert("L") does. dst may be the start of rgb.
 func luma(dst, rgb []byte) []byte {
 	for i := range dst {

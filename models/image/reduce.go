@@ -1,14 +1,11 @@
 package image
 
-import "fmt"
-
-// Reduce gives an image as Fill would look at it, resized and cropped to the model's size but with
-// its 8-bit levels, so that it can be kept: filling from it is the same again, but for a spec that
-// crops what it resized, which would do so to the kept image too.
+// Reduce resizes and crops an image to the model's size and keeps its 8-bit levels, so that it can
+// be stored. Fill computes the same from it as from the original, except for a spec that resizes
+// before it crops, which would resize and crop the reduced image again.
 func (s Spec) Reduce(img *Image) (*Image, error) {
-	if img.Channels != s.Channels || img.Height < 1 || img.Width < 1 || len(img.Pix) != img.Height*img.Width*img.Channels {
-		return nil, fmt.Errorf("%d bytes as %d×%d×%d for a model of %d channels: %w",
-			len(img.Pix), img.Height, img.Width, img.Channels, s.Channels, ErrShape)
+	if err := s.check(img); err != nil {
+		return nil, err
 	}
 	rows, cols, err := s.axes(img.Height, img.Width)
 	if err != nil {
@@ -17,7 +14,7 @@ func (s Spec) Reduce(img *Image) (*Image, error) {
 	work := scratches.Get().(*scratch)
 	defer scratches.Put(work)
 	v := work.resample(img, rows, cols, s.filter)
-	out := &Image{Pix: make([]byte, s.Height*s.Width*s.Channels), Height: s.Height, Width: s.Width, Channels: s.Channels}
+	out := &Image{Pix: make([]byte, s.Len()), Height: s.Height, Width: s.Width, Channels: s.Channels}
 	for y := range v.height {
 		at := ((rows.pad+y)*s.Width + cols.pad) * s.Channels
 		copy(out.Pix[at:at+v.width*s.Channels], v.pix[y*v.stride:])

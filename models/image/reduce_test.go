@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-func TestReduceKeepsWhatFillSees(t *testing.T) {
+func TestFillFromReduced(t *testing.T) {
 	for name, settings := range map[string]string{
-		"resized":     `{"size":{"height":8,"width":8}}`,
-		"as it is":    `{"do_resize":false}`,
-		"grey levels": `{"size":{"height":8,"width":8},"resample":0}`,
+		"resized":   `{"size":{"height":8,"width":8}}`,
+		"unchanged": `{"do_resize":false}`,
+		"nearest":   `{"size":{"height":8,"width":8},"resample":0}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec, err := ParseSpec([]byte(settings), 3, 8, 8)
@@ -18,7 +18,7 @@ func TestReduceKeepsWhatFillSees(t *testing.T) {
 				t.Fatal(err)
 			}
 			h, w := 13, 9
-			if name == "as it is" {
+			if name == "unchanged" {
 				h, w = 8, 8
 			}
 			r, pix := rand.New(rand.NewPCG(1, 1)), make([]byte, h*w*3)
@@ -30,25 +30,25 @@ func TestReduceKeepsWhatFillSees(t *testing.T) {
 			if err := spec.Fill(want, img); err != nil {
 				t.Fatal(err)
 			}
-			kept, err := spec.Reduce(img)
+			reduced, err := spec.Reduce(img)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := spec.Fill(got, kept); err != nil {
+			if err := spec.Fill(got, reduced); err != nil {
 				t.Fatal(err)
 			}
 			if !slices.Equal(got, want) {
-				t.Error("the kept image fills another input")
+				t.Error("the reduced image fills other values")
 			}
 		})
 	}
-	t.Run("too long", func(t *testing.T) {
+	t.Run("of the wrong length", func(t *testing.T) {
 		spec, err := ParseSpec(nil, 3, 8, 8)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := spec.Reduce(&Image{Pix: make([]byte, 5), Height: 1, Width: 1, Channels: 3}); err == nil {
-			t.Error("an image of the wrong length is taken")
+			t.Error("no error")
 		}
 	})
 }

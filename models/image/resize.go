@@ -2,14 +2,15 @@ package image
 
 import "sync"
 
-// axis is one direction of a resize and crop: in source pixels become out, of which the crop keeps
-// kept from skip on, to lie from pad on in the model's image. What pad leaves uncovered is black.
+// axis is one direction of a resize and crop: in source pixels become out pixels, of which the crop
+// keeps kept from skip on. They lie from pad on in the model's image, whose other pixels are black.
 type axis struct {
 	in, out         int
 	skip, kept, pad int
 }
 
-// cropped centres a crop of size pixels. Where it is wider than the image, the image is centred in it.
+// cropped returns the axis with a centred crop of size pixels. If the crop is wider than the image,
+// the image is centred in it.
 func (a axis) cropped(size int) axis {
 	if over := a.out - size; over >= 0 {
 		a.skip, a.kept = over/2, size
@@ -26,31 +27,31 @@ type view struct {
 	height, width int
 }
 
-// scratch is what one resize needs besides its input and its output.
+// scratch is the memory of one resize besides its input and output.
 type scratch struct {
 	across, down taps
-	wide, small  []byte  // after the horizontal pass, after both
+	wide, small  []byte  // after the horizontal pass, and after both
 	sums         []int32 // one output row of the vertical pass
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
-// resample resizes img and crops it to what the axes keep. As in Pillow, the horizontal pass goes
-// first and is rounded to 8 bits, and a direction that keeps its length is not filtered. Only pixels
-// that the crop keeps are computed. The result may share the image's memory or the scratch's.
+// resample resizes img and crops it to what the axes keep. As in Pillow, the horizontal pass comes
+// first and is rounded to 8 bits, and a direction that keeps its length is not filtered. Only the
+// pixels that the crop keeps are computed. The result may share the memory of img or of s.
 func (s *scratch) resample(img *Image, rows, cols axis, f filter) view {
 	ch := img.Channels
 	v := view{pix: img.Pix, stride: img.Width * ch, height: img.Height, width: img.Width}
 	lo, hi := rows.skip, rows.skip+rows.kept
 	if rows.in != rows.out {
-		s.down.set(f, rows)
+		s.down.compute(f, rows)
 		lo, hi = s.down.span()
 	}
 	v.pix, v.height = v.pix[lo*v.stride:], hi-lo
 	if cols.in == cols.out {
 		v.pix, v.width = v.pix[cols.skip*ch:], cols.kept
 	} else {
-		s.across.set(f, cols)
+		s.across.compute(f, cols)
 		v = s.horizontal(v, ch, f)
 	}
 	if rows.in != rows.out {
@@ -63,7 +64,7 @@ func (s *scratch) resample(img *Image, rows, cols axis, f filter) view {
 func (s *scratch) horizontal(v view, channels int, f filter) view {
 	width := len(s.across.first)
 	out := view{stride: width * channels, height: v.height, width: width}
-	s.wide = grown(s.wide, out.height*out.stride)
+	s.wide = sized(s.wide, out.height*out.stride)
 	out.pix = s.wide
 	for y := range v.height {
 		dst, src := out.pix[y*out.stride:][:out.stride], v.pix[y*v.stride:]
@@ -79,6 +80,7 @@ func (s *scratch) horizontal(v view, channels int, f filter) view {
 	return out
 }
 
+// pick copies the named pixels.
 func pick(dst, src []byte, from []int32, channels int) {
 	if channels == 1 {
 		for i, x := range from {
@@ -93,17 +95,17 @@ func pick(dst, src []byte, from []int32, channels int) {
 
 const half = 1 << (fixedBits - 1)
 
-// clip rounds a fixed-point sum that began at half to a grey level.
+// clip rounds a fixed-point sum, which started at half, to a level.
 func clip(sum int32) byte { return byte(max(0, min(sum>>fixedBits, 255))) }
 
-// filterRGB makes one row of RGB. The sums cannot overflow: no filter's weights add up to more than
-// 1.6 in magnitude, and 1.6·255 in fixed point is below 2³¹.
+// filterRGB computes one row of RGB. The sums cannot overflow: the magnitudes of a filter's weights
+// add up to at most 1.6, and 1.6·255 in fixed point is below 2³¹.
 func (t *taps) filterRGB(dst, src []byte) {
 	for i, first := range t.first {
 		weights := t.weights[i*t.stride:][:t.count[i]]
 		p := src[3*int(first):]
 		r, g, b := int32(half), int32(half), int32(half)
-		for ; len(weights) >= 4; weights = weights[4:] { // arrays, so that bounds are checked once
+		for ; len(weights) >= 4; weights = weights[4:] { // arrays have their bounds checked once
 			w, q := (*[4]int32)(weights), (*[12]byte)(p)
 			r += w[0]*int32(q[0]) + w[1]*int32(q[3]) + w[2]*int32(q[6]) + w[3]*int32(q[9])
 			g += w[0]*int32(q[1]) + w[1]*int32(q[4]) + w[2]*int32(q[7]) + w[3]*int32(q[10])
@@ -121,6 +123,7 @@ func (t *taps) filterRGB(dst, src []byte) {
 	}
 }
 
+// filterGrey computes one row of grey.
 func (t *taps) filterGrey(dst, src []byte) {
 	for i, first := range t.first {
 		weights := t.weights[i*t.stride:][:t.count[i]]
@@ -133,12 +136,12 @@ func (t *taps) filterGrey(dst, src []byte) {
 	}
 }
 
-// vertical resizes every column of v, whose first row is the source's row lo, by the taps down. It
-// goes by whole rows, so that memory is read in order.
+// vertical resizes every column of v, whose first row is row lo of the source, by the taps down. It
+// works on whole rows, to read memory in order.
 func (s *scratch) vertical(v view, channels, lo int, f filter) view {
 	n := v.width * channels
 	out := view{stride: n, height: len(s.down.first), width: v.width}
-	s.small, s.sums = grown(s.small, out.height*n), grown(s.sums, n)
+	s.small, s.sums = sized(s.small, out.height*n), sized(s.sums, n)
 	out.pix = s.small
 	for y, first := range s.down.first {
 		dst, src := out.pix[y*n:][:n], v.pix[(int(first)-lo)*v.stride:]
@@ -152,7 +155,7 @@ func (s *scratch) vertical(v view, channels, lo int, f filter) view {
 	return out
 }
 
-// blend makes one row of weighted rows, four at a time.
+// blend computes one row from weighted rows, four at a time.
 func (s *scratch) blend(dst, src []byte, stride int, weights []int32) {
 	sums := s.sums[:len(dst)]
 	for i := range sums {
@@ -165,7 +168,7 @@ func (s *scratch) blend(dst, src []byte, stride int, weights []int32) {
 		for i := range sums {
 			sums[i] += w0*int32(p0[i]) + w1*int32(p1[i]) + w2*int32(p2[i]) + w3*int32(p3[i])
 		}
-		src = src[min(4*stride, len(src)):] // after the image's last row a row's gap may be missing
+		src = src[min(4*stride, len(src)):] // the last row may end without the gap of a stride
 	}
 	for _, w := range weights {
 		for i, p := range src[:len(sums)] {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// settings is preprocessor_config.json as it is written. A key that is absent or null is nil.
+// settings are the keys of preprocessor_config.json. A key that is missing or null is nil.
 type settings struct {
 	ImageProcessor   *string  `json:"image_processor_type"`
 	FeatureExtractor *string  `json:"feature_extractor_type"` // the older name
@@ -24,12 +24,12 @@ type settings struct {
 	ConvertRGB       *bool    `json:"do_convert_rgb"`
 }
 
-// processor holds the settings that a Hugging Face image processor has where its file leaves them out.
+// processor has the defaults of a Hugging Face image processor for keys that its file leaves out.
 type processor struct {
 	filter     filter
 	mean, std  levels
 	centerCrop bool
-	square     bool // what a size that is one number means: a square, or the shorter edge
+	square     bool // whether a size that is one number is a square, or else the shorter edge
 }
 
 var (
@@ -38,8 +38,8 @@ var (
 	clipStd  = levels{0.26862954, 0.26130258, 0.27577711}
 )
 
-// processors are the image processors that do nothing beyond what the settings say. Others, such as
-// ConvNext's with its crop_pct, would be served wrong if they were let through.
+// processors are the image processors that do only what the settings say. Others are rejected, as
+// they would be served wrong: ConvNext's, for example, has its own crop_pct.
 var processors = map[string]processor{
 	"ViT":  {filter: bilinear, mean: standard, std: standard, square: true},
 	"DeiT": {filter: bicubic, mean: standard, std: standard, square: true, centerCrop: true},
@@ -47,7 +47,8 @@ var processors = map[string]processor{
 	"Bit":  {filter: bicubic, mean: clipMean, std: clipStd, centerCrop: true},
 }
 
-// processor finds the image processor that is named, whichever generation of the library named it.
+// processor returns the image processor that the settings name, in the style of any version of the
+// library.
 func (s *settings) processor() (processor, error) {
 	name := valueOr(s.ImageProcessor, valueOr(s.FeatureExtractor, "ViTImageProcessor"))
 	stem := name
@@ -56,21 +57,22 @@ func (s *settings) processor() (processor, error) {
 	}
 	p, ok := processors[stem]
 	if !ok {
-		return p, fmt.Errorf("image processor %q; those of ViT, DeiT, CLIP and Bit are supported", name)
+		return p, fmt.Errorf("image processor %q is not supported; those of ViT, DeiT, CLIP and Bit are", name)
 	}
 	return p, nil
 }
 
-// extent is a size as any generation of the library wrote it: a number, [height, width],
-// {"height","width"} or {"shortest_edge"}.
+// extent is a size in any of the forms that versions of the library write: a number, [height,
+// width], {"height","width"} or {"shortest_edge"}.
 type extent struct {
-	number        int // one number, whose meaning default_to_square decides
+	number        int // a size of one number, which default_to_square defines
 	height, width int
 	shortest      int
 }
 
+// UnmarshalJSON reads any of the forms.
 func (e *extent) UnmarshalJSON(data []byte) error {
-	*e = extent{} // a key given twice would otherwise be both
+	*e = extent{} // drop an earlier value of the same key
 	var sides []int
 	var named map[string]*int
 	switch {
@@ -93,7 +95,7 @@ func (e *extent) UnmarshalJSON(data []byte) error {
 			e.width = *v
 		case "shortest_edge":
 			e.shortest = *v
-		default: // longest_edge and the like change the result, so they are not ignored
+		default: // others change the result, such as longest_edge
 			return fmt.Errorf("size with %.60q is not supported", key)
 		}
 		if err := checkSides(*v); err != nil {
@@ -101,21 +103,23 @@ func (e *extent) UnmarshalJSON(data []byte) error {
 		}
 	}
 	if (e.height > 0) != (e.width > 0) || (e.height > 0) == (e.shortest > 0) {
-		return fmt.Errorf("size %.60s has neither height and width alone nor shortest_edge alone", data)
+		return fmt.Errorf("size %.60s must have height and width alone, or shortest_edge alone", data)
 	}
 	return nil
 }
 
+// checkSides reports an error unless each side is in range.
 func checkSides(sides ...int) error {
 	for _, n := range sides {
 		if n < 1 || n > maxSide {
-			return fmt.Errorf("size %d; a side may be 1 to %d", n, maxSide)
+			return fmt.Errorf("size %d is not in 1 to %d", n, maxSide)
 		}
 	}
 	return nil
 }
 
-// resolve gives the size its meaning.
+// resolve returns how to resize and the height and width to resize to. A size of one number is a
+// square if square is true.
 func (e *extent) resolve(square bool) (resizing, [2]int) {
 	switch {
 	case e.height > 0:
@@ -128,9 +132,10 @@ func (e *extent) resolve(square bool) (resizing, [2]int) {
 	return resizeShortest, [2]int{e.number, e.number}
 }
 
-// levels is a mean or a deviation: one number for each channel, or one for all.
+// levels is a mean or a standard deviation: one number for each channel, or one for all.
 type levels []float64
 
+// UnmarshalJSON reads a number or an array of numbers.
 func (l *levels) UnmarshalJSON(data []byte) error {
 	var one *float64
 	if json.Unmarshal(data, &one) == nil {
@@ -146,18 +151,18 @@ func (l *levels) UnmarshalJSON(data []byte) error {
 	*l = make(levels, len(each))
 	for i, v := range each {
 		if v == nil {
-			return fmt.Errorf("null among the channels' numbers")
+			return fmt.Errorf("null in a list of numbers")
 		}
 		(*l)[i] = *v
 	}
 	return nil
 }
 
-// spread gives one number for each channel; fallback stands in for what was left out.
+// spread returns one number for each channel, from fallback if l is nil.
 func (l levels) spread(name string, channels int, fallback levels) (levels, error) {
 	if l == nil {
 		l = fallback
-		if len(l) > channels { // a grey model of a processor that knows colours only
+		if len(l) > channels { // a grey model with a processor of colours
 			return nil, fmt.Errorf("%s is missing for a model that reads %d channels", name, channels)
 		}
 	}
@@ -171,12 +176,13 @@ func (l levels) spread(name string, channels int, fallback levels) (levels, erro
 		}
 		return all, nil
 	}
-	return nil, fmt.Errorf("%s has %d numbers; the model reads %d channels", name, len(l), channels)
+	return nil, fmt.Errorf("%s has %d numbers, but the model reads %d channels", name, len(l), channels)
 }
 
-func valueOr[T any](v *T, otherwise T) T {
+// valueOr returns *v, or fallback if v is nil.
+func valueOr[T any](v *T, fallback T) T {
 	if v == nil {
-		return otherwise
+		return fallback
 	}
 	return *v
 }

@@ -6,47 +6,48 @@ import (
 	"math"
 )
 
-// DefaultMaxPixels is the largest image decoded unless Spec.MaxPixels says otherwise. At most about
-// sixteen bytes a pixel are held while a file is decoded.
+// DefaultMaxPixels is the largest image that is decoded by default. Decoding holds at most about
+// sixteen bytes for each pixel.
 const DefaultMaxPixels = 50_000_000
 
-// maxSide bounds the sizes that a configuration may ask for.
+// maxSide limits the sizes in a configuration.
 const maxSide = 1 << 14
 
-// Spec is how one model wants its images. It comes from ParseSpec, is read only, and may be used by
-// any number of goroutines.
+// Spec describes the images that one model reads. Use ParseSpec to make one. A Spec is immutable and
+// safe for concurrent use.
 type Spec struct {
-	Channels      int // 3: RGB, 1: grey
-	Height, Width int // what the model reads
+	Channels      int // 3 for RGB, 1 for grey
+	Height, Width int // of the images that the model reads
 
-	// MaxPixels refuses larger images from their header alone. Zero means DefaultMaxPixels.
+	// MaxPixels is the largest image that Decode accepts. It reads the size in the header. Zero
+	// means DefaultMaxPixels.
 	MaxPixels int
 
 	resize     resizing
 	resizeTo   [2]int // height and width, or the shorter edge twice
 	filter     filter
 	centerCrop bool
-	levels     []float32 // (Channels, 256): what each grey level becomes
+	levels     []float32 // (Channels, 256): the value of each level
 }
 
 // Len returns the number of values of one image as the model reads it.
 func (s Spec) Len() int { return s.Channels * s.Height * s.Width }
 
-// resizing says how the size after resizing follows from the image's.
+// resizing is the rule for the size after resizing.
 type resizing uint8
 
 const (
 	resizeNone     resizing = iota
-	resizeExact             // to resizeTo, the aspect ratio ignored
-	resizeShortest          // the shorter edge to resizeTo, the aspect ratio kept
+	resizeExact             // to resizeTo, whatever the aspect ratio
+	resizeShortest          // the shorter edge to resizeTo, keeping the aspect ratio
 )
 
-// ParseSpec reads a preprocessor_config.json for a model that takes images (channels, height,
-// width). Settings that the file leaves out are those of the image processor that it names, ViT's if
-// it names none; a nil preprocessor is an empty one. A size left out is the model's.
+// ParseSpec reads a preprocessor_config.json for a model that reads images (channels, height,
+// width). Settings that the file leaves out are those of the image processor that it names, or of
+// ViT's if it names none; a missing size is the model's. A nil preprocessor is an empty file.
 //
-// Keys that are not known are ignored. It fails with ErrSpec, naming the setting, where a known one
-// is malformed or unsupported, and where the images that come out would not be the model's size.
+// Unknown keys are ignored. The error wraps ErrSpec and names the setting if a known one is malformed
+// or not supported, or if the resulting images would not have the model's size.
 func ParseSpec(preprocessor []byte, channels, height, width int) (Spec, error) {
 	s, err := parseSpec(preprocessor, channels, height, width)
 	if err != nil {
@@ -58,10 +59,10 @@ func ParseSpec(preprocessor []byte, channels, height, width int) (Spec, error) {
 func parseSpec(preprocessor []byte, channels, height, width int) (Spec, error) {
 	s := Spec{Channels: channels, Height: height, Width: width, MaxPixels: DefaultMaxPixels}
 	if channels != 1 && channels != 3 {
-		return s, fmt.Errorf("the model reads %d channels; images have 1 or 3", channels)
+		return s, fmt.Errorf("the model reads %d channels, but images have 1 or 3", channels)
 	}
 	if min(height, width) < 1 || max(height, width) > maxSide {
-		return s, fmt.Errorf("the model's images are %d×%d; a side may be 1 to %d", height, width, maxSide)
+		return s, fmt.Errorf("the model reads %d×%d, but a side is 1 to %d", height, width, maxSide)
 	}
 	set := &settings{}
 	if preprocessor != nil {
@@ -69,7 +70,7 @@ func parseSpec(preprocessor []byte, channels, height, width int) (Spec, error) {
 			return s, err
 		}
 		if set == nil {
-			return s, fmt.Errorf("null where an object is expected")
+			return s, fmt.Errorf("null instead of an object")
 		}
 	}
 	base, err := set.processor()
@@ -77,7 +78,7 @@ func parseSpec(preprocessor []byte, channels, height, width int) (Spec, error) {
 		return s, err
 	}
 	if channels == 1 && set.ConvertRGB != nil && *set.ConvertRGB {
-		return s, fmt.Errorf("do_convert_rgb for a model that reads one channel")
+		return s, fmt.Errorf("do_convert_rgb is set, but the model reads one channel")
 	}
 	if err := s.setGeometry(set, base); err != nil {
 		return s, err
@@ -85,7 +86,7 @@ func parseSpec(preprocessor []byte, channels, height, width int) (Spec, error) {
 	return s, s.setLevels(set, base)
 }
 
-// setGeometry settles resizing and cropping, and checks that they end in the model's size.
+// setGeometry sets resizing and cropping, and checks that they result in the model's size.
 func (s *Spec) setGeometry(set *settings, base processor) error {
 	model := [2]int{s.Height, s.Width}
 	s.centerCrop = valueOr(set.CenterCrop, base.centerCrop)
@@ -93,7 +94,7 @@ func (s *Spec) setGeometry(set *settings, base processor) error {
 	if set.Resample != nil {
 		s.filter = filter(*set.Resample)
 		if *set.Resample < 0 || *set.Resample >= len(kernels) {
-			return fmt.Errorf("resample %d; 0 to %d are supported", *set.Resample, len(kernels)-1)
+			return fmt.Errorf("resample %d is not supported; 0 to %d are", *set.Resample, len(kernels)-1)
 		}
 	}
 	if valueOr(set.Resize, true) {
@@ -116,11 +117,12 @@ func (s *Spec) setGeometry(set *settings, base processor) error {
 	case resizeExact:
 		return checkSize("size", s.resizeTo, model)
 	case resizeShortest:
-		return fmt.Errorf("size.shortest_edge without do_center_crop, which leaves the shape to each image")
+		return fmt.Errorf("size.shortest_edge without do_center_crop makes images of different shapes")
 	}
-	return nil // images must come in the model's size; Fill checks each
+	return nil // Fill checks that each image has the model's size
 }
 
+// setResize sets resizing.
 func (s *Spec) setResize(set *settings, base processor) error {
 	if set.Size == nil {
 		if s.centerCrop {
@@ -133,15 +135,16 @@ func (s *Spec) setResize(set *settings, base processor) error {
 	return nil
 }
 
+// checkSize reports an error unless a setting results in the model's size.
 func checkSize(name string, got, model [2]int) error {
 	if got != model {
-		return fmt.Errorf("%s makes images %d×%d; the model reads %d×%d", name, got[0], got[1], model[0], model[1])
+		return fmt.Errorf("%s makes images of %d×%d, but the model reads %d×%d", name, got[0], got[1], model[0], model[1])
 	}
 	return nil
 }
 
-// setLevels tabulates rescaling and normalising. The roundings are the reference's: the rescaled
-// level is rounded to float32 before the mean is taken off.
+// setLevels sets the values of the levels after rescaling and normalising. It rounds as the
+// reference does: the rescaled level is rounded to float32 before the mean is subtracted.
 func (s *Spec) setLevels(set *settings, base processor) error {
 	mean, err := set.Mean.spread("image_mean", s.Channels, base.mean)
 	if err != nil {
@@ -167,7 +170,7 @@ func (s *Spec) setLevels(set *settings, base processor) error {
 			x = (x - float32(mean[c])) / float32(std[c])
 		}
 		if f := float64(x); math.IsNaN(f) || math.IsInf(f, 0) {
-			return fmt.Errorf("image_mean %v, image_std %v, rescale_factor %v give no finite numbers", mean, std, scale)
+			return fmt.Errorf("image_mean %v, image_std %v and rescale_factor %v do not make finite values", mean, std, scale)
 		}
 		s.levels[i] = x
 	}

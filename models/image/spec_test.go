@@ -10,29 +10,29 @@ import (
 	"testing"
 )
 
-func TestParseSpecTakes(t *testing.T) {
+func TestParseSpecAccepts(t *testing.T) {
 	plain := Spec{filter: bilinear, resize: resizeExact, resizeTo: [2]int{32, 32}}
 	cropped := Spec{filter: bicubic, resize: resizeShortest, resizeTo: [2]int{40, 40}, centerCrop: true}
 	cases := []struct {
 		name, config string
-		want         Spec // its geometry
+		want         Spec // geometry only
 	}{
-		{"nothing but an object", `{}`, plain},
+		{"an empty object", `{}`, plain},
 		{"size of sides", `{"size":{"height":32,"width":32}}`, plain},
 		{"size of one number", `{"size":32}`, plain},
 		{"size of a pair", `{"size":[32,32]}`, plain},
 		{"size with null sides", `{"size":{"height":32,"width":32,"longest_edge":null}}`, plain},
 		{"size given twice", `{"size":{"shortest_edge":9},"size":32}`, plain},
 		{"nulls", `{"size":null,"resample":null,"image_mean":null,"image_std":null,"do_resize":null,"do_center_crop":null}`, plain},
-		{"keys that are not known", `{"size":32,"processor_class":null,"_valid":[1,{"a":2}]}`, plain},
-		{"the older name of the processor", `{"feature_extractor_type":"ViTFeatureExtractor"}`, plain},
-		{"the newer name before the older", `{"image_processor_type":"ViTImageProcessorFast","feature_extractor_type":"Other"}`, plain},
+		{"unknown keys", `{"size":32,"processor_class":null,"_valid":[1,{"a":2}]}`, plain},
+		{"the older key of the processor", `{"feature_extractor_type":"ViTFeatureExtractor"}`, plain},
+		{"the newer key before the older", `{"image_processor_type":"ViTImageProcessorFast","feature_extractor_type":"Other"}`, plain},
 		{"convert to rgb", `{"do_convert_rgb":true}`, plain},
 		{"hamming", `{"resample":5}`, Spec{filter: hamming, resize: resizeExact, resizeTo: [2]int{32, 32}}},
 		{"no resize", `{"do_resize":false,"size":{"height":9,"width":9}}`, Spec{filter: bilinear}},
 		{"crop after no resize", `{"do_resize":false,"do_center_crop":true}`, Spec{filter: bilinear, centerCrop: true}},
-		{"clip as it is saved", `{"image_processor_type":"CLIPImageProcessor","size":{"shortest_edge":40},"crop_size":{"height":32,"width":32}}`, cropped},
-		{"clip of old", `{"feature_extractor_type":"CLIPFeatureExtractor","size":40,"crop_size":32}`, cropped},
+		{"clip as saved today", `{"image_processor_type":"CLIPImageProcessor","size":{"shortest_edge":40},"crop_size":{"height":32,"width":32}}`, cropped},
+		{"clip as saved earlier", `{"feature_extractor_type":"CLIPFeatureExtractor","size":40,"crop_size":32}`, cropped},
 		{"one number that is not a square", `{"size":40,"default_to_square":false,"do_center_crop":true,"resample":3}`, cropped},
 		{"clip with a square size", `{"image_processor_type":"CLIPImageProcessor","size":40,"default_to_square":true}`,
 			Spec{filter: bicubic, resize: resizeExact, resizeTo: [2]int{40, 40}, centerCrop: true}},
@@ -51,35 +51,35 @@ func TestParseSpecTakes(t *testing.T) {
 	}
 }
 
-func TestParseSpecRefuses(t *testing.T) {
+func TestParseSpecRejects(t *testing.T) {
 	cases := []struct{ name, config, says string }{
 		{"no bytes", ``, "unexpected end"},
 		{"null", `null`, "null"},
 		{"an array", `[]`, "array"},
 		{"bytes after the object", `{} {}`, "after top-level"},
-		{"a flag that is no flag", `{"do_resize":"yes"}`, "do_resize"},
+		{"a flag that is not a boolean", `{"do_resize":"yes"}`, "do_resize"},
 		{"a filter that does not exist", `{"resample":6}`, "resample 6"},
 		{"a negative filter", `{"resample":-1}`, "resample -1"},
 		{"a filter that would wrap around", `{"resample":258}`, "resample 258"},
-		{"size that is not the model's", `{"size":33}`, "33×33; the model reads 32×32"},
-		{"crop that is not the model's", `{"do_center_crop":true,"size":40,"crop_size":31}`, "crop_size makes images 31×31"},
+		{"size that is not the model's", `{"size":33}`, "33×33, but the model reads 32×32"},
+		{"crop that is not the model's", `{"do_center_crop":true,"size":40,"crop_size":31}`, "crop_size makes images of 31×31"},
 		{"crop of a shortest edge", `{"do_center_crop":true,"size":40,"crop_size":{"shortest_edge":32}}`, "crop_size"},
 		{"crop without a size", `{"do_center_crop":true}`, "without a size"},
 		{"shortest edge without crop", `{"size":{"shortest_edge":32}}`, "shortest_edge"},
 		{"longest edge", `{"size":{"shortest_edge":32,"longest_edge":64}}`, "longest_edge"},
 		{"height without width", `{"size":{"height":32}}`, "height and width"},
-		{"no side at all", `{"size":{}}`, "height and width"},
+		{"no sides", `{"size":{}}`, "height and width"},
 		{"sides and shortest edge", `{"size":{"height":32,"width":32,"shortest_edge":32}}`, "height and width"},
 		{"size of three", `{"size":[3,32,32]}`, "neither"},
 		{"size of a word", `{"size":"32"}`, "neither"},
 		{"size zero", `{"size":0}`, "1 to"},
 		{"size negative", `{"size":{"height":-1,"width":32}}`, "1 to"},
-		{"size beyond reason", `{"size":{"shortest_edge":9000000000000000000}}`, "1 to"},
-		{"size beyond integers", `{"size":1e300}`, "neither"},
+		{"size out of range", `{"size":{"shortest_edge":9000000000000000000}}`, "1 to"},
+		{"size larger than an integer", `{"size":1e300}`, "neither"},
 		{"means of two", `{"image_mean":[0.5,0.5]}`, "image_mean has 2"},
 		{"no means", `{"image_mean":[]}`, "image_mean has 0"},
 		{"a null mean", `{"image_mean":[0.5,null,0.5]}`, "null"},
-		{"a mean of a word", `{"image_mean":["x",1,1]}`, "image_mean"},
+		{"a mean that is a word", `{"image_mean":["x",1,1]}`, "image_mean"},
 		{"a deviation of zero", `{"image_std":[0.5,0,0.5]}`, "finite"},
 		{"a deviation that rounds to zero", `{"image_std":1e-60}`, "finite"},
 		{"a mean beyond float32", `{"image_mean":1e200}`, "finite"},
@@ -98,7 +98,7 @@ func TestParseSpecRefuses(t *testing.T) {
 	}
 }
 
-func TestParseSpecRefusesModels(t *testing.T) {
+func TestParseSpecRejectsModels(t *testing.T) {
 	for _, c := range []struct {
 		name                    string
 		config                  []byte
@@ -107,9 +107,9 @@ func TestParseSpecRefusesModels(t *testing.T) {
 		{"of four channels", nil, 4, 32, 32},
 		{"of no channels", nil, 0, 32, 32},
 		{"of no height", nil, 3, 0, 32},
-		{"of endless width", nil, 3, 32, math.MaxInt},
-		{"of greys that are converted to rgb", []byte(`{"do_convert_rgb":true}`), 1, 32, 32},
-		{"of greys with a mean for colours only", []byte(`{"image_processor_type":"CLIPImageProcessor","size":32}`), 1, 32, 32},
+		{"of huge width", nil, 3, 32, math.MaxInt},
+		{"of grey images with conversion to rgb", []byte(`{"do_convert_rgb":true}`), 1, 32, 32},
+		{"of grey images with a mean of colours only", []byte(`{"image_processor_type":"CLIPImageProcessor","size":32}`), 1, 32, 32},
 	} {
 		if _, err := ParseSpec(c.config, c.channels, c.height, c.width); !errors.Is(err, ErrSpec) {
 			t.Errorf("a model %s: error %v", c.name, err)
@@ -127,7 +127,7 @@ func TestLevels(t *testing.T) {
 		{"white of the default", `{}`, 3, 2*256 + 255, 1},
 		{"black of the default", `{}`, 1, 0, -1},
 		{"one mean for all", `{"image_mean":[0],"image_std":2}`, 3, 256 + 255, 0.5},
-		{"each its own", `{"image_mean":[0,0.5,1],"image_std":[1,2,4]}`, 3, 2*256 + 0, -0.25},
+		{"one for each channel", `{"image_mean":[0,0.5,1],"image_std":[1,2,4]}`, 3, 2*256 + 0, -0.25},
 		{"not rescaled", `{"do_rescale":false,"image_mean":1,"image_std":1}`, 3, 200, 199},
 		{"not normalised", `{"do_normalize":false,"rescale_factor":0.5}`, 3, 200, 100},
 		{"neither", `{"do_normalize":false,"do_rescale":false}`, 3, 512 + 7, 7},
@@ -141,10 +141,10 @@ func TestLevels(t *testing.T) {
 	}
 }
 
-func TestZooIsRead(t *testing.T) {
+func TestParseSpecOfTheZoo(t *testing.T) {
 	files, _ := filepath.Glob("../../../shared/zoo/*/*/preprocessor_config.json")
 	if len(files) == 0 {
-		t.Skip("the zoo is not beside the checkout")
+		t.Skip("no checkpoints in ../shared/zoo")
 	}
 	for _, file := range files {
 		data, err := os.ReadFile(file)
@@ -171,14 +171,14 @@ func FuzzParseSpec(f *testing.F) {
 			return
 		}
 		if !json.Valid(config) && config != nil {
-			t.Fatal("took what is not JSON")
+			t.Fatal("accepts what is not JSON")
 		}
 		img, err := s.FromRGB(noise(24, 24, 3), 24, 24)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Fill(make([]float32, 3*24*24), img); err != nil {
-			t.Fatalf("an image of the model's own size: %v", err)
+			t.Fatalf("an image of the model's size: %v", err)
 		}
 	})
 }

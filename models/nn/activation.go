@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -36,4 +37,31 @@ func ParseActivation(name string) (Activation, error) {
 		return 0, fmt.Errorf("%w %q (known: %s)", ErrActivation, name, known)
 	}
 	return a, nil
+}
+
+// derivative returns the derivative of an activation at x.
+func derivative(a Activation, x float64) float64 {
+	switch a {
+	case kernel.GELU: // of x·Φ(x)
+		return 0.5*(1+math.Erf(x/math.Sqrt2)) + x*math.Exp(-x*x/2)/math.Sqrt(2*math.Pi)
+	case kernel.GELUTanh:
+		const a = 1.5957691216057308 // 2·√(2/π)
+		return sigmoidal(x, a, 0.044715*a)
+	case kernel.QuickGELU:
+		return sigmoidal(x, 1.702, 0)
+	case kernel.SiLU:
+		return sigmoidal(x, 1, 0)
+	case kernel.ReLU:
+		if x > 0 {
+			return 1
+		}
+		return 0
+	}
+	return 1
+}
+
+// sigmoidal returns the derivative of x·sigmoid(x·(a + b·x²)).
+func sigmoidal(x, a, b float64) float64 {
+	s := 1 / (1 + math.Exp(-x*(a+b*x*x)))
+	return s + x*s*(1-s)*(a+3*b*x*x)
 }

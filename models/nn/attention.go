@@ -7,19 +7,18 @@ import (
 )
 
 // Attention is softmax(q·kᵀ/√dim)·v among the rows of each span, head by head. It has
-// no weights of its own, and multiplies in what the pass computes in.
+// no weights, and its products are in the precision of the pass.
 //
-// It reads keys and values of the pass alone, and so panics on a span that does not
-// start at position 0. Continuing an input takes the keys and values of its earlier
-// rows: they will come with the span, as pages that run hands to the kernel in front
-// of the span's own rows.
+// Every span must start at position 0; Attention panics on any other. A span that
+// continues an input needs the keys and values of the input's earlier rows, which no
+// pass keeps yet. They will come with the span, in pages, and run will hand them to the
+// kernel before the span's own.
 type Attention struct {
 	Heads, Dim int
 }
 
-// QKV returns the layer that makes the queries, keys and values, with its output in
-// what the attention computes in: heads narrower than a step of BF16 products are
-// computed in float32.
+// QKV returns l as the layer that makes the queries, keys and values. Its output is
+// float32 in any pass if heads are narrower than a step of BF16 products.
 func (a Attention) QKV(l Linear) Linear {
 	l.float32Output = a.Dim < kernel.Panel
 	return l
@@ -84,7 +83,7 @@ func (a Attention) attend(p *Pass, y, qkv kernel.Matrix, s kernel.AttentionShape
 func equalSpans(spans []span) int {
 	for i, s := range spans {
 		if s.Start != 0 {
-			panic(fmt.Sprintf("nn: attention of a span from position %d: keys and values of earlier passes are not kept", s.Start))
+			panic(fmt.Sprintf("nn: attention for a span from position %d: earlier keys and values are not kept", s.Start))
 		}
 		if s.Rows != spans[0].Rows {
 			return i

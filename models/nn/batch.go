@@ -4,12 +4,13 @@ import "fmt"
 
 // Span is the run of rows that one input adds to a pass.
 type Span struct {
-	Rows  int // at least one
-	Start int // position of the first row in its input: 0, unless earlier passes held the rows before it
+	Rows int // at least one
+	// Start is the position of the first row in its input. It is 0 unless earlier
+	// passes held the rows before it.
+	Start int
 }
 
-// Spans returns the spans of n inputs of so many rows each, all of which are in the
-// pass.
+// Spans returns the spans of n whole inputs, each of so many rows.
 func Spans(n, rows int) []Span {
 	spans := make([]Span, n)
 	for i := range spans {
@@ -31,20 +32,22 @@ type batch struct {
 	rows   int    // of all spans
 }
 
-// A group is a Group with its size. Its spans are batch.spans[first:][:spans].
+// A group is a Group with its size.
 type group struct {
-	weights            *Weights
-	first, spans, rows int
+	weights *Weights
+	first   int // its first span among those of the batch
+	spans   int
+	rows    int
 }
 
-// A span is a Span with the place of its first row in the pass.
+// A span is a Span in a batch.
 type span struct {
 	Span
-	first int
+	first int // its first row among those of the batch
 }
 
-// set replaces the batch by copies of groups, in the memory of the one before.
-func (b *batch) set(groups []Group) {
+// assign replaces the batch by copies of groups, in the same memory.
+func (b *batch) assign(groups []Group) {
 	b.groups, b.spans, b.rows = b.groups[:0], b.spans[:0], 0
 	for _, g := range groups {
 		first, row := len(b.spans), b.rows
@@ -55,7 +58,7 @@ func (b *batch) set(groups []Group) {
 			b.spans = append(b.spans, span{Span: s, first: b.rows})
 			b.rows += s.Rows
 		}
-		b.groups = append(b.groups, group{g.Weights, first, len(g.Spans), b.rows - row})
+		b.groups = append(b.groups, group{weights: g.Weights, first: first, spans: len(g.Spans), rows: b.rows - row})
 	}
 }
 
@@ -68,9 +71,8 @@ func (b *batch) reset() {
 // spansOf returns the spans of a group.
 func (b *batch) spansOf(g group) []span { return b.spans[g.first:][:g.spans] }
 
-// An activation has one row for each row of the pass or, once First or Last has
-// gathered them, one for each span. perRow reports which of the two count rows are;
-// where every span has one row, both are the same.
+// perRow reports whether an activation of count rows has one for each row of the pass,
+// and not, as after First and Last, one for each span.
 func (b *batch) perRow(count int) bool {
 	if count != b.rows && count != len(b.spans) {
 		panic(fmt.Sprintf("nn: an activation of %d rows in a pass of %d rows in %d spans", count, b.rows, len(b.spans)))

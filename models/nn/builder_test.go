@@ -9,7 +9,7 @@ import (
 	"eigenserve/runtime/kernel"
 )
 
-func TestBuilderRefuses(t *testing.T) {
+func TestBuilderRejects(t *testing.T) {
 	for name, c := range map[string]struct {
 		declare func(*nn.Builder)
 		says    []string
@@ -18,21 +18,21 @@ func TestBuilderRefuses(t *testing.T) {
 			b.Linear("a", true, 2, 2)
 			b.Linear("a", true, 2, 2)
 		}, []string{`"a.weight"`, `"a.bias"`}},
-		"a vector of a layer's name": {func(b *nn.Builder) {
+		"a vector with the name of a layer's bias": {func(b *nn.Builder) {
 			b.Linear("a", true, 2, 2)
 			b.Parameter("a.bias", 2)
 		}, []string{`"a.bias"`}},
-		"a size of zero":       {func(b *nn.Builder) { b.Linear("a", false, 2, 0) }, []string{"[2 0]"}},
-		"a negative size":      {func(b *nn.Builder) { b.Parameter("a", -1) }, []string{"[-1]"}},
-		"a weight of one size": {func(b *nn.Builder) { b.Linear("a", false, 2) }, []string{"[2]"}},
-		"a head over nothing":  {func(b *nn.Builder) { b.Head("a", true, 0) }, []string{`"a.weight"`}},
-		"a product beyond int": {func(b *nn.Builder) { b.Linear("a", false, 1<<40, 1<<40) }, []string{`"a.weight"`}},
-		"a plan beyond memory": {func(b *nn.Builder) {
+		"a size of zero":            {func(b *nn.Builder) { b.Linear("a", false, 2, 0) }, []string{"[2 0]"}},
+		"a negative size":           {func(b *nn.Builder) { b.Parameter("a", -1) }, []string{"[-1]"}},
+		"a weight of one dimension": {func(b *nn.Builder) { b.Linear("a", false, 2) }, []string{"[2]"}},
+		"a head of no inputs":       {func(b *nn.Builder) { b.Head("a", true, 0) }, []string{`"a.weight"`}},
+		"a size larger than an int": {func(b *nn.Builder) { b.Linear("a", false, 1<<40, 1<<40) }, []string{`"a.weight"`}},
+		"a plan larger than memory": {func(b *nn.Builder) {
 			b.Linear("a", false, 1<<17, 1<<16)
 			b.Linear("b", false, 1<<17, 1<<16)
 			b.Parameter("c", 1)
 		}, []string{"more than"}},
-		"all mistakes at once": {func(b *nn.Builder) {
+		"all errors at once": {func(b *nn.Builder) {
 			b.Parameter("a", 0)
 			b.Head("b", false, -1)
 		}, []string{`"a"`, `"b.weight"`}},
@@ -64,6 +64,6 @@ func TestParseActivation(t *testing.T) {
 	}
 	_, err := nn.ParseActivation("mish")
 	if !errors.Is(err, nn.ErrActivation) || !strings.Contains(err.Error(), `"mish" (known: gelu, `) {
-		t.Errorf("an unknown activation gives %v", err)
+		t.Errorf("unknown activation: error %v", err)
 	}
 }

@@ -71,7 +71,7 @@ func (m *Moments) Add(t *Tape) {
 }
 
 // add adds the part of the i-th layer.
-func (m *Moments) add(i int, t Taped) {
+func (m *Moments) add(i int, t TapedLayer) {
 	s := m.scratch.Get().(*layerRows)
 	defer m.scratch.Put(s)
 	l := m.plan.Layers[m.from+i]
@@ -85,7 +85,7 @@ func (m *Moments) add(i int, t Taped) {
 // gather copies the rows that the loss depends on, with the bias's 1 behind each
 // input. Other rows, which a pass overwrites or never reads again, say nothing about
 // what a change of the weights does.
-func (s *layerRows) gather(l Layer, t Taped) {
+func (s *layerRows) gather(l Layer, t TapedLayer) {
 	s.x, s.g = s.x[:0], s.g[:0]
 	for x, g := t.Input, t.Gradient; len(g) > 0; x, g = x[l.Cols():], g[l.Rows():] {
 		row := g[:l.Rows()]

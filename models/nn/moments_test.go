@@ -6,8 +6,7 @@ import (
 	"eigenserve/models/nn"
 )
 
-// Counts that go with the sums of other layers are not taken.
-func TestRestoreOfOthers(t *testing.T) {
+func TestRestoreRejectsCountsOfOtherLayers(t *testing.T) {
 	b := nn.NewBuilder()
 	b.Linear("a", true, 2, 3)
 	b.Linear("b", false, 3, 2)
@@ -19,21 +18,21 @@ func TestRestoreOfOthers(t *testing.T) {
 	vectors := [][]float64{make([]float64, 4)}
 	for what, c := range map[string]nn.Counts{
 		"no layers":       {Vectors: vectors},
-		"one more":        {Rows: []int{1, 2, 3}, Vectors: vectors},
+		"one layer more":  {Rows: []int{1, 2, 3}, Vectors: vectors},
 		"no vectors":      {Rows: []int{1, 2}},
 		"a short vector":  {Rows: []int{1, 2}, Vectors: [][]float64{{1}}},
-		"another's value": {Rows: []int{1, 2}, Vectors: append(vectors, []float64{1})},
+		"one vector more": {Rows: []int{1, 2}, Vectors: append(vectors, []float64{1})},
 	} {
 		m := nn.NewMoments(p)
 		if m.Restore(c) {
-			t.Errorf("%s: taken", what)
+			t.Errorf("%s: accepted", what)
 		}
 		if got := m.Counts(); got.Spans != 0 || len(got.Rows) != 2 || len(got.Vectors) != 1 || len(got.Vectors[0]) != 4 {
-			t.Errorf("%s: left %+v", what, got)
+			t.Errorf("%s: counts changed to %+v", what, got)
 		}
 	}
 	m := nn.NewMoments(p)
 	if !m.Restore(nn.Counts{Spans: 5, Rows: []int{1, 2}, Vectors: vectors}) || m.Counts().Spans != 5 {
-		t.Error("its own counts are not taken")
+		t.Error("counts of the same layers are rejected")
 	}
 }

@@ -31,7 +31,7 @@ type Pass struct {
 func (p *Pass) Begin(groups ...Group) {
 	p.arena.reset()
 	p.tape, p.retain = nil, false
-	p.batch.set(groups)
+	p.batch.assign(groups)
 	p.logits = p.logits[:0]
 	p.bf16 = computesBF16(groups)
 }

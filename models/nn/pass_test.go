@@ -8,15 +8,15 @@ import (
 	"eigenserve/models/nn"
 )
 
-func TestPassNeverHandsOutMemoryTwice(t *testing.T) {
+func TestFloatsNeverOverlap(t *testing.T) {
 	var p nn.Pass
-	for range 3 { // the second round runs in the memory that the first one grew
+	for range 3 { // the second pass runs in the memory of the first
 		p.Begin()
 		var held [][]float32
 		for i, n := range []int{1, 17, 100_000, 3, 1 << 14, 5} {
 			mark := p.Mark()
 			for range 3 {
-				clear(p.Floats(n)) // given back: may be overwritten
+				clear(p.Floats(n)) // freed below, so it may be overwritten
 			}
 			p.Free(mark)
 			f := p.Floats(n)
@@ -27,13 +27,13 @@ func TestPassNeverHandsOutMemoryTwice(t *testing.T) {
 		}
 		for i, f := range held {
 			if slices.ContainsFunc(f, func(v float32) bool { return v != float32(i+1) }) {
-				t.Fatalf("slice %d was handed out again while held", i)
+				t.Fatalf("slice %d was handed out twice", i)
 			}
 		}
 	}
 }
 
-func TestPassStopsGrowing(t *testing.T) {
+func TestPassReusesMemory(t *testing.T) {
 	var p nn.Pass
 	var bytes []int
 	for range 4 {
@@ -48,14 +48,14 @@ func TestPassStopsGrowing(t *testing.T) {
 		bytes = append(bytes, p.Bytes())
 	}
 	if bytes[1] != bytes[3] {
-		t.Errorf("bytes grow from pass to pass: %v", bytes)
+		t.Errorf("bytes grow with each pass: %v", bytes)
 	}
 	if most := 4 * (80_000 + 10*1_024); bytes[3] > most {
-		t.Errorf("%d bytes held, %d were out at most", bytes[3], most)
+		t.Errorf("%d bytes, but at most %d were handed out", bytes[3], most)
 	}
 }
 
-func TestPoolAccountsForEveryPass(t *testing.T) {
+func TestPoolCountsEveryPass(t *testing.T) {
 	var pool nn.Pool
 	const each = 4 << 15
 	var busy []*nn.Pass
@@ -74,11 +74,11 @@ func TestPoolAccountsForEveryPass(t *testing.T) {
 		pool.End(pool.Begin())
 	}
 	if got := pool.Bytes(); got != 3*each {
-		t.Errorf("%d bytes after ten more one by one, want %d", got, 3*each)
+		t.Errorf("%d bytes after ten more passes in sequence, want %d", got, 3*each)
 	}
 }
 
-func TestPoolGivesAPassToOneAtATime(t *testing.T) {
+func TestPoolSharesNoPass(t *testing.T) {
 	var pool nn.Pool
 	var wg sync.WaitGroup
 	for range 8 {

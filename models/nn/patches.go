@@ -7,7 +7,7 @@ import "eigenserve/runtime/kernel"
 type Patches struct {
 	Channels, Height, Width int // of an image
 	PatchHeight, PatchWidth int // divide Height and Width
-	Lead                    int // rows left zero before the patches of an image, for tokens put there later
+	Lead                    int // zero rows before the patches of an image, for class tokens
 }
 
 // Rows returns the number of rows of one image, the lead included.

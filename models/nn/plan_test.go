@@ -13,7 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// smallPlan has one of everything, in sizes that fill no panel and no line.
+// smallPlan has one of each kind of declaration, in sizes that are no multiples of a panel or
+// a cache line.
 func smallPlan(t *testing.T) *nn.Plan {
 	t.Helper()
 	b := nn.NewBuilder()
@@ -58,7 +59,7 @@ func TestLayerFlattensAndStacks(t *testing.T) {
 	}
 }
 
-func TestBindCutsTheWholeSlabIntoAlignedPieces(t *testing.T) {
+func TestBindAlignsAndCoversTheSlab(t *testing.T) {
 	plan := smallPlan(t)
 	slab := make([]float32, plan.SlabLen())
 	w := plan.Bind(slab)
@@ -74,30 +75,30 @@ func TestBindCutsTheWholeSlabIntoAlignedPieces(t *testing.T) {
 	for _, piece := range pieces {
 		at := offset(slab, piece)
 		if at%64 != 0 {
-			t.Errorf("a piece starts %d bytes into the slab, not on a line", at)
+			t.Errorf("a piece starts at byte %d, which is not aligned", at)
 		}
 		if at < end || at >= end+64 {
-			t.Errorf("a piece starts at %d where the one before ends at %d", at, end)
+			t.Errorf("a piece starts at byte %d, the one before ends at %d", at, end)
 		}
 		if cap(piece) != len(piece) {
-			t.Errorf("the piece at %d reaches into the next", at)
+			t.Errorf("the piece at byte %d can grow into the next", at)
 		}
 		end = at + 4*len(piece)
 	}
 	if have := 4 * len(slab); end > have || end <= have-64 {
-		t.Errorf("the pieces end at %d of a slab of %d bytes", end, have)
+		t.Errorf("the pieces end at byte %d of %d", end, have)
 	}
 	if w.Layers[1].Bias != nil {
-		t.Error("a layer declared without a bias has one")
+		t.Error("a layer without a bias has one")
 	}
 }
 
-// offset is how many bytes into the slab a piece of it lies.
+// offset returns where a piece starts in the slab, in bytes.
 func offset(slab, piece []float32) int {
 	return int(uintptr(unsafe.Pointer(&piece[0])) - uintptr(unsafe.Pointer(&slab[0])))
 }
 
-func TestLoadPacksWhatItReads(t *testing.T) {
+func TestLoadPacksTensors(t *testing.T) {
 	plan := smallPlan(t)
 	slab := make([]float32, plan.SlabLen())
 	tensors := map[string][]float32{}
@@ -121,28 +122,28 @@ func TestLoadPacksWhatItReads(t *testing.T) {
 		got := make([]float32, l.Rows()*l.Cols())
 		kernel.Unpack(got, l.Cols(), w.Layers[i].F32.Panels, l.Rows(), l.Cols())
 		if !slices.Equal(got, want) || !slices.Equal(w.Layers[i].Bias, wantBias) {
-			t.Errorf("layer %q is not what was read", l.Name)
+			t.Errorf("layer %q has other values", l.Name)
 		}
 	}
 	for i, v := range plan.Vectors {
 		if !slices.Equal(w.Vectors[i], tensors[v.Name]) {
-			t.Errorf("vector %q is not what was read", v.Name)
+			t.Errorf("vector %q has other values", v.Name)
 		}
 	}
 }
 
-func TestLoadNamesWhatItCouldNotRead(t *testing.T) {
+func TestLoadReturnsReadErrors(t *testing.T) {
 	plan := smallPlan(t)
 	for _, name := range []string{"patches.weight", "patches.bias", "key.weight", "norm.bias"} {
 		missing := fmt.Errorf("no %s", name)
-		err := plan.Load(make([]float32, plan.SlabLen()), func(asked string, _ []float32) error {
-			if asked == name {
+		err := plan.Load(make([]float32, plan.SlabLen()), func(tensor string, _ []float32) error {
+			if tensor == name {
 				return missing
 			}
 			return nil
 		})
 		if !errors.Is(err, missing) {
-			t.Errorf("%s missing: error %v", name, err)
+			t.Errorf("%s is missing: error %v", name, err)
 		}
 	}
 }
@@ -189,13 +190,13 @@ func TestBindPrivate(t *testing.T) {
 			got := make([]float32, n*5)
 			kernel.Unpack(got, 5, h.F32.Panels, n, 5)
 			if !slices.Equal(got, counting(c.weight)) || !slices.Equal(h.Bias, counting(c.bias)) {
-				t.Error("the head is not what was read")
+				t.Error("the head has other values")
 			}
 		})
 	}
 }
 
-func TestBindPrivateRefusesFewerValuesThanTheShape(t *testing.T) {
+func TestBindPrivateRejectsShortTensors(t *testing.T) {
 	plan := smallPlan(t)
 	var w nn.Weights
 	err := plan.BindPrivate(&w, func(string) ([]float32, []int, error) { return counting([]int{9}), []int{2, 5}, nil })
@@ -204,7 +205,7 @@ func TestBindPrivateRefusesFewerValuesThanTheShape(t *testing.T) {
 	}
 }
 
-// counting fills a shape with 0, 1, 2….
+// counting returns 0, 1, 2… in the length of a shape.
 func counting(shape []int) []float32 {
 	n := 1
 	for _, d := range shape {

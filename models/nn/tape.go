@@ -15,7 +15,7 @@ import (
 // recorded pass.
 type Tape struct {
 	// Layers are by index in Plan.Layers. A layer that has not run is zero.
-	Layers []Taped
+	Layers []TapedLayer
 	// Vectors are by index in Plan.Vectors: (spans, length), the gradient of each
 	// span's own loss.
 	Vectors [][]float32
@@ -27,8 +27,8 @@ type Tape struct {
 	logits    [][]float32            // gradients of the loss with respect to the logits
 }
 
-// Taped is one layer of a recorded pass.
-type Taped struct {
+// TapedLayer is one layer of a recorded pass.
+type TapedLayer struct {
 	Input    []float32 // (rows, inputs)
 	Gradient []float32 // (rows, outputs), of the output before its activation; set by Backward
 }
@@ -40,12 +40,12 @@ func (p *Pass) Record(g Group) *Tape {
 	p.retain, p.bf16 = true, false
 	w := g.Weights
 	t := &Tape{
-		Layers:    make([]Taped, len(w.Layers)),
+		Layers:    make([]TapedLayer, len(w.Layers)),
 		Vectors:   make([][]float32, len(w.Vectors)),
 		weights:   w,
 		gradients: map[*float32][]float32{},
 	}
-	t.batch.set([]Group{g})
+	t.batch.assign([]Group{g})
 	for i, v := range w.Vectors {
 		t.Vectors[i] = make([]float32, len(g.Spans)*len(v))
 	}

@@ -82,7 +82,7 @@ func compare(t *testing.T, plan *nn.Plan, tape *nn.Tape, want map[string][]float
 }
 
 // weightGradients returns Σ gxᵀ and Σ g over a layer's rows.
-func weightGradients(l nn.Layer, t nn.Taped) (weight, bias []float64) {
+func weightGradients(l nn.Layer, t nn.TapedLayer) (weight, bias []float64) {
 	n, k := l.Rows(), l.Cols()
 	weight, bias = make([]float64, n*k), make([]float64, n)
 	for r := range len(t.Gradient) / n {

@@ -102,7 +102,8 @@ func (m *Model) Forward(p *nn.Pass, images []nn.Input) ([]nn.Output, error) {
 		if i < len(m.layers)-1 {
 			l.attend(p, x)
 		} else {
-			x = l.attendFirst(p, x, m.options.Hidden) // (images, hidden): from here on only the class token is read
+			// From here on only the class token is read: (images, hidden).
+			x = l.attendFirst(p, x, m.options.Hidden)
 		}
 		l.transform(p, x)
 	}

@@ -6,7 +6,7 @@ import (
 	"eigenserve/models/nn"
 	"eigenserve/runtime/fault"
 	"eigenserve/store"
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 	"eigenserve/store/subspace"
 )
 
@@ -40,7 +40,7 @@ func (f *Family) checkCoefficients(v *store.Variant) error {
 		return nil
 	}
 	return subspace.Visit(f.Basis, v,
-		func(_ int, s *code.Sparse) error { return finite(s.Q) },
+		func(_ int, s *rans.Sparse) error { return finite(s.Q) },
 		func(_ int, q []int32) error { return finite(q) })
 }
 

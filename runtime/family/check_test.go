@@ -100,7 +100,7 @@ func codeOverflow(t *testing.T, f *family.Family, v *store.Variant) {
 	}
 	layers[1][0] = 2
 	v.Step = 3e38
-	testfamily.Must(subspace.Code(v, f.Basis, layers, vectors))
+	testfamily.Must(subspace.EncodeIntegers(v, f.Basis, layers, vectors))
 }
 
 // TestCheckDamagedStreams flips bits of the coefficients. Whatever Check accepts must then

@@ -13,6 +13,7 @@ import (
 	"eigenserve/runtime/fault"
 	"eigenserve/store"
 	"eigenserve/store/checkpoint"
+	"eigenserve/store/durable"
 	"eigenserve/store/subspace"
 	"eigenserve/store/tensorfile"
 )
@@ -84,7 +85,7 @@ func (f *Family) exportTensors(b *store.Basis, v *store.Variant) (map[string]ten
 
 // writeFile writes a file all at once.
 func writeFile(path string, content []byte) error {
-	return tensorfile.Replace(path, func(w io.Writer) error {
+	return durable.Replace(path, func(w io.Writer) error {
 		_, err := w.Write(content)
 		return err
 	})

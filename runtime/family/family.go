@@ -97,7 +97,9 @@ func newFamily(b *store.Basis, precision nn.Precision) (*Family, error) {
 	return f, nil
 }
 
-// LayoutOf returns the layout of the tensors that variants of a plan share.
+// LayoutOf returns the layout of the tensors that variants of a plan share. A plan is
+// what an architecture declares, a layout what files hold of it; neither of their
+// packages knows the other, and this is the one conversion between them.
 func LayoutOf(p *nn.Plan) (l store.Layout) {
 	for _, x := range p.Layers {
 		l.Layers = append(l.Layers, store.Layer(x))

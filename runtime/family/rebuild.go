@@ -9,7 +9,7 @@ import (
 	"eigenserve/runtime/fault"
 	"eigenserve/runtime/kernel"
 	"eigenserve/store"
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 	"eigenserve/store/subspace"
 )
 
@@ -67,14 +67,14 @@ func (f *Family) decode(v *store.Variant, w *nn.Weights, layer func(i int, c ker
 
 // decodeShared is a decoder of the shared tensors: layers and vectors.
 func (f *Family) decodeShared(v *store.Variant, w *nn.Weights, layer func(i int, c kernel.Core)) error {
-	return subspace.Visit(f.Basis, v, func(i int, c *code.Sparse) error {
+	return subspace.Visit(f.Basis, v, func(i int, c *rans.Sparse) error {
 		layer(i, CoreOf(c, v.Step))
 		return nil
 	}, func(i int, q []int32) error { return f.rebuildVector(w.Vectors[i], v, i, q) })
 }
 
 // CoreOf returns a copy of a decoded core with its values scaled by the step.
-func CoreOf(c *code.Sparse, step float64) kernel.Core {
+func CoreOf(c *rans.Sparse, step float64) kernel.Core {
 	values := make([]float32, len(c.Q))
 	for i, q := range c.Q {
 		values[i] = float32(float64(q) * step)

@@ -29,7 +29,7 @@ func (s Source) Read(tensor string, dst []float32) error {
 	if !ok {
 		return fmt.Errorf("tensor %q is missing", tensor)
 	}
-	defer s.Release(tensor)
+	defer s.Evict(tensor)
 	return t.Float32(dst)
 }
 

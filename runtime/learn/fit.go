@@ -151,7 +151,7 @@ func fitLayers(ctx context.Context, name string, model models.Model, sources []f
 	}
 	return subspace.Fit(ctx, name, layout, fitted, subspace.Options{
 		Rank: o.Rank, MeanType: o.MeanType, Metric: metric, Config: config, Preprocessor: first.Preprocessor,
-		Created: created, Memory: o.Memory, Keep: o.work.layers(),
+		Created: created, Memory: o.Memory, Cache: o.work.layers(),
 		Progress: func(done, total int) { o.Progress("fit", done, total) },
 	})
 }

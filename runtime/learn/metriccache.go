@@ -24,11 +24,11 @@ func metricLayer(i int) string { return fmt.Sprintf("metric-%04d", i) }
 
 // hasAll reports whether the workspace has the layers in [from, to) and the vectors.
 func (c *metricCache) hasAll(from, to int) bool {
-	if c.work == nil || !c.work.fitting.Has(metricVectors) {
+	if c.work == nil || !c.work.parts.Has(metricVectors) {
 		return false
 	}
 	for i := from; i < to; i++ {
-		if !c.work.fitting.Has(metricLayer(i)) {
+		if !c.work.parts.Has(metricLayer(i)) {
 			return false
 		}
 	}
@@ -41,7 +41,7 @@ func (c *metricCache) put(m *nn.Moments, from, to int) error {
 		l := subspace.LayerMetric{Input: m.Input(i), Output: m.Output(i)}
 		if c.work == nil {
 			c.layers[i] = l
-		} else if err := c.work.fitting.PutNumbers(metricLayer(i), map[string][]float32{"input": l.Input, "output": l.Output}); err != nil {
+		} else if err := c.work.parts.PutNumbers(metricLayer(i), map[string][]float32{"input": l.Input, "output": l.Output}); err != nil {
 			return err
 		}
 	}
@@ -53,7 +53,7 @@ func (c *metricCache) put(m *nn.Moments, from, to int) error {
 	for i, v := range c.vectorCost {
 		numbers[strconv.Itoa(i)] = float32s(v)
 	}
-	return c.work.fitting.PutNumbers(metricVectors, numbers)
+	return c.work.parts.PutNumbers(metricVectors, numbers)
 }
 
 // layer returns the metric of the i-th layer.
@@ -61,7 +61,7 @@ func (c *metricCache) layer(i int) (subspace.LayerMetric, error) {
 	if c.work == nil {
 		return c.layers[i], nil
 	}
-	n := c.work.fitting.Numbers(metricLayer(i))
+	n := c.work.parts.Numbers(metricLayer(i))
 	if n == nil {
 		return subspace.LayerMetric{}, fmt.Errorf("the measurement of layer %d has disappeared from the store; run fit again", i)
 	}
@@ -73,7 +73,7 @@ func (c *metricCache) layer(i int) (subspace.LayerMetric, error) {
 func (c *metricCache) vectors(n int) [][]float64 {
 	numbers := map[string][]float32{}
 	if c.work != nil {
-		numbers = c.work.fitting.Numbers(metricVectors)
+		numbers = c.work.parts.Numbers(metricVectors)
 	}
 	out := make([][]float64, n)
 	for i := range out {

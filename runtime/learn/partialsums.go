@@ -36,7 +36,7 @@ func (p *partialSums) fileName(members, layer int) string {
 func (p *partialSums) restore(plan *nn.Plan) (m *nn.Moments, members int, err error) {
 	m = nn.NewMomentsOf(plan, p.from, p.to)
 	var note sumsNote
-	if p.work == nil || json.Unmarshal([]byte(p.work.fitting.Note(p.noteName())), &note) != nil {
+	if p.work == nil || json.Unmarshal([]byte(p.work.parts.Note(p.noteName())), &note) != nil {
 		return m, 0, nil
 	}
 	p.members = note.Members
@@ -49,7 +49,7 @@ func (p *partialSums) restore(plan *nn.Plan) (m *nn.Moments, members int, err er
 // read reads the sums of the layers and reports whether all were saved.
 func (p *partialSums) read(m *nn.Moments) bool {
 	for i := p.from; i < p.to; i++ {
-		saved := p.work.fitting.Numbers(p.fileName(p.members, i))
+		saved := p.work.parts.Numbers(p.fileName(p.members, i))
 		input, output := m.Sums(i)
 		if len(saved["input"]) != len(input) || len(saved["output"]) != len(output) {
 			return false
@@ -68,7 +68,7 @@ func (p *partialSums) save(m *nn.Moments, members int) error {
 	}
 	for i := p.from; i < p.to; i++ {
 		input, output := m.Sums(i)
-		if err := p.work.fitting.PutNumbers(p.fileName(members, i), map[string][]float32{"input": input, "output": output}); err != nil {
+		if err := p.work.parts.PutNumbers(p.fileName(members, i), map[string][]float32{"input": input, "output": output}); err != nil {
 			return err
 		}
 	}
@@ -76,7 +76,7 @@ func (p *partialSums) save(m *nn.Moments, members int) error {
 	if err != nil {
 		return fmt.Errorf("save a measurement: %w", err)
 	}
-	if err := p.work.fitting.PutNote(p.noteName(), string(text)); err != nil {
+	if err := p.work.parts.PutNote(p.noteName(), string(text)); err != nil {
 		return err
 	}
 	err = p.removeFiles()
@@ -89,7 +89,7 @@ func (p *partialSums) remove() error {
 	if p.work == nil || p.members == 0 {
 		return nil
 	}
-	if err := p.work.fitting.DropNote(p.noteName()); err != nil {
+	if err := p.work.parts.DeleteNote(p.noteName()); err != nil {
 		return err
 	}
 	err := p.removeFiles()
@@ -100,7 +100,7 @@ func (p *partialSums) remove() error {
 // removeFiles deletes the files of the saved sums.
 func (p *partialSums) removeFiles() error {
 	for i := p.from; p.members > 0 && i < p.to; i++ {
-		if err := p.work.fitting.DropNumbers(p.fileName(p.members, i)); err != nil {
+		if err := p.work.parts.DeleteNumbers(p.fileName(p.members, i)); err != nil {
 			return err
 		}
 	}

@@ -18,8 +18,8 @@ import (
 // workspace keeps the finished parts of a fit in the store until the fit is complete, so
 // that an interrupted fit can continue. A nil workspace keeps nothing.
 type workspace struct {
-	store   *store.Store
-	fitting *store.Fitting // nil before open
+	store *store.Store
+	parts *store.Workspace // nil before open
 }
 
 // open opens the parts that an earlier run of the same fit left. A fit is identified by a
@@ -40,7 +40,7 @@ func (w *workspace) open(name string, layout store.Layout, sources []family.Sour
 	if err != nil {
 		return err
 	}
-	w.fitting, err = w.store.Fitting(name, store.Digest(raw))
+	w.parts, err = w.store.Workspace(name, store.Digest(raw))
 	return err
 }
 
@@ -66,24 +66,24 @@ func (w *workspace) created() (time.Time, error) {
 	if w == nil {
 		return now, nil
 	}
-	if t, err := time.Parse(time.RFC3339, w.fitting.Note("began")); err == nil {
+	if t, err := time.Parse(time.RFC3339, w.parts.Note("began")); err == nil {
 		return t, nil
 	}
-	return now, w.fitting.PutNote("began", now.Format(time.RFC3339))
+	return now, w.parts.PutNote("began", now.Format(time.RFC3339))
 }
 
 // layers returns the store of finished layers, nil if none are kept.
-func (w *workspace) layers() subspace.Keeper {
+func (w *workspace) layers() subspace.LayerCache {
 	if w == nil {
 		return nil
 	}
-	return w.fitting
+	return w.parts
 }
 
 // stored returns the entry of the variant that an earlier run stored for a checkpoint on
 // the given basis with the same gate options, and reports whether there is one.
 func (w *workspace) stored(basis string, c *checkpoint.Checkpoint, options string) (store.Entry, bool) {
-	if w == nil || w.fitting.Note("stored-"+c.Name) != options {
+	if w == nil || w.parts.Note("stored-"+c.Name) != options {
 		return store.Entry{}, false
 	}
 	e, err := w.store.Entry(c.Name)
@@ -103,7 +103,7 @@ func (w *workspace) noteStored(c *checkpoint.Checkpoint, options string) error {
 	if w == nil {
 		return nil
 	}
-	return w.fitting.PutNote("stored-"+c.Name, options)
+	return w.parts.PutNote("stored-"+c.Name, options)
 }
 
 // putProbes stores probes and returns their name, "" without a workspace.
@@ -116,15 +116,15 @@ func (w *workspace) putProbes(p *store.Probes) (string, error) {
 
 // close closes the workspace and keeps the parts for the next run.
 func (w *workspace) close() {
-	if w.fitting != nil {
-		w.fitting.Close()
+	if w.parts != nil {
+		w.parts.Close()
 	}
 }
 
 // remove deletes the parts, once the fit is complete.
 func (w *workspace) remove() error {
-	if w == nil || w.fitting == nil {
+	if w == nil || w.parts == nil {
 		return nil
 	}
-	return w.fitting.Remove()
+	return w.parts.Remove()
 }

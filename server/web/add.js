@@ -1,4 +1,4 @@
-// Adding variants: the dialog, and files and folders dropped on the page.
+// Adding variants: the dialog, and files and folders that are dropped on the page.
 
 import * as api from "./api.js";
 import { byId, el, toast } from "./dom.js";
@@ -8,12 +8,12 @@ import { chosenFolder, dropped } from "./folders.js";
 const asName = (text) => text.replace(/\.safetensors$/i, "").replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "");
 const isTensors = (file) => /\.safetensors$/i.test(file.name);
 
-// ofOne tells whether a fault is of what was sent, so that the next may do.
-const ofOne = (err) => [400, 409, 413, 415, 422].includes(err.status);
+// isAboutUpload reports whether a fault is about what was sent, so that the next upload
+// may succeed.
+const isAboutUpload = (err) => [400, 409, 413, 415, 422].includes(err.status);
 
-// candidates are what groups of files could be added as: a group with a config is
-// one checkpoint, any other tensors file a variant. { name, model, config?,
-// preprocessor? }
+// candidates returns what groups of files can be added as: a group with a config is one
+// checkpoint, any other file of tensors a variant. { name, model, config?, preprocessor? }
 function candidates(groups) {
   const out = [];
   for (const [folder, files] of groups) {
@@ -21,10 +21,10 @@ function candidates(groups) {
     const config = files.find((f) => f !== preprocessor && /\.json$/i.test(f.name) && /config/i.test(f.name));
     const tensors = files.filter(isTensors);
     if (config && tensors.length > 1) {
-      toast(`${folder || "This checkpoint"} is in several files of tensors: use eigenserve add`, true);
+      toast(`${folder || "This checkpoint"} has several tensor files: use eigenserve add`, true);
     } else if (config && tensors.length === 1) {
-      const own = tensors[0].name === "model.safetensors" ? folder : tensors[0].name;
-      out.push({ name: asName(own), model: tensors[0], config, preprocessor });
+      const title = tensors[0].name === "model.safetensors" ? folder : tensors[0].name;
+      out.push({ name: asName(title), model: tensors[0], config, preprocessor });
     } else out.push(...tensors.map((model) => ({ name: model.name === "model.safetensors" ? asName(folder) : asName(model.name), model })));
   }
   return out;
@@ -32,22 +32,22 @@ function candidates(groups) {
 
 const isPickle = (file) => /\.(bin|pt|pth|ckpt|pkl)$/i.test(file.name);
 
-// useless says why nothing in files can be added, null if there is nothing to say.
-function useless(files) {
+// whyNot returns why none of the files can be added, null if there is nothing to say.
+function whyNot(files) {
   const pickle = files.find(isPickle);
   if (!pickle) return null;
-  return [`${pickle.name} is in pickle format, which is not read: it is a program. Convert it, in the folder, with: `,
+  return [`${pickle.name} is a pickle, a program, and is not read. Convert it with this command in its folder: `,
     el("code", {}, `python -c "from transformers import ViTForImageClassification as V; V.from_pretrained('.').save_pretrained('.', safe_serialization=True)"`)];
 }
 
-// makeAdd runs the dialog and the dropping; onAdded is told the name of what was
-// added, onImage takes an image that was dropped or pasted.
+// makeAdd runs the dialog and the dropping. onAdded is called with the name of what was
+// added, onImage with an image that was dropped or pasted.
 export function makeAdd({ onAdded, onImage }) {
   const dialog = byId("add-dialog"), files = byId("add-files"), folder = byId("add-folder"), name = byId("add-name");
   const nameRow = byId("add-name-row"), familyRow = byId("add-family-row"), family = byId("add-family");
   const progress = byId("add-progress"), fault = byId("add-fault"), list = byId("add-list");
   let chosen = [];
-  let attempt = null; // stops the upload under way
+  let attempt = null; // aborts the upload under way
 
   async function open(given = []) {
     stop();
@@ -60,7 +60,7 @@ export function makeAdd({ onAdded, onImage }) {
     family.replaceChildren(...found.map((f) => el("option", { value: f.name }, f.name)));
   }
 
-  // take shows what is to be added.
+  // take shows what will be added.
   function take(found) {
     chosen = found;
     familyRow.hidden = !chosen.some((c) => c.config);
@@ -72,13 +72,13 @@ export function makeAdd({ onAdded, onImage }) {
 
   async function add(e) {
     e.preventDefault();
-    fault.textContent = chosen.length ? "" : "Choose a .safetensors file, or a checkpoint's folder.";
+    fault.textContent = chosen.length ? "" : "Choose a .safetensors file or a checkpoint folder.";
     if (!chosen.length) return;
     if (chosen.length === 1) chosen[0].name = name.value;
     working(true);
     const mine = attempt = new AbortController();
     try {
-      await sendAll(chosen, family.value, (share) => mine === attempt && tell(share), mine.signal);
+      await sendAll(chosen, family.value, (share) => mine === attempt && showShare(share), mine.signal);
       if (mine !== attempt) return;
       dialog.close();
     } catch (err) {
@@ -95,7 +95,7 @@ export function makeAdd({ onAdded, onImage }) {
     if (!attempt) return;
     attempt.abort();
     attempt = null;
-    toast("The upload is stopped");
+    toast("Upload stopped");
   }
 
   function working(on) {
@@ -104,13 +104,13 @@ export function makeAdd({ onAdded, onImage }) {
     dialog.querySelector("[type=submit]").disabled = on;
   }
 
-  // tell shows what share is sent. What a server makes of all of it takes a while more.
-  function tell(share) {
+  // showShare shows the share that was sent. The server takes a while after that.
+  function showShare(share) {
     if (share < 1) progress.value = share;
     else progress.removeAttribute("value");
   }
 
-  // sendAll adds all that can be. Its error has what failed, each with its fault.
+  // sendAll adds all that it can. Its error has those that failed, each with its fault.
   async function sendAll(all, into, onProgress, signal) {
     const failed = [], added = [];
     try {
@@ -118,31 +118,31 @@ export function makeAdd({ onAdded, onImage }) {
         try {
           added.push(await send(c, into, (share) => onProgress((i + share) / all.length), signal));
         } catch (err) {
-          if (all.length === 1 || !ofOne(err)) throw err;
+          if (all.length === 1 || !isAboutUpload(err)) throw err;
           failed.push({ ...c, fault: err.message });
         }
       }
     } finally {
       if (added.length) {
-        toast(added.length > 1 ? `${count(added.length)} variants are added` : done(added[0]));
+        toast(added.length > 1 ? `${count(added.length)} variants added` : done(added[0]));
         if (!signal?.aborted) await onAdded(added.at(-1).name);
       }
     }
     if (failed.length) throw Object.assign(new Error(`${failed.length} of ${all.length} could not be added.`), { failed });
   }
 
-  const done = (v) => (v.replaced ? `${v.name} is replaced: version ${v.version}` : `${v.name} is added`);
+  const done = (v) => (v.replaced ? `${v.name} replaced: version ${v.version}` : `${v.name} added`);
 
   function send({ name, model, config, preprocessor }, into, onProgress, signal) {
     if (!config) return api.putVariant(name, model, onProgress, signal);
     return api.addCheckpoint(into, name, { config, ...(preprocessor && { preprocessor }), model }, onProgress, signal);
   }
 
-  // offer shows what is to be added of groups of files, or why nothing can be.
+  // offer shows what of groups of files will be added, or why nothing can be.
   function offer(groups) {
     const found = candidates(groups);
     take(found);
-    fault.replaceChildren(...((!found.length && useless([...groups.values()].flat())) || []));
+    fault.replaceChildren(...((!found.length && whyNot([...groups.values()].flat())) || []));
   }
 
   byId("add").addEventListener("click", () => open());
@@ -152,17 +152,17 @@ export function makeAdd({ onAdded, onImage }) {
   files.addEventListener("change", () => offer(new Map([["", [...files.files]]])));
   folder.addEventListener("change", () => offer(chosenFolder(folder.files)));
 
-  // use does with files what they are for: variant files are added at once, what
-  // needs a family or a name is asked about.
+  // use uses files by their kind: variant files are added at once, the dialog asks for a
+  // family or a name where one is needed.
   async function use(groups) {
     const all = [...groups.values()].flat();
     const image = all.find((f) => f.type.startsWith("image/"));
     const found = candidates(groups);
-    if (!found.length && useless(all)) {
+    if (!found.length && whyNot(all)) {
       open();
       return offer(groups);
     }
-    if (!found.length) return image ? onImage(image) : toast("Drop an image, a .safetensors file or a checkpoint's folder", true);
+    if (!found.length) return image ? onImage(image) : toast("Drop an image, a .safetensors file or a checkpoint folder", true);
     if (found.some((c) => c.config || !c.name)) return open(found);
     try {
       await sendAll(found, "", () => {});
@@ -177,7 +177,7 @@ export function makeAdd({ onAdded, onImage }) {
   });
 }
 
-// dropping shows where to drop while files are dragged over the page.
+// dropping accepts files that are dropped, and says so while they are dragged over the page.
 function dropping(take) {
   const veil = byId("drop");
   let inside = 0;

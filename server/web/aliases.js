@@ -1,8 +1,8 @@
-// The view of aliases: what each stands for, and a form that moves one at once, to
-// a model, a version, or several by weight.
+// The view of aliases: the variants that each stands for, and a form that moves one to a
+// variant, a version, or several variants with weights.
 
 import * as api from "./api.js";
-import { byId, el, removing, toast } from "./dom.js";
+import { byId, el, confirmRemoval, toast } from "./dom.js";
 import { count, moment, percent } from "./format.js";
 
 const suggested = 20;
@@ -10,8 +10,8 @@ const suggested = 20;
 const spelled = (t) => (t.version ? `${t.model}:${t.version}` : t.model);
 const shareOf = (t, targets) => t.weight / Math.max(1, targets.reduce((sum, x) => sum + x.weight, 0));
 
-// makeAliases runs the dialog; chosen tells the name of the chosen variant, with
-// which a new alias begins.
+// makeAliases runs the dialog. chosen returns the name of the chosen variant, which is the
+// first suggestion for a new alias.
 export function makeAliases(chosen) {
   const dialog = byId("alias-dialog"), list = byId("alias-list"), form = byId("alias-form");
   const name = byId("alias-name"), targets = byId("alias-targets"), fault = byId("alias-fault");
@@ -30,7 +30,7 @@ export function makeAliases(chosen) {
   async function refresh() {
     const all = await api.aliases();
     list.replaceChildren(...all.map(row));
-    if (!all.length) list.append(el("p", { class: "soft" }, "No alias yet. An alias is a name that stands for a variant, or for several by weight, and moves at once for all requests."));
+    if (!all.length) list.append(el("p", { class: "soft" }, "There are no aliases yet. An alias is a name that stands for a variant, or for several with weights. Moving it takes effect for all requests at once."));
   }
 
   function row(a) {
@@ -49,10 +49,10 @@ export function makeAliases(chosen) {
       a.targets.length > 1 && el("span", { class: "shares", "aria-hidden": "true" }, ...bar));
   }
 
-  // edit fills the form with an alias, or for a new one.
+  // edit fills the form with an alias, or for a new one if a is null.
   function edit(a) {
     byId("alias-what").textContent = a ? `Move ${a.name}` : "New alias";
-    byId("alias-save").textContent = a ? "Move it" : "Make it";
+    byId("alias-save").textContent = a ? "Move" : "Create";
     byId("alias-cancel").hidden = !a;
     name.value = a?.name ?? "";
     name.readOnly = Boolean(a);
@@ -67,7 +67,7 @@ export function makeAliases(chosen) {
     const version = el("select", { "aria-label": "Version" });
     const weight = el("input", { type: "number", value: t.weight, min: 0, max: 1000000, step: 1, required: true, "aria-label": "Weight", oninput: shares });
     const node = el("div", { class: "target" }, model, version, weight, el("output", { class: "num" }),
-      el("button", { type: "button", class: "icon", "aria-label": "Leave this one out", onclick: () => { node.remove(); shares(); } }, "×"));
+      el("button", { type: "button", class: "icon", "aria-label": "Remove this target", onclick: () => { node.remove(); shares(); } }, "×"));
     model.addEventListener("input", () => suggest(model.value));
     model.addEventListener("change", () => versions(model.value, version, 0));
     versions(t.model, version, t.version ?? 0);
@@ -79,7 +79,7 @@ export function makeAliases(chosen) {
     known.replaceChildren(...models.map((v) => el("option", { value: v.name })));
   }
 
-  // versions offers what a variant has; 0 stands for whichever is current.
+  // versions offers the versions of a variant. 0 stands for the current one.
   async function versions(model, select, now) {
     const option = (n, text) => el("option", { value: n, selected: n === now }, text);
     select.replaceChildren(option(0, "current"), now > 0 && option(now, `version ${now}`));
@@ -107,7 +107,7 @@ export function makeAliases(chosen) {
       const all = read();
       if (all.length === 1) all[0].weight = 1;
       await api.putAlias(name.value.trim(), all);
-      toast(`${name.value.trim()} stands for ${all.length === 1 ? spelled(all[0]) : `${count(all.length)} variants`}`);
+      toast(`${name.value.trim()} now stands for ${all.length === 1 ? spelled(all[0]) : `${count(all.length)} variants`}`);
       await refresh();
       edit(null);
     } catch (err) {
@@ -116,7 +116,7 @@ export function makeAliases(chosen) {
   }
 
   async function remove(alias) {
-    if (!(await removing("Remove this alias?", alias, "is then no name of anything; what it stands for stays."))) return;
+    if (!(await confirmRemoval("Remove this alias?", alias, "will no longer be an alias. The variants that it stands for are kept."))) return;
     try {
       await api.removeAlias(alias);
       await refresh();

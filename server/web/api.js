@@ -2,7 +2,7 @@
 
 import { headers, renew, token } from "./session.js";
 
-// Fault is an answer that is an error; its message is the server's.
+// Fault is the error of a request. Its message is the server's.
 export class Fault extends Error {
   constructor(message, status) {
     super(message);
@@ -10,15 +10,15 @@ export class Fault extends Error {
   }
 }
 
-const silence = "The server doesn't answer; this page tries again";
-const patience = 5000; // milliseconds that what is read again and again may take
+const silence = "The server does not answer; trying again";
+const patience = 5000; // milliseconds that a request that is repeated may take
 
-// isSilence tells whether no answer came at all.
+// isSilence reports whether there was no answer at all.
 export const isSilence = (err) => err?.status === 0;
 
 const at = (name) => `/v1/models/${encodeURIComponent(name)}`;
 
-// call sends a request; limit is how many milliseconds all of the answer may take.
+// call sends a request. limit is how many milliseconds the whole answer may take.
 async function call(path, { limit, ...options } = {}) {
   const signals = [options.signal, limit && AbortSignal.timeout(limit)].filter(Boolean);
   const res = await fetch(path, { ...options, signal: AbortSignal.any(signals), headers: headers() }).catch(silent);
@@ -28,7 +28,7 @@ async function call(path, { limit, ...options } = {}) {
   throw fault;
 }
 
-// silent makes of what browsers say of a server that doesn't answer one fault.
+// silent throws one fault for all that browsers throw when a server does not answer.
 function silent(err) {
   throw ["TypeError", "TimeoutError"].includes(err.name) ? new Fault(silence, 0) : err;
 }
@@ -58,15 +58,15 @@ export const putAlias = (name, targets) => call(alias(name), { method: "PUT", bo
 export const removeAlias = (name) => call(alias(name), { method: "DELETE" });
 export const metrics = async () => (await call("/metrics", { limit: patience })).text();
 
-// preload rebuilds a variant's weights into the cache, where they stay until
-// others need the place: what pinning does, and then letting go.
+// preload rebuilds a variant's weights into the cache, where they stay until they are
+// evicted: it pins the variant and unpins it again.
 export async function preload(name) {
   await pin(name, true);
   await pin(name, false);
 }
 
-// find is one page of a search: { models, total }; locate tells where a name is in
-// it, -1 if nowhere.
+// find returns one page of a search: { models, total }. locate returns the index of a
+// name among the results, -1 if it is not there.
 export const find = ({ search, order }, offset, limit) =>
   poll(`/v1/models?${new URLSearchParams({ search, order, offset, limit })}`);
 
@@ -75,7 +75,7 @@ export async function locate({ search, order }, name) {
   return models[0]?.name === name ? offset : -1;
 }
 
-// picture is an address for an img: a browser sends no token for those.
+// picture returns an address for an img: browsers send no token for those.
 export async function picture(path) {
   if (!token()) return path;
   return URL.createObjectURL(await (await call(path)).blob());
@@ -83,8 +83,8 @@ export async function picture(path) {
 
 export const image = async (path) => (await call(path)).blob();
 
-// classify asks a variant about an image: its scores, what made them, and where
-// the time went, in milliseconds.
+// classify asks a variant about an image. It returns the scores, what made them, and
+// where the time went, in milliseconds.
 export async function classify(name, image, topK, signal) {
   const began = performance.now();
   const res = await call(`${at(name)}/classify?top_k=${topK}`, { method: "POST", body: image, signal });
@@ -104,8 +104,9 @@ function timing(header) {
   return parts.filter((p) => p.length === 2).map(([name, ms]) => ({ name, ms: Number(ms) }));
 }
 
-// putVariant and addCheckpoint upload until the signal says to stop; progress is
-// told as a share of the bytes. They give the variant, and whether it replaced another.
+// putVariant and addCheckpoint upload files, unless the signal aborts them. progress is
+// called with the share of the bytes that were sent. They return the variant, and
+// whether it replaced another.
 export const putVariant = (name, file, progress, signal) => upload("PUT", at(name), file, progress, signal);
 
 export function addCheckpoint(family, name, files, progress, signal) {
@@ -114,7 +115,7 @@ export function addCheckpoint(family, name, files, progress, signal) {
   return upload("POST", `/v1/families/${encodeURIComponent(family)}/models/${encodeURIComponent(name)}`, form, progress, signal);
 }
 
-// fetch doesn't tell how much of a body has gone; XMLHttpRequest does.
+// XMLHttpRequest reports how much of a body was sent; fetch does not.
 function upload(method, path, body, progress, signal) {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();

@@ -1,4 +1,4 @@
-// The page: puts its parts together and keeps them up to date.
+// The page: connects its parts and keeps them up to date.
 
 import * as api from "./api.js";
 import { makeAdd } from "./add.js";
@@ -57,7 +57,7 @@ async function showImage(file) {
   try {
     await pad.show(file);
   } catch {
-    toast(`${file.name ?? "This"} can't be read as an image`, true);
+    toast(`${file.name ?? "This"} is not an image that can be read`, true);
   }
 }
 makeAdd({
@@ -72,7 +72,7 @@ byId("file").addEventListener("change", (e) => {
   e.target.value = "";
 });
 
-// The link would put its target into the address, where the chosen variant stands.
+// The link would put its target into the address, which names the chosen variant.
 byId("skip").addEventListener("click", (e) => {
   e.preventDefault();
   byId("rows").focus();
@@ -87,8 +87,8 @@ addEventListener("keydown", (e) => {
   if (e.key === "z" && (e.ctrlKey || e.metaKey) && !typing) byId("undo").click();
 });
 
-// every calls a function again and again while the page is seen, each time that
-// long after the last has ended.
+// every calls a function repeatedly while the page is visible, each time so many
+// milliseconds after the last call has ended.
 function every(milliseconds, work) {
   const again = async () => {
     if (!document.hidden) await work();
@@ -97,7 +97,7 @@ function every(milliseconds, work) {
   again();
 }
 
-let totals = true; // a token for some models does not see what is of all
+let totals = true; // whether the token may see figures about all models
 every(() => (totals ? 1000 : 15000), async () => {
   try {
     const now = await api.memory();
@@ -108,7 +108,7 @@ every(() => (totals ? 1000 : 15000), async () => {
   } catch (err) {
     totals = err.status !== 403;
     hear("memory", totals ? err : null);
-    chart.pass();
+    chart.advance();
   }
   document.querySelector(".ledger").hidden = byId("metrics").hidden = !totals;
 });
@@ -116,7 +116,7 @@ every(() => 2000, async () => {
   if (totals) await api.metrics().then((text) => traffic(parse(text)), () => {});
 });
 
-// begin loads what is loaded once, again with another token.
+// begin loads what is loaded once, and again with another token.
 function begin() {
   variants.begin().then(ask.ready, () => {});
   loadSamples(showImage).then((loaded) => {
@@ -128,7 +128,7 @@ makeSession(begin);
 begin();
 every(() => 3000, () => variants.refresh().then(ask.ready, () => {}));
 
-// A link sends no token, so with one the metrics are fetched and shown as a file.
+// Links send no token. If there is one, the metrics are fetched and shown as a file.
 byId("metrics").addEventListener("click", async (e) => {
   if (!token()) return;
   e.preventDefault();

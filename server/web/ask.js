@@ -7,13 +7,13 @@ import { codePoint, count, duration, percent } from "./format.js";
 
 const topK = 5;
 
-// makeAsk runs the answer's place. pad gives the image, total how many variants the
-// search finds, found gives their pages, picture is a sample of a label or null.
+// makeAsk runs the answers. pad has the image; total returns how many variants the search
+// finds, found a function for their pages, picture a sample of a label or null.
 export function makeAsk({ pad, total, found, picture, onSelect }) {
   const answer = byId("answer"), said = byId("said");
   const ask = byId("ask"), askAll = byId("ask-all"), auto = byId("auto");
   let variant = null, asking = null;
-  let ranking = null; // of all that were asked about this image: { node, run }, run while it runs
+  let ranking = null; // of the variants asked about this image: { node, run }; run is null after the end
 
   function ready() {
     ask.disabled = !variant || pad.isEmpty();
@@ -21,7 +21,7 @@ export function makeAsk({ pad, total, found, picture, onSelect }) {
     askAll.textContent = ranking?.run ? "Stop" : `Ask all ${count(total())}`;
   }
 
-  // show puts something into the answer's place, with a way back to the ranking.
+  // show replaces the answer, with a button that goes back to the ranking.
   function show(...nodes) {
     const back = ranking?.node && el("button", { type: "button", class: "link back", onclick: goBack }, "Back to the ranking");
     answer.classList.remove("stale");
@@ -39,12 +39,12 @@ export function makeAsk({ pad, total, found, picture, onSelect }) {
     ranking.node.querySelector("button")?.focus();
   }
 
-  const idle = () => show(el("p", { class: "idle" }, "The answer appears here: the five best labels, which variant and basis made it, and where the time went."));
+  const idle = () => show(el("p", { class: "idle" }, "The answer appears here: the five best labels, the variant and the basis that made it, and where the time went."));
 
   const ranked = () => Boolean(ranking?.node?.isConnected);
 
-  // outdate takes the answer of another image or variant away, or dims it while the
-  // next is on its way. A ranking is of no variant and stays.
+  // outdate removes the answer of another image or variant, or dims it while the next one
+  // is fetched. A ranking belongs to no variant and stays.
   function outdate() {
     asking?.abort();
     if (ranked()) return;
@@ -61,13 +61,13 @@ export function makeAsk({ pad, total, found, picture, onSelect }) {
       const a = await api.classify(name, await pad.blob(), topK, signal);
       if (signal.aborted) return;
       show(...a.scores.map((s) => score(s, picture(name, s.label))), made(name, a));
-      said.textContent = a.scores.length ? `${name} says ${a.scores[0].label}, ${percent(a.scores[0].score)}` : "";
+      said.textContent = a.scores.length ? `${name}: ${a.scores[0].label}, ${percent(a.scores[0].score)}` : "";
     } catch (err) {
       if (!signal.aborted) show(fault(err));
     }
   }
 
-  // all asks every variant that the search finds; while it runs its button stops it.
+  // all asks every variant that the search finds. While it runs, its button stops it.
   async function all() {
     if (ranking?.run) return ranking.run.abort();
     const run = new AbortController(), mine = { run };
@@ -98,14 +98,14 @@ export function makeAsk({ pad, total, found, picture, onSelect }) {
   idle();
 
   return {
-    // wait tells which variant is chosen and not known yet.
+    // wait sets the name of a chosen variant that has not been fetched yet.
     wait(name) {
       if (variant?.name !== name) outdate();
       variant = null;
       byId("ask-name").textContent = name;
       ready();
     },
-    // choose sets the variant to ask, known by now; null if there is none.
+    // choose sets the variant to ask, null if there is none.
     choose(v) {
       variant = v;
       byId("ask-name").textContent = v?.name ?? "";
@@ -125,7 +125,7 @@ export function makeAsk({ pad, total, found, picture, onSelect }) {
   };
 }
 
-// score is one label of an answer.
+// score returns one label of an answer.
 function score(s, picture) {
   const meter = el("i");
   meter.style.width = percent(Math.max(0, Math.min(1, s.score)));
@@ -138,7 +138,7 @@ function score(s, picture) {
     el("span", { class: "meter", "aria-hidden": "true" }, meter));
 }
 
-// made tells what made an answer and where the time went.
+// made returns what made an answer and where the time went.
 function made(name, a) {
   const known = a.timing.reduce((sum, t) => sum + t.ms, 0);
   const stages = [...a.timing, { name: "network", ms: Math.max(0, a.total - known) }];
@@ -150,5 +150,5 @@ function made(name, a) {
   return el("div", { class: "made" },
     el("div", { class: "stages", "aria-hidden": "true" }, ...bar),
     el("div", { class: "stagekey" }, ...stages.map((t) => el("span", {}, el("i", { class: `stage-${t.name}` }), `${t.name} ${duration(t.ms)}`))),
-    el("div", { class: "mono", title: "The headers Eigenserve-Variant and Eigenserve-Basis" }, `${name}@${a.digest.slice(0, 16)} on basis ${a.basis.slice(0, 16)}`));
+    el("div", { class: "mono", title: "As in the headers Eigenserve-Variant and Eigenserve-Basis" }, `${name}@${a.digest.slice(0, 16)}, basis ${a.basis.slice(0, 16)}`));
 }

@@ -1,19 +1,19 @@
-// Asking many variants about one image, a few at a time, the best shown first.
+// Asking many variants about one image, a few at a time, and ranking their answers.
 
 import * as api from "./api.js";
 import { el, onceAFrame, setText } from "./dom.js";
 import { codePoint, count, duration, percent } from "./format.js";
 
-const atOnce = 8, matchesShown = 12, pageLength = 500;
+const atOnce = 8, maxMatches = 12, pageLength = 500;
 
-// askMany asks all variants that pages list (page(offset, limit) gives { models,
-// total }) until all have answered or the signal says to stop; show is given the
-// tally after each answer. It gives the number that answered; what failed is counted.
+// askMany asks all variants of the pages that page(offset, limit) returns as { models,
+// total }, unless the signal aborts it. show is called with the tally after each answer.
+// It returns how many variants answered; the tally counts those that failed.
 export async function askMany(page, image, signal, show) {
   const tally = { best: [], answered: 0, failed: 0, fault: "", of: 0, took: 0, running: true };
   const began = performance.now();
   const next = reader(page, tally);
-  const tell = (running) => show(Object.assign(tally, { running, took: performance.now() - began }));
+  const report = (running) => show(Object.assign(tally, { running, took: performance.now() - began }));
   const worker = async () => {
     for (let name; !signal.aborted && (name = await next()) !== undefined; ) {
       try {
@@ -25,15 +25,15 @@ export async function askMany(page, image, signal, show) {
         tally.failed++;
         tally.fault = err.message;
       }
-      tell(true);
+      report(true);
     }
   };
-  await Promise.all(Array.from({ length: atOnce }, worker)).finally(() => tell(false));
+  await Promise.all(Array.from({ length: atOnce }, worker)).finally(() => report(false));
   return tally.answered;
 }
 
-// reader gives the names that pages list, one after the other, to whoever asks;
-// undefined at the end.
+// reader returns a function that returns the names of the pages one by one, undefined at
+// the end. Several workers may call it.
 function reader(page, tally) {
   let queue = [], offset = 0, ended = false, fetching = null;
   async function fetchMore() {
@@ -52,17 +52,17 @@ function reader(page, tally) {
   };
 }
 
-// rank puts a match among the best, the surest first.
+// rank inserts a match into the best, the highest score first.
 function rank(best, m) {
   const before = (a, b) => a.best.score > b.best.score || (a.best.score === b.best.score && a.name < b.name);
   const at = best.findIndex((other) => before(m, other));
   best.splice(at < 0 ? best.length : at, 0, m);
-  best.length = Math.min(best.length, matchesShown);
+  best.length = Math.min(best.length, maxMatches);
 }
 
-// makeRanking makes the place of a run's matches; row makes one match. The function
-// shows a tally. What is shown stays the same node, so that a click and the focus
-// find it, and nothing moves while a button is held down.
+// makeRanking returns the node for the matches of a run and the function that shows a
+// tally in it. row makes the node of a match. A match keeps its node, so that clicks and
+// the focus are not lost, and nothing moves while a button is held down.
 export function makeRanking(note, row) {
   const said = el("p", { class: "soft" }), fault = el("p", { class: "fault" }), list = el("ol", { class: "matches" });
   const progress = el("progress", { "aria-label": "Variants asked" });
@@ -70,12 +70,12 @@ export function makeRanking(note, row) {
   const show = onceAFrame((tally) => {
     if (list.matches(":active")) return show(tally);
     const done = tally.answered + tally.failed, stopped = !tally.running && done < tally.of;
-    setText(said, `${stopped ? "Stopped: " : ""}${count(done)} of ${count(tally.of)} asked in ${duration(tally.took)}. The surest first:`);
+    setText(said, `${stopped ? "Stopped: " : ""}${count(done)} of ${count(tally.of)} asked in ${duration(tally.took)}. Highest score first:`);
     setText(fault, tally.failed ? `${count(tally.failed)} failed: ${tally.fault}` : "");
     progress.hidden = !tally.running;
     progress.max = Math.max(1, tally.of);
     progress.value = done;
-    place(list, tally.best.map((m) => {
+    arrange(list, tally.best.map((m) => {
       if (!rows.has(m.name)) rows.set(m.name, el("li", {}, row(m)));
       return rows.get(m.name);
     }));
@@ -83,17 +83,17 @@ export function makeRanking(note, row) {
   return { node: el("div", { class: "answer" }, said, progress, note && el("p", { class: "soft" }, note), fault, list), show };
 }
 
-// place puts nodes into a list in their order. It moves none that is in place, and
-// the focus of one that goes to the one before.
-function place(list, nodes) {
-  for (const gone of [...list.children].filter((node) => !nodes.includes(node))) {
-    if (gone.contains(document.activeElement)) gone.previousElementSibling?.firstChild.focus();
-    gone.remove();
+// arrange puts nodes into a list in their order. It moves only those that must move, and
+// moves the focus from a removed node to the one before it.
+function arrange(list, nodes) {
+  for (const old of [...list.children].filter((node) => !nodes.includes(node))) {
+    if (old.contains(document.activeElement)) old.previousElementSibling?.firstChild.focus();
+    old.remove();
   }
   nodes.forEach((node, i) => list.children[i] !== node && list.insertBefore(node, list.children[i] ?? null));
 }
 
-// match is one variant with its best label; picture is a sample of that or null.
+// match returns one variant with its best label. picture is a sample of the label or null.
 export function match(m, picture, onSelect) {
   const meter = el("i");
   meter.style.width = percent(Math.max(0, Math.min(1, m.best.score)));

@@ -1,19 +1,19 @@
-// The chart of memory over time: the ledger's parts stacked, the process's
-// resident set as a line. It draws in SVG, so that the style sheet colours it.
+// The chart of memory over time: the parts of the ledger stacked, the resident set of the
+// process as a line. It is SVG, so that the style sheet colours it.
 
 import { el, svg } from "./dom.js";
 import { bytes } from "./format.js";
 import { modelBytes, parts } from "./ledger.js";
 
 const spans = [["3 min", 180], ["15 min", 900], ["1 h", 3600]]; // names, seconds
-const leastSpan = 30;
-const longestPause = 5; // seconds between readings; after a longer one there is a gap
-const mostPoints = 400; // drawn; of many readings the largest stands for its neighbours
+const minSpan = 30;
+const maxPause = 5; // seconds between readings; a longer pause leaves a gap
+const maxPoints = 400; // drawn; of more readings, the largest stands for its neighbours
 const margin = { top: 8, right: 2, bottom: 18, left: 52 };
 
-// makeChart puts a chart into root. onPoint is called with the ledger under the
-// pointer, and with the latest one while there is no pointer. push takes the next
-// ledger; pass lets the time go on without one.
+// makeChart puts a chart into root. onPoint is called with the ledger under the pointer, or
+// with the latest one if there is no pointer. push adds a ledger; advance moves the time
+// without one.
 export function makeChart(root, onPoint) {
   const history = []; // { at: seconds, ledger }
   let now = 0; // the right edge, in seconds
@@ -23,9 +23,9 @@ export function makeChart(root, onPoint) {
   const mark = svg("line", { class: "mark", visibility: "hidden" });
   const axis = svg("g");
   const chart = svg("svg", { class: "chart", role: "img" }, axis, ...areas, line, mark);
-  let mostSpan = Number(localStorage.getItem("span")) || spans[0][1];
-  root.append(chart, spanButtons(mostSpan, (seconds) => {
-    mostSpan = seconds;
+  let maxSpan = Number(localStorage.getItem("span")) || spans[0][1];
+  root.append(chart, spanButtons(maxSpan, (seconds) => {
+    maxSpan = seconds;
     localStorage.setItem("span", seconds);
     draw();
   }));
@@ -34,7 +34,7 @@ export function makeChart(root, onPoint) {
     const width = root.clientWidth, height = chart.clientHeight;
     if (!history.length || !width) return;
     chart.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    const span = Math.min(mostSpan, Math.max(leastSpan, 10 * Math.ceil((now - history[0].at) / 10)));
+    const span = Math.min(maxSpan, Math.max(minSpan, 10 * Math.ceil((now - history[0].at) / 10)));
     const runs = unbroken(history.filter((h) => now - h.at <= span + 2));
     const shown = runs.flat();
     const most = niceCeiling(Math.max(1, ...shown.map((h) => Math.max(h.ledger.rss_bytes, h.ledger.total_bytes))));
@@ -68,7 +68,7 @@ export function makeChart(root, onPoint) {
   });
   new ResizeObserver(draw).observe(root);
 
-  function pass() {
+  function advance() {
     now = performance.now() / 1000;
     draw();
   }
@@ -77,24 +77,24 @@ export function makeChart(root, onPoint) {
     history.push({ at: performance.now() / 1000, ledger });
     const longest = spans.at(-1)[1];
     if (history.length > longest + 600) history.splice(0, 600);
-    chart.setAttribute("aria-label", `Memory over time: now ${bytes(modelBytes(ledger))} of models in ${bytes(ledger.rss_bytes)} resident`);
-    pass();
+    chart.setAttribute("aria-label", `Memory over time: now ${bytes(modelBytes(ledger))} for the models, ${bytes(ledger.rss_bytes)} resident`);
+    advance();
   }
 
-  return { push, pass };
+  return { push, advance };
 }
 
-// unbroken gives the readings in runs without a gap, not too many of them.
+// unbroken returns the readings in runs without a gap, thinned to maxPoints.
 function unbroken(shown) {
   const runs = [];
   shown.forEach((h, i) => {
-    if (!i || h.at - shown[i - 1].at > longestPause) runs.push([]);
+    if (!i || h.at - shown[i - 1].at > maxPause) runs.push([]);
     runs.at(-1).push(h);
   });
-  return runs.map((run) => thin(run, Math.ceil(shown.length / mostPoints)));
+  return runs.map((run) => thin(run, Math.ceil(shown.length / maxPoints)));
 }
 
-// thin keeps of so many neighbours each the one with the largest resident set.
+// thin keeps one of each so many neighbours, the one with the largest resident set.
 function thin(shown, each) {
   if (each < 2) return shown;
   const out = [];
@@ -104,7 +104,7 @@ function thin(shown, each) {
   return [...out, shown.at(-1)];
 }
 
-// spanButtons choose how much of the past is shown.
+// spanButtons returns buttons that choose how much of the past is shown.
 function spanButtons(first, choose) {
   const buttons = spans.map(([name, seconds]) => el("button", { type: "button", class: "small", "aria-pressed": String(seconds === first), onclick: (e) => {
     for (const b of buttons) b.setAttribute("aria-pressed", b === e.currentTarget);
@@ -125,7 +125,7 @@ function drawAxis(axis, width, height, span, most, y) {
     svg("text", { x: width - margin.right, y: height - 2, "text-anchor": "end" }, "now"));
 }
 
-// niceCeiling is the next of 1, 1.2, 1.6, 2, 3, 4, 5, 6, 8 times a power of ten.
+// niceCeiling returns the next of 1, 1.2, 1.6, 2, 3, 4, 5, 6, 8 times a power of ten.
 function niceCeiling(n) {
   const power = 10 ** Math.floor(Math.log10(Math.max(n, 1)));
   return power * ([1, 1.2, 1.6, 2, 3, 4, 5, 6, 8].find((step) => n <= step * power * 0.98) ?? 10);

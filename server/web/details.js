@@ -1,24 +1,24 @@
-// The chosen variant: its name and actions above, its facts below.
+// The chosen variant: its name and actions at the top, its facts below.
 
 import * as api from "./api.js";
-import { byId, el, removing, setText, toast } from "./dom.js";
+import { byId, el, confirmRemoval, setText, toast } from "./dom.js";
 import { bytes, codePoint, count, digits, duration, moment, percent, perSecond } from "./format.js";
 
 const shortDigest = (digest) => digest.slice(0, 12);
 
-// makeDetails shows variants; onChange is called after one was pinned or removed,
-// and told its name if it is gone; onWait is told the name of one that isn't known
-// yet, onDetail what is known of it; onFamily is called to show a family.
+// makeDetails shows variants. onChange is called after one was pinned or removed, with its
+// name if it was removed; onWait with the name of a variant that is being fetched, onDetail
+// with what was fetched, onFamily with a family to show.
 export function makeDetails({ onChange, onWait, onDetail, onFamily }) {
   const head = byId("chosen"), body = byId("details");
-  const pinButton = el("button", { type: "button", class: "small", title: "Pinned variants stay rebuilt", onclick: pin });
-  const preloadButton = el("button", { type: "button", class: "small preload", title: "Rebuild its weights into the cache now", onclick: preload }, "Preload");
+  const pinButton = el("button", { type: "button", class: "small", title: "The weights of a pinned variant stay in the cache", onclick: pin });
+  const preloadButton = el("button", { type: "button", class: "small preload", title: "Rebuild the weights into the cache now", onclick: preload }, "Preload");
   const removeButton = el("button", { type: "button", class: "small", onclick: remove }, "Remove");
   const acts = el("span", { class: "acts" }, pinButton, preloadButton, removeButton);
   let fetching = null; // { name, abort }
-  let detail = null; // null while the chosen one isn't known
+  let detail = null; // null until the chosen one is fetched
 
-  // show shows the variant of a name, or none; v is what the list knows of it.
+  // show shows the variant of a name, or none. v is what the list has of it.
   async function show(name, fresh, v = null) {
     if (name === null) return nothing();
     if (!fresh && detail?.name === name && detail.digest === v?.digest) {
@@ -39,7 +39,7 @@ export function makeDetails({ onChange, onWait, onDetail, onFamily }) {
     onDetail(null);
   }
 
-  // wait shows a name at once, so that nothing of another stands below it as its own.
+  // wait shows a name at once, and that what is below belongs to another variant.
   function wait(name) {
     detail = null;
     heading(el("h2", {}, name), el("span", { class: "id" }, "loading"), acts);
@@ -48,8 +48,8 @@ export function makeDetails({ onChange, onWait, onDetail, onFamily }) {
     onWait(name);
   }
 
-  // fetchDetail fetches a variant, chosen now or shown for a while; onDetail is told
-  // if another came.
+  // fetchDetail fetches a variant, which is new or shown already. onDetail is called if it is
+  // another one.
   async function fetchDetail(name, fresh) {
     fetching?.abort();
     const control = new AbortController(), { signal } = control;
@@ -66,7 +66,7 @@ export function makeDetails({ onChange, onWait, onDetail, onFamily }) {
       if (signal.aborted) return;
       fetching = null;
       if (fresh) failed(name, err);
-      if (err.status === 404) onChange(name); // the address named it, or another removed it
+      if (err.status === 404) onChange(name); // the address named it, or someone else removed it
     }
   }
 
@@ -81,14 +81,14 @@ export function makeDetails({ onChange, onWait, onDetail, onFamily }) {
     for (const button of acts.children) button.disabled = !on;
   }
 
-  // heading puts something else into the heading. The focus goes from there to the list.
+  // heading replaces the heading. The focus moves from there to the list.
   function heading(...nodes) {
     const held = head.contains(document.activeElement);
     head.replaceChildren(...nodes);
     if (held) byId("rows").focus({ preventScroll: true });
   }
 
-  // render leaves the buttons in place, so that the focus stays where it is.
+  // render keeps the buttons, so that the focus stays.
   function render(whole = false) {
     const v = detail;
     if (whole) {
@@ -117,7 +117,7 @@ export function makeDetails({ onChange, onWait, onDetail, onFamily }) {
     });
   }
 
-  // change does something to a variant, which the list may not show.
+  // change changes a variant, which may not be in the list.
   async function change(name, work) {
     try {
       await work();
@@ -130,10 +130,10 @@ export function makeDetails({ onChange, onWait, onDetail, onFamily }) {
 
   async function remove() {
     const name = detail.name;
-    if (!(await removing("Remove this variant?", name, "is deleted from the store. Requests under way finish."))) return;
+    if (!(await confirmRemoval("Remove this variant?", name, "will be deleted from the store. Requests under way will finish."))) return;
     try {
       await api.remove(name);
-      toast(`${name} is removed`);
+      toast(`${name} removed`);
       await onChange(name);
     } catch (err) {
       toast(err.message, true);
@@ -145,24 +145,24 @@ export function makeDetails({ onChange, onWait, onDetail, onFamily }) {
 
 function factsOf(v, onFamily) {
   const parts = v.fidelity?.bytes ?? {}, measured = v.fidelity?.measured;
-  const where = { slab: "in a slab", coefficients: "coefficients", disk: "on disk" };
+  const where = { slab: "rebuilt, in a slab", coefficients: "coefficients only", disk: "on disk" };
   return [
     ["family", el("button", { type: "button", class: "link", onclick: () => onFamily(v.family) }, v.family)],
-    ["answers as the original", measured ? `${percent(measured.agreement, 2)} of ${count(measured.images)} images, surely ${percent(measured.at_least, 2)}` : ""],
-    ["the family's mean would", measured ? percent(measured.mean_only.agreement, 2) : ""],
-    ["random directions would", measured?.random_basis ? percent(measured.random_basis.agreement, 2) : ""],
-    ["divergence of its answers", measured ? `${measured.kl.toPrecision(3)} nats${measured.max_kl ? `, ${measured.max_kl.toPrecision(3)} allowed` : ""}` : ""],
+    ["agreement with the original", measured ? `${percent(measured.agreement, 2)} of ${count(measured.images)} images, at least ${percent(measured.at_least, 2)}` : ""],
+    ["agreement of the mean alone", measured ? percent(measured.mean_only.agreement, 2) : ""],
+    ["agreement of random directions", measured?.random_basis ? percent(measured.random_basis.agreement, 2) : ""],
+    ["KL divergence", measured ? `${measured.kl.toPrecision(3)} nats${measured.max_kl ? `, ${measured.max_kl.toPrecision(3)} allowed` : ""}` : ""],
     ["version", v.versions?.length > 1 ? `${v.version}, of ${v.versions.length}` : String(v.version)],
-    ["stored in", `${bytes(v.bytes)}, 1/${digits(v.source_bytes / Math.max(v.bytes, 1))} of its source`],
+    ["stored size", `${bytes(v.bytes)}, 1/${digits(v.source_bytes / Math.max(v.bytes, 1))} of the source`],
     ["coefficients · private", parts.coefficients !== undefined ? `${bytes(parts.coefficients)} · ${bytes(parts.private)}` : ""],
     ["energy kept of the delta", percent(v.energy, 2)],
-    ["gate", v.fidelity?.lossy ? el("span", { class: "fault" }, "not passed; kept all the same") : measured?.max_kl ? "passed" : ""],
+    ["gate", v.fidelity?.lossy ? el("span", { class: "fault" }, "not passed, kept anyway") : measured?.max_kl ? "passed" : ""],
     ["step", v.step ? digits(v.step) : "exact tensors"],
     ["fitted", v.provenance?.fitted ? "with the basis" : "added later"],
-    ["requests a second · latency", v.answers ? `${perSecond(v.rate)} · ${duration(1000 * v.latency_seconds)}` : "–"],
-    ["resident", where[v.resident] ?? v.resident],
+    ["requests per second · latency", v.answers ? `${perSecond(v.rate)} · ${duration(1000 * v.latency_seconds)}` : "–"],
+    ["in memory", where[v.resident] ?? v.resident],
     ["requests · cached · rebuilt", `${count(v.requests)} · ${count(v.hits)} · ${count(v.rebuilds)}`],
-    ["reads", `${v.input.width} × ${v.input.height} × ${v.input.channels}`],
+    ["input", `${v.input.width} × ${v.input.height} × ${v.input.channels}`],
     ["basis", shortDigest(v.basis)],
     ["added", moment(v.added)],
   ].filter(([, value]) => value !== "");
@@ -179,7 +179,7 @@ function curl(v) {
     await navigator.clipboard.writeText(line);
     toast("Copied");
   };
-  // The clipboard is there only in secure contexts, localhost among them.
+  // There is a clipboard only in secure contexts, such as localhost.
   const button = navigator.clipboard && el("button", { type: "button", class: "small", onclick: copy }, "Copy");
   return el("div", { class: "curl" }, el("code", { tabindex: 0, role: "group", "aria-label": "How to ask it with curl" }, line), button);
 }

@@ -1,10 +1,10 @@
-// Building the document. Text is only ever set as text: names and labels come
-// from whoever added a variant.
+// Building the document. Text is only ever set as text: names and labels may be anything
+// that someone has added.
 
 export const byId = (id) => document.getElementById(id);
 
-// el makes an element: el("p", { class: "soft" }, "text", child). A property whose
-// name begins with "on" is a listener; null and false children are left out.
+// el returns a new element: el("p", { class: "soft" }, "text", child). A property whose
+// name begins with "on" is a listener. Children that are null or false are left out.
 export function el(tag, props = {}, ...children) {
   return fill(document.createElement(tag), props, children);
 }
@@ -24,13 +24,14 @@ function fill(node, props, children) {
   return node;
 }
 
-// setText changes an element's text if it differs, so that a screen reader and
-// the layout are left alone where nothing changed.
+// setText sets an element's text if it differs, so that screen reader and layout notice
+// only what has changed.
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-// onceAFrame calls a function at most once a frame, with the latest argument.
+// onceAFrame returns a function that calls work at most once per frame, with the latest
+// argument.
 export function onceAFrame(work) {
   let waiting = false, latest;
   return (argument) => {
@@ -44,7 +45,7 @@ export function onceAFrame(work) {
   };
 }
 
-// toast says something for a while; what is said again takes its own place.
+// toast shows a text for a while. The same text is shown once.
 export function toast(text, bad = false) {
   for (const same of [...byId("toasts").children]) if (same.textContent === text) same.remove();
   const node = el("div", { class: bad ? "toast bad" : "toast" }, text);
@@ -52,8 +53,8 @@ export function toast(text, bad = false) {
   setTimeout(() => node.remove(), bad ? 9000 : 4000);
 }
 
-// removing asks whether something shall be removed, and tells the answer.
-export function removing(title, name, text) {
+// confirmRemoval asks whether to remove something, and returns the answer.
+export function confirmRemoval(title, name, text) {
   const dialog = byId("remove-dialog");
   byId("remove-title").textContent = title;
   byId("remove-name").textContent = name;

@@ -1,17 +1,17 @@
-// The drawing pad. A drawing is kept as strokes and rendered anew for the model:
-// centred, at the size and with the line that the glyphs of the demo's training
-// images have. An image that was chosen or dropped is sent as it came.
+// The drawing pad. A drawing is kept as strokes and rendered for the model: centred, with
+// the size and line width of the glyphs in the demo's training images. An image that was
+// chosen or dropped is sent unchanged.
 
 import { byId } from "./dom.js";
 
 const paper = "#ffffff", ink = "#191827";
 const padLine = 0.055; // of the pad's side
-const mostSide = 1024; // pixels of an image that many are asked about
-// The demo's models answer best where a glyph, its line included, spans six
-// tenths of the image; dark on light or light on dark is the same to them.
+const maxSide = 1024; // pixels of an image that many variants are asked about
+// The demo's models answer best when a glyph, including its line, spans six tenths of the
+// image. Dark on light and light on dark are the same to them.
 const glyphSpan = 0.54, glyphLine = 0.068;
 
-// makePad runs the pad; onChange is called when there is something new to ask.
+// makePad runs the pad. onChange is called when there is a new image.
 export function makePad(onChange) {
   const canvas = byId("pad"), seen = byId("seen"), undo = byId("undo"), clear = byId("clear");
   const context = canvas.getContext("2d");
@@ -34,7 +34,7 @@ export function makePad(onChange) {
     preview();
   }
 
-  // preview shows what is sent, in the size in which the model reads it.
+  // preview shows the image that is sent, in the size that the model reads.
   function preview() {
     seen.width = input.width;
     seen.height = input.height;
@@ -84,26 +84,26 @@ export function makePad(onChange) {
 
   return {
     isEmpty,
-    // show takes an image in place of a drawing; it throws if it can't be read.
+    // show replaces the drawing with an image. It throws if the image can't be read.
     async show(blob) {
       set([], { blob, bitmap: await createImageBitmap(blob) });
     },
-    // setInput tells the size of image that the chosen variant reads.
+    // setInput sets the size of image that the chosen variant reads.
     setInput(size) {
       input = size;
       preview();
     },
-    // blob is what to send.
+    // blob returns the image to send.
     blob() {
       if (image) return Promise.resolve(image.blob);
       const scale = Math.max(1, Math.min(8, 512 / Math.max(input.width, input.height)));
       const canvas = render(strokes, Math.round(scale * input.width), Math.round(scale * input.height));
       return encoded(canvas, "image/png");
     },
-    // blobForMany is what to send again and again: { blob, note }, a large image made
-    // smaller, of which the note tells.
+    // blobForMany returns the image to send to many variants: { blob, note }. A large one
+    // is made smaller, and the note says so.
     async blobForMany() {
-      const scale = image ? mostSide / Math.max(image.bitmap.width, image.bitmap.height) : 1;
+      const scale = image ? maxSide / Math.max(image.bitmap.width, image.bitmap.height) : 1;
       if (scale >= 1) return { blob: await this.blob(), note: "" };
       const canvas = document.createElement("canvas");
       canvas.width = Math.max(1, Math.round(scale * image.bitmap.width));
@@ -111,14 +111,14 @@ export function makePad(onChange) {
       const context = canvas.getContext("2d");
       context.imageSmoothingQuality = "high";
       context.drawImage(image.bitmap, 0, 0, canvas.width, canvas.height);
-      return { blob: await encoded(canvas, image.blob.type), note: `The image is sent smaller: ${canvas.width} × ${canvas.height} pixels.` };
+      return { blob: await encoded(canvas, image.blob.type), note: `The image is scaled down to ${canvas.width} × ${canvas.height} pixels.` };
     },
   };
 }
 
 const encoded = (canvas, type) => new Promise((resolve) => canvas.toBlob(resolve, type, 0.95));
 
-// render draws strokes in the middle of a canvas of this size.
+// render returns a canvas of this size with the strokes in its middle.
 function render(strokes, width, height) {
   const canvas = document.createElement("canvas");
   canvas.width = width;
@@ -131,22 +131,22 @@ function render(strokes, width, height) {
   const xs = points.map((p) => p[0]), ys = points.map((p) => p[1]);
   const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
   const side = Math.min(width, height);
-  // A dot stays a dot: what is small is made at most twice as large.
+  // A dot stays a dot: small drawings are enlarged at most twice.
   const scale = Math.min(glyphSpan / Math.max(right - left, bottom - top, 1e-6), 2) * side;
-  const place = ([x, y]) => [width / 2 + (x - (left + right) / 2) * scale, height / 2 + (y - (top + bottom) / 2) * scale];
-  drawStrokes(context, strokes, glyphLine * side, place);
+  const map = ([x, y]) => [width / 2 + (x - (left + right) / 2) * scale, height / 2 + (y - (top + bottom) / 2) * scale];
+  drawStrokes(context, strokes, glyphLine * side, map);
   return canvas;
 }
 
-function drawStrokes(context, strokes, width, place) {
+function drawStrokes(context, strokes, width, map) {
   context.strokeStyle = ink;
   context.lineWidth = width;
   context.lineCap = context.lineJoin = "round";
   for (const stroke of strokes) {
-    const points = stroke.map(place);
+    const points = stroke.map(map);
     context.beginPath();
     context.moveTo(...points[0]);
-    // Through the middles of the segments, so that the line has no corners.
+    // The curve passes through the middles of the segments, so that it has no corners.
     for (let i = 1; i < points.length - 1; i++) {
       const [x, y] = points[i], [nx, ny] = points[i + 1];
       context.quadraticCurveTo(x, y, (x + nx) / 2, (y + ny) / 2);
@@ -156,7 +156,7 @@ function drawStrokes(context, strokes, width, place) {
   }
 }
 
-// contain draws an image as large as it fits.
+// contain draws an image as large as fits.
 function contain(context, bitmap, width, height) {
   const scale = Math.min(width / bitmap.width, height / bitmap.height);
   const w = bitmap.width * scale, h = bitmap.height * scale;

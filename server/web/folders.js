@@ -1,7 +1,7 @@
-// Files that were dropped, in folders too.
+// Files that were dropped, also in folders.
 
-// dropped gives what was dropped as groups: each folder's files under the folder's
-// name, and the files that lie in none under "".
+// dropped returns what was dropped as groups: the files of each folder under its name, and
+// files outside of folders under "".
 export async function dropped(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   const groups = new Map([["", []]]);
@@ -13,16 +13,16 @@ export async function dropped(transfer) {
   return groups;
 }
 
-const mostFiles = 2000; // of all folders; a checkpoint has a handful
+const maxFiles = 2000; // of all folders; a checkpoint has a handful
 
-// walk takes in a folder's own files, then those of the folders in it.
+// walk adds the files of a folder to the groups, then those of the folders in it.
 async function walk(folder, groups) {
   const found = [];
   const reader = folder.createReader();
   for (let some; (some = await new Promise((yes, no) => reader.readEntries(yes, no))).length; ) found.push(...some);
-  const files = await Promise.all(found.filter((e) => e.isFile).slice(0, mostFiles).map(file));
+  const files = await Promise.all(found.filter((e) => e.isFile).slice(0, maxFiles).map(file));
   if (files.length) groups.set(folder.name, files);
-  for (const inner of found.filter((e) => e.isDirectory)) if (groups.size < mostFiles) await walk(inner, groups);
+  for (const inner of found.filter((e) => e.isDirectory)) if (groups.size < maxFiles) await walk(inner, groups);
 }
 
 const file = (entry) => new Promise((yes, no) => entry.file(yes, no));

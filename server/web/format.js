@@ -2,7 +2,7 @@
 
 const units = ["B", "kB", "MB", "GB", "TB"];
 
-// bytes is a size in decimal units with three digits: 1.54 MB.
+// bytes returns a size in decimal units with three digits: 1.54 MB.
 export function bytes(n) {
   let unit = 0;
   while (n >= 999.5 && unit < units.length - 1) {
@@ -12,7 +12,7 @@ export function bytes(n) {
   return `${unit === 0 ? Math.round(n) : digits(n)} ${units[unit]}`;
 }
 
-// digits is a number with three digits.
+// digits returns a number with three digits.
 export function digits(n) {
   if (!Number.isFinite(n)) return "–";
   if (n >= 100) return Math.round(n).toLocaleString("en");
@@ -21,19 +21,20 @@ export function digits(n) {
 
 export const count = (n) => n.toLocaleString("en");
 
-// percent is a share: 98.2%.
+// percent returns a share: 98.2%.
 export const percent = (x, places = 1) => `${(100 * x).toFixed(places)}%`;
 
-// perSecond is a rate, 0 where it is hardly any.
+// perSecond returns a rate, 0 if it is close to that.
 export const perSecond = (x) => (x < 0.005 ? "0" : digits(x));
 
-// duration is a time in milliseconds.
+// duration returns a time, which is given in milliseconds.
 export function duration(ms) {
   if (ms >= 1000) return `${digits(ms / 1000)} s`;
   return ms >= 0.095 ? `${digits(ms)} ms` : `${Math.round(1000 * ms)} µs`;
 }
 
-// codePoint names a label of one character that may have no glyph here: U+0E81.
+// codePoint returns the code of a label of one character, for which there may be no glyph
+// here: U+0E81.
 export function codePoint(label) {
   const points = Array.from(label);
   if (points.length !== 1) return "";
@@ -41,7 +42,7 @@ export function codePoint(label) {
   return code < 0x80 ? "" : `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
 }
 
-// moment is a date and time, "" if there is none.
+// moment returns a date and time, "" if there is none.
 export function moment(text) {
   const date = new Date(text);
   if (Number.isNaN(date.getTime()) || date.getFullYear() < 2000) return "";

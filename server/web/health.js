@@ -1,14 +1,14 @@
-// Whether the server answers: the pulse at the top, and a banner with the age of the
-// numbers while none come.
+// Whether the server answers: the status at the top, and a banner with the age of the
+// figures while there are no new ones.
 
 import { isSilence } from "./api.js";
 import { byId, setText } from "./dom.js";
 
-const faults = {}; // of what is fetched again and again, by what it is
-let heard = 0; // when the last answer came; 0 before the first
+const faults = {}; // of what is fetched repeatedly, by name
+let heard = 0; // when the last answer arrived; 0 before the first
 
-// hear takes what came of fetching something, null if all went well. An answer to
-// one says that the server is there for the others.
+// hear records the fault of fetching something, null if there is none. An answer to one
+// request shows that the server is there for the others.
 export function hear(what, fault) {
   faults[what] = fault;
   if (!isSilence(fault)) {
@@ -28,9 +28,9 @@ function show() {
   age();
 }
 
-// age is outside of what a screen reader is told at once.
+// age is not in the alert, so that screen readers do not repeat it.
 function age() {
   const seconds = Math.round((performance.now() - heard) / 1000);
-  setText(byId("outage-age"), heard ? `The numbers are ${seconds < 120 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`} old.` : "");
+  setText(byId("outage-age"), heard ? `These figures are ${seconds < 120 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`} old.` : "");
 }
 setInterval(age, 1000);

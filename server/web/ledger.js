@@ -3,7 +3,7 @@
 import { byId, el, setText } from "./dom.js";
 import { bytes, count, digits } from "./format.js";
 
-// parts of the ledger, from the bottom of the chart to its top.
+// parts are the parts of the ledger, from the bottom of the chart to its top.
 export const parts = [
   { key: "basis_bytes", name: "basis" },
   { key: "coefficients_bytes", name: "coefficients" },
@@ -13,30 +13,30 @@ export const parts = [
   { key: "slabs_bytes", name: "slabs" },
 ];
 
-// modelBytes is what the models take: Go's own overhead is the process's.
+// modelBytes returns the memory of the models. Go's own overhead counts for the process.
 export const modelBytes = (ledger) => ledger.total_bytes - (ledger.overhead_bytes ?? 0);
 
 const explain = {
-  basis: "What the family's variants share",
-  coefficients: "What tells one variant from another",
-  private: "Classifiers and other tensors kept as they came",
-  catalogue: "Names, labels and other bookkeeping",
-  activations: "Room for forward passes",
+  basis: "What the variants of a family share",
+  coefficients: "How each variant differs from its family",
+  private: "Classifiers and other tensors of single variants",
+  catalogue: "Names, labels and other metadata",
+  activations: "Working memory of forward passes",
   slabs: "Rebuilt weights in the weight cache",
-  overhead: "What Go's memory manager holds beside the models",
+  overhead: "Memory that Go's runtime holds besides the models",
 };
 
 export function makeLedger() {
   const scale = makeScale(byId("scale"));
   const legend = makeLegend(byId("legend"));
   return {
-    // show puts the latest ledger everywhere.
+    // show shows a ledger everywhere.
     show(ledger) {
       ratio(byId("model-ratio"), ledger.model_ratio);
       ratio(byId("process-ratio"), ledger.process_ratio);
       const dense = `${count(ledger.variants)} dense ${ledger.variants === 1 ? "copy" : "copies"}`;
-      setText(byId("model-of"), `than ${dense}: ${bytes(modelBytes(ledger))} for ${bytes(ledger.dense_bytes)}`);
-      setText(byId("process-of"), `all that is resident: ${bytes(ledger.rss_bytes)}`);
+      setText(byId("model-of"), `than ${dense}: ${bytes(modelBytes(ledger))} instead of ${bytes(ledger.dense_bytes)}`);
+      setText(byId("process-of"), `${bytes(ledger.rss_bytes)} resident`);
       scale(ledger);
     },
     legend,
@@ -49,11 +49,11 @@ function ratio(node, value) {
   node.replaceChildren(text, el("small", {}, value > 0 ? "×" : ""));
 }
 
-// makeScale draws dense copies, the process and its models as bars to one scale.
+// makeScale draws dense copies, the process and its models as bars on one scale.
 function makeScale(root) {
   const dense = measure("", [el("i", { class: "dense" })]);
   const rss = measure("this process, resident", [el("i", { class: "rss" })]);
-  const models = measure("of which models", parts.map((p) => el("i", { class: `fill-${p.name}`, title: p.name })));
+  const models = measure("of that, the models", parts.map((p) => el("i", { class: `fill-${p.name}`, title: p.name })));
   root.append(dense.node, rss.node, models.node);
   return (ledger) => {
     const whole = Math.max(ledger.dense_bytes, ledger.rss_bytes, 1);
@@ -74,12 +74,12 @@ function measure(text, bars) {
   return { node: el("div", { class: "measure" }, what, value, el("div", { class: "track" }, ...bars)), what, value, bars };
 }
 
-// makeLegend lists the parts; the function shows one ledger's bytes in it.
+// makeLegend lists the parts. It returns a function that shows the bytes of a ledger.
 function makeLegend(root) {
   const rows = [...parts, { key: "overhead_bytes", name: "overhead" }, { key: "rss_bytes", name: "resident" }].map((p) => {
     const value = el("dd");
     const mark = el("i", { class: { resident: "line", overhead: "none" }[p.name] ?? `fill-${p.name}` });
-    root.append(el("div", { title: explain[p.name] ?? "As the operating system measures the process" }, el("dt", {}, mark, p.name), value));
+    root.append(el("div", { title: explain[p.name] ?? "The process, as the operating system measures it" }, el("dt", {}, mark, p.name), value));
     return { key: p.key, value };
   });
   return (ledger) => {

@@ -1,19 +1,19 @@
-// A list of any length of which only the rows in sight exist: their data is
-// fetched in chunks as they come into sight, and again while they stay there.
+// A list of any length of which only the visible rows exist. Their data is fetched in
+// chunks when they become visible, and again while they are.
 
 import { onceAFrame } from "./dom.js";
 
-const chunkSize = 100, margin = 8; // rows beyond each edge
-const chunksKept = 20;
+const chunkSize = 100, margin = 8; // rows beyond each edge that exist, too
+const maxChunks = 20; // in memory
 
-// makeList fills root. load(offset, limit) gives { models, total }; make() gives a
-// row { root, show(item, index, total) }; onShown is called after each drawing.
+// makeList fills root. load(offset, limit) returns { models, total }, make() a row
+// { root, show(item, index, total) }. onShown is called after each drawing.
 export function makeList(root, { load, make, onShown }) {
   const sizer = document.createElement("div");
   sizer.className = "sizer";
   root.append(sizer);
   const rows = new Map(); // index → row
-  let chunks = new Map(); // number → items, the least recently seen first
+  let chunks = new Map(); // number → items, the least recently fetched first
   let loading = new Map(); // number → promise
   let total = 0, generation = 0;
 
@@ -26,7 +26,7 @@ export function makeList(root, { load, make, onShown }) {
     return [first, Math.min(total, Math.ceil((root.scrollTop + root.clientHeight) / h) + margin)];
   }
 
-  // fetchChunk gives a chunk's items, afresh if asked.
+  // fetchChunk fetches a chunk, again if fresh is set.
   function fetchChunk(number, fresh = false) {
     if (chunks.has(number) && !fresh) return Promise.resolve();
     if (!loading.has(number) || fresh) {
@@ -36,7 +36,7 @@ export function makeList(root, { load, make, onShown }) {
         total = page.total;
         chunks.delete(number);
         chunks.set(number, page.models);
-        if (chunks.size > chunksKept) chunks.delete(chunks.keys().next().value);
+        if (chunks.size > maxChunks) chunks.delete(chunks.keys().next().value);
       }).finally(() => latest() && loading.delete(number));
       loading.set(number, done);
     }
@@ -79,14 +79,14 @@ export function makeList(root, { load, make, onShown }) {
   return {
     draw,
     total: () => total,
-    // refresh fetches what is in sight again, and gives the items that it fetched. Of
-    // the others none is kept if they may have moved.
+    // refresh fetches the visible items again and returns them. If items may have moved,
+    // it forgets the others.
     async refresh(moved = false) {
       const numbers = await fetchRange(true);
       if (moved) for (const n of chunks.keys()) if (!numbers.includes(n)) chunks.delete(n);
       return numbers.flatMap((n) => chunks.get(n) ?? []);
     },
-    // reset begins anew at the top, for another search or order; without an answer
+    // reset starts again at the top, for another search or order. If there is no answer
     // the list is empty.
     async reset() {
       generation++;
@@ -102,20 +102,20 @@ export function makeList(root, { load, make, onShown }) {
         draw();
       }
     },
-    // item fetches one, null beyond the end.
+    // item returns an item, null beyond the end.
     async item(index) {
       if (index < 0 || index >= total) return null;
       await fetchChunk(Math.floor(index / chunkSize));
       return at(index);
     },
-    // reveal scrolls the list, and only the list, to a row.
+    // reveal scrolls the list to a row, and nothing but the list.
     reveal(index) {
       const top = index * height(), bottom = top + height();
       if (top < root.scrollTop) root.scrollTop = top;
       if (bottom > root.scrollTop + root.clientHeight) root.scrollTop = bottom - root.clientHeight;
       draw();
     },
-    // indexOf is where a name is among what is loaded, or -1.
+    // indexOf returns the index of a name among what is loaded, or -1.
     indexOf(name) {
       for (const [number, items] of chunks) {
         const i = items.findIndex((item) => item.name === name);

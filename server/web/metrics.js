@@ -1,7 +1,7 @@
-// Reading /metrics: counters, gauges and histograms of ours.
+// Reading /metrics.
 
-// parse gives { name: value } of the series without labels, and buckets: the
-// cumulative counts of classify's latency by upper bound, in seconds.
+// parse returns the values of the series without labels, by name, and buckets: the
+// cumulative counts of the latency of classify by upper bound, in seconds.
 export function parse(text) {
   const values = {};
   for (const [, name, value] of text.matchAll(/^eigenserve_(\w+) (\S+)$/gm)) values[name] = Number(value);
@@ -13,15 +13,15 @@ export function parse(text) {
   return { values, buckets };
 }
 
-const fewest = 20; // answers of which a quantile says anything
+const minAnswers = 20; // for a quantile to mean anything
 
-// quantile of what came between two readings, in milliseconds; null of too few. It
-// is exact to a bucket, and a straight line within.
+// quantile returns a quantile of the answers between two readings, in milliseconds, null
+// if there are too few. It interpolates linearly within a bucket.
 export function quantile(before, now, q) {
   const bounds = [...now.keys()].sort((a, b) => a - b);
   const grown = bounds.map((b) => now.get(b) - (before.get(b) ?? 0));
   const all = grown.at(-1) ?? 0;
-  if (all < fewest) return null;
+  if (all < minAnswers) return null;
   const i = grown.findIndex((n) => n >= q * all);
   const low = i ? bounds[i - 1] : 0, under = i ? grown[i - 1] : 0;
   if (bounds[i] === Infinity) return 1000 * low;

@@ -1,12 +1,12 @@
-// Sample images, where the server has some.
+// Sample images, if the server has any.
 
 import * as api from "./api.js";
 import { byId, el } from "./dom.js";
 
 const address = (sample) => `/samples/${sample.path.split("/").map(encodeURIComponent).join("/")}`;
-const mostShown = 24;
+const maxShown = 24;
 
-// loadSamples reads the index; choose is called with the image of a sample that
+// loadSamples fetches the list of samples. choose is called with the image of a sample that
 // was clicked.
 export async function loadSamples(choose) {
   const byVariant = new Map();
@@ -19,15 +19,15 @@ export async function loadSamples(choose) {
   const take = async (sample) => choose(await api.image(address(sample)));
 
   return {
-    // show offers the samples of a variant, and those of none.
+    // show offers the samples of a variant, and those of no variant.
     show(name) {
-      const list = [...(byVariant.get(name) ?? []), ...(byVariant.get("") ?? [])].slice(0, mostShown);
+      const list = [...(byVariant.get(name) ?? []), ...(byVariant.get("") ?? [])].slice(0, maxShown);
       root.hidden = !list.length;
       const buttons = list.map((s) => el("button", { type: "button", title: s.label, onclick: () => take(s) },
         picture(address(s), `sample ${s.label}`)));
       root.replaceChildren(el("h3", {}, "Samples"), el("div", { class: "strip" }, ...buttons));
     },
-    // picture is a sample of a label, or null.
+    // picture returns a sample of a label, or null.
     picture(name, label) {
       const sample = byVariant.get(name)?.find((s) => s.label === label);
       return sample ? picture(address(sample), "") : null;

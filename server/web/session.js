@@ -1,22 +1,22 @@
-// The token that this tab shows the server, where the server wants one. It lives
-// as long as the tab does, and no other site can read it.
+// The token that this tab sends, if the server requires one. It is kept as long as the tab
+// is open, and no other site can read it.
 
 import { byId } from "./dom.js";
 
 const key = "token";
-let asking = null; // the promise of a token that the visitor is being asked for
+let asking = null; // the promise of the dialog that is open
 let declined = false;
 
 export const token = () => sessionStorage.getItem(key);
 
-// headers are what every request carries.
+// headers returns the headers of every request.
 export const headers = () => (token() ? { Authorization: `Bearer ${token()}` } : {});
 
-// renew asks the visitor for another token because of what the server said; it
-// tells whether one was given. A visitor who declined isn't asked again unasked.
-export function renew(why, unasked = true) {
+// renew asks the visitor for another token and returns whether one was given. why is shown
+// in the dialog. A visitor who has declined is asked again only on request.
+export function renew(why, onRequest = false) {
   button().hidden = false;
-  if (unasked && declined) return Promise.resolve(false);
+  if (declined && !onRequest) return Promise.resolve(false);
   asking ??= ask(why).finally(() => (asking = null));
   return asking;
 }
@@ -40,15 +40,15 @@ function ask(why) {
 
 const button = () => byId("token");
 
-// makeSession runs the button that changes or forgets the token; onChange is
-// called after it did.
+// makeSession runs the button that changes or forgets the token. onChange is called when
+// there is another one.
 export function makeSession(onChange) {
   button().hidden = !token();
   button().addEventListener("click", async () => {
-    if (await renew("Show the server another token, or leave the field empty to keep the one you have.", false)) onChange();
+    if (await renew("Enter another token, or leave the field empty to keep the present one.", true)) onChange();
   });
   byId("token-cancel").addEventListener("click", () => byId("token-dialog").close("no"));
-  // A page begun anew keeps nothing of what the token let it see.
+  // A page that is loaded again keeps nothing that the token gave access to.
   byId("token-forget").addEventListener("click", () => {
     sessionStorage.removeItem(key);
     location.replace(location.pathname);

@@ -1,4 +1,4 @@
-// Light, dark, or as the system has it; remembered in this browser.
+// Light, dark, or the system's colours; the choice is remembered in this browser.
 
 import { byId } from "./dom.js";
 
@@ -9,7 +9,7 @@ export function makeTheme() {
   const show = (choice) => {
     if (choice === "system") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = choice;
-    button.setAttribute("aria-label", `Colours: ${choice === "system" ? "as the system has them" : choice}`);
+    button.setAttribute("aria-label", `Colours: ${choice === "system" ? "same as the system" : choice}`);
   };
   let choice = localStorage.getItem("theme") ?? "system";
   show(choice);

@@ -1,22 +1,21 @@
-// The line of rates below the ledger, from the differences of the metrics between
-// now and some seconds ago.
+// The line of rates below the ledger: how the metrics have changed in the last seconds.
 
 import { byId, el, setText } from "./dom.js";
 import { count, digits, duration, percent } from "./format.js";
 import { quantile } from "./metrics.js";
 
-const span = 10; // seconds that rates are taken over
+const span = 10; // seconds that the rates are averaged over
 
 const shown = [
   { name: "requests", value: (d) => `${digits(d.rate("requests_total"))}/s` },
-  { name: "p50", title: "Half of the answers take less; of 20 answers or more", value: (d) => time(d.quantile(0.5)) },
-  { name: "p99", title: "One of a hundred answers takes longer; of 20 answers or more", value: (d) => time(d.quantile(0.99)) },
-  { name: "from the weight cache", title: "Not rebuilt for the answer, nor answered from coefficients", value: (d) => d.share("cache_hits_total", "cache_misses_total", "factored_total") },
+  { name: "p50", title: "Median time of an answer, if there are at least 20", value: (d) => time(d.quantile(0.5)) },
+  { name: "p99", title: "One answer in a hundred takes longer, if there are at least 20", value: (d) => time(d.quantile(0.99)) },
+  { name: "from the weight cache", title: "Answers whose weights were already rebuilt", value: (d) => d.share("cache_hits_total", "cache_misses_total", "factored_total") },
   { name: "rebuilds", value: (d) => `${digits(d.rate("rebuilds_total"))}/s` },
   { name: "evictions", value: (d) => `${digits(d.rate("evictions_total"))}/s` },
   { name: "waiting", value: (d) => count(d.now("requests_waiting")) },
-  { name: "failed so far", value: (d) => count(d.now("failures_total")) },
-  { name: "asked so far", value: (d) => count(d.now("requests_total")) },
+  { name: "failed", value: (d) => count(d.now("failures_total")) },
+  { name: "total requests", value: (d) => count(d.now("requests_total")) },
 ];
 
 const time = (ms) => (ms === null ? "–" : duration(ms));

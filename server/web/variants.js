@@ -1,5 +1,5 @@
-// The list of variants: searched and ordered by the server, of any length, and
-// used by keyboard as a list box.
+// The list of variants, of any length. The server searches and sorts it; the keyboard moves
+// in it as in a list box.
 
 import * as api from "./api.js";
 import { byId, el, setText } from "./dom.js";
@@ -8,9 +8,9 @@ import { makeList } from "./list.js";
 
 const residency = { slab: "rebuilt, in a slab", coefficients: "coefficients in memory", disk: "on disk" };
 
-// makeVariants runs the list; onSelect is told the name that is chosen, or null,
-// whether it was chosen now, and what is known of it, if anything. onHeard is told
-// the fault of each attempt to fetch the list, or null.
+// makeVariants runs the list. onSelect is called with the name that is chosen, or null,
+// whether it is a new choice, and what the list has of it. onHeard is called with the fault
+// of each attempt to fetch the list, null if there is none.
 export function makeVariants(onSelect, onHeard) {
   const rows = byId("rows"), search = byId("search"), order = byId("order"), empty = byId("empty");
   let selected = null, stored = 0, fault = null;
@@ -23,14 +23,14 @@ export function makeVariants(onSelect, onHeard) {
     if (all && !fault) stored = total;
     setText(byId("count"), fault && !total ? "" : all ? count(total) : `${count(total)} of ${count(stored)}`);
     empty.hidden = total > 0;
-    setText(empty, fault ? fault.message : all ? "No variants yet. Drop a variant's file here, or add one." : "No variant matches.");
+    setText(empty, fault ? fault.message : all ? "There are no variants yet. Add one, or drop a variant file here." : "No matching variants.");
     const node = rows.querySelector('[aria-selected="true"]');
     if (node) rows.setAttribute("aria-activedescendant", node.id);
     else rows.removeAttribute("aria-activedescendant");
   }
 
-  // heard fetches of the list, and shows why where it can't. What a token may not see
-  // doesn't stay.
+  // heard waits for the list and shows why it can't be fetched. The choice is dropped if the
+  // token does not allow to see it.
   async function heard(fetching) {
     try {
       const found = await fetching;
@@ -46,8 +46,8 @@ export function makeVariants(onSelect, onHeard) {
     }
   }
 
-  // wanted is the variant that the page's address names.
-  function wanted() {
+  // addressed returns the variant that the page's address names.
+  function addressed() {
     try {
       return decodeURIComponent(location.hash.slice(1)) || null;
     } catch {
@@ -57,10 +57,10 @@ export function makeVariants(onSelect, onHeard) {
 
   async function begin() {
     await heard(list.reset());
-    if (selected === null) await jump(wanted() ?? (await list.item(0))?.name ?? null);
+    if (selected === null) await jump(addressed() ?? (await list.item(0))?.name ?? null);
   }
 
-  // jump selects a variant that may be anywhere, and shows its row.
+  // jump selects a variant anywhere in the list, and scrolls to its row.
   async function jump(name) {
     select(name);
     if (name === null) return;
@@ -74,7 +74,7 @@ export function makeVariants(onSelect, onHeard) {
     onSelect(selected, false, fresh.find((v) => v.name === selected) ?? null);
   }
 
-  // leave chooses the neighbour of a variant that is gone.
+  // leave selects the neighbour of a variant that was removed.
   async function leave(name) {
     const at = Math.max(0, list.indexOf(name));
     await heard(list.refresh(true));
@@ -91,8 +91,8 @@ export function makeVariants(onSelect, onHeard) {
     onSelect(name, true);
   }
 
-  // choose is what a click on a row does; on a narrow page the chosen variant is
-  // above the list, out of sight.
+  // choose is called for a click on a row. On a narrow page the chosen variant is above the
+  // list, out of sight.
   function choose(name) {
     select(name);
     if (matchMedia("(max-width: 900px)").matches) byId("try").scrollIntoView({ behavior: "smooth" });
@@ -126,7 +126,7 @@ export function makeVariants(onSelect, onHeard) {
     }
   });
   order.addEventListener("change", () => heard(list.reset()).catch(() => {}));
-  addEventListener("hashchange", () => wanted() !== null && wanted() !== selected && jump(wanted()));
+  addEventListener("hashchange", () => addressed() !== null && addressed() !== selected && jump(addressed()));
 
   return {
     refresh,
@@ -134,8 +134,8 @@ export function makeVariants(onSelect, onHeard) {
     select: jump,
     leave,
     total: list.total,
-    // found gives the pages of what the search finds now, in an order that does not
-    // change when they are asked.
+    // found returns a function for the pages of what the search finds now, in an order that
+    // does not change when the variants are asked.
     found: () => {
       const asked = { ...query(), order: "name" };
       return (offset, limit) => api.find(asked, offset, limit);
@@ -169,7 +169,7 @@ function makeRow(choose, selected) {
       setText(pin, v.pinned ? "◆" : "");
       setText(cells.size, bytes(v.bytes));
       setText(cells.fidelity, percent(v.agreement || v.energy));
-      cells.fidelity.title = v.agreement ? "Share of probe images whose best label is the original's" : "Energy kept of the delta; its answers were not measured";
+      cells.fidelity.title = v.agreement ? "Share of probe images with the same best label as the original" : "Energy kept of the delta; the answers were not measured";
       cells.fidelity.classList.toggle("lossy", Boolean(v.lossy));
       setText(cells.rate, asked ? perSecond(v.rate) : "–");
       setText(cells.latency, asked ? duration(1000 * v.latency_seconds) : "–");

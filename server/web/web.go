@@ -1,11 +1,11 @@
-// Package web holds the page's files: plain HTML, style and JavaScript modules,
-// sent as they are. They load nothing from other hosts and need no build step.
-// What serves them is in the server package.
+// Package web holds the files of the page, plain HTML, CSS and JavaScript modules, and finds
+// the sample images that it offers. The files load nothing from other hosts and need no
+// build step. Package server serves them.
 package web
 
 import "embed"
 
-// Files are the page's files; index.html is the page, the others lie beside it.
+// Files are the files of the page. index.html is the page itself.
 //
 //go:embed index.html *.css *.js *.svg
 var Files embed.FS

@@ -11,61 +11,62 @@ import (
 )
 
 var (
-	// ErrMismatch is what a MismatchError wraps.
+	// ErrMismatch is wrapped by every MismatchError.
 	ErrMismatch = errors.New("tensors do not fit the architecture")
-	// ErrNotFinite is wrapped when a tensor holds NaN or infinity.
+	// ErrNotFinite marks a tensor that holds NaN or infinity.
 	ErrNotFinite = errors.New("not finite")
 )
 
-// Spec is one tensor that an architecture wants, by canonical name.
+// Spec is one tensor that an architecture needs, by canonical name.
 type Spec struct {
 	Name  string
-	Shape []int // Shape[0] == -1 takes any number of rows: one for each label
+	Shape []int // if Shape[0] is -1, any number of rows: one for each label
 }
 
-// MismatchError says all that a checkpoint's tensors lack to be what was wanted.
-// Its lists are complete and sorted; its message shortens them.
+// MismatchError lists every difference between the tensors of a checkpoint and those that
+// an architecture needs. The lists are complete and sorted; the message shortens them.
 type MismatchError struct {
 	Checkpoint string
 	Missing    []string
 	Extra      []string
-	Misshaped  []Misshape
+	WrongShape []ShapeMismatch
 }
 
-// Misshape is a tensor that is there in another shape.
-type Misshape struct {
+// ShapeMismatch is a tensor with the wrong shape.
+type ShapeMismatch struct {
 	Name      string
-	Got, Want []int // Want[0] == -1: any
+	Got, Want []int // Want[0] is -1 for any number of rows
 }
 
-// Check holds the tensors against those that are wanted. What does not fit comes
-// as one *MismatchError.
+// Check compares the tensors with those that an architecture needs. It returns all
+// differences as one *MismatchError.
 func (c *Checkpoint) Check(want []Spec) error {
 	e := &MismatchError{Checkpoint: c.Name}
-	wanted := make(map[string]bool, len(want))
+	known := make(map[string]bool, len(want))
 	for _, s := range want {
-		wanted[s.Name] = true
+		known[s.Name] = true
 		switch t, ok := c.tensors[s.Name]; {
 		case !ok:
 			e.Missing = append(e.Missing, s.Name)
-		case !s.takes(t.Shape):
-			e.Misshaped = append(e.Misshaped, Misshape{Name: s.Name, Got: slices.Clone(t.Shape), Want: slices.Clone(s.Shape)})
+		case !s.matches(t.Shape):
+			e.WrongShape = append(e.WrongShape, ShapeMismatch{Name: s.Name, Got: slices.Clone(t.Shape), Want: slices.Clone(s.Shape)})
 		}
 	}
 	for _, name := range c.names {
-		if !wanted[name] {
+		if !known[name] {
 			e.Extra = append(e.Extra, name)
 		}
 	}
-	if len(e.Missing)+len(e.Extra)+len(e.Misshaped) == 0 {
+	if len(e.Missing)+len(e.Extra)+len(e.WrongShape) == 0 {
 		return nil
 	}
 	slices.Sort(e.Missing)
-	slices.SortFunc(e.Misshaped, func(a, b Misshape) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(e.WrongShape, func(a, b ShapeMismatch) int { return strings.Compare(a.Name, b.Name) })
 	return e
 }
 
-func (s Spec) takes(shape []int) bool {
+// matches reports whether a tensor of a shape satisfies the Spec.
+func (s Spec) matches(shape []int) bool {
 	if len(s.Shape) > 0 && s.Shape[0] == -1 {
 		return len(shape) == len(s.Shape) && shape[0] > 0 && slices.Equal(shape[1:], s.Shape[1:])
 	}
@@ -82,18 +83,18 @@ func (e *MismatchError) Error() string {
 			parts = append(parts, fmt.Sprintf("%d %s: %s", len(names), what, shorten(names)))
 		}
 	}
-	misshaped := make([]string, len(e.Misshaped))
-	for i, m := range e.Misshaped {
-		misshaped[i] = fmt.Sprintf("%s %v instead of %s", m.Name, m.Got, strings.Replace(fmt.Sprint(m.Want), "[-1", "[any", 1))
+	shapes := make([]string, len(e.WrongShape))
+	for i, m := range e.WrongShape {
+		shapes[i] = fmt.Sprintf("%s %v instead of %s", m.Name, m.Got, strings.Replace(fmt.Sprint(m.Want), "[-1", "[any", 1))
 	}
 	list("missing", e.Missing)
-	list("not known", e.Extra)
-	list("of another shape", misshaped)
-	return fmt.Sprintf("checkpoint: %q: %v: %s", e.Checkpoint, ErrMismatch, strings.Join(parts, "; "))
+	list("unknown", e.Extra)
+	list("with the wrong shape", shapes)
+	return fmt.Sprintf("checkpoint %q: %v: %s", e.Checkpoint, ErrMismatch, strings.Join(parts, "; "))
 }
 
-// CheckFinite looks at every value and names the first tensor, by name, that
-// holds NaN or infinity, with their number. The error wraps ErrNotFinite.
+// CheckFinite reads every value. Its error wraps ErrNotFinite and names the first tensor,
+// in the order of names, that holds NaN or infinity, and how many of them.
 func (c *Checkpoint) CheckFinite() error {
 	for _, name := range c.names {
 		if err := c.checkFinite(name); err != nil {
@@ -106,13 +107,13 @@ func (c *Checkpoint) CheckFinite() error {
 func (c *Checkpoint) checkFinite(name string) error {
 	t := c.tensors[name]
 	if bad := countNotFinite(t); bad > 0 {
-		return fmt.Errorf("checkpoint: %q: tensor %q: %d of its %d values are %w", c.Name, name, bad, t.Len(), ErrNotFinite)
+		return fmt.Errorf("checkpoint %q: tensor %q: %d of its %d values are %w", c.Name, name, bad, t.Len(), ErrNotFinite)
 	}
 	return nil
 }
 
-// countNotFinite counts values whose exponent has every bit set. Other types
-// than these four do not get into a checkpoint.
+// countNotFinite returns the number of values that are NaN or infinite: those whose exponent
+// has all bits set. A checkpoint has no tensors of other types than these four.
 func countNotFinite(t tensorfile.Tensor) int {
 	switch t.DType {
 	case "F16":
@@ -127,7 +128,7 @@ func countNotFinite(t tensorfile.Tensor) int {
 	return 0
 }
 
-// count16 counts the numbers of 16 bits in which every bit of mask is set.
+// count16 returns how many 16-bit numbers have all bits of mask set.
 func count16(b []byte, mask uint16) (n int) {
 	for ; len(b) >= 2; b = b[2:] {
 		if binary.LittleEndian.Uint16(b)&mask == mask {

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestCheckReportsAllAtOnce(t *testing.T) {
+func TestCheckReportsEverything(t *testing.T) {
 	weights := model().with("vit.layernorm.bias").with("classifier.bias", labels, 1).
 		with("vit.embeddings.cls_token", 1, 2, width).with("surprise", 4)
 	c, err := upload(t, weights, hfConfig)
@@ -30,7 +30,7 @@ func TestCheckReportsAllAtOnce(t *testing.T) {
 		Checkpoint: "glyphs",
 		Missing:    []string{"vit.layernorm.bias"},
 		Extra:      []string{"surprise"},
-		Misshaped: []Misshape{
+		WrongShape: []ShapeMismatch{
 			{"classifier.bias", []int{labels, 1}, []int{-1}},
 			{"vit.embeddings.cls_token", []int{1, 2, width}, []int{1, 1, width}},
 		},
@@ -38,14 +38,14 @@ func TestCheckReportsAllAtOnce(t *testing.T) {
 	if diff := cmp.Diff(want, mismatch); diff != "" {
 		t.Error(diff)
 	}
-	const says = `checkpoint: "glyphs": tensors do not fit the architecture: 1 missing: vit.layernorm.bias; ` +
-		`1 not known: surprise; 2 of another shape: classifier.bias [3 1] instead of [any], vit.embeddings.cls_token [1 2 6] instead of [1 1 6]`
+	const says = `checkpoint "glyphs": tensors do not fit the architecture: 1 missing: vit.layernorm.bias; ` +
+		`1 unknown: surprise; 2 with the wrong shape: classifier.bias [3 1] instead of [any], vit.embeddings.cls_token [1 2 6] instead of [1 1 6]`
 	if err.Error() != says {
-		t.Errorf("it says\n%s, not\n%s", err, says)
+		t.Errorf("got\n%s, want\n%s", err, says)
 	}
 }
 
-func TestCheckShortensItsMessageOnly(t *testing.T) {
+func TestCheckShortensMessageOnly(t *testing.T) {
 	c, err := upload(t, named{}, hfConfig)
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ func TestCheckShortensItsMessageOnly(t *testing.T) {
 	}
 }
 
-func TestCheckTakesAnyNumberOfLabelsButNone(t *testing.T) {
+func TestCheckLabels(t *testing.T) {
 	for rows, fits := range map[int]bool{1: true, 1000: true, 0: false} {
 		c, err := upload(t, model().with("classifier.weight", rows, width).with("classifier.bias", rows), hfConfig)
 		if err != nil {
@@ -97,7 +97,7 @@ func TestCheckFinite(t *testing.T) {
 	}
 }
 
-func TestDigestTellsApart(t *testing.T) {
+func TestDigestsDiffer(t *testing.T) {
 	digest := func(weights named) string {
 		c, err := upload(t, weights, hfConfig)
 		if err != nil {
@@ -119,20 +119,19 @@ func TestDigestTellsApart(t *testing.T) {
 		"a type":          half,
 		"a shape":         model().with("classifier.bias", labels, 1),
 		"another shape":   model().with("classifier.bias", 1, labels),
-		"a tensor less":   model().with("classifier.bias"),
-		"a tensor more":   model().with("surprise", 1),
+		"one tensor less": model().with("classifier.bias"),
+		"one more tensor": model().with("surprise", 1),
 		"an empty tensor": model().with("surprise", 0),
 	} {
 		d := digest(weights)
 		if other, ok := seen[d]; ok {
-			t.Errorf("%s and %s have one digest", what, other)
+			t.Errorf("%s and %s have the same digest", what, other)
 		}
 		seen[d] = what
 	}
 }
 
-// Stored files name checkpoints by this digest, so how it is computed may not
-// change.
+// Stored files name checkpoints by this digest, so it must not change.
 func TestDigestIsFixed(t *testing.T) {
 	c, err := upload(t, named{"a": tensorfile.FromFloat32("F32", []int{2}, []float32{1, 2})}, hfConfig)
 	if err != nil {

@@ -1,11 +1,11 @@
-// Package checkpoint reads other people's checkpoints of vision transformers: a
-// folder as Hugging Face saves it, or the same files uploaded. Whichever library
-// wrote the tensors, transformers 4 or 5, timm or torchvision, they appear under
-// the names of transformers 4, beside a config.json as transformers writes it.
+// Package checkpoint reads checkpoints of vision transformers from a folder in the layout
+// of Hugging Face, or from the same files uploaded. Tensors written by transformers 4 or 5,
+// timm or torchvision all get the names of transformers 4, and the configuration is that of
+// transformers too.
 //
-// Nothing is skipped in silence: a tensor is used, or known by name to be of no
-// use, or named in an error. Which tensors an architecture wants, and what the
-// configuration means, is not decided here: see Check.
+// No tensor is ignored silently: it is used, or its name is known to be of no use, or an
+// error names it. Which tensors an architecture needs is up to the caller of Check, and so
+// is the meaning of the configuration.
 package checkpoint
 
 import (
@@ -21,48 +21,46 @@ import (
 )
 
 var (
-	// ErrPickle is wrapped when the weights are in PyTorch's pickle format,
-	// which runs code when it is read.
+	// ErrPickle marks weights in PyTorch's pickle format, which runs code when it is
+	// read.
 	ErrPickle = errors.New("weights in pickle format are not read")
-	// ErrWeights is wrapped when there are no weights, or shards do not fit
-	// their index. A file that is itself unsound wraps tensorfile.ErrHeader.
-	ErrWeights = errors.New("no sound weights")
-	// ErrTensors is wrapped when tensors cannot be brought under the names of a
-	// plain vision transformer.
+	// ErrWeights marks missing weights, or shards that do not fit their index. The error
+	// for an invalid file wraps tensorfile.ErrHeader.
+	ErrWeights = errors.New("no valid weights")
+	// ErrTensors marks tensors that have no names in a plain vision transformer.
 	ErrTensors = errors.New("not the tensors of a plain vision transformer")
-	// ErrConfig is wrapped when config.json is missing, unreadable or does not
-	// say what is needed.
+	// ErrConfig marks a config.json that is missing, unreadable or incomplete.
 	ErrConfig = errors.New("unusable configuration")
 )
 
-// Checkpoint is one open checkpoint. It may be read from many goroutines at
-// once; Close must come after the last reader.
+// Checkpoint is an open checkpoint. Many goroutines may read it at once. Close must be
+// called after the last of them is done.
 type Checkpoint struct {
 	Name         string // the folder's base name
-	Config       []byte // config.json of a Hugging Face ViT, translated if need be
-	Preprocessor []byte // preprocessor_config.json, nil where there is none
+	Config       []byte // config.json of a Hugging Face ViT, translated if necessary
+	Preprocessor []byte // preprocessor_config.json, or nil
 
 	files   []*tensorfile.File
 	tensors map[string]tensorfile.Tensor // by canonical name
 	names   []string                     // sorted
 
-	inspecting sync.Mutex // guards inspected, and is held while it is found
-	inspected  string     // the digest of weights that were found finite
+	inspectMu sync.Mutex // guards inspected; held during an inspection
+	inspected string     // the digest of the weights once they were found finite
 }
 
-// Open reads the checkpoint in a folder: config.json, preprocessor_config.json
-// if it is there, and model.safetensors or the shards that
-// model.safetensors.index.json names. The weights are mapped, not read.
+// Open opens the checkpoint in a folder: config.json, preprocessor_config.json if there is
+// one, and model.safetensors or the shards that model.safetensors.index.json names. It maps
+// the weights and does not read them.
 func Open(dir string) (*Checkpoint, error) {
 	c, err := open(dir)
 	if err != nil {
-		return nil, fmt.Errorf("checkpoint: open %q: %w", dir, err)
+		return nil, fmt.Errorf("open checkpoint %q: %w", dir, err)
 	}
 	return c, nil
 }
 
 func open(dir string) (*Checkpoint, error) {
-	absolute, err := filepath.Abs(dir) // so that "." has a name too
+	absolute, err := filepath.Abs(dir) // "." has a name too
 	if err != nil {
 		return nil, err
 	}
@@ -70,16 +68,16 @@ func open(dir string) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := openAround(files, dir, filepath.Base(absolute))
+	c, err := readConfigs(files, dir, filepath.Base(absolute))
 	if err != nil {
 		return nil, errors.Join(err, closeAll(files))
 	}
 	return c, nil
 }
 
-// openAround reads what lies beside the weights. The caller closes the files if
-// it fails.
-func openAround(files []*tensorfile.File, dir, name string) (*Checkpoint, error) {
+// readConfigs reads the configurations and makes a checkpoint of them and the weights. If it
+// fails, the caller closes the files.
+func readConfigs(files []*tensorfile.File, dir, name string) (*Checkpoint, error) {
 	config, err := readFile(dir, "config.json")
 	if err != nil {
 		return nil, err
@@ -91,13 +89,12 @@ func openAround(files []*tensorfile.File, dir, name string) (*Checkpoint, error)
 	return assemble(name, config, preprocessor, files)
 }
 
-// FromFiles makes a checkpoint of files that were uploaded; preprocessor may be
-// nil. The checkpoint's Close closes the model, unless FromFiles fails: then it
-// stays the caller's to close.
+// FromFiles returns a checkpoint of uploaded files. preprocessor may be nil. Closing the
+// checkpoint closes model. If FromFiles fails, the caller still has to close it.
 func FromFiles(name string, config, preprocessor []byte, model *tensorfile.File) (*Checkpoint, error) {
 	c, err := assemble(name, config, preprocessor, []*tensorfile.File{model})
 	if err != nil {
-		return nil, fmt.Errorf("checkpoint: read %q: %w", name, err)
+		return nil, fmt.Errorf("read checkpoint %q: %w", name, err)
 	}
 	return c, nil
 }
@@ -112,38 +109,35 @@ func assemble(name string, config, preprocessor []byte, files []*tensorfile.File
 		Name: name, Config: config, Preprocessor: preprocessor,
 		files: files, tensors: tensors, names: slices.Sorted(maps.Keys(tensors)),
 	}
-	return c, c.settleConfig(library)
+	return c, c.normalizeConfig(library)
 }
 
-// Names lists the tensors by canonical name, sorted. The slice is the caller's
-// own.
+// Names returns the canonical names of the tensors, sorted. The caller may change the slice.
 func (c *Checkpoint) Names() []string { return slices.Clone(c.names) }
 
-// Tensor looks one up by canonical name. Its data is not copied, and is gone
-// once the checkpoint is closed. Where the file stacks query, key and value,
-// each of the three is its rows of the stack.
+// Tensor returns a tensor by canonical name. Its Data is not a copy and must not be used
+// after Close. If a file stacks query, key and value, each of the three is a part of the
+// rows of the stack.
 func (c *Checkpoint) Tensor(name string) (tensorfile.Tensor, bool) {
 	t, ok := c.tensors[name]
 	return t, ok
 }
 
-// Ahead tells the system that a tensor is about to be read; Release that its
-// memory is not needed for now. Both are hints and change no value.
-func (c *Checkpoint) Ahead(name string) {
+// Prefetch asks the system to read a tensor into memory, because it will be needed soon.
+func (c *Checkpoint) Prefetch(name string) {
 	for _, f := range c.files {
-		f.Ahead(c.tensors[name])
+		f.Prefetch(c.tensors[name])
 	}
 }
 
-// Release is Ahead's counterpart.
-func (c *Checkpoint) Release(name string) {
+// Evict frees the memory that a tensor was read into. The tensor can still be read.
+func (c *Checkpoint) Evict(name string) {
 	for _, f := range c.files {
-		f.Release(c.tensors[name])
+		f.Evict(c.tensors[name])
 	}
 }
 
-// Bytes is the size of the tensors as they came, without those that serve
-// nothing.
+// Bytes returns the size of the tensors as stored, without those of no use.
 func (c *Checkpoint) Bytes() int64 {
 	var n int64
 	for _, t := range c.tensors {
@@ -152,12 +146,12 @@ func (c *Checkpoint) Bytes() int64 {
 	return n
 }
 
-// RebuiltKey is the key of a weights file's metadata under which a checkpoint that
-// was rebuilt from coefficients names the variant that it was rebuilt from.
+// RebuiltKey is a key in the metadata of a weights file. Its value is the digest of the
+// variant that the weights were rebuilt from.
 const RebuiltKey = "eigenserve.rebuilt"
 
-// Rebuilt gives the digest of the variant that the checkpoint was rebuilt from;
-// "" of an original.
+// Rebuilt returns the digest of the variant that the checkpoint was rebuilt from, or "" if
+// it is an original.
 func (c *Checkpoint) Rebuilt() string {
 	for _, f := range c.files {
 		if digest := f.Metadata[RebuiltKey]; digest != "" {
@@ -167,8 +161,8 @@ func (c *Checkpoint) Rebuilt() string {
 	return ""
 }
 
-// Encode writes the tensors that serve as one safetensors file, by canonical name. With
-// Config and Preprocessor beside it, it is the same checkpoint.
+// Encode writes the tensors as one safetensors file, by canonical name. Together with Config
+// and Preprocessor it is the same checkpoint.
 func (c *Checkpoint) Encode(w io.Writer) error {
 	var metadata map[string]string
 	if digest := c.Rebuilt(); digest != "" {
@@ -177,8 +171,8 @@ func (c *Checkpoint) Encode(w io.Writer) error {
 	return tensorfile.Encode(w, c.tensors, metadata)
 }
 
-// Close unmaps the weights. No tensor may be touched afterwards. Closing twice
-// is harmless.
+// Close unmaps the weights. The tensors must not be used afterwards. Closing twice is
+// harmless.
 func (c *Checkpoint) Close() error {
 	c.tensors, c.names = nil, nil
 	return closeAll(c.files)

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// refused checks an error's kind and reads its message.
+// refused checks that err is want and that its message contains some texts.
 func refused(t *testing.T, err, want error, says ...string) {
 	t.Helper()
 	if !errors.Is(err, want) {
@@ -21,7 +21,7 @@ func refused(t *testing.T, err, want error, says ...string) {
 	}
 	for _, s := range says {
 		if !strings.Contains(err.Error(), s) {
-			t.Errorf("%q lacks %q", err, s)
+			t.Errorf("%q does not contain %q", err, s)
 		}
 	}
 }
@@ -54,11 +54,11 @@ func TestOpen(t *testing.T) {
 		}
 	}
 	if _, ok := c.Tensor("absent"); ok {
-		t.Error("a tensor that is not there was found")
+		t.Error("a tensor that does not exist was found")
 	}
 }
 
-func TestNameOfTheWorkingFolder(t *testing.T) {
+func TestNameOfWorkingDirectory(t *testing.T) {
 	t.Chdir(folder(t, model(), "config.json", hfConfig))
 	if c := mustOpen(t, "."); c.Name != "glyphs" || c.Preprocessor != nil {
 		t.Errorf("%q, %q", c.Name, c.Preprocessor)
@@ -71,10 +71,10 @@ func TestOpenUnreadable(t *testing.T) {
 
 	dir := folder(t, model(), "config.json", hfConfig)
 	_, err = Open(filepath.Join(dir, weightsName))
-	refused(t, err, ErrWeights, "not a folder; name the folder that holds config.json and model.safetensors")
+	refused(t, err, ErrWeights, "not a folder; give the folder that holds config.json and model.safetensors")
 
 	_, err = Open(folder(t, nil, "config.json", hfConfig))
-	refused(t, err, ErrWeights, "neither model.safetensors nor model.safetensors.index.json is there")
+	refused(t, err, ErrWeights, "there is neither model.safetensors nor model.safetensors.index.json")
 
 	_, err = Open(folder(t, nil, "config.json", hfConfig, weightsName, "\x01\x02"))
 	refused(t, err, tensorfile.ErrHeader, "model.safetensors", "the file has 2 bytes")
@@ -97,7 +97,7 @@ func TestPickles(t *testing.T) {
 		_, err := Open(folder(t, nil, "config.json", hfConfig, name, "pickle"))
 		refused(t, err, ErrPickle, "convert "+name, "torch.load('"+name+"', map_location='cpu', weights_only=True)", "save_file(", "'model.safetensors')")
 	}
-	mustOpen(t, folder(t, model(), "config.json", hfConfig, "pytorch_model.bin", "pickle")) // beside safetensors it does not matter
+	mustOpen(t, folder(t, model(), "config.json", hfConfig, "pytorch_model.bin", "pickle")) // ignored if there are safetensors
 }
 
 func TestFromFiles(t *testing.T) {
@@ -110,8 +110,8 @@ func TestFromFiles(t *testing.T) {
 	}
 }
 
-// A failed upload leaves the model open for its owner to close.
-func TestFromFilesLeavesTheModelOnFailure(t *testing.T) {
+// After an error the model is still open.
+func TestFromFilesErrorLeavesModelOpen(t *testing.T) {
 	var b bytes.Buffer
 	if err := tensorfile.Encode(&b, model(), nil); err != nil {
 		t.Fatal(err)
@@ -138,17 +138,17 @@ func TestClose(t *testing.T) {
 		}
 	}
 	if _, ok := c.Tensor("classifier.weight"); ok {
-		t.Error("a closed checkpoint gives tensors")
+		t.Error("a closed checkpoint returns tensors")
 	}
 	if _, err := c.Digest(); err == nil {
-		t.Error("a closed checkpoint gives a digest")
+		t.Error("a closed checkpoint returns a digest")
 	}
 }
 
 func TestZoo(t *testing.T) {
 	dir := "../../../shared/zoo/models/sans-lepcha"
 	if _, err := os.Stat(dir); err != nil {
-		t.Skip("the zoo is not here: ", err)
+		t.Skip("the zoo is not available: ", err)
 	}
 	c := mustOpen(t, dir)
 	if len(c.Names()) != 104 || c.Name != "sans-lepcha" || c.Preprocessor == nil {
@@ -163,6 +163,6 @@ func TestZoo(t *testing.T) {
 		t.Errorf("%+v, %v", s, err)
 	}
 	if len(mustDigest(t, c)) != 64 {
-		t.Error("the digest is not SHA-256 in hex")
+		t.Error("the digest does not have 64 digits")
 	}
 }

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// settleConfig makes Config that of a Hugging Face ViT. One that is passes as it
-// came; timm's own kind is translated; one that leaves open what the library
-// that wrote the tensors does otherwise than Hugging Face is refused.
-func (c *Checkpoint) settleConfig(library *naming) error {
+// normalizeConfig makes Config that of a Hugging Face ViT. It keeps one that is, translates
+// timm's, and refuses one without a value for which the library that wrote the tensors has
+// another default than Hugging Face.
+func (c *Checkpoint) normalizeConfig(library *naming) error {
 	if c.Preprocessor != nil {
 		if err := checkObject("preprocessor_config.json", c.Preprocessor); err != nil {
 			return err
@@ -34,13 +34,13 @@ func (c *Checkpoint) settleConfig(library *naming) error {
 		return c.translateTimm()
 	}
 	if library != &huggingFace && kind.LayerNormEps == nil {
-		return fmt.Errorf("%w: config.json has no layer_norm_eps, whose default in transformers, 1e-12, is not that of %s, 1e-6; %s",
+		return fmt.Errorf("%w: config.json has no layer_norm_eps, whose default is 1e-12 in transformers but 1e-6 in %s; %s",
 			ErrConfig, library.library, c.suggestConfig(library))
 	}
 	return nil
 }
 
-// checkObject says whether data is a JSON object.
+// checkObject returns an error unless data is a JSON object.
 func checkObject(name string, data []byte) error {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(data, &fields); err != nil {
@@ -52,12 +52,12 @@ func checkObject(name string, data []byte) error {
 	return nil
 }
 
-// suggestConfig says what to write into config.json: all that the tensors tell,
-// and what the user must fill in.
+// suggestConfig says what to write into config.json: the values that the tensors determine,
+// and those that the user must fill in.
 func (c *Checkpoint) suggestConfig(library *naming) string {
 	s, err := c.sizes()
 	if err != nil {
-		return "write one as transformers' ViTConfig saves it"
+		return "write one in the form of transformers' ViTConfig"
 	}
 	eps := "1e-6"
 	if library == &huggingFace {
@@ -66,20 +66,20 @@ func (c *Checkpoint) suggestConfig(library *naming) string {
 	text := fmt.Sprintf(`{"model_type":"vit","hidden_size":%d,"num_hidden_layers":%d,"num_attention_heads":HEADS,"intermediate_size":%d,`+
 		`"image_size":%s,"patch_size":%s,"num_channels":%d,"qkv_bias":%t,"layer_norm_eps":%s,"id2label":{"0":"FIRST LABEL",…}}`,
 		s.hidden, s.layers, s.mlp, sideText(s.image), sideText(s.patch), s.channels, s.qkvBias, eps)
-	return "write one such as " + text + " with the number of heads (ViT-Ti 3, S 6, B 12, L and H 16) for HEADS and every label"
+	return "write one like " + text + " with the number of heads (ViT-Ti 3, S 6, B 12, L and H 16) for HEADS and all labels"
 }
 
-// sizes are what the tensors' shapes tell about the model.
+// sizes are the sizes of a model that follow from the shapes of its tensors.
 type sizes struct {
 	hidden, layers, mlp, channels, labels int
 
 	patch     [2]int // height, width
-	positions int    // one for each patch and the class token
-	image     [2]int // of square images with as many positions; zero where there is none
+	positions int    // the patches and the class token
+	image     [2]int // of a square image with as many positions, zero if there is none
 	qkvBias   bool
 }
 
-// sizes reads the shapes. A model without a classifier has no labels.
+// sizes returns the sizes of the model. One without a classifier has no labels.
 func (c *Checkpoint) sizes() (sizes, error) {
 	var missing []string
 	shape := func(name string, rank int) []int {
@@ -93,7 +93,7 @@ func (c *Checkpoint) sizes() (sizes, error) {
 	positions := shape("vit.embeddings.position_embeddings", 3)
 	mlp := shape(canonicalBlock+"0.intermediate.dense.weight", 2)
 	if len(missing) > 0 {
-		return sizes{}, fmt.Errorf("%w: the model's sizes cannot be told: missing or of another rank: %s", ErrTensors, strings.Join(missing, ", "))
+		return sizes{}, fmt.Errorf("%w: the sizes of the model cannot be determined: missing or of the wrong rank: %s", ErrTensors, strings.Join(missing, ", "))
 	}
 	s := sizes{
 		hidden: projection[0], channels: projection[1], patch: [2]int{projection[2], projection[3]},
@@ -109,8 +109,8 @@ func (c *Checkpoint) sizes() (sizes, error) {
 	return s, nil
 }
 
-// countLayers counts the blocks that are there, so that a block with an absurd
-// number counts for no more than one.
+// countLayers returns the number of blocks. It does not go by the largest number of a block,
+// which may be absurd.
 func (c *Checkpoint) countLayers() int {
 	blocks := map[string]bool{}
 	for _, name := range c.names {
@@ -122,7 +122,7 @@ func (c *Checkpoint) countLayers() int {
 	return len(blocks)
 }
 
-// sideText is how a configuration writes a height and width.
+// sideText returns a height and width in the form of a configuration.
 func sideText(s [2]int) string {
 	if s[0] == s[1] {
 		return fmt.Sprint(s[0])

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestHuggingFaceConfigPassesAsItCame(t *testing.T) {
+func TestHuggingFaceConfigIsUnchanged(t *testing.T) {
 	for _, config := range []string{hfConfig, "{}", ` {"model_type":"vit","architecture":"ignored"}`} {
 		c, err := upload(t, model(), config)
 		if err != nil {
@@ -30,16 +30,16 @@ func TestConfigRefusals(t *testing.T) {
 		config  string
 		says    []string
 	}{
-		{"none", model(), "", []string{"there is no config.json; write one such as", sizes + "1e-12", "number of heads"}},
-		{"none for torchvision", torchvision, "", []string{"there is no config.json; write one such as", sizes + "1e-6"}},
+		{"none", model(), "", []string{"there is no config.json; write one like", sizes + "1e-12", "number of heads"}},
+		{"none for torchvision", torchvision, "", []string{"there is no config.json; write one like", sizes + "1e-6"}},
 		{"none for timm", timm, "", []string{"there is no config.json", sizes + "1e-6"}},
-		{"none and no sizes to tell", named{}, "", []string{"there is no config.json; write one as transformers' ViTConfig saves it"}},
+		{"none, and unknown sizes", named{}, "", []string{"there is no config.json; write one in the form of transformers' ViTConfig"}},
 		{"an array", model(), "[]", []string{"config.json: json: cannot unmarshal array"}},
 		{"null", model(), "null", []string{"config.json is null"}},
 		{"broken", model(), `{"a"`, []string{"config.json: unexpected end"}},
-		{"an epsilon that is a word", model(), `{"layer_norm_eps":"small"}`, []string{"config.json", "layer_norm_eps"}},
-		{"torchvision without its epsilon", torchvision, `{"model_type":"vit"}`, []string{"no layer_norm_eps", "1e-12, is not that of torchvision, 1e-6", sizes + "1e-6"}},
-		{"timm's names without their epsilon", timm, `{"model_type":"vit"}`, []string{"is not that of timm, 1e-6"}},
+		{"a text for the epsilon", model(), `{"layer_norm_eps":"small"}`, []string{"config.json", "layer_norm_eps"}},
+		{"torchvision without an epsilon", torchvision, `{"model_type":"vit"}`, []string{"no layer_norm_eps", "1e-12 in transformers but 1e-6 in torchvision", sizes + "1e-6"}},
+		{"timm without an epsilon", timm, `{"model_type":"vit"}`, []string{"1e-6 in timm"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -52,8 +52,8 @@ func TestConfigRefusals(t *testing.T) {
 	refused(t, err, ErrConfig, "preprocessor_config.json")
 }
 
-// timmJSON is timm's configuration of the tests' model; fields given as key and
-// JSON in turn replace or, where empty, remove its own.
+// timmJSON returns timm's configuration of the test model. fields alternates between a key
+// and its JSON, which is set, or removed if it is empty.
 func timmJSON(t *testing.T, fields ...string) string {
 	t.Helper()
 	config := map[string]json.RawMessage{}
@@ -112,18 +112,18 @@ func TestTimmConfigVariations(t *testing.T) {
 		want   any
 	}{
 		{"label names by number", []string{"label_names", `{"1":"bee","0":"ant"}`}, "id2label", map[string]any{"0": "ant", "1": "bee", "2": "LABEL_2"}},
-		{"labels by their older key", []string{"labels", `["x","y","z"]`}, "id2label", map[string]any{"0": "x", "1": "y", "2": "z"}},
+		{"labels under their former key", []string{"labels", `["x","y","z"]`}, "id2label", map[string]any{"0": "x", "1": "y", "2": "z"}},
 		{"no labels", nil, "id2label", map[string]any{"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"}},
-		{"labels of null", []string{"label_names", "null"}, "id2label", map[string]any{"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"}},
+		{"null for labels", []string{"label_names", "null"}, "id2label", map[string]any{"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"}},
 		{"another activation", []string{"model_args", args(`,"act_layer":"gelu_tanh"`)}, "hidden_act", "gelu_pytorch_tanh"},
 		{"a size as a pair", []string{"model_args", `{"img_size":[4,4],"embed_dim":6,"num_heads":3}`}, "image_size", 4.0},
 		{"images that are not square", []string{"model_args", `{"img_size":[2,8],"embed_dim":6,"num_heads":3}`, "pretrained_cfg", `{"crop_mode":"squash"}`}, "image_size", []any{2.0, 8.0}},
 		{"other heads", []string{"model_args", `{"img_size":4,"embed_dim":6,"num_heads":3}`}, "num_attention_heads", 3.0},
 		{"a tagged architecture", []string{"architecture", `"vit_small_patch16_224.augreg_in21k"`}, "num_attention_heads", 2.0},
-		{"no heads but the architecture's", []string{"architecture", `"deit_small_patch16_224"`, "model_args", `{"img_size":4,"embed_dim":6}`}, "num_attention_heads", 6.0},
+		{"heads from the architecture", []string{"architecture", `"deit_small_patch16_224"`, "model_args", `{"img_size":4,"embed_dim":6}`}, "num_attention_heads", 6.0},
 		{"an older architecture", []string{"architecture", `"vit_base_patch16_224_in21k"`}, "hidden_size", 6.0},
 		{"a size from the pretraining", []string{"model_args", `{"embed_dim":6}`, "pretrained_cfg", `{"input_size":[3,4,4]}`}, "image_size", 4.0},
-		{"no pooling named", []string{"global_pool", ""}, "model_type", "vit"},
+		{"no pooling", []string{"global_pool", ""}, "model_type", "vit"},
 		{"transformers' wrapper of timm", []string{"model_type", `"timm_wrapper"`}, "model_type", "vit"},
 	}
 	for _, c := range cases {
@@ -165,7 +165,7 @@ func TestTimmImages(t *testing.T) {
 		{"a crop rounds down", timmPretrained{CropPct: 0.9}, [2]int{224, 224}, "size", map[string]int{"shortest_edge": 248}},
 		{"no crop", timmPretrained{CropPct: 1}, [2]int{384, 384}, "size", map[string]int{"shortest_edge": 384}},
 		{"squashed", timmPretrained{CropPct: 1, CropMode: "squash"}, [2]int{32, 64}, "size", map[string]int{"height": 32, "width": 64}},
-		{"the middle of a squashed image", timmPretrained{CropMode: "squash"}, [2]int{32, 64}, "crop_size", map[string]int{"height": 32, "width": 64}},
+		{"the crop of a squashed image", timmPretrained{CropMode: "squash"}, [2]int{32, 64}, "crop_size", map[string]int{"height": 32, "width": 64}},
 		{"nearest", timmPretrained{Interpolation: "nearest"}, [2]int{8, 8}, "resample", 0},
 		{"lanczos", timmPretrained{Interpolation: "lanczos"}, [2]int{8, 8}, "resample", 1},
 	}
@@ -180,8 +180,8 @@ func TestTimmImages(t *testing.T) {
 	}
 }
 
-// A preprocessor_config.json that is there is the user's word.
-func TestTimmKeepsThePreprocessor(t *testing.T) {
+// An existing preprocessor_config.json is kept.
+func TestTimmKeepsPreprocessor(t *testing.T) {
 	const preprocessor = `{"do_resize":false}`
 	c := mustOpen(t, folder(t, model().asTimm(), "config.json", timmJSON(t), "preprocessor_config.json", preprocessor))
 	if string(c.Preprocessor) != preprocessor {
@@ -198,26 +198,26 @@ func TestTimmConfigRefusals(t *testing.T) {
 		{"another architecture", []string{"architecture", `"resnet50.a1_in1k"`}, `architecture "resnet50.a1_in1k" is not a plain vit or deit of a known size (base, giant, gigantic, huge, large, small, tiny)`},
 		{"a variation of the architecture", []string{"architecture", `"vit_base_patch16_siglip_224"`}, "is not a plain vit"},
 		{"a distilled architecture", []string{"architecture", `"deit_base_distilled_patch16_224"`}, "is not a plain vit"},
-		{"a size that is not known", []string{"architecture", `"vit_mini_patch16_224"`}, "is not a plain vit"},
-		{"weights of another width", []string{"model_args", `{"img_size":4}`}, "has a hidden size of 768, the weights have 6"},
+		{"an unknown size", []string{"architecture", `"vit_mini_patch16_224"`}, "is not a plain vit"},
+		{"weights of another width", []string{"model_args", `{"img_size":4}`}, "has a hidden size of 768, but the weights have 6"},
 		{"mean pooling", []string{"global_pool", `"avg"`}, `global_pool "avg" is not supported`},
 		{"mean pooling as an argument", []string{"model_args", `{"img_size":4,"embed_dim":6,"global_pool":"avg"}`}, `model_args: global_pool: "avg" is not supported`},
-		{"an argument that is not known", []string{"model_args", `{"img_size":4,"embed_dim":6,"norm_layer":"rmsnorm"}`}, `model_args: norm_layer: "rmsnorm" is not supported`},
-		{"an activation that is not known", []string{"model_args", `{"img_size":4,"embed_dim":6,"act_layer":"mish"}`}, `model_args: act_layer: "mish" is not supported`},
+		{"an unknown argument", []string{"model_args", `{"img_size":4,"embed_dim":6,"norm_layer":"rmsnorm"}`}, `model_args: norm_layer: "rmsnorm" is not supported`},
+		{"an unknown activation", []string{"model_args", `{"img_size":4,"embed_dim":6,"act_layer":"mish"}`}, `model_args: act_layer: "mish" is not supported`},
 		{"no heads", []string{"model_args", `{"img_size":4,"embed_dim":6,"num_heads":0}`}, "model_args: num_heads: 0 is not supported"},
 		{"arguments that are a list", []string{"model_args", `[]`}, "config.json: json: cannot unmarshal"},
-		{"an image size that is a word", []string{"model_args", `{"img_size":"big"}`}, `img_size: "big" is neither a number nor [height, width]`},
-		{"an image size of three", []string{"model_args", `{"img_size":[4,4,4]}`}, "is neither a number nor [height, width]"},
+		{"a text for the image size", []string{"model_args", `{"img_size":"big"}`}, `img_size: "big" is neither a number nor [height, width]`},
+		{"an image size of three numbers", []string{"model_args", `{"img_size":[4,4,4]}`}, "is neither a number nor [height, width]"},
 		{"a negative image size", []string{"model_args", `{"img_size":-4}`}, "is neither a number nor [height, width]"},
-		{"an image size that the weights deny", []string{"model_args", `{"embed_dim":6}`}, "images of 224×224 in patches of 2×2 do not make the 5 positions of the weights; say the size in model_args.img_size"},
-		{"an input of one number", []string{"pretrained_cfg", `{"input_size":[224]}`}, "input_size [224] is not [channels, height, width]"},
-		{"an absurd input", []string{"pretrained_cfg", `{"input_size":[3,99999,99999]}`}, "is not [channels, height, width]"},
-		{"grey images for coloured weights", []string{"pretrained_cfg", `{"input_size":[1,4,4]}`}, "input_size has 1 channels, the weights have 3"},
-		{"another number of classes", []string{"num_classes", "1000"}, "num_classes is 1000, the head has 3 rows"},
-		{"too many labels", []string{"label_names", `["a","b","c","d"]`}, `label "d" has number "3", the head has 3 rows`},
-		{"labels that are a number", []string{"label_names", `7`}, "label_names is neither a list of names nor an object of them"},
-		{"an interpolation that is not known", []string{"pretrained_cfg", `{"interpolation":"random"}`}, `pretrained_cfg: interpolation "random" is not supported`},
-		{"a crop of more than all", []string{"pretrained_cfg", `{"crop_pct":1.5}`}, "crop_pct 1.5 is not between 0.1 and 1"},
+		{"an image size that does not fit the weights", []string{"model_args", `{"embed_dim":6}`}, "images of 224×224 in patches of 2×2 do not give the 5 positions of the weights; set the size in model_args.img_size"},
+		{"an input size of one number", []string{"pretrained_cfg", `{"input_size":[224]}`}, "input_size [224] is not [channels, height, width]"},
+		{"a huge input size", []string{"pretrained_cfg", `{"input_size":[3,99999,99999]}`}, "is not [channels, height, width]"},
+		{"grey images for coloured weights", []string{"pretrained_cfg", `{"input_size":[1,4,4]}`}, "input_size has 1 channels, but the weights have 3"},
+		{"another number of classes", []string{"num_classes", "1000"}, "num_classes is 1000, but the head has 3 rows"},
+		{"too many labels", []string{"label_names", `["a","b","c","d"]`}, `label "d" has number "3", but the head has 3 rows`},
+		{"a number for labels", []string{"label_names", `7`}, "label_names is neither a list nor an object of names"},
+		{"an unknown interpolation", []string{"pretrained_cfg", `{"interpolation":"random"}`}, `pretrained_cfg: interpolation "random" is not supported`},
+		{"a crop of more than the image", []string{"pretrained_cfg", `{"crop_pct":1.5}`}, "crop_pct 1.5 is not between 0.1 and 1"},
 		{"borders", []string{"pretrained_cfg", `{"crop_mode":"border"}`}, `crop_mode "border" is not supported`},
 		{"a centred crop that is not square", []string{"model_args", `{"img_size":[2,8],"embed_dim":6}`}, "is not supported for images of 2×8"},
 	}
@@ -228,10 +228,10 @@ func TestTimmConfigRefusals(t *testing.T) {
 		})
 	}
 	_, err := upload(t, model().asTimm().with("pos_embed").with("patch_embed.proj.weight"), timmJSON(t))
-	refused(t, err, ErrTensors, "the model's sizes cannot be told: missing or of another rank: vit.embeddings.patch_embeddings.projection.weight, vit.embeddings.position_embeddings")
+	refused(t, err, ErrTensors, "the sizes of the model cannot be determined: missing or of the wrong rank: vit.embeddings.patch_embeddings.projection.weight, vit.embeddings.position_embeddings")
 }
 
-// A file may name a block by any number; that must not become the model's depth.
+// The largest number of a block is not the depth of the model.
 func TestAbsurdBlockNumber(t *testing.T) {
 	c, err := upload(t, model().asTimm().with("blocks.999999999999.norm1.weight", width), timmJSON(t))
 	if err != nil {

@@ -8,19 +8,19 @@ import (
 	"hash"
 )
 
-var errClosed = errors.New("checkpoint: digest of a closed checkpoint")
+var errClosed = errors.New("the checkpoint is closed")
 
-// Digest is the SHA-256, in hex, of the tensors' canonical names, types, shapes
-// and bytes. The same weights give the same digest whichever library named them
-// and however they were spread over files.
+// Digest returns the SHA-256, in hexadecimal, of the canonical names, types, shapes and bytes
+// of the tensors. It does not depend on the library that named the tensors or on how they
+// are spread over files.
 func (c *Checkpoint) Digest() (string, error) { return c.digest(func(string) error { return nil }) }
 
-// Inspect is CheckFinite and Digest in one pass over the weights. It leaves none
-// of them in memory, and the next call does not read them again: nobody changes
-// the files of an open checkpoint.
+// Inspect does the work of CheckFinite and Digest in one pass over the weights, which it does
+// not leave in memory. Once it has succeeded, later calls do not read them again: the files
+// of an open checkpoint do not change.
 func (c *Checkpoint) Inspect() (string, error) {
-	c.inspecting.Lock()
-	defer c.inspecting.Unlock()
+	c.inspectMu.Lock()
+	defer c.inspectMu.Unlock()
 	if c.inspected != "" && c.tensors != nil {
 		return c.inspected, nil
 	}
@@ -31,6 +31,7 @@ func (c *Checkpoint) Inspect() (string, error) {
 	return digest, err
 }
 
+// digest returns the digest of the tensors, after calling check for each.
 func (c *Checkpoint) digest(check func(name string) error) (string, error) {
 	if c.tensors == nil {
 		return "", errClosed
@@ -38,7 +39,7 @@ func (c *Checkpoint) digest(check func(name string) error) (string, error) {
 	h := sha256.New()
 	for i, name := range c.names {
 		if i+1 < len(c.names) {
-			c.Ahead(c.names[i+1])
+			c.Prefetch(c.names[i+1])
 		}
 		if err := check(name); err != nil {
 			return "", err
@@ -50,14 +51,14 @@ func (c *Checkpoint) digest(check func(name string) error) (string, error) {
 		for _, d := range t.Shape {
 			writeNumber(h, d)
 		}
-		h.Write(t.Data) // its length follows from type and shape
-		c.Release(name)
+		h.Write(t.Data) // the length follows from type and shape
+		c.Evict(name)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// Every part has a length before it or a fixed one, so that no two checkpoints
-// give the same bytes.
+// writeText writes a string after its length. Everything that is hashed has a known length,
+// so that no two checkpoints are hashed as the same bytes.
 func writeText(h hash.Hash, s string) {
 	writeNumber(h, len(s))
 	h.Write([]byte(s))

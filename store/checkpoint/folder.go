@@ -19,12 +19,12 @@ const (
 	maxJSON     = 64 << 20 // bytes of a JSON file; an index names every tensor of a model
 )
 
-// openWeights opens model.safetensors, or every shard in the index's order.
+// openWeights opens model.safetensors, or the shards that the index names.
 func openWeights(dir string) ([]*tensorfile.File, error) {
 	if info, err := os.Stat(dir); err != nil {
 		return nil, err
 	} else if !info.IsDir() {
-		return nil, fmt.Errorf("%w: not a folder; name the folder that holds config.json and %s", ErrWeights, weightsName)
+		return nil, fmt.Errorf("%w: not a folder; give the folder that holds config.json and %s", ErrWeights, weightsName)
 	}
 	f, err := tensorfile.Open(filepath.Join(dir, weightsName))
 	if err == nil {
@@ -43,8 +43,8 @@ func openWeights(dir string) ([]*tensorfile.File, error) {
 	return openShards(dir, index)
 }
 
-// missingWeights says what to do about a folder without safetensors. Pickles are
-// not read: they are programs.
+// missingWeights returns the error for a folder without safetensors, with what to do. Pickles
+// are not read because they are programs.
 func missingWeights(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -54,7 +54,7 @@ func missingWeights(dir string) error {
 		return slices.Contains([]string{".bin", ".pt", ".pth", ".ckpt"}, filepath.Ext(e.Name()))
 	})
 	if pickle < 0 {
-		return fmt.Errorf("%w: neither %s nor %s is there", ErrWeights, weightsName, indexName)
+		return fmt.Errorf("%w: there is neither %s nor %s", ErrWeights, weightsName, indexName)
 	}
 	name := entries[pickle].Name()
 	if strings.HasPrefix(name, "pytorch_model") {
@@ -67,7 +67,7 @@ func missingWeights(dir string) error {
 		ErrPickle, name, name, weightsName)
 }
 
-// readFile reads a small file, nil where it is not there.
+// readFile returns the content of a small file, or nil if it does not exist.
 func readFile(dir, name string) ([]byte, error) {
 	path := filepath.Join(dir, name)
 	info, err := os.Stat(path)

@@ -1,8 +1,8 @@
 package checkpoint
 
-// huggingFace is ViTForImageClassification and ViTModel. The names of
-// transformers 4 are the canonical ones; transformers 5 renamed the blocks'
-// (its conversion_mapping.py, "ViTModel").
+// huggingFace is the naming of ViTForImageClassification and ViTModel. The names of
+// transformers 4 are canonical. Transformers 5 renamed the tensors of the blocks (see its
+// conversion_mapping.py, "ViTModel").
 var huggingFace = naming{
 	library: "transformers",
 	bare:    []string{"embeddings", "encoder", "layers", "layernorm", "pooler"},
@@ -19,10 +19,10 @@ var huggingFace = naming{
 	},
 }
 
-// timm is VisionTransformer of timm 1.0 (timm/models/vision_transformer.py).
+// timm is the naming of VisionTransformer in timm 1.0 (timm/models/vision_transformer.py).
 var timm = naming{
 	library: "timm",
-	marks:   []string{"blocks.", "patch_embed."},
+	markers: []string{"blocks.", "patch_embed."},
 	outside: map[string]string{
 		"cls_token":        "vit.embeddings.cls_token",
 		"pos_embed":        "vit.embeddings.position_embeddings",
@@ -39,7 +39,7 @@ var timm = naming{
 		"mlp.fc1":   "intermediate.dense",
 		"mlp.fc2":   "output.dense",
 	},
-	foreign: map[string]string{
+	unsupported: map[string]string{
 		"reg_token":        "register tokens",
 		"dist_token":       "a distillation token",
 		"head_dist":        "a distillation head",
@@ -57,12 +57,11 @@ var timm = naming{
 	},
 }
 
-// torchvision is VisionTransformer of torchvision
-// (torchvision/models/vision_transformer.py), whose MLP had names of its own
-// before 0.13.
+// torchvision is the naming of VisionTransformer in torchvision
+// (torchvision/models/vision_transformer.py). The MLP had other names before 0.13.
 var torchvision = naming{
 	library: "torchvision",
-	marks:   []string{"encoder.layers.encoder_layer_", "conv_proj."},
+	markers: []string{"encoder.layers.encoder_layer_", "conv_proj."},
 	outside: map[string]string{
 		"class_token":           "vit.embeddings.cls_token",
 		"encoder.pos_embedding": "vit.embeddings.position_embeddings",
@@ -82,10 +81,9 @@ var torchvision = naming{
 		"mlp.linear_1":                  "intermediate.dense",
 		"mlp.linear_2":                  "output.dense",
 	},
-	foreign: map[string]string{
+	unsupported: map[string]string{
 		"heads.pre_logits": "a layer before the head",
-		// A stem of convolutions has named layers where a patch projection has
-		// its weight.
+		// A convolutional stem has named layers instead of a weight.
 		"conv_proj.conv_bn_relu_0": "a convolutional stem",
 		"conv_proj.conv_last":      "a convolutional stem",
 	},

@@ -14,16 +14,16 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// The tests' model, small but with every kind of tensor.
+// The test model is small but has every kind of tensor.
 const (
 	width, depth, mlp, patch, positions, labels = 6, 2, 10, 2, 5, 3
 	hfConfig                                    = `{"model_type":"vit","hidden_size":6,"layer_norm_eps":1e-12}`
 )
 
-// named are tensors by name, as one library or another has them.
+// named holds tensors by their names in some library.
 type named map[string]tensorfile.Tensor
 
-// modelSpecs are what a Hugging Face ViT classifier of that size wants.
+// modelSpecs returns the tensors that a Hugging Face ViT classifier of that size needs.
 func modelSpecs() []Spec {
 	specs := []Spec{
 		{"vit.embeddings.cls_token", []int{1, 1, width}},
@@ -37,7 +37,7 @@ func modelSpecs() []Spec {
 		block := fmt.Sprintf("vit.encoder.layer.%d.", i)
 		for _, m := range []struct {
 			name      string
-			out, cols int // no columns: a norm
+			out, cols int // no cols: a norm
 		}{
 			{"attention.attention.query", width, width}, {"attention.attention.key", width, width},
 			{"attention.attention.value", width, width}, {"attention.output.dense", width, width},
@@ -54,7 +54,7 @@ func modelSpecs() []Spec {
 	return specs
 }
 
-// model makes the tensors, with values that tell them apart.
+// model returns the tensors, each with other values.
 func model() named {
 	r := rand.New(rand.NewPCG(1, 2))
 	tensors := named{}
@@ -72,7 +72,7 @@ func model() named {
 	return tensors
 }
 
-// rename renames by the old and new parts of names given in turn.
+// rename replaces parts of names, given as pairs of old and new.
 func (n named) rename(oldnew ...string) named {
 	replacer := strings.NewReplacer(oldnew...)
 	renamed := named{}
@@ -82,7 +82,7 @@ func (n named) rename(oldnew ...string) named {
 	return renamed
 }
 
-// with adds, replaces or, where the shape is nil, removes a tensor.
+// with adds or replaces a tensor, or removes it if the shape is nil.
 func (n named) with(name string, shape ...int) named {
 	changed := maps.Clone(n)
 	delete(changed, name)
@@ -92,8 +92,8 @@ func (n named) with(name string, shape ...int) named {
 	return changed
 }
 
-// stack joins query, key and value of every block by rows, under a name for each
-// leaf in which %d is the block.
+// stack stacks query, key and value of every block by rows. weight and bias are the names of
+// the stacked tensors, with %d for the number of the block.
 func (n named) stack(weight, bias string) named {
 	stacked := maps.Clone(n)
 	for i := range depth {
@@ -136,7 +136,7 @@ func (n named) asTransformers5() named {
 		"intermediate.dense", "mlp.fc1", "output.dense", "mlp.fc2")
 }
 
-// asWrapped puts DataParallel's prefix before every name.
+// asWrapped adds DataParallel's prefix to every name.
 func (n named) asWrapped() named {
 	wrapped := named{}
 	for name, t := range n {
@@ -145,8 +145,8 @@ func (n named) asWrapped() named {
 	return wrapped
 }
 
-// folder writes a checkpoint's files, weights and whatever else is given as name
-// and content in turn.
+// folder writes the weights and other files of a checkpoint. files alternates between names
+// and contents.
 func folder(t *testing.T, weights named, files ...string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "glyphs")
@@ -166,7 +166,7 @@ func folder(t *testing.T, weights named, files ...string) string {
 	return dir
 }
 
-// mustOpen opens a checkpoint that the test closes.
+// mustOpen opens a checkpoint, which is closed when the test ends.
 func mustOpen(t testing.TB, dir string) *Checkpoint {
 	t.Helper()
 	c, err := Open(dir)
@@ -190,7 +190,7 @@ func mustDigest(t testing.TB, c *Checkpoint) string {
 	return d
 }
 
-// upload is FromFiles over tensors in memory.
+// upload calls FromFiles with tensors in memory.
 func upload(t *testing.T, weights named, config string) (*Checkpoint, error) {
 	t.Helper()
 	var b bytes.Buffer
@@ -208,7 +208,7 @@ func upload(t *testing.T, weights named, config string) (*Checkpoint, error) {
 	return FromFiles("glyphs", raw, nil, f)
 }
 
-// object reads JSON for comparison.
+// object decodes a JSON object.
 func object(t *testing.T, data []byte) map[string]any {
 	t.Helper()
 	var fields map[string]any

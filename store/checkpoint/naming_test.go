@@ -9,12 +9,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// libraryConfig is a Hugging Face configuration that says what other libraries
-// need said.
+// libraryConfig is a Hugging Face configuration with the values that are needed for the
+// tensors of other libraries.
 const libraryConfig = `{"model_type":"vit","layer_norm_eps":1e-6}`
 
-// The same weights under any library's names are the same checkpoint.
-func TestNamingFamilies(t *testing.T) {
+// The same weights under the names of any library are the same checkpoint.
+func TestNaming(t *testing.T) {
 	cases := []struct {
 		name    string
 		weights named
@@ -51,18 +51,18 @@ func TestNamingFamilies(t *testing.T) {
 				}
 			}
 			if mustDigest(t, got) != mustDigest(t, reference) || got.Bytes() != reference.Bytes() {
-				t.Error("digest or size differ from the reference's")
+				t.Error("the digest or size differs from the reference")
 			}
 		})
 	}
 }
 
-// Folders that the libraries themselves wrote, all three with the same weights;
-// testdata/_gen/libraries.py checks that the three answer alike.
-func TestFoldersOfTheLibraries(t *testing.T) {
+// The folders were written by the libraries, all with the same weights. See
+// testdata/_gen/libraries.py, which checks that their models agree.
+func TestLibraryFolders(t *testing.T) {
 	reference := mustOpen(t, "testdata/transformers4")
 	translated := mustOpen(t, "testdata/timm")
-	_, err := Open("testdata/torchvision") // which saves no configuration
+	_, err := Open("testdata/torchvision") // it saves no configuration
 	refused(t, err, ErrConfig, `"hidden_size":8,"num_hidden_layers":2,"num_attention_heads":HEADS,"intermediate_size":16,"image_size":8,"patch_size":4,`)
 
 	model, err := tensorfile.Open("testdata/torchvision/model.safetensors")
@@ -88,7 +88,7 @@ func TestFoldersOfTheLibraries(t *testing.T) {
 	}
 }
 
-// A bare ViTModel has no classifier: Check says so, and nothing else.
+// The only tensors that a bare ViTModel lacks are those of the classifier.
 func TestBaseModel(t *testing.T) {
 	for name, weights := range map[string]named{"4": model(), "5": model().asTransformers5()} {
 		bare := weights.with("classifier.weight").with("classifier.bias").rename("vit.", "").
@@ -101,7 +101,7 @@ func TestBaseModel(t *testing.T) {
 	}
 }
 
-func TestForeignTensors(t *testing.T) {
+func TestUnsupportedTensors(t *testing.T) {
 	timm, torchvision := model().asTimm(), model().asTorchvision("mlp.0", "mlp.3")
 	cases := []struct {
 		tensor  string
@@ -131,10 +131,10 @@ func TestForeignTensors(t *testing.T) {
 		refused(t, err, ErrTensors, `"`+c.tensor+`" is `+c.what+", which is not supported")
 	}
 	_, err := upload(t, timm.with("reg_token", 1).with("norm_pre.weight", 1), libraryConfig)
-	refused(t, err, ErrTensors, "named as in timm", `"norm_pre.weight" is`, `"reg_token" is`) // both in one message
+	refused(t, err, ErrTensors, "with the names of timm", `"norm_pre.weight" is`, `"reg_token" is`) // one message lists both
 }
 
-func TestTensorsThatCannotBeBound(t *testing.T) {
+func TestBadTensors(t *testing.T) {
 	ints := maps.Clone(model())
 	ints["classifier.bias"] = tensorfile.Tensor{DType: "I8", Shape: []int{labels}, Data: make([]byte, labels)}
 	cases := []struct {
@@ -142,10 +142,10 @@ func TestTensorsThatCannotBeBound(t *testing.T) {
 		weights named
 		says    string
 	}{
-		{"quantised weights", ints, `"classifier.bias" is I8, only F16, BF16, F32 and F64 are read`},
-		{"a tensor twice, once in DataParallel", model().with("module.classifier.bias", labels), `"classifier.bias" and "module.classifier.bias" are one and the same tensor`},
-		{"a block under both of torchvision's names", model().asTorchvision("mlp.0", "mlp.3").with("encoder.layers.encoder_layer_0.mlp.linear_1.bias", mlp), "are one and the same tensor"},
-		{"a stack that is not of three", model().asTimm().with("blocks.0.attn.qkv.bias", 3*width+1), `"blocks.0.attn.qkv.bias" has shape [19], whose rows are not query, key and value`},
+		{"quantised weights", ints, `"classifier.bias" is I8; only F16, BF16, F32 and F64 are supported`},
+		{"a tensor with and without DataParallel", model().with("module.classifier.bias", labels), `"classifier.bias" and "module.classifier.bias" are the same tensor`},
+		{"a block with both names of torchvision", model().asTorchvision("mlp.0", "mlp.3").with("encoder.layers.encoder_layer_0.mlp.linear_1.bias", mlp), "are the same tensor"},
+		{"a stack that is not a multiple of three", model().asTimm().with("blocks.0.attn.qkv.bias", 3*width+1), `"blocks.0.attn.qkv.bias" has shape [19], whose rows cannot be query, key and value`},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -155,8 +155,8 @@ func TestTensorsThatCannotBeBound(t *testing.T) {
 	}
 }
 
-// What no table knows keeps its name, so that Check reports it under that.
-func TestUnknownTensorsStay(t *testing.T) {
+// A tensor that is in no table keeps its name, and Check reports it.
+func TestUnknownTensors(t *testing.T) {
 	for name, weights := range map[string]named{
 		"head.extra.weight":      model().asTimm(),
 		"blocks.0.norm9.weight":  model().asTimm(),
@@ -170,6 +170,6 @@ func TestUnknownTensorsStay(t *testing.T) {
 		if err != nil {
 			t.Fatal(name, err)
 		}
-		refused(t, c.Check(modelSpecs()), ErrMismatch, "1 not known: "+name)
+		refused(t, c.Check(modelSpecs()), ErrMismatch, "1 unknown: "+name)
 	}
 }

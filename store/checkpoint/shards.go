@@ -11,9 +11,8 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// openShards opens the files that an index names and holds the two against each
-// other: every tensor must lie in the file that is named for it, and no file may
-// hold another.
+// openShards opens the files that an index names. Each must hold the tensors that the index
+// lists for it, and no others.
 func openShards(dir string, index []byte) ([]*tensorfile.File, error) {
 	var content struct {
 		WeightMap map[string]string `json:"weight_map"` // tensor to file
@@ -43,8 +42,8 @@ func openShards(dir string, index []byte) ([]*tensorfile.File, error) {
 	return files, nil
 }
 
-// shardNames lists the index's files, sorted. They are a stranger's: only names
-// of files in the folder itself are let through.
+// shardNames returns the files that an index names, sorted. The index is untrusted, so only
+// names of files in the same folder are allowed.
 func shardNames(weightMap map[string]string) ([]string, error) {
 	if len(weightMap) == 0 {
 		return nil, fmt.Errorf("%w: %s has no weight_map", ErrWeights, indexName)
@@ -57,7 +56,7 @@ func shardNames(weightMap map[string]string) ([]string, error) {
 		}
 		seen[shard] = true
 		if strings.ContainsAny(shard, "/\\:\x00") || !filepath.IsLocal(shard) || filepath.Ext(shard) != ".safetensors" {
-			return nil, fmt.Errorf("%w: %s names %q, which is no safetensors file in the same folder", ErrWeights, indexName, shard)
+			return nil, fmt.Errorf("%w: %s names %q, which is not a safetensors file in the same folder", ErrWeights, indexName, shard)
 		}
 		shards = append(shards, shard)
 	}
@@ -65,7 +64,7 @@ func shardNames(weightMap map[string]string) ([]string, error) {
 	return shards, nil
 }
 
-// compareShard lists what one file and the index do not agree on.
+// compareShard lists the differences between one file and the index.
 func compareShard(shard string, f *tensorfile.File, weightMap map[string]string) []string {
 	var complaints []string
 	for _, name := range f.Names() {

@@ -13,8 +13,8 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// sharded writes the model over two files and gives its index for a test to
-// spoil.
+// sharded writes the model to two files. It returns their folder and the index, for a test
+// to change and write.
 func sharded(t *testing.T) (dir string, weightMap map[string]string) {
 	t.Helper()
 	dir = folder(t, nil, "config.json", hfConfig)
@@ -54,36 +54,36 @@ func TestShards(t *testing.T) {
 	}
 	whole := mustOpen(t, folder(t, model(), "config.json", hfConfig))
 	if mustDigest(t, c) != mustDigest(t, whole) || c.Bytes() != whole.Bytes() {
-		t.Error("the shards are not the same checkpoint as the whole")
+		t.Error("the shards differ from the single file")
 	}
 }
 
-func TestShardsThatDoNotFitTheirIndex(t *testing.T) {
+func TestShardRefusals(t *testing.T) {
 	const bias, weight = "classifier.bias", "classifier.weight" // in the first and the second file
 	cases := []struct {
-		name  string
-		spoil func(weightMap map[string]string)
-		says  string
+		name   string
+		change func(weightMap map[string]string)
+		says   string
 	}{
-		{"a tensor that is not listed", func(m map[string]string) { delete(m, bias) }, `"classifier.bias" in model-00001-of-00002.safetensors is not listed`},
-		{"a tensor that is listed for the other file", func(m map[string]string) { m[bias] = shardName(1) }, `"classifier.bias" in model-00001-of-00002.safetensors is listed for model-00002-of-00002.safetensors`},
-		{"a tensor that is in no file", func(m map[string]string) { m["ghost"] = shardName(1) }, `"ghost" is not in model-00002-of-00002.safetensors`},
-		{"a file that is not there", func(m map[string]string) { m["ghost"] = "model-00003.safetensors" }, "shard 3 of 3: tensorfile: open"},
+		{"an unlisted tensor", func(m map[string]string) { delete(m, bias) }, `"classifier.bias" in model-00001-of-00002.safetensors is not listed`},
+		{"a tensor listed for the other file", func(m map[string]string) { m[bias] = shardName(1) }, `"classifier.bias" in model-00001-of-00002.safetensors is listed for model-00002-of-00002.safetensors`},
+		{"a tensor in no file", func(m map[string]string) { m["ghost"] = shardName(1) }, `"ghost" is not in model-00002-of-00002.safetensors`},
+		{"a missing file", func(m map[string]string) { m["ghost"] = "model-00003.safetensors" }, "shard 3 of 3: stat"},
 		{"no weight_map", func(m map[string]string) { clear(m) }, "model.safetensors.index.json has no weight_map"},
-		{"a file in a folder above", func(m map[string]string) { m[weight] = "../model.safetensors" }, `names "../model.safetensors", which is no safetensors file in the same folder`},
-		{"a file in a folder below", func(m map[string]string) { m[weight] = "a/model.safetensors" }, "which is no safetensors file in the same folder"},
-		{"a file by Windows' separator", func(m map[string]string) { m[weight] = `..\model.safetensors` }, "which is no safetensors file in the same folder"},
-		{"a file on another drive", func(m map[string]string) { m[weight] = "c:model.safetensors" }, "which is no safetensors file in the same folder"},
-		{"a file by its whole path", func(m map[string]string) { m[weight] = "/etc/model.safetensors" }, "which is no safetensors file in the same folder"},
-		{"a file with a NUL", func(m map[string]string) { m[weight] = "a\x00.safetensors" }, "which is no safetensors file in the same folder"},
-		{"a file of another kind", func(m map[string]string) { m[weight] = "config.json" }, "which is no safetensors file in the same folder"},
-		{"the folder above", func(m map[string]string) { m[weight] = ".." }, "which is no safetensors file in the same folder"},
-		{"no name at all", func(m map[string]string) { m[weight] = "" }, "which is no safetensors file in the same folder"},
+		{"a file in the parent folder", func(m map[string]string) { m[weight] = "../model.safetensors" }, `names "../model.safetensors", which is not a safetensors file in the same folder`},
+		{"a file in a subfolder", func(m map[string]string) { m[weight] = "a/model.safetensors" }, "which is not a safetensors file in the same folder"},
+		{"a file with a backslash", func(m map[string]string) { m[weight] = `..\model.safetensors` }, "which is not a safetensors file in the same folder"},
+		{"a file on another drive", func(m map[string]string) { m[weight] = "c:model.safetensors" }, "which is not a safetensors file in the same folder"},
+		{"a file with an absolute path", func(m map[string]string) { m[weight] = "/etc/model.safetensors" }, "which is not a safetensors file in the same folder"},
+		{"a file with a NUL", func(m map[string]string) { m[weight] = "a\x00.safetensors" }, "which is not a safetensors file in the same folder"},
+		{"a file of another kind", func(m map[string]string) { m[weight] = "config.json" }, "which is not a safetensors file in the same folder"},
+		{"the parent folder", func(m map[string]string) { m[weight] = ".." }, "which is not a safetensors file in the same folder"},
+		{"an empty name", func(m map[string]string) { m[weight] = "" }, "which is not a safetensors file in the same folder"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			dir, weightMap := sharded(t)
-			c.spoil(weightMap)
+			c.change(weightMap)
 			writeIndex(t, dir, weightMap)
 			_, err := Open(dir)
 			refused(t, err, ErrWeights, c.says)
@@ -91,7 +91,7 @@ func TestShardsThatDoNotFitTheirIndex(t *testing.T) {
 	}
 }
 
-func TestShardThatIsAFolder(t *testing.T) {
+func TestShardIsFolder(t *testing.T) {
 	dir, weightMap := sharded(t)
 	weightMap["ghost"] = "a.safetensors"
 	writeIndex(t, dir, weightMap)
@@ -109,23 +109,23 @@ func TestUnreadableIndex(t *testing.T) {
 	}
 }
 
-// A cache links a snapshot's files to blobs elsewhere; such folders are opened.
+// The files of a folder may be links, as in a cache of Hugging Face.
 func TestLinkedWeights(t *testing.T) {
 	real := folder(t, model())
 	dir := folder(t, nil, "config.json", hfConfig)
 	if err := os.Symlink(filepath.Join(real, weightsName), filepath.Join(dir, weightsName)); err != nil {
-		t.Skip("links cannot be made here: ", err)
+		t.Skip("links are not supported: ", err)
 	}
 	mustOpen(t, dir)
 }
 
-func TestFileThatIsTooLong(t *testing.T) {
+func TestLongFile(t *testing.T) {
 	dir := folder(t, model())
 	f, err := os.Create(filepath.Join(dir, "config.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Truncate(maxJSON + 1); err != nil { // sparse: it takes no room
+	if err := f.Truncate(maxJSON + 1); err != nil { // sparse
 		t.Fatal(err)
 	}
 	f.Close()

@@ -16,17 +16,17 @@ type timmConfig struct {
 	NumClasses   *int                       `json:"num_classes"`
 	GlobalPool   string                     `json:"global_pool"`
 	LabelNames   json.RawMessage            `json:"label_names"`
-	Labels       json.RawMessage            `json:"labels"` // what label_names was called before
+	Labels       json.RawMessage            `json:"labels"` // the former name of label_names
 	ModelArgs    map[string]json.RawMessage `json:"model_args"`
 	Pretrained   timmPretrained             `json:"pretrained_cfg"`
 }
 
-// timmArchitecture are the plain vision transformers by name: what is after the
-// size is a variation of the architecture unless it is a patch and image size.
-// A dot begins the name of the pretraining.
+// timmArchitecture matches the names of the plain vision transformers. Anything after the
+// size other than a patch and image size is a variation of the architecture. A dot begins
+// the name of the pretraining.
 var timmArchitecture = regexp.MustCompile(`^(vit|deit)_([a-z]+)_patch\d+_\d+(_in21k|_miil|_miil_in21k)?(\.|$)`)
 
-// timmWidths gives each size's heads and hidden size.
+// timmWidths maps a size to its number of heads and hidden size.
 var timmWidths = map[string]struct{ heads, hidden int }{
 	"tiny":     {3, 192},
 	"small":    {6, 384},
@@ -37,20 +37,20 @@ var timmWidths = map[string]struct{ heads, hidden int }{
 	"gigantic": {16, 1664},
 }
 
-// timmActivations gives transformers' name of an act_layer.
+// timmActivations maps an act_layer to its name in transformers.
 var timmActivations = map[string]string{
 	"gelu": "gelu", "gelu_tanh": "gelu_pytorch_tanh", "quick_gelu": "quick_gelu", "relu": "relu", "silu": "silu",
 }
 
-// timmHarmless are model_args that change nothing in how a trained model
-// answers, or nothing that the tensors' shapes do not tell.
-var timmHarmless = []string{
+// timmIgnored are model_args that do not change what a trained model computes, or only what
+// follows from the shapes of the tensors.
+var timmIgnored = []string{
 	"patch_size", "in_chans", "num_classes", "depth", "mlp_ratio", "qkv_bias",
 	"drop_rate", "pos_drop_rate", "patch_drop_rate", "proj_drop_rate", "attn_drop_rate", "drop_path_rate",
 	"weight_init", "fix_init", "dynamic_img_size",
 }
 
-// vitConfig is what is written of a ViTConfig.
+// vitConfig is the part of a ViTConfig that is written.
 type vitConfig struct {
 	Architectures    []string          `json:"architectures"`
 	ModelType        string            `json:"model_type"`
@@ -67,8 +67,8 @@ type vitConfig struct {
 	ID2Label         map[string]string `json:"id2label"`
 }
 
-// translateTimm replaces timm's configuration by that of a Hugging Face ViT, and
-// makes a preprocessor configuration unless there is one.
+// translateTimm replaces timm's configuration with that of a Hugging Face ViT, and makes a
+// preprocessor configuration if there is none.
 func (c *Checkpoint) translateTimm() error {
 	var t timmConfig
 	if err := json.Unmarshal(c.Config, &t); err != nil {
@@ -121,9 +121,9 @@ func (t *timmConfig) config(s sizes, image [2]int) (*vitConfig, error) {
 	}, nil
 }
 
-// options settles what shapes do not tell: the heads, by the architecture's
-// name, and the activation. Arguments that the model was built with come first;
-// one that is not known may mean anything and is refused.
+// options returns what does not follow from the shapes: the number of heads, which the name
+// of the architecture implies, and the activation. model_args override the name. An unknown
+// one may mean anything, so it is an error.
 func (t *timmConfig) options(s sizes) (heads int, activation string, err error) {
 	activation = "gelu"
 	var hidden int
@@ -151,23 +151,23 @@ func (t *timmConfig) options(s sizes) (heads int, activation string, err error) 
 		case "global_pool":
 			known = string(value) == `"token"`
 		default:
-			known = string(value) == "null" || slices.Contains(timmHarmless, key)
+			known = string(value) == "null" || slices.Contains(timmIgnored, key)
 		}
 		if !known {
 			return 0, "", fmt.Errorf("model_args: %s: %.60s is not supported", key, value)
 		}
 	}
 	if hidden != s.hidden {
-		return 0, "", fmt.Errorf("architecture %q has a hidden size of %d, the weights have %d", t.Architecture, hidden, s.hidden)
+		return 0, "", fmt.Errorf("architecture %q has a hidden size of %d, but the weights have %d", t.Architecture, hidden, s.hidden)
 	}
 	return heads, activation, nil
 }
 
-// labels gives each row of the head its name: the one listed, else LABEL_<row>
-// as transformers has it.
+// labels returns the name of each row of the head: the listed one, or LABEL_<row> as in
+// transformers.
 func (t *timmConfig) labels(s sizes) (map[string]string, error) {
 	if n := t.NumClasses; n != nil && *n != s.labels {
-		return nil, fmt.Errorf("num_classes is %d, the head has %d rows", *n, s.labels)
+		return nil, fmt.Errorf("num_classes is %d, but the head has %d rows", *n, s.labels)
 	}
 	labels := make(map[string]string, s.labels)
 	for i := range s.labels {
@@ -176,14 +176,14 @@ func (t *timmConfig) labels(s sizes) (map[string]string, error) {
 	listed, err := t.labelNames()
 	for key, name := range listed {
 		if _, ok := labels[key]; !ok {
-			return nil, fmt.Errorf("label_names: label %q has number %.20q, the head has %d rows", name, key, s.labels)
+			return nil, fmt.Errorf("label_names: label %q has number %.20q, but the head has %d rows", name, key, s.labels)
 		}
 		labels[key] = name
 	}
 	return labels, err
 }
 
-// labelNames reads a list of names, or an object from number to name.
+// labelNames reads a list of names, or an object that maps numbers to names.
 func (t *timmConfig) labelNames() (map[string]string, error) {
 	named := map[string]string{}
 	for _, raw := range []json.RawMessage{t.LabelNames, t.Labels, t.Pretrained.LabelNames} {
@@ -200,7 +200,7 @@ func (t *timmConfig) labelNames() (map[string]string, error) {
 		if json.Unmarshal(raw, &named) == nil {
 			return named, nil
 		}
-		return nil, fmt.Errorf("label_names is neither a list of names nor an object of them")
+		return nil, fmt.Errorf("label_names is neither a list nor an object of names")
 	}
 	return named, nil
 }

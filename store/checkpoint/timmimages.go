@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// timmPretrained says how images are prepared. What is absent is timm's default
+// timmPretrained says how images are preprocessed. For what is absent, timm's defaults apply
 // (timm/data/config.py).
 type timmPretrained struct {
 	InputSize     []int           `json:"input_size"` // channels, height, width
@@ -19,35 +19,35 @@ type timmPretrained struct {
 	LabelNames    json.RawMessage `json:"label_names"`
 }
 
-// imageSize is the height and width of the images that the model reads: what it
-// was built with, else what it was pretrained with. The weights have the last
-// word, since timm keeps the pretrained size when a model is built with another.
+// imageSize returns the height and width of the model's input: the size it was built with,
+// or else pretrained with. It must fit the weights, since timm keeps the pretrained size
+// when a model is built with another.
 func (t *timmConfig) imageSize(s sizes) (size [2]int, err error) {
 	input := t.Pretrained.InputSize
 	if input == nil {
 		input = []int{3, 224, 224}
 	}
-	const most = 1 << 14 // pixels a side, so that sizes computed from it stay small
-	if len(input) != 3 || slices.Min(input) < 1 || slices.Max(input) > most {
+	const maxSide = 1 << 14 // pixels, so that sizes computed from it stay small
+	if len(input) != 3 || slices.Min(input) < 1 || slices.Max(input) > maxSide {
 		return size, fmt.Errorf("input_size %v is not [channels, height, width]", input)
 	}
 	if input[0] != s.channels {
-		return size, fmt.Errorf("input_size has %d channels, the weights have %d", input[0], s.channels)
+		return size, fmt.Errorf("input_size has %d channels, but the weights have %d", input[0], s.channels)
 	}
 	size = [2]int{input[1], input[2]}
 	if built, ok := t.ModelArgs["img_size"]; ok {
-		if size, err = readSides(built); err != nil || min(size[0], size[1]) < 1 || max(size[0], size[1]) > most {
+		if size, err = readSides(built); err != nil || min(size[0], size[1]) < 1 || max(size[0], size[1]) > maxSide {
 			return size, fmt.Errorf("model_args: img_size: %.60s is neither a number nor [height, width]", built)
 		}
 	}
 	if s.patch[0] == 0 || s.patch[1] == 0 || size[0]/s.patch[0]*(size[1]/s.patch[1])+1 != s.positions {
-		return size, fmt.Errorf("images of %d×%d in patches of %d×%d do not make the %d positions of the weights; say the size in model_args.img_size",
+		return size, fmt.Errorf("images of %d×%d in patches of %d×%d do not give the %d positions of the weights; set the size in model_args.img_size",
 			size[0], size[1], s.patch[0], s.patch[1], s.positions)
 	}
 	return size, nil
 }
 
-// readSides reads one number for a square, or [height, width].
+// readSides reads a number, for a square, or [height, width].
 func readSides(raw json.RawMessage) (size [2]int, err error) {
 	var side int
 	if json.Unmarshal(raw, &side) == nil {
@@ -60,15 +60,15 @@ func readSides(raw json.RawMessage) (size [2]int, err error) {
 	return [2]int(sides), nil
 }
 
-// preprocessor says in Hugging Face's words how timm prepares an image (its
-// transforms_imagenet_eval): resized so that the model's size is crop_pct of it,
-// and the middle cut out. CLIP's processor does that.
+// preprocessor returns the Hugging Face configuration of timm's preprocessing (its
+// transforms_imagenet_eval): it resizes an image to the model's size over crop_pct and crops
+// the centre, as CLIP's processor does.
 func (p *timmPretrained) preprocessor(image [2]int) (map[string]any, error) {
 	interpolation := p.Interpolation
 	if interpolation == "" {
 		interpolation = "bicubic"
 	}
-	resample := slices.Index([]string{"nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"}, interpolation) // PIL's numbers
+	resample := slices.Index([]string{"nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"}, interpolation) // numbered as in PIL
 	if resample < 0 {
 		return nil, fmt.Errorf("interpolation %.40q is not supported", interpolation)
 	}
@@ -100,8 +100,8 @@ func (p *timmPretrained) preprocessor(image [2]int) (map[string]any, error) {
 	}, nil
 }
 
-// resizeTo is the size before the crop: of the shorter edge, or, squashed, of
-// both.
+// resizeTo returns the size before the crop: of the shorter edge, or of both if the image is
+// squashed.
 func resizeTo(mode string, image [2]int, pct float64) (map[string]int, error) {
 	height, width := int(float64(image[0])/pct), int(float64(image[1])/pct)
 	switch {

@@ -6,22 +6,21 @@ import (
 )
 
 const (
-	// apart is the cosine of the weights below which two checkpoints are of
-	// different lineages.
-	apart = 0.5
-	// smallest is how many checkpoints a part of a lineage has at least: a basis
-	// of its own takes more than the coefficients of some.
-	smallest = 4
-	// nearer is the share of its deltas' energy that a split has to leave: points
-	// that spread evenly along one direction, which one basis holds well, keep a
-	// fourth.
-	nearer = 0.2
+	// lineageCosine is the smallest cosine of the weights of two checkpoints of one
+	// lineage.
+	lineageCosine = 0.5
+	// minCluster is the smallest number of checkpoints in a part of a lineage. A basis
+	// takes more bytes than the coefficients of a few checkpoints save.
+	minCluster = 4
+	// splitShare is the largest share of the scatter that a split may leave. Points
+	// spread evenly along a line, which one basis represents well, leave a quarter.
+	splitShare = 0.2
 )
 
-// Clusters groups checkpoints by their sketches: first into lineages, then a
-// lineage into parts that are much nearer to their own means than to the common
-// one, such as fine-tunes of a model and of another that was tuned from it.
-// It gives the indexes of each group's members, in ascending order.
+// Clusters groups checkpoints by their sketches: first into lineages, and then each lineage
+// into parts that are much closer to their own means than to the common mean, such as the
+// fine-tunes of a model and those of another model that was tuned from it. It returns the
+// indices of the members of each group, in ascending order.
 func Clusters(sketches []Sketch) [][]int {
 	var out [][]int
 	for _, lineage := range lineages(sketches) {
@@ -34,13 +33,12 @@ func Clusters(sketches []Sketch) [][]int {
 	return out
 }
 
-// lineages puts each checkpoint to the first of those before it that it is
-// related to.
+// lineages assigns each checkpoint to the first lineage to whose first member it is related.
 func lineages(sketches []Sketch) (out [][]int) {
 next:
 	for i, s := range sketches {
 		for k, l := range out {
-			if s.Cosine(sketches[l[0]]) >= apart {
+			if s.Cosine(sketches[l[0]]) >= lineageCosine {
 				out[k] = append(l, i)
 				continue next
 			}
@@ -50,7 +48,8 @@ next:
 	return out
 }
 
-// flattened is a sketch as one vector, in which each layer counts the same.
+// flattened returns a sketch as one vector in which all layers count the same. unit gives the
+// length of each layer.
 func flattened(s, unit Sketch) (out []float64) {
 	for i := range s {
 		length := math.Sqrt(dot(unit[i], unit[i]))
@@ -63,21 +62,20 @@ func flattened(s, unit Sketch) (out []float64) {
 	return out
 }
 
-// parts splits points in two, and those again, as long as that brings them much
-// nearer to their means.
+// parts splits points in two, recursively, as long as the parts are much closer to their means.
 func parts(points [][]float64, members []int) [][]int {
 	a, b := halves(points, members)
-	if len(a) < smallest || len(b) < smallest {
+	if len(a) < minCluster || len(b) < minCluster {
 		return [][]int{members}
 	}
 	within := (scatter(points, a) + scatter(points, b)) / float64(len(members)-2)
-	if within > nearer*scatter(points, members)/float64(len(members)-1) {
+	if within > splitShare*scatter(points, members)/float64(len(members)-1) {
 		return [][]int{members}
 	}
 	return append(parts(points, a), parts(points, b)...)
 }
 
-// halves divides members by two means (Lloyd 1982), begun on both sides of the
+// halves divides members in two by 2-means (Lloyd 1982), starting from the two sides of the
 // mean along the direction of largest variance.
 func halves(points [][]float64, members []int) (a, b []int) {
 	centre := meanPoint(points, members)
@@ -97,6 +95,7 @@ func halves(points [][]float64, members []int) (a, b []int) {
 	return a, b
 }
 
+// divide splits members into those for which first is true and the others.
 func divide(members []int, first func(i int) bool) (a, b []int) {
 	for _, i := range members {
 		if first(i) {
@@ -108,13 +107,13 @@ func divide(members []int, first func(i int) bool) (a, b []int) {
 	return a, b
 }
 
-// axisOf is the direction of largest variance, by power iterations that begin at
-// the point farthest from the centre.
+// axisOf returns the direction of largest variance, by power iterations that start from the
+// point farthest from the centre.
 func axisOf(points [][]float64, members []int, centre []float64) []float64 {
-	axis, most := make([]float64, len(centre)), -1.0
+	axis, farthest := make([]float64, len(centre)), -1.0
 	for _, i := range members {
-		if d := distance2(points[i], centre); d > most {
-			most = d
+		if d := distance2(points[i], centre); d > farthest {
+			farthest = d
 			for k := range axis {
 				axis[k] = points[i][k] - centre[k]
 			}
@@ -141,6 +140,7 @@ func axisOf(points [][]float64, members []int, centre []float64) []float64 {
 	return axis
 }
 
+// along returns the component of p − centre along an axis.
 func along(p, centre, axis []float64) (t float64) {
 	for k, x := range p {
 		t += (x - centre[k]) * axis[k]
@@ -148,6 +148,7 @@ func along(p, centre, axis []float64) (t float64) {
 	return t
 }
 
+// meanPoint returns the mean of some points.
 func meanPoint(points [][]float64, members []int) []float64 {
 	out := make([]float64, len(points[members[0]]))
 	for _, i := range members {
@@ -158,7 +159,7 @@ func meanPoint(points [][]float64, members []int) []float64 {
 	return out
 }
 
-// scatter is the sum of squared distances to the mean.
+// scatter returns the sum of squared distances to the mean.
 func scatter(points [][]float64, members []int) (sum float64) {
 	centre := meanPoint(points, members)
 	for _, i := range members {
@@ -167,6 +168,7 @@ func scatter(points [][]float64, members []int) (sum float64) {
 	return sum
 }
 
+// distance2 returns the squared distance of two points.
 func distance2(a, b []float64) (d float64) {
 	for k, x := range a {
 		d += (x - b[k]) * (x - b[k])

@@ -9,12 +9,11 @@ import (
 	"gorgonia.org/tensor"
 
 	"eigenserve/store"
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 	"eigenserve/store/subspace"
 )
 
-// What is decoded is what was quantised: it dequantises to within a step of the
-// coefficients.
+// Decoded integers times the step are within a step of the coefficients.
 func TestDecode(t *testing.T) {
 	sources := lineage(mixed(), 4, 1)
 	b := fit(t, mixed(), sources, subspace.Options{Rank: 5})
@@ -34,7 +33,7 @@ func TestDecode(t *testing.T) {
 		}
 		near := func(q int32, c float32) {
 			if d := math.Abs(float64(q)*v.Step - float64(c)); d > 0.75*v.Step {
-				t.Errorf("step %g: %d stands for %g", v.Step, q, c)
+				t.Errorf("step %g: the integer for %[3]g is %[2]d", v.Step, q, c)
 			}
 		}
 		for i := range b.Layers {
@@ -51,8 +50,8 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-// spread makes all of a core (q,p) of its nonzeros.
-func spread(s code.Sparse, left, right int) []int32 {
+// spread returns a core (q,p) of its nonzero integers.
+func spread(s rans.Sparse, left, right int) []int32 {
 	q := make([]int32, left*right)
 	for k, j := range s.Rights {
 		for at := s.Starts[k]; at < s.Starts[k+1]; at++ {
@@ -62,12 +61,12 @@ func spread(s code.Sparse, left, right int) []int32 {
 	return q
 }
 
-// A variant with another's stream, step, gains or basis is refused or decodes to
-// nonsense of the basis's size; it never panics.
+// A variant with a wrong stream, step, gain or basis is refused or decodes to arbitrary
+// integers. Decode does not panic.
 func TestDecodeHostile(t *testing.T) {
 	sources := lineage(mixed(), 4, 2)
 	b := fit(t, mixed(), sources, subspace.Options{})
-	sound := quantised(t, projector(t, b), sources[0], 0.5)
+	valid := quantised(t, projector(t, b), sources[0], 0.5)
 	narrow := fit(t, mixed(), sources, subspace.Options{Rank: 2})
 	silent := fit(t, mixed(), sources, subspace.Options{})
 	for i := range silent.Layers {
@@ -77,7 +76,7 @@ func TestDecodeHostile(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 3))
 	refused := 0
 	for range 500 {
-		v := store.Variant{Step: sound.Step, Gains: append([]byte(nil), sound.Gains...), Coefficients: append([]byte(nil), sound.Coefficients...)}
+		v := store.Variant{Step: valid.Step, Gains: append([]byte(nil), valid.Gains...), Coefficients: append([]byte(nil), valid.Coefficients...)}
 		basis := b
 		switch r.IntN(6) {
 		case 0:
@@ -106,7 +105,7 @@ func TestDecodeHostile(t *testing.T) {
 		}
 		err = subspace.Rebuild(basis, &v, func(string, *tensor.Dense) {})
 		if err != nil {
-			t.Errorf("decoded, not rebuilt: %v", err)
+			t.Errorf("decoded but not rebuilt: %v", err)
 		}
 	}
 	if refused < 300 {
@@ -118,39 +117,39 @@ func TestDecodeRefusals(t *testing.T) {
 	sources := lineage(mixed(), 3, 3)
 	b := fit(t, mixed(), sources, subspace.Options{})
 	for _, c := range []struct {
-		name  string
-		spoil func(v *store.Variant)
-		is    error
+		name   string
+		damage func(v *store.Variant)
+		is     error
 	}{
-		{"as it is", func(*store.Variant) {}, nil},
-		{"no stream", func(v *store.Variant) { v.Coefficients = nil }, code.ErrTruncated},
-		{"a stream cut short", func(v *store.Variant) { v.Coefficients = v.Coefficients[:len(v.Coefficients)-4] }, code.ErrTruncated},
-		{"a stream too long", func(v *store.Variant) { v.Coefficients = append(v.Coefficients, 0, 0, 0, 0) }, code.ErrTrailing},
-		{"a stream of the future", func(v *store.Variant) { v.Coefficients[0]++ }, code.ErrVersion},
-		{"a gain too few", func(v *store.Variant) { v.Gains = v.Gains[1:] }, store.ErrFormat},
+		{"unchanged", func(*store.Variant) {}, nil},
+		{"no stream", func(v *store.Variant) { v.Coefficients = nil }, rans.ErrTruncated},
+		{"a truncated stream", func(v *store.Variant) { v.Coefficients = v.Coefficients[:len(v.Coefficients)-4] }, rans.ErrTruncated},
+		{"data after the stream", func(v *store.Variant) { v.Coefficients = append(v.Coefficients, 0, 0, 0, 0) }, rans.ErrTrailing},
+		{"a stream of a future version", func(v *store.Variant) { v.Coefficients[0]++ }, rans.ErrVersion},
+		{"one gain too few", func(v *store.Variant) { v.Gains = v.Gains[1:] }, store.ErrFormat},
 		{"no gains", func(v *store.Variant) { v.Gains = nil }, store.ErrFormat},
 	} {
 		v := quantised(t, projector(t, b), sources[0], 1)
-		c.spoil(v)
+		c.damage(v)
 		if _, err := subspace.Decode(b, v); !errors.Is(err, c.is) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.is)
 		}
 	}
 }
 
-// An error of the caller's ends the visit.
-func TestVisitEnds(t *testing.T) {
+// An error of a callback ends the visit.
+func TestVisitErrors(t *testing.T) {
 	sources := lineage(mixed(), 3, 4)
 	b := fit(t, mixed(), sources, subspace.Options{})
 	v := quantised(t, projector(t, b), sources[0], 1)
 	stop := errors.New("stop")
 	seen := 0
-	layer := func(int, *code.Sparse) error { seen++; return stop }
+	layer := func(int, *rans.Sparse) error { seen++; return stop }
 	if err := subspace.Visit(b, v, layer, nil); !errors.Is(err, stop) || seen != 1 {
 		t.Errorf("%v after %d layers", err, seen)
 	}
 	vector := func(int, []int32) error { return stop }
-	if err := subspace.Visit(b, v, func(int, *code.Sparse) error { return nil }, vector); !errors.Is(err, stop) {
+	if err := subspace.Visit(b, v, func(int, *rans.Sparse) error { return nil }, vector); !errors.Is(err, stop) {
 		t.Errorf("%v, want %v", err, stop)
 	}
 }

@@ -15,25 +15,24 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// A full eigendecomposition of an n×n matrix costs some 9n³ operations, most of
-// them one after the other: half a second at 768, minutes at 3072. Beyond small,
-// when few of the directions are wanted, a randomised one costs
-// 2(2+powers)·n²·k, nearly all in the project's own matmul.
+// A full eigendecomposition of an n×n matrix takes about 9n³ operations, most of them
+// sequential: half a second for n = 768, minutes for 3072. If n > small and k ≤ n/few
+// eigenvectors are needed, a randomised one takes 2(2+powers)·n²·k, almost all of them in our
+// own matrix product.
 const (
 	small      = 512
-	few        = 3  // k ≤ n/few is few
-	oversample = 16 // columns beyond k
-	powers     = 3  // power iterations
-	drowned    = 1e-7
+	few        = 3
+	oversample = 16   // columns in addition to k
+	powers     = 3    // power iterations
+	negligible = 1e-7 // eigenvalues below this, relative to the largest, are rounding errors
 )
 
 // errEigen marks an eigendecomposition that did not converge.
 var errEigen = errors.New("the eigendecomposition failed")
 
-// leading gives the k leading eigenvectors of the symmetric, positive
-// semidefinite a (n,n), of which only the upper half is read, as the columns of an (n,k) matrix, and their eigenvalues,
-// largest first. The sign of a vector is set so that its largest component is
-// positive. What a holds is lost.
+// leading returns the k leading eigenvectors of a (n,n) as the columns of a matrix (n,k), and
+// their eigenvalues, largest first. a is symmetric and positive semidefinite; leading reads its
+// upper half and overwrites it. The largest component of each eigenvector is positive.
 func leading(a []float64, n, k int) ([]float32, []float64, error) {
 	for _, x := range a {
 		if x-x != 0 {
@@ -46,8 +45,8 @@ func leading(a []float64, n, k int) ([]float32, []float64, error) {
 	return full(a, n, k)
 }
 
-// full decomposes a in place: at a large layer a copy would be the most that a
-// fit holds.
+// full implements leading with a full eigendecomposition. It works in place, since a copy for
+// a large layer would take more memory than anything else in a fit.
 func full(a []float64, n, k int) ([]float32, []float64, error) {
 	sym := blas64.Symmetric{N: n, Stride: n, Data: a, Uplo: blas.Upper}
 	ascending, query := make([]float64, n), make([]float64, 1)
@@ -69,25 +68,26 @@ func full(a []float64, n, k int) ([]float32, []float64, error) {
 	return out, values, nil
 }
 
+// signOf returns the sign of the largest component of a column.
 func signOf(v *mat.Dense, column, n int) float64 {
-	most := 0.0
+	largest := 0.0
 	for r := range n {
-		if x := v.At(r, column); math.Abs(x) > math.Abs(most) {
-			most = x
+		if x := v.At(r, column); math.Abs(x) > math.Abs(largest) {
+			largest = x
 		}
 	}
-	return math.Copysign(1, most)
+	return math.Copysign(1, largest)
 }
 
-// randomised is the range finder with power iterations and orthonormalisation
-// between them, then an eigendecomposition in the range found (Halko, Martinsson,
-// Tropp 2011, algorithms 4.4 and 5.3). Products are in float32: eigenvalues below
-// drowned times the largest are lost in their rounding, and given as zero. The start is
-// seeded: the same matrix gives the same directions.
+// randomised implements leading with a randomised range finder, power iterations with
+// orthonormalisation between them, and an eigendecomposition in the range (Halko, Martinsson,
+// Tropp 2011, algorithms 4.4 and 5.3). Products are in float32, so negligible eigenvalues are
+// rounding errors and are returned as zero. The random start is seeded, so that the result
+// depends on the matrix alone.
 func randomised(a []float64, n, k int) ([]float32, []float64, error) {
 	w := min(k+oversample, n)
 	sym, unit := packed(a, n)
-	y, ya := make([]float32, w*n), make([]float32, w*n) // rows that span the range, and these times A
+	y, ya := make([]float32, w*n), make([]float32, w*n) // rows that span the range, and these rows times A
 	q := gaussian(w*n, uint64(n))
 	for i := 0; ; i++ {
 		orthonormaliseRows(q, w, n)
@@ -110,24 +110,24 @@ func randomised(a []float64, n, k int) ([]float32, []float64, error) {
 			inner[i*w+j] = (float64(b[i*w+j]) + float64(b[j*w+i])) / 2
 		}
 	}
-	turned, values, err := full(inner, w, k)
+	rotation, values, err := full(inner, w, k)
 	if err != nil {
 		return nil, nil, err
 	}
-	least := drowned * values[0]
+	smallest := negligible * values[0]
 	for i, x := range values {
-		if values[i] = x * unit; x < least {
+		if values[i] = x * unit; x < smallest {
 			values[i] = 0
 		}
 	}
 	out := make([]float32, n*k)
-	kernel.Gemm(true, false, n, k, w, y, n, turned, k, out, k, false)
-	settleSigns(out, n, k)
+	kernel.Gemm(true, false, n, k, w, y, n, rotation, k, out, k, false)
+	fixSigns(out, n, k)
 	return out, values, nil
 }
 
-// packed gives a symmetric matrix as what a product reads, in units of its
-// largest element, which lies on its diagonal.
+// packed returns a symmetric matrix (n,n), of which it reads the upper half, as the weights of
+// a product, in units of its largest diagonal element, which it also returns.
 func packed(a []float64, n int) (kernel.Weights, float64) {
 	unit := 0.0
 	for i := range n {
@@ -136,28 +136,28 @@ func packed(a []float64, n int) (kernel.Weights, float64) {
 	if unit == 0 {
 		unit = 1
 	}
-	whole := make([]float32, n*n)
+	both := make([]float32, n*n)
 	for r := range n {
 		for c := r; c < n; c++ {
 			x := float32(a[r*n+c] / unit)
-			whole[r*n+c], whole[c*n+r] = x, x
+			both[r*n+c], both[c*n+r] = x, x
 		}
 	}
 	w := kernel.Weights{N: n, K: n, Panels: make([]float32, kernel.PackedLen(n, n))}
-	kernel.Pack(w.Panels, whole, n, n, n)
+	kernel.Pack(w.Panels, both, n, n, n)
 	return w, unit
 }
 
-// settleSigns makes the largest component of every column of v (n,k) positive.
-func settleSigns(v []float32, n, k int) {
+// fixSigns makes the largest component of every column of v (n,k) positive.
+func fixSigns(v []float32, n, k int) {
 	for j := range k {
-		most := float32(0)
+		largest := float32(0)
 		for r := range n {
-			if x := v[r*k+j]; x*x > most*most {
-				most = x
+			if x := v[r*k+j]; x*x > largest*largest {
+				largest = x
 			}
 		}
-		if most < 0 {
+		if largest < 0 {
 			for r := range n {
 				v[r*k+j] = -v[r*k+j]
 			}
@@ -165,8 +165,8 @@ func settleSigns(v []float32, n, k int) {
 	}
 }
 
-// orthonormaliseRows replaces the rows of a (w,n), w ≤ n, by orthonormal ones
-// that span them, also where they are dependent.
+// orthonormaliseRows replaces the rows of a (w,n), w ≤ n, with orthonormal rows that span them.
+// The rows of a may be dependent.
 func orthonormaliseRows(a []float64, w, n int) {
 	g := blas64.General{Rows: w, Cols: n, Stride: n, Data: a}
 	tau, query := make([]float64, w), make([]float64, 1)
@@ -178,7 +178,8 @@ func orthonormaliseRows(a []float64, w, n int) {
 	lapack64.Orglq(g, tau, work, len(work))
 }
 
-// orthonormalise does so with the columns of a (n,w), n ≥ w.
+// orthonormalise replaces the columns of a (n,w), n ≥ w, with orthonormal columns that span
+// them.
 func orthonormalise(a *mat.Dense) {
 	n, w := a.Dims()
 	rows := mat.DenseCopyOf(a.T())
@@ -186,6 +187,7 @@ func orthonormalise(a *mat.Dense) {
 	a.Copy(rows.T())
 }
 
+// gaussian returns n normally distributed numbers.
 func gaussian(n int, seed uint64) []float64 {
 	r := rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15))
 	v := make([]float64, n)

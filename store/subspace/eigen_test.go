@@ -10,8 +10,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// withSpectrum is the n×n matrix of these eigenvalues, the rest zero, on random
-// eigenvectors, which it gives as columns too.
+// withSpectrum returns an n×n matrix with the given eigenvalues, the rest zero, and its random
+// eigenvectors as columns.
 func withSpectrum(n int, values []float64) (a []float64, vectors *mat.Dense) {
 	vectors = mat.NewDense(n, len(values), gaussian(n*len(values), 42))
 	orthonormalise(vectors)
@@ -28,7 +28,7 @@ func columns(v []float32, n, k int) *mat.Dense {
 	return m
 }
 
-// cosine of the largest angle between the spans of two sets of orthonormal
+// cosine returns the cosine of the largest angle between the spans of two sets of orthonormal
 // columns.
 func cosine(a, b mat.Matrix) float64 {
 	var product mat.Dense
@@ -38,7 +38,7 @@ func cosine(a, b mat.Matrix) float64 {
 	return slices.Min(svd.Values(nil))
 }
 
-// captured is tr(VᵀAV), the energy that directions hold.
+// captured returns tr(VᵀAV), the energy in the directions.
 func captured(a []float64, v *mat.Dense) float64 {
 	n, _ := v.Dims()
 	var av, vav mat.Dense
@@ -47,7 +47,7 @@ func captured(a []float64, v *mat.Dense) float64 {
 	return mat.Trace(&vav)
 }
 
-func TestFullFindsTheSpectrum(t *testing.T) {
+func TestFull(t *testing.T) {
 	a, vectors := withSpectrum(40, []float64{9, 4, 1, 0.5})
 	v, values, err := leading(a, 40, 3)
 	if err != nil {
@@ -55,22 +55,22 @@ func TestFullFindsTheSpectrum(t *testing.T) {
 	}
 	for i, want := range []float64{9, 4, 1} {
 		if math.Abs(values[i]-want) > 1e-12 {
-			t.Errorf("eigenvalue %d is %g, not %g", i, values[i], want)
+			t.Errorf("eigenvalue %d is %g, want %g", i, values[i], want)
 		}
 	}
 	if c := cosine(columns(v, 40, 3), vectors.Slice(0, 40, 0, 3)); c < 1-1e-6 {
-		t.Errorf("the eigenvectors are off by a cosine of %g", c)
+		t.Errorf("the cosine of the eigenvectors to the true ones is %g", c)
 	}
 }
 
-// The randomised method gives what the full one gives, on spectra that decay as
-// those of real families do and slower.
+// The randomised method agrees with the full one, on spectra that decay like those of real
+// families and slower.
 func TestRandomisedAgainstFull(t *testing.T) {
 	const n, k = 160, 20
 	for name, value := range map[string]func(i int) float64{
 		"falling by a tenth each": func(i int) float64 { return math.Pow(0.9, float64(i)) },
 		"a power law":             func(i int) float64 { return 1 / float64(i+1) },
-		"slower yet":              func(i int) float64 { return 1 / math.Sqrt(float64(i+1)) },
+		"even slower":             func(i int) float64 { return 1 / math.Sqrt(float64(i+1)) },
 		"over twelve decades":     func(i int) float64 { return math.Pow(10, -12*float64(i)/n) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -89,23 +89,22 @@ func TestRandomisedAgainstFull(t *testing.T) {
 			}
 			found, best := captured(a, columns(v, n, k)), captured(a, columns(w, n, k))
 			if found < 0.99*best {
-				t.Errorf("holds %g of the energy that %d directions can", found/best, k)
+				t.Errorf("captures %g of the energy of %d eigenvectors", found/best, k)
 			}
 			for i := range values {
 				if math.Abs(values[i]/exact[i]-1) > 0.05 {
-					t.Errorf("eigenvalue %d is %g, not %g", i, values[i], exact[i])
+					t.Errorf("eigenvalue %d is %g, want %g", i, values[i], exact[i])
 				}
 			}
-			// The first are settled long before the last.
+			// The first directions converge long before the last.
 			if c := cosine(columns(v, n, k), vectors.Slice(0, n, 0, k/2)); c < 0.98 {
-				t.Errorf("the first half lies outside by a cosine of %g", c)
+				t.Errorf("the cosine of the first half is %g", c)
 			}
 		})
 	}
 }
 
-// Directions are orthonormal whatever the rank of the matrix: a tensor that does
-// not vary has a zero one.
+// Directions are orthonormal for a matrix of any rank: that of a constant tensor is zero.
 func TestDirectionsAreOrthonormal(t *testing.T) {
 	const n, k = 60, 12
 	for _, rank := range []int{0, 1, 3, 30} {
@@ -129,7 +128,7 @@ func TestDirectionsAreOrthonormal(t *testing.T) {
 			gram.Mul(columns(v, n, k).T(), columns(v, n, k))
 			gram.Sub(&gram, mat.NewDiagDense(k, slices.Repeat([]float64{1}, k)))
 			if off := mat.Norm(&gram, 2); !(off < 1e-5) {
-				t.Errorf("%s, rank %d: off orthonormal by %g", name, rank, off)
+				t.Errorf("%s, rank %d: not orthonormal by %g", name, rank, off)
 			}
 			for i, x := range values {
 				if x < 0 || i > 0 && x > values[i-1] || i >= rank && x > 1e-12 {
@@ -141,12 +140,12 @@ func TestDirectionsAreOrthonormal(t *testing.T) {
 	}
 }
 
-// A large matrix of which few directions are wanted goes the randomised way, and
-// gives the same every time, its largest component positive.
+// A few directions of a large matrix are computed by the randomised method. The result is the
+// same every time, and the largest component of a direction is positive.
 func TestLeadingOfLarge(t *testing.T) {
 	const n, k = small + 7, 5
 	a := make([]float64, n*n)
-	for i := range n { // eigenvectors are the axes
+	for i := range n { // the eigenvectors are the axes
 		a[i*n+i] = math.Pow(0.5, float64((i*7)%n))
 	}
 	v, values, err := leading(slices.Clone(a), n, k)
@@ -159,15 +158,15 @@ func TestLeadingOfLarge(t *testing.T) {
 			axis++
 		}
 		if x := v[axis*k+j]; math.Abs(float64(x)-1) > 1e-6 {
-			t.Errorf("direction %d holds %g of axis %d", j, x, axis)
+			t.Errorf("component %[3]d of direction %[1]d is %[2]g", j, x, axis)
 		}
 		if want := math.Pow(0.5, float64(j)); math.Abs(values[j]/want-1) > 1e-6 {
-			t.Errorf("eigenvalue %d is %g, not %g", j, values[j], want)
+			t.Errorf("eigenvalue %d is %g, want %g", j, values[j], want)
 		}
 	}
 	again, _, err := leading(a, n, k)
 	if err != nil || fmt.Sprint(again) != fmt.Sprint(v) {
-		t.Error("the same matrix gives other directions")
+		t.Error("the same matrix has different directions")
 	}
 }
 

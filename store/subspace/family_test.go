@@ -16,13 +16,13 @@ import (
 	"eigenserve/store/subspace"
 )
 
-// memory is a checkpoint in memory that counts how often each tensor is read.
+// memory is a checkpoint in memory that counts the reads of each tensor.
 type memory struct {
 	name    string
 	tensors map[string][]float32
 
-	mu    sync.Mutex
-	reads map[string]int // guarded by mu
+	mu    sync.Mutex // guards reads
+	reads map[string]int
 }
 
 func (m *memory) Name() string   { return m.name }
@@ -42,8 +42,8 @@ func (m *memory) Read(tensor string, dst []float32) error {
 	return nil
 }
 
-// mixed has each kind of shared tensor: stacked parts, a convolution, a layer
-// without bias that is wider than tall, vectors.
+// mixed returns a layout with each kind of shared tensor: stacked parts, a convolution, a wide
+// layer without bias, vectors.
 func mixed() store.Layout {
 	return store.Layout{
 		Layers: []store.Layer{
@@ -55,12 +55,12 @@ func mixed() store.Layout {
 	}
 }
 
-// one is the layout of a single layer.
+// one returns the layout of a single layer.
 func one(rows, cols int) store.Layout {
 	return store.Layout{Layers: []store.Layer{{Name: "layer", Parts: []string{"layer"}, Shape: []int{rows, cols}, Bias: true}}}
 }
 
-// member fills the tensors of a layout, each number by its tensor and place.
+// member returns a checkpoint whose values are number of a tensor and an index.
 func member(name string, l store.Layout, number func(tensor string, i int) float64) *memory {
 	m := &memory{name: name, tensors: map[string][]float32{}}
 	for tensor, shape := range l.Stored() {
@@ -77,8 +77,8 @@ func member(name string, l store.Layout, number func(tensor string, i int) float
 	return m
 }
 
-// lineage makes checkpoints that share a base, as fine-tuned ones do: numbers of
-// about 1, deltas of about 0.1.
+// lineage returns checkpoints that share a base, as fine-tunes do: values of about 1, deltas
+// of about 0.1.
 func lineage(l store.Layout, members int, seed uint64) []subspace.Source {
 	base := rand.New(rand.NewPCG(seed, 0))
 	mean := member("base", l, func(string, int) float64 { return base.NormFloat64() })
@@ -110,7 +110,7 @@ func projector(t testing.TB, b *store.Basis) *subspace.Projector {
 	return p
 }
 
-// quantised projects a checkpoint and codes it.
+// quantised projects and codes a checkpoint.
 func quantised(t testing.TB, p *subspace.Projector, s subspace.Source, step float64) *store.Variant {
 	t.Helper()
 	c, err := p.Project(s)
@@ -124,7 +124,7 @@ func quantised(t testing.TB, p *subspace.Projector, s subspace.Source, step floa
 	return &v
 }
 
-// rebuilt gives a variant's shared tensors by name.
+// rebuilt returns the shared tensors of a variant by name.
 func rebuilt(t testing.TB, b *store.Basis, v *store.Variant) map[string][]float32 {
 	t.Helper()
 	out := map[string][]float32{}
@@ -134,17 +134,18 @@ func rebuilt(t testing.TB, b *store.Basis, v *store.Variant) map[string][]float3
 	return out
 }
 
+// gather returns a Put that collects the tensors in out.
 func gather(out map[string][]float32) subspace.Put {
 	return func(name string, t *tensor.Dense) { out[name] = t.Float32s() }
 }
 
-// farthest is the largest difference between two sets of the same tensors.
-func farthest(t testing.TB, a, b map[string][]float32) float64 {
+// maxDifference returns the largest difference between two sets of tensors.
+func maxDifference(t testing.TB, a, b map[string][]float32) float64 {
 	t.Helper()
 	if len(a) != len(b) {
-		t.Fatalf("%d tensors and %d", len(a), len(b))
+		t.Fatalf("%d and %d tensors", len(a), len(b))
 	}
-	most := 0.0
+	largest := 0.0
 	for name, v := range a {
 		if len(v) != len(b[name]) {
 			t.Fatalf("%q has %d and %d numbers", name, len(v), len(b[name]))
@@ -154,10 +155,10 @@ func farthest(t testing.TB, a, b map[string][]float32) float64 {
 			if math.IsNaN(d) {
 				t.Fatalf("%q holds %g and %g", name, x, b[name][i])
 			}
-			most = max(most, d)
+			largest = max(largest, d)
 		}
 	}
-	return most
+	return largest
 }
 
 func encoded(t testing.TB, b *store.Basis) []byte {
@@ -175,7 +176,7 @@ func shuffled(s []subspace.Source) []subspace.Source {
 	return s
 }
 
-// orthonormal gives k orthonormal columns (n,k) by Gram and Schmidt.
+// orthonormal returns k orthonormal columns of length n, by Gram–Schmidt.
 func orthonormal(r *rand.Rand, n, k int) [][]float64 {
 	var columns [][]float64
 	for len(columns) < k {

@@ -6,12 +6,11 @@ import (
 	"eigenserve/store"
 )
 
-// measure sets the share of each delta's energy that is kept. Under a metric the
-// energy is the metric's, where a delta's and an error's are those of their
-// coefficients, if the basis has all directions. Without one, or with fewer, what was
-// quantised is rebuilt and compared with the original.
+// measure sets the shares of the deltas' energy that are kept. With a metric and all
+// directions, the energies of a delta and of its error in the metric are those of their
+// coefficients. Otherwise measure rebuilds the tensors and compares them with the original.
 func (p *Projector) measure(f *store.Fidelity, c *Coefficients, blocks []block, step float64) error {
-	if p.basis.Metric == MetricNone || !spans(p.basis) {
+	if p.basis.Metric == MetricNone || !isComplete(p.basis) {
 		return p.measureWeights(f, c, blocks, step)
 	}
 	f.Energies = nil
@@ -23,14 +22,14 @@ func (p *Projector) measure(f *store.Fidelity, c *Coefficients, blocks []block, 
 		}
 		was, left := energy(z), energy(rest)
 		lost, total = lost+left, total+was
-		f.Energies = append(f.Energies, share(left, was))
+		f.Energies = append(f.Energies, tensorShare(left, was))
 	}
-	f.Energy = kept(lost, total)
+	f.Energy = keptShare(lost, total)
 	return nil
 }
 
-// spans tells whether a basis has all directions of every layer.
-func spans(b *store.Basis) bool {
+// isComplete reports whether a basis has all directions of every layer.
+func isComplete(b *store.Basis) bool {
 	for i := range b.Layers {
 		l := &b.Layers[i]
 		if left, right := l.Directions(); left < l.Rows() || right < l.Width() {
@@ -40,13 +39,14 @@ func spans(b *store.Basis) bool {
 	return true
 }
 
+// measureWeights sets the shares from the weights.
 func (p *Projector) measureWeights(f *store.Fidelity, c *Coefficients, blocks []block, step float64) error {
 	f.Energies = nil
 	var lost, total float64
 	add := func(delta, rest []float32) {
 		was, left := energy(delta), energy(rest)
 		lost, total = lost+left, total+was
-		f.Energies = append(f.Energies, share(left, was))
+		f.Energies = append(f.Energies, tensorShare(left, was))
 	}
 	for i := range p.basis.Layers {
 		l := &p.basis.Layers[i]
@@ -69,21 +69,22 @@ func (p *Projector) measureWeights(f *store.Fidelity, c *Coefficients, blocks []
 		}
 		add(c.deltas[k], rest)
 	}
-	f.Energy = kept(lost, total)
+	f.Energy = keptShare(lost, total)
 	return nil
 }
 
-// kept is 1 − lost/total to four digits: more would only make the file longer.
-func kept(lost, total float64) float64 {
+// keptShare returns 1 − lost/total, rounded to four digits to keep the file short.
+func keptShare(lost, total float64) float64 {
 	if total == 0 {
 		return 1
 	}
 	return math.Round(1e4*(1-lost/total)) / 1e4
 }
 
-// share is kept to two digits: there is one of each tensor.
-func share(lost, total float64) float64 { return math.Round(1e2*kept(lost, total)) / 1e2 }
+// tensorShare is keptShare of a single tensor, rounded to two digits.
+func tensorShare(lost, total float64) float64 { return math.Round(1e2*keptShare(lost, total)) / 1e2 }
 
+// dequantised returns q times step.
 func dequantised(q []int32, step float64) []float32 {
 	v := make([]float32, len(q))
 	for i, x := range q {
@@ -92,6 +93,7 @@ func dequantised(q []int32, step float64) []float32 {
 	return v
 }
 
+// energy returns the squared norm of z.
 func energy(z []float32) float64 {
 	e := 0.0
 	for _, x := range z {

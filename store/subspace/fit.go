@@ -13,15 +13,14 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// ErrNoSources marks a fit of nothing.
+// ErrNoSources marks a fit without checkpoints.
 var ErrNoSources = errors.New("no checkpoints")
 
-// Fit learns a basis from checkpoints. It reads one layer of all of them after
-// the other, and holds that layer's mean and its two moment matrices, beside the
-// basis as far as it has come. The layer's copies are read once and held where
-// Options.Memory has room for all; else they are read twice over (mean, moments),
-// as many at a time as there is room for, and the outcome is the same to the last
-// bit. The order of the sources does not matter.
+// Fit learns a basis from checkpoints. It goes layer by layer, and holds the mean and the two
+// moment matrices of one layer and the basis so far. If Options.Memory has room for the
+// layer of all sources, Fit reads it once. Otherwise it reads it twice, for the mean and the
+// moments, from as many sources at a time as there is room for. The result is the same to
+// the last bit, and does not depend on the order of the sources.
 func Fit(ctx context.Context, family string, layout store.Layout, sources []Source, o Options) (*store.Basis, error) {
 	if len(sources) == 0 {
 		return nil, ErrNoSources
@@ -44,12 +43,12 @@ func Fit(ctx context.Context, family string, layout store.Layout, sources []Sour
 		b.Sources = append(b.Sources, store.Source{Name: s.Name(), Digest: s.Digest()})
 	}
 	total, done := layout.Parameters(), 0
-	tell := func(n int) {
+	report := func(n int) {
 		if done += n; o.Progress != nil {
 			o.Progress(done, total)
 		}
 	}
-	if b.Layers, err = fitLayers(ctx, layout.Layers, sources, o, tell); err != nil {
+	if b.Layers, err = fitLayers(ctx, layout.Layers, sources, o, report); err != nil {
 		return nil, err
 	}
 	for i, v := range layout.Vectors {
@@ -58,14 +57,14 @@ func Fit(ctx context.Context, family string, layout store.Layout, sources []Sour
 			return nil, fmt.Errorf("fit vector %q: %w", v.Name, err)
 		}
 		b.Vectors = append(b.Vectors, *vector)
-		tell(v.Len())
+		report(v.Len())
 	}
 	b.RMS = rms(b.Layers, len(sources))
 	return b, nil
 }
 
-// inOrder sorts the sources by digest, so that sums run in the same order
-// whatever order the caller named them in.
+// inOrder returns the sources sorted by digest, so that sums do not depend on the order in
+// which the caller listed them.
 func inOrder(sources []Source) []Source {
 	sources = slices.Clone(sources)
 	slices.SortStableFunc(sources, func(a, b Source) int {
@@ -74,10 +73,10 @@ func inOrder(sources []Source) []Source {
 	return sources
 }
 
-// rms is the root-mean-square coefficient. The mean is taken over the
-// checkpoints' linear layers, each counting the same whatever its size; a layer
-// stacked of three counts three times. With all directions kept, a coefficient's
-// mean square is the weighed delta's.
+// rms returns the root-mean-square coefficient, the mean taken over the checkpoints' linear
+// layers. All layers count the same, whatever their size, and a stack of three counts as
+// three. If all directions are kept, the mean square of the coefficients is that of the
+// weighted deltas.
 func rms(layers []store.BasisLayer, sources int) float64 {
 	sum, count := 0.0, 0.0
 	for i := range layers {
@@ -92,57 +91,58 @@ func rms(layers []store.BasisLayer, sources int) float64 {
 	return math.Sqrt(sum / count)
 }
 
-// fitLayers fits every layer, or takes it from what an earlier fit has kept. While
-// one is computed, the next is read ahead.
-func fitLayers(ctx context.Context, layers []store.Layer, sources []Source, o Options, tell func(int)) ([]store.BasisLayer, error) {
-	f, out := layerFit{copies: copies{sources: sources}}, make([]store.BasisLayer, len(layers))
+// fitLayers fits every layer, or takes it from the cache. While it computes one, it prefetches
+// the next.
+func fitLayers(ctx context.Context, layers []store.Layer, sources []Source, o Options, report func(int)) ([]store.BasisLayer, error) {
+	f, out := layerFit{layerReader: layerReader{sources: sources}}, make([]store.BasisLayer, len(layers))
 	if err := f.reserve(layers, o); err != nil {
 		return nil, err
 	}
-	kept, numbers := make([]bool, len(layers)), 0
+	cached, parameters := make([]bool, len(layers)), 0
 	for i, l := range layers {
-		if was := o.kept(i, l); was != nil {
-			out[i], kept[i] = *was, true
-			numbers += l.Parameters()
+		if layer := o.cached(i, l); layer != nil {
+			out[i], cached[i] = *layer, true
+			parameters += l.Parameters()
 		}
 	}
-	if numbers > 0 {
-		tell(numbers)
+	if parameters > 0 {
+		report(parameters)
 	}
 	var reading sync.WaitGroup
 	defer reading.Wait()
 	for i, l := range layers {
-		if kept[i] {
+		if cached[i] {
 			continue
 		}
 		if i+1 < len(layers) {
 			reading.Wait()
-			reading.Go(func() { ahead(sources, layers[i+1]) })
+			reading.Go(func() { prefetch(sources, layers[i+1]) })
 		}
 		layer, err := f.fit(ctx, i, l, o)
-		if err == nil && o.Keep != nil {
-			err = o.Keep.PutLayer(i, layer)
+		if err == nil && o.Cache != nil {
+			err = o.Cache.PutLayer(i, layer)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("fit layer %q: %w", l.Name, err)
 		}
 		out[i] = *layer
-		tell(l.Parameters())
+		report(l.Parameters())
 	}
 	return out, nil
 }
 
+// fit computes the basis of the i-th layer.
 func (f *layerFit) fit(ctx context.Context, i int, l store.Layer, o Options) (*store.BasisLayer, error) {
-	held, err := o.held(l)
+	group, err := o.groupSize(l)
 	if err != nil {
 		return nil, err
 	}
-	f.start(l, held)
+	f.start(l, group)
 	mean, bias, err := f.fitMean(ctx, o.MeanType)
 	if err != nil {
 		return nil, err
 	}
-	if f.weighing, err = o.Metric.weighing(i, l); err != nil {
+	if f.weighting, err = o.Metric.weighting(i, l); err != nil {
 		return nil, err
 	}
 	if err := f.sumMoments(ctx); err != nil {
@@ -160,12 +160,13 @@ func (f *layerFit) fit(ctx context.Context, i int, l store.Layer, o Options) (*s
 		return nil, err
 	}
 	out := &store.BasisLayer{Layer: l, Mean: mean, Bias: bias, Spectrum: store.Spectrum{Left: lambda, Right: mu, Energy: energy}}
-	f.weighing.absorb(u, v, p, q)
+	f.weighting.absorb(u, v, p, q)
 	setDirections(out, u, v, p, q)
 	out.LeftScale, out.RightScale = scales(lambda, mu, energy, len(f.sources))
 	return out, nil
 }
 
+// capped returns the number of directions of a side of n dimensions.
 func capped(n, rank int) int {
 	if rank > 0 && rank < n {
 		return rank
@@ -173,19 +174,14 @@ func capped(n, rank int) int {
 	return n
 }
 
-// setDirections stores L (m,p), and Rᵀ (width,q) as R.
+// setDirections stores u as L (m,p), and the transpose of v (width,q) as R.
 func setDirections(l *store.BasisLayer, u, v []float32, p, q int) {
 	m, width := l.Rows(), l.Width()
-	vt := make([]float32, q*width)
-	for r := range width {
-		for k := range q {
-			vt[k*width+r] = v[r*q+k]
-		}
-	}
 	l.Left = tensorfile.FromFloat32("BF16", []int{m, p}, u)
-	l.Right = tensorfile.FromFloat32("BF16", []int{q, width}, vt)
+	l.Right = tensorfile.FromFloat32("BF16", []int{q, width}, transpose(v, width, q))
 }
 
+// fitVector computes the mean of a vector.
 func fitVector(v store.Vector, sources []Source, scale []float32) (*store.BasisVector, error) {
 	x, sum := make([]float32, v.Len()), make([]float64, v.Len())
 	for _, s := range sources {

@@ -16,20 +16,20 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The order in which the sources are named can't matter: the bytes are the same.
+// The basis does not depend on the order of the sources.
 func TestOrderOfSources(t *testing.T) {
 	sources := lineage(mixed(), 7, 1)
 	want := encoded(t, fit(t, mixed(), sources, subspace.Options{Rank: 4}))
 	for range 3 {
 		sources = shuffled(sources)
 		if !bytes.Equal(want, encoded(t, fit(t, mixed(), sources, subspace.Options{Rank: 4}))) {
-			t.Fatal("another order gives another basis")
+			t.Fatal("another order makes another basis")
 		}
 	}
 }
 
-// A basis is stored and read again without a loss that any coefficient notices.
-func TestFittedBasisIsStored(t *testing.T) {
+// A basis that was stored and read again gives the same coefficients.
+func TestStoredBasis(t *testing.T) {
 	sources := lineage(mixed(), 4, 2)
 	b := fit(t, mixed(), sources, subspace.Options{Config: []byte(`{}`)})
 	f, err := tensorfile.Parse(encoded(t, b))
@@ -44,7 +44,7 @@ func TestFittedBasisIsStored(t *testing.T) {
 	if diff := cmp.Diff(v, w); diff != "" {
 		t.Error(diff)
 	}
-	if d := farthest(t, rebuilt(t, b, v), rebuilt(t, again, v)); d != 0 {
+	if d := maxDifference(t, rebuilt(t, b, v), rebuilt(t, again, v)); d != 0 {
 		t.Errorf("rebuilds differ by %g", d)
 	}
 }
@@ -52,12 +52,12 @@ func TestFittedBasisIsStored(t *testing.T) {
 // Each tensor is read once for the mean and once for the moments.
 func TestFitReads(t *testing.T) {
 	sources := lineage(mixed(), 3, 3)
-	told := []int{}
+	progress := []int{}
 	fit(t, mixed(), sources, subspace.Options{Progress: func(done, total int) {
 		if total != mixed().Parameters() {
-			t.Errorf("%d numbers in all, not %d", total, mixed().Parameters())
+			t.Errorf("%d parameters in total, want %d", total, mixed().Parameters())
 		}
-		told = append(told, done)
+		progress = append(progress, done)
 	}})
 	want := map[string]int{"norm": 1, "positions": 1}
 	for _, l := range mixed().Layers {
@@ -73,13 +73,13 @@ func TestFitReads(t *testing.T) {
 			t.Errorf("%s: %s", s.Name(), diff)
 		}
 	}
-	if diff := cmp.Diff([]int{84, 147, 213, 218, 224}, told); diff != "" {
+	if diff := cmp.Diff([]int{84, 147, 213, 218, 224}, progress); diff != "" {
 		t.Error(diff)
 	}
 }
 
-// The unit of steps is the root of the mean square of the coefficients, each
-// weight matrix counting the same.
+// The unit of steps is the root-mean-square coefficient, in which all weight matrices count
+// the same.
 func TestRMS(t *testing.T) {
 	sources := lineage(mixed(), 5, 4)
 	b := fit(t, mixed(), sources, subspace.Options{})
@@ -103,7 +103,7 @@ func TestRMS(t *testing.T) {
 	}
 }
 
-func TestRankIsACap(t *testing.T) {
+func TestRankIsLimit(t *testing.T) {
 	sources := lineage(mixed(), 4, 5)
 	for rank, want := range map[int][][2]int{
 		0:   {{12, 7}, {9, 7}, {6, 11}},
@@ -121,7 +121,7 @@ func TestRankIsACap(t *testing.T) {
 			t.Errorf("rank %d: %s", rank, diff)
 		}
 		if b.Rank != rank {
-			t.Errorf("rank %d is noted as %d", rank, b.Rank)
+			t.Errorf("rank %d is stored as %d", rank, b.Rank)
 		}
 	}
 }
@@ -136,10 +136,10 @@ func TestFitRefusals(t *testing.T) {
 		options subspace.Options
 		is      error
 	}{
-		{"nothing", context.Background(), 0, subspace.Options{}, subspace.ErrNoSources},
+		{"no sources", context.Background(), 0, subspace.Options{}, subspace.ErrNoSources},
 		{"a negative rank", context.Background(), 2, subspace.Options{Rank: -1}, subspace.ErrOptions},
-		{"a mean in 32 bits", context.Background(), 2, subspace.Options{MeanType: "F32"}, subspace.ErrOptions},
-		{"after it was cancelled", ctx, 2, subspace.Options{}, context.Canceled},
+		{"a 32-bit mean", context.Background(), 2, subspace.Options{MeanType: "F32"}, subspace.ErrOptions},
+		{"a cancelled context", ctx, 2, subspace.Options{}, context.Canceled},
 	} {
 		_, err := subspace.Fit(c.ctx, "family", mixed(), lineage(mixed(), c.sources, 1), c.options)
 		if !errors.Is(err, c.is) {
@@ -148,8 +148,7 @@ func TestFitRefusals(t *testing.T) {
 	}
 }
 
-// A number that is not finite names its checkpoint and tensor, in a fit as in a
-// projection.
+// The error for a number that is not finite names the checkpoint and the tensor.
 func TestNotFinite(t *testing.T) {
 	sources := lineage(mixed(), 3, 6)
 	p := projector(t, fit(t, mixed(), sources, subspace.Options{}))
@@ -185,8 +184,7 @@ func TestMissingTensor(t *testing.T) {
 	}
 }
 
-// Finite numbers can still be too large: for the type of the mean, or for the
-// moments.
+// Finite numbers can still be too large for the type of the mean, or for the moments.
 func TestTooLarge(t *testing.T) {
 	scaled := func(by float64) []subspace.Source {
 		var all []subspace.Source

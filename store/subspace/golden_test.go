@@ -12,8 +12,7 @@ import (
 	"eigenserve/store/subspace"
 )
 
-// A fit and a projection give what numpy gives in double precision; see
-// testdata/_gen/family.py.
+// A fit and a projection agree with numpy in double precision: see testdata/_gen/family.py.
 func TestAgainstNumpy(t *testing.T) {
 	raw, err := os.ReadFile("testdata/family.json")
 	if err != nil {
@@ -43,7 +42,7 @@ func TestAgainstNumpy(t *testing.T) {
 	}
 	near := func(what string, got, want, by float64) {
 		if !(math.Abs(got-want) <= by) {
-			t.Errorf("%s is %g, numpy gives %g", what, got, want)
+			t.Errorf("%s is %g, want %g", what, got, want)
 		}
 	}
 	layer := &b.Layers[0]
@@ -61,18 +60,18 @@ func TestAgainstNumpy(t *testing.T) {
 		j, k := i/4, i%4
 		predicted := float64(layer.RightScale[j]) * float64(layer.LeftScale[k])
 		near(fmt.Sprintf("the scale of (%d,%d)", j, k), predicted, want.Scale[i], 1e-4*want.Scale[i])
-		// Directions are stored in 8 bits of precision.
+		// Directions are stored with 8 bits of precision.
 		near(fmt.Sprintf("coefficient (%d,%d)", j, k), math.Abs(float64(c.Layers[0][i])), x, largest/128)
 	}
 }
 
-// The bytes of a basis do not depend on how many processors fitted it.
-func TestProcessorsDoNotMatter(t *testing.T) {
+// A basis does not depend on the number of processors.
+func TestProcessors(t *testing.T) {
 	l := one(150, 130)
 	sources := lineage(l, 3, 9)
 	want := encoded(t, fit(t, l, sources, subspace.Options{}))
 	defer goruntime.GOMAXPROCS(goruntime.GOMAXPROCS(1))
 	if string(encoded(t, fit(t, l, sources, subspace.Options{}))) != string(want) {
-		t.Error("one processor gives another basis")
+		t.Error("one processor makes another basis")
 	}
 }

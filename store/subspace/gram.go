@@ -2,12 +2,12 @@ package subspace
 
 import "eigenserve/runtime/kernel"
 
-// gramRows are multiplied at once; a multiple of a panel.
+// gramRows is the number of rows that are multiplied at once, a multiple of a panel.
 const gramRows = 8 * kernel.Panel
 
-// addGram adds the upper half of aaᵀ of an a (rows,cols) to that of sum
-// (rows,rows): the product in float32, the sum in float64. What the product has
-// below its upper half is not computed, but for the squares on the diagonal.
+// addGram adds the upper half of aaᵀ, for a (rows,cols), to the upper half of sum
+// (rows,rows). The product is in float32, the sum in float64. It does not compute the lower
+// half of the product, except in the blocks on the diagonal.
 func (f *layerFit) addGram(sum []float64, a []float32, rows, cols int) {
 	f.panels, f.products = resized(f.panels, kernel.PackedLen(rows, cols)), resized(f.products, rows*rows)
 	kernel.Pack(f.panels, a, cols, rows, cols)
@@ -15,7 +15,7 @@ func (f *layerFit) addGram(sum []float64, a []float32, rows, cols int) {
 		kernel.MatMul(f.products[r*rows+r:], rows, a[r*cols:], cols, min(gramRows, rows-r),
 			kernel.Weights{N: rows - r, K: cols, Panels: f.panels[r*cols:]}, kernel.Epilogue{})
 	}
-	// Rows from both ends together are as long as any other two.
+	// The r-th rows from both ends have the same total length for all r.
 	inParallel((rows+1)/2, func(from, to int) {
 		for r := from; r < to; r++ {
 			addRow(sum, f.products, r, rows)
@@ -26,7 +26,7 @@ func (f *layerFit) addGram(sum []float64, a []float32, rows, cols int) {
 	})
 }
 
-// addRow adds a row from its diagonal on.
+// addRow adds row r of products to sum, from the diagonal on.
 func addRow(sum []float64, products []float32, r, n int) {
 	to := sum[r*n+r : (r+1)*n]
 	for i, x := range products[r*n+r : (r+1)*n] {

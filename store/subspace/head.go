@@ -9,19 +9,17 @@ import (
 
 	"eigenserve/runtime/kernel"
 	"eigenserve/store"
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 	"eigenserve/store/tensorfile"
 )
 
-// A head, the classifier that each variant has for itself, has no mean and no
-// left directions: labels are not the same from one variant to the next. But all
-// read the same features, so Ŵ = [W b] is coded as C = Ŵ·S·V: S·Sᵀ is the second
-// moment of [features;1], by which an error of C is one of the logits, and V are
-// the directions of the members' heads in it.
+// A head is the classifier of one variant. Variants have different labels, so heads have no
+// mean and no left directions. But all heads read the same features, so Ŵ = [W b] is coded as
+// C = Ŵ·S·V. S·Sᵀ is the second moment of [features;1], so an error of C is one of the logits.
+// The columns of V are the eigenvectors of the members' heads in these coordinates.
 
-// FitHead learns how a family's heads are coded, from moments (width,width) of
-// the features with the bias's 1 behind them, and from members' heads (labels,
-// width), each of them row-major.
+// FitHead learns the coding of a family's heads from the second moments (width,width) of
+// [features;1] and the members' heads, each (labels,width).
 func FitHead(name string, bias bool, moments []float64, heads [][]float32) (*store.BasisHead, error) {
 	n := int(math.Sqrt(float64(len(moments))))
 	s, err := newFactor(moments, n)
@@ -43,29 +41,28 @@ func FitHead(name string, bias bool, moments []float64, heads [][]float32) (*sto
 	if err != nil {
 		return nil, fmt.Errorf("head %q: %w", name, err)
 	}
-	s.undo(v, n)
+	s.solve(v, n)
 	out := &store.BasisHead{Name: name, Bias: bias, Width: n, Scale: make([]float32, n),
 		Right: tensorfile.FromFloat32("BF16", []int{n, n}, transpose(v, n, n))}
 	for i, x := range mu {
-		// A Laplace variable's mean magnitude is its standard deviation over √2.
+		// The mean magnitude of a Laplace variable is its standard deviation over √2.
 		out.Scale[i] = float32(math.Sqrt(max(x, scaleFloor*mu[0], 1e-12) / float64(2*max(1, rows))))
 	}
 	return out, nil
 }
 
-// Head codes and decodes the heads of one family. It may be used by several
-// goroutines at once.
+// Head codes and decodes the heads of one family. Several goroutines may use it at once.
 type Head struct {
 	Name  string
 	Bias  bool
-	Width int // inputs, and one for the bias
+	Width int // number of inputs, plus one for the bias
 
 	right   []float32 // R (width,width)
 	inverse []float32 // R⁻¹ (width,width)
 	scale   []float32
 }
 
-// NewHead copies what coding takes out of a basis.
+// NewHead returns the Head of a basis, of which it keeps no reference.
 func NewHead(b *store.BasisHead) (*Head, error) {
 	h := &Head{Name: b.Name, Bias: b.Bias, Width: b.Width, right: make([]float32, b.Width*b.Width), scale: slices.Clone(b.Scale)}
 	if err := b.Right.Float32(h.right); err != nil {
@@ -79,36 +76,36 @@ func NewHead(b *store.BasisHead) (*Head, error) {
 	return h, nil
 }
 
-// Bytes is the memory that a Head takes.
+// Bytes returns the memory that a Head takes.
 func (h *Head) Bytes() int64 { return 4 * int64(len(h.right)+len(h.inverse)+len(h.scale)) }
 
-// Code codes a head w (labels,width) with a step: about what a logit may be off
-// by. The first byte is the gain, the rest one stream.
-func (h *Head) Code(w []float32, labels int, step float64) ([]byte, error) {
-	c := make([]float32, h.Width*labels) // (width,labels): the labels are the left side
+// Encode codes a head w (labels,width) with a step, which is about the error of a logit. The
+// first byte of the result is the gain, the rest is one stream.
+func (h *Head) Encode(w []float32, labels int, step float64) ([]byte, error) {
+	c := make([]float32, h.Width*labels) // (width,labels): the labels are the left directions
 	kernel.Gemm(true, true, h.Width, labels, h.Width, h.inverse, h.Width, w, h.Width, c, labels, false)
 	for _, x := range c {
-		if !(math.Abs(float64(x))/step < code.MaxMagnitude) {
+		if !(math.Abs(float64(x))/step < rans.MaxMagnitude) {
 			return nil, fmt.Errorf("%w: %g is too small for head %q", ErrStep, step, h.Name)
 		}
 	}
-	b, gain := quantise(c, ones(labels), h.scale, step, rounding).shortest(step)
-	stream, err := code.Encode([]code.Block{b})
+	b, gain := quantise(c, ones(labels), h.scale, step, offset).coded(step)
+	stream, err := rans.Encode([]rans.Block{b})
 	return append([]byte{gain}, stream...), err
 }
 
-// Decode gives the head (labels,width) that Code wrote with this step. It
-// allocates by the number of labels, whatever the stream holds.
+// Decode returns the head (labels,width) that Encode coded with this step. The memory it takes
+// depends on the number of labels, not on the stream.
 func (h *Head) Decode(coded []byte, labels int, step float64) ([]float32, error) {
 	if len(coded) == 0 {
 		return nil, fmt.Errorf("%w: head %q is empty", store.ErrFormat, h.Name)
 	}
-	d, err := code.NewDecoder(coded[1:])
+	d, err := rans.NewDecoder(coded[1:])
 	if err != nil {
 		return nil, fmt.Errorf("head %q: %w", h.Name, err)
 	}
-	var s code.Sparse
-	if err := d.Block(stepped(h.scale, coded[0], step), ones(labels), &s); err != nil {
+	var s rans.Sparse
+	if err := d.Block(inSteps(h.scale, coded[0], step), ones(labels), &s); err != nil {
 		return nil, fmt.Errorf("head %q: %w", h.Name, err)
 	}
 	if err := d.Close(); err != nil {
@@ -124,21 +121,20 @@ func (h *Head) Decode(coded []byte, labels int, step float64) ([]float32, error)
 	return w, nil
 }
 
-// ridge, times the mean variance of a feature, is what a change of the head
-// costs. The images of a checkpoint's own labels are none of those that it is
-// refitted on, and a change that these alone ask for harms those: measured on
-// such, a thirtieth of it left a family tuned far 8 to 22% more divergence, and a
-// cautious one as much.
+// ridge times the mean variance of a feature is the cost of a change of the head. The images
+// that a head is refitted on are not of its own labels, and a change that helps only these
+// harms the others. On images of its labels, a ridge 30 times smaller left 8 to 22% more
+// divergence in a family of strong fine-tunes, and the same in one of weak fine-tunes.
 const ridge = 0.3
 
-// RefitHead gives the head near w (labels,width) that answers features
-// (n,width), which other weights than its own have made, as is wanted
-// (n,labels): a least-square solve with a ridge around w.
-func RefitHead(w, features, wanted []float32, labels, width int) ([]float32, error) {
+// RefitHead returns the head near w (labels,width) whose logits for features (n,width) are
+// closest to target (n,labels). The features are those of rebuilt weights. It solves a
+// least-squares problem with a ridge around w.
+func RefitHead(w, features, target []float32, labels, width int) ([]float32, error) {
 	n := len(features) / width
-	rest := make([]float32, n*labels) // wanted − features·wᵀ
+	rest := make([]float32, n*labels) // target − features·wᵀ
 	kernel.Gemm(false, true, n, labels, width, features, width, w, width, rest, labels, false)
-	for i, x := range wanted {
+	for i, x := range target {
 		rest[i] = x - rest[i]
 	}
 	gram, right := make([]float32, width*width), make([]float32, width*labels)
@@ -174,8 +170,8 @@ func RefitHead(w, features, wanted []float32, labels, width int) ([]float32, err
 	return out, nil
 }
 
-// costs are what the squared change of a head's weight costs, for each of the
-// features (n,width). One that never varies, as the bias's 1, may change freely.
+// costs returns the cost of a squared change of a head's weight, for each of the features
+// (n,width). It is almost 0 for a feature that does not vary, such as the bias's 1.
 func costs(features []float32, width int) []float64 {
 	sum, square := make([]float64, width), make([]float64, width)
 	for i, x := range features {
@@ -184,7 +180,7 @@ func costs(features []float32, width int) []float64 {
 	}
 	n, mean, varying := float64(len(features)/width), 0.0, 0
 	for i := range square {
-		if square[i] -= sum[i] * sum[i] / n; square[i] > free*sum[i]*sum[i]/n {
+		if square[i] -= sum[i] * sum[i] / n; square[i] > negligibleVariance*sum[i]*sum[i]/n {
 			mean += square[i]
 			varying++
 		}
@@ -192,18 +188,19 @@ func costs(features []float32, width int) []float64 {
 	mean /= float64(max(1, varying))
 	out := make([]float64, width)
 	for i := range out {
-		out[i] = max(free*mean, 1e-12)
-		if square[i] > free*sum[i]*sum[i]/n {
+		out[i] = max(negligibleVariance*mean, 1e-12)
+		if square[i] > negligibleVariance*sum[i]*sum[i]/n {
 			out[i] = max(ridge*mean, 1e-12)
 		}
 	}
 	return out
 }
 
-// free, of a feature's square, is too little to be a variance.
-const free = 1e-6
+// negligibleVariance is the largest variance of a feature that does not vary, relative to its
+// mean square.
+const negligibleVariance = 1e-6
 
-// Gram is the second moment xᵀx/rows of x (rows,n).
+// Gram returns the second moment xᵀx/rows (n,n) of x (rows,n).
 func Gram(x []float32, n int) []float64 {
 	rows := len(x) / n
 	sum, out := make([]float32, n*n), make([]float64, n*n)

@@ -8,9 +8,9 @@ import (
 	"eigenserve/store/subspace"
 )
 
-// refitted draws features of a mean, with the bias's 1 behind them, and refits a
-// head of zeros to answer them as the head wanted would.
-func refitted(t *testing.T, mean float64, wanted []float32, labels, width int) []float32 {
+// refitted draws random features with a mean, followed by a 1 for the bias, and refits a head
+// of zeros to the logits of the head target.
+func refitted(t *testing.T, mean float64, target []float32, labels, width int) []float32 {
 	t.Helper()
 	const n = 4000
 	r := rand.New(rand.NewPCG(5, 6))
@@ -23,7 +23,7 @@ func refitted(t *testing.T, mean float64, wanted []float32, labels, width int) [
 		x[width-1] = 1
 		for j := range labels {
 			for k, f := range x {
-				answers[i*labels+j] += f * wanted[j*width+k]
+				answers[i*labels+j] += f * target[j*width+k]
 			}
 		}
 	}
@@ -34,43 +34,43 @@ func refitted(t *testing.T, mean float64, wanted []float32, labels, width int) [
 	return got
 }
 
-// A refit goes only part of the way in what reads the features, by how much they
-// vary and not by where they lie; what shifts all answers alike is free.
-func TestRefitHeadIsHeldBack(t *testing.T) {
+// The ridge keeps the weights of a refitted head from reaching their target. Its strength
+// depends on the variance of the features and not on their mean. The bias is free.
+func TestRefitHeadRidge(t *testing.T) {
 	const labels, width = 3, 9
-	wanted := make([]float32, labels*width)
-	for i := range wanted {
-		wanted[i] = float32(i%5) - 2
+	target := make([]float32, labels*width)
+	for i := range target {
+		target[i] = float32(i%5) - 2
 	}
-	near := refitted(t, 0, wanted, labels, width)
-	far := refitted(t, 20, wanted, labels, width)
+	near := refitted(t, 0, target, labels, width)
+	far := refitted(t, 20, target, labels, width)
 	for j := range labels {
-		sum := 0.0 // what the labels' answers are off by at the mean of the far features
+		sum := 0.0 // error of the logits at the mean of the far features
 		for k := range width {
 			i := j*width + k
 			if k == width-1 {
-				if math.Abs(float64(near[i]-wanted[i])) > 0.1 {
-					t.Errorf("label %d: bias %g, want %g", j, near[i], wanted[i])
+				if math.Abs(float64(near[i]-target[i])) > 0.1 {
+					t.Errorf("label %d: bias %g, want %g", j, near[i], target[i])
 				}
-				sum += float64(far[i] - wanted[i])
+				sum += float64(far[i] - target[i])
 				continue
 			}
-			sum += 20 * float64(far[i]-wanted[i])
-			if share := near[i] / wanted[i]; wanted[i] != 0 && (share < 0.6 || share > 0.9) {
+			sum += 20 * float64(far[i]-target[i])
+			if share := near[i] / target[i]; target[i] != 0 && (share < 0.6 || share > 0.9) {
 				t.Errorf("label %d, feature %d: %g of the way", j, k, share)
 			}
 			if math.Abs(float64(near[i]-far[i])) > 0.05 {
-				t.Errorf("label %d, feature %d: %g, where features lie elsewhere %g", j, k, near[i], far[i])
+				t.Errorf("label %d, feature %d: %g, but %g for features with another mean", j, k, near[i], far[i])
 			}
 		}
 		if math.Abs(sum) > 0.5 {
-			t.Errorf("label %d: its answers are shifted by %g", j, sum)
+			t.Errorf("label %d: its logits are off by %g", j, sum)
 		}
 	}
 }
 
-// Features that never vary, and no features at all, leave a head as it was.
-func TestRefitHeadOfNothing(t *testing.T) {
+// Constant features and features of zeros do not change a head.
+func TestRefitHeadOnConstantFeatures(t *testing.T) {
 	w := []float32{1, -2, 3, 4, 5, -6}
 	for name, features := range map[string][]float32{"constant": {0, 0, 1, 0, 0, 1}, "zero": make([]float32, 6)} {
 		answers := make([]float32, 4)

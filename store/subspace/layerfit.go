@@ -8,26 +8,26 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// layerFit fits one layer after the other of all sources. Its memory is that of
-// the largest layer, and of as many sources' copies of it as it may hold.
+// layerFit fits the layers of all sources, one after the other. It reuses its memory, which
+// is that of the largest layer and of the group of sources that layerReader holds.
 type layerFit struct {
-	copies
-	weighing *weighing // of the deltas in the moments; nil for none
-	mean     []float32 // (m,width) as stored
-	weight   []float32 // (m,n), scratch
-	sum      []float64 // (m,width)
+	layerReader
+	weighting *weighting // of the deltas; nil for none
+	mean      []float32  // M (m,width) as stored
+	weight    []float32  // (m,n), scratch
+	sum       []float64  // (m,width)
 
-	left, right              []float64 // upper halves of ΣZZᵀ (m,m), ΣZᵀZ (width,width)
-	turned, panels, products []float32 // Zᵀ; scratch of addGram
+	left, right                  []float64 // upper halves of ΣZZᵀ (m,m), ΣZᵀZ (width,width)
+	transposed, panels, products []float32 // Zᵀ (width,m); scratch of addGram
 }
 
-// start makes ready for a layer, of which so many sources' copies are held.
-func (f *layerFit) start(l store.Layer, held int) {
-	f.copies.start(l, held)
+// start prepares for a layer, of which a group of sources is held at a time.
+func (f *layerFit) start(l store.Layer, group int) {
+	f.layerReader.start(l, group)
 	f.mean, f.weight = resized(f.mean, l.Parameters()), resized(f.weight, l.Rows()*l.Cols())
 }
 
-// resized gives a slice of n numbers of any value, the old one's if they fit.
+// resized returns a slice of length n with arbitrary content, in the memory of v if it fits.
 func resized[T any](v []T, n int) []T {
 	if cap(v) < n {
 		return make([]T, n)
@@ -35,8 +35,9 @@ func resized[T any](v []T, n int) []T {
 	return v[:n]
 }
 
-// fitMean averages the layer and keeps the mean as it is stored: what is
-// subtracted here is what a rebuild adds.
+// fitMean computes the mean of the layer, stores it and sets f.mean to the stored value, so
+// that what is subtracted from a checkpoint is what a rebuild adds. It returns the mean's
+// weight and bias.
 func (f *layerFit) fitMean(ctx context.Context, dtype string) (tensorfile.Tensor, []float32, error) {
 	f.sum = resized(f.sum, len(f.mean))
 	clear(f.sum)
@@ -66,15 +67,15 @@ func (f *layerFit) fitMean(ctx context.Context, dtype string) (tensorfile.Tensor
 	}
 	for _, x := range weight {
 		if x-x != 0 {
-			return stored, nil, fmt.Errorf("the mean as %s: %w: %g", dtype, ErrNotFinite, x)
+			return stored, nil, fmt.Errorf("the mean in %s: %w: %g", dtype, ErrNotFinite, x)
 		}
 	}
 	join(f.mean, weight, bias, m, n)
 	return stored, bias, nil
 }
 
-// eachDelta hands over every source's Z = Ŵ−M, in memory that is used again. It
-// is the last pass over the layer: the copies that are held become the deltas.
+// eachDelta calls do with Ŵ−M (m,width) of every source, in memory that is reused. It may be
+// called once per layer: it overwrites the copies that are held.
 func (f *layerFit) eachDelta(ctx context.Context, do func(z []float32)) error {
 	return f.each(ctx, func(w []float32) {
 		for i, m := range f.mean {
@@ -84,20 +85,21 @@ func (f *layerFit) eachDelta(ctx context.Context, do func(z []float32)) error {
 	})
 }
 
-// sumMoments sums ZZᵀ and ZᵀZ of the weighed deltas.
+// sumMoments sums ZZᵀ and ZᵀZ over the weighted deltas of all sources.
 func (f *layerFit) sumMoments(ctx context.Context) error {
 	m, width := f.Rows(), f.Width()
 	f.left, f.right = resized(f.left, m*m), resized(f.right, width*width)
 	clear(f.left)
 	clear(f.right)
-	f.turned = resized(f.turned, m*width)
+	f.transposed = resized(f.transposed, m*width)
 	return f.eachDelta(ctx, func(z []float32) {
-		f.weighing.weigh(z, f.turned, m, width)
+		f.weighting.apply(z, f.transposed, m, width)
 		f.addGram(f.left, z, m, width)
-		f.addGram(f.right, f.turned, width, m)
+		f.addGram(f.right, f.transposed, width, m)
 	})
 }
 
+// trace returns the trace of a (n,n).
 func trace(a []float64, n int) float64 {
 	t := 0.0
 	for i := range n {
@@ -106,7 +108,7 @@ func trace(a []float64, n int) float64 {
 	return t
 }
 
-// split divides Ŵ (m,n+1) into W (m,n) and b (m), or copies W where b is nil.
+// split copies Ŵ (m,n+1) to W (m,n) and b (m), or Ŵ (m,n) to W if b is nil.
 func split(hat, w, b []float32, m, n int) {
 	width := len(hat) / m
 	for r := range m {

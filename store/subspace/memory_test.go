@@ -13,16 +13,16 @@ import (
 	"eigenserve/store/subspace"
 )
 
-// sampled notes the most that the heap holds, garbage and all, whenever a fit
-// reads: between two reads it allocates no more than a layer's scratch.
+// sampled records the peak size of the heap, with its garbage, at each read. Between two reads a
+// fit allocates no more than the scratch of a layer.
 type sampled struct {
 	subspace.Source
 	peak *uint64
-	// live collects garbage first, so that how far the collector has come decides nothing.
+	// live collects garbage first, so that the collector's progress does not matter.
 	live bool
 }
 
-// peaks guards every peak: a fit reads several sources at once.
+// peaks guards every peak, since a fit reads several sources at once.
 var peaks sync.Mutex
 
 func (s sampled) Read(tensor string, dst []float32) error {
@@ -35,16 +35,16 @@ func (s sampled) Read(tensor string, dst []float32) error {
 	return s.Source.Read(tensor, dst)
 }
 
-// heap is the bytes of live objects and of dead ones that are not yet swept.
+// heap returns the bytes of live objects and of dead ones that are not yet swept.
 func heap() uint64 {
 	s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(s)
 	return s[0].Value.Uint64()
 }
 
-// Fitting the zoo's 200 checkpoints takes less memory than five of them dense,
-// and the basis: the heap above what it was before, with a collector that lets
-// 20% of garbage be. A further checkpoint leaves next to none behind.
+// Fitting the zoo's 200 checkpoints takes less memory than five dense checkpoints and the
+// basis: the growth of the heap, with a collector that allows 20% of garbage. One more
+// checkpoint allocates almost nothing.
 func TestZooFitMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("fits the zoo")
@@ -70,17 +70,17 @@ func TestZooFitMemory(t *testing.T) {
 	_, start, _ := measure(few)
 	peak, end, basis := measure(len(all))
 	each := (end - start) / uint64(len(all)-few)
-	t.Logf("%.1f MB at most, with the basis of %.1f MB; %.3f MB allocated for each further checkpoint of %.2f MB",
+	t.Logf("peak %.1f MB with the basis of %.1f MB; %.3f MB allocated per checkpoint of %.2f MB",
 		mb(peak), mb(basis), mb(each), mb(dense))
 	if peak > 5*dense+basis {
 		t.Errorf("%.1f MB, at most %.1f expected", mb(peak), mb(5*dense+basis))
 	}
 	if each > dense/10 {
-		t.Errorf("each further checkpoint of %.2f MB allocates %.2f MB", mb(dense), mb(each))
+		t.Errorf("each checkpoint of %.2f MB allocates %.2f MB", mb(dense), mb(each))
 	}
 }
 
-// allocations is the bytes that were ever allocated.
+// allocations returns the bytes that have ever been allocated.
 func allocations() uint64 {
 	var m goruntime.MemStats
 	goruntime.ReadMemStats(&m)
@@ -89,7 +89,7 @@ func allocations() uint64 {
 
 func mb(n uint64) float64 { return float64(n) / 1e6 }
 
-// drawn is a source that holds nothing: its numbers are drawn when they are read.
+// drawn is a source that takes no memory: it computes its values when they are read.
 type drawn struct{ seed uint64 }
 
 func (d drawn) Name() string   { return fmt.Sprintf("drawn-%d", d.seed) }
@@ -102,9 +102,8 @@ func (d drawn) Read(tensor string, dst []float32) error {
 	return nil
 }
 
-// However many checkpoints there are, a fit keeps to its memory: with room for
-// all copies of a layer, for some, and for one.
-func TestFitKeepsToItsMemory(t *testing.T) {
+// A fit stays within Options.Memory, with room for a layer of all sources, of some, and of one.
+func TestFitMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("collects garbage at each read")
 	}
@@ -115,7 +114,7 @@ func TestFitKeepsToItsMemory(t *testing.T) {
 	for _, memory := range []int64{32 << 20, 18 << 20, 15 << 20} {
 		var peak uint64
 		var sources []subspace.Source
-		for k := range 24 { // 8 MB of copies
+		for k := range 24 { // 8 MB per layer
 			sources = append(sources, sampled{drawn{uint64(k)}, &peak, true})
 		}
 		goruntime.GC()

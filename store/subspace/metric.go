@@ -5,56 +5,56 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/mat"
+
 	"eigenserve/runtime/kernel"
 	"eigenserve/store"
-
-	"gonum.org/v1/gonum/mat"
 )
 
-// Kinds of metric: what Metric.Kind and a basis's Metric say.
+// Kinds of metric, in Metric.Kind and store.Basis.Metric.
 const (
-	MetricNone  = "none"  // an error costs its square, wherever it is
-	MetricInput = "input" // by the inputs of each layer, and by how much each layer matters
-	MetricFull  = "full"  // by the outputs as well
+	MetricNone  = "none"  // an error costs its square
+	MetricInput = "input" // weighted by the inputs of each layer, and by how much the layer matters
+	MetricFull  = "full"  // weighted by the outputs too
 )
 
-// Metric says what an error in each shared tensor costs in the models' answers,
-// so that one quantisation step is worth the same everywhere.
+// Metric says how much an error in each shared tensor changes the models' answers, so that
+// one quantisation step costs the same everywhere.
 type Metric struct {
 	// Kind is MetricInput or MetricFull.
 	Kind string
-	// Layer gives that of the layout's i-th layer. It is asked layer by layer:
-	// all of a large model's together are larger than the model.
+	// Layer returns the metric of the layout's i-th layer. The metrics of all layers of
+	// a large model would take more memory than the model.
 	Layer func(i int) (LayerMetric, error)
-	// Vectors, in the layout's order, hold the cost of each element's squared
-	// error.
+	// Vectors holds the cost of the squared error of each element, for the vectors in the
+	// layout's order.
 	Vectors [][]float64
 }
 
-// LayerMetric weighs an error E of Ŵ by the trace of G·E·A·Eᵀ. Both matrices are
-// symmetric, given as their upper halves, row by row, each from its diagonal on.
+// LayerMetric is the metric of one layer: an error E of Ŵ costs the trace of G·E·A·Eᵀ. Both
+// matrices are symmetric and stored as their upper halves, row by row from the diagonal on.
 type LayerMetric struct {
-	Input  []float32 // A (width, width), the second moments of the layer's input [x;1]
-	Output []float32 // G (m, m), those of the answers' gradients at its output
+	Input  []float32 // A (width, width), the second moment of the layer's input [x;1]
+	Output []float32 // G (m, m), the second moment of the gradient at its output
 }
 
-// Held is a Metric's Layer of layers that are in memory.
-func Held(layers []LayerMetric) func(i int) (LayerMetric, error) {
+// InMemory returns a Metric's Layer for layers that are in memory.
+func InMemory(layers []LayerMetric) func(i int) (LayerMetric, error) {
 	return func(i int) (LayerMetric, error) {
 		if i >= len(layers) {
-			return LayerMetric{}, fmt.Errorf("%w: a metric of %d layers", ErrOptions, len(layers))
+			return LayerMetric{}, fmt.Errorf("%w: the metric has %d layers", ErrOptions, len(layers))
 		}
 		return layers[i], nil
 	}
 }
 
-// fits tells whether the halves are of the layer's size.
+// fits reports whether the halves have the size of the layer.
 func (m LayerMetric) fits(l store.Layer) bool {
 	return len(m.Input) == l.Width()*(l.Width()+1)/2 && len(m.Output) == l.Rows()*(l.Rows()+1)/2
 }
 
-// whole spreads an upper half to a matrix (n,n) whose lower half is zero.
-func whole(upper []float32, n int) []float64 {
+// upperMatrix returns the matrix (n,n) of an upper half, with zeros below the diagonal.
+func upperMatrix(upper []float32, n int) []float64 {
 	a := make([]float64, n*n)
 	for r := range n {
 		for c := r; c < n; c++ {
@@ -65,20 +65,20 @@ func whole(upper []float32, n int) []float64 {
 	return a
 }
 
-// damping, times the mean eigenvalue, is added to each: the probes and the
-// members are few, and a direction that they leave out is not free.
+// damping times the mean eigenvalue is added to each eigenvalue. Probes and members are few,
+// and an error in a direction that they do not use still has a cost.
 const damping = 1e-2
 
-// check tells whether the metric is one of the layout.
+// check returns an error unless the metric fits the layout.
 func (m *Metric) check(l store.Layout) error {
 	if m == nil {
 		return nil
 	}
 	if m.Kind != MetricInput && m.Kind != MetricFull {
-		return fmt.Errorf("%w: a metric of kind %q", ErrOptions, m.Kind)
+		return fmt.Errorf("%w: metric of kind %q", ErrOptions, m.Kind)
 	}
 	if m.Layer == nil || len(m.Vectors) != len(l.Vectors) {
-		return fmt.Errorf("%w: a metric of %d vectors for %d", ErrOptions, len(m.Vectors), len(l.Vectors))
+		return fmt.Errorf("%w: a metric with %d vectors for %d", ErrOptions, len(m.Vectors), len(l.Vectors))
 	}
 	for i, v := range l.Vectors {
 		if len(m.Vectors[i]) != v.Len() {
@@ -93,17 +93,17 @@ func (m *Metric) check(l store.Layout) error {
 	return nil
 }
 
-// factor is a Cholesky factor S of one side's damped metric, S·Sᵀ. Another root
-// would be S times a rotation, which the eigenvectors found in its coordinates
-// undo: L and R are the same by any.
+// factor is the Cholesky factor S (n,n) of the damped metric S·Sᵀ of one side. Any other root
+// is S times a rotation, which the eigenvectors in its coordinates undo, so L and R do not
+// depend on the choice.
 type factor struct {
 	n       int
 	panels  []float32 // Sᵀ packed: x·S is a product with it
 	inverse []float32 // S⁻¹ (n,n)
 }
 
-// newFactor makes the factor of a matrix of which the upper half is read; what it
-// holds is lost.
+// newFactor returns the factor of a symmetric matrix (n,n). It reads the upper half and
+// overwrites the matrix.
 func newFactor(moments []float64, n int) (*factor, error) {
 	sym := mat.NewSymDense(n, moments)
 	for _, x := range moments {
@@ -126,32 +126,32 @@ func newFactor(moments []float64, n int) (*factor, error) {
 			return nil, err
 		}
 	}
-	turned := make([]float32, n*n)
+	transposed := make([]float32, n*n)
 	f := &factor{n: n, panels: make([]float32, kernel.PackedLen(n, n)), inverse: make([]float32, n*n)}
 	for r := range n {
 		for c := range r + 1 {
-			turned[c*n+r] = float32(s.At(r, c))
+			transposed[c*n+r] = float32(s.At(r, c))
 			f.inverse[r*n+c] = float32(inverse.At(r, c))
 		}
 	}
-	kernel.Pack(f.panels, turned, n, n, n)
+	kernel.Pack(f.panels, transposed, n, n, n)
 	return f, nil
 }
 
-// times writes x·S (rows,n) to dst.
+// times sets dst to x·S (rows,n), for x (rows,n).
 func (f *factor) times(dst, x []float32, rows int) {
 	kernel.MatMul(dst, f.n, x, f.n, rows, kernel.Weights{N: f.n, K: f.n, Panels: f.panels}, kernel.Epilogue{})
 }
 
-// weighing is the metric of one layer as factors: Z = S_Gᵀ(Ŵ−M)S_A has a cost
-// of ‖Z‖². A nil one changes nothing.
-type weighing struct {
+// weighting is the metric of one layer as factors: an error E costs ‖S_Gᵀ·E·S_A‖². A nil
+// weighting is the identity.
+type weighting struct {
 	output, input *factor // S_G (m,m), S_A (width,width)
 	scratch       []float32
 }
 
-// weighing makes the factors of the layout's i-th layer.
-func (m *Metric) weighing(i int, l store.Layer) (*weighing, error) {
+// weighting returns the weighting of the layout's i-th layer, l.
+func (m *Metric) weighting(i int, l store.Layer) (*weighting, error) {
 	if m == nil {
 		return nil, nil
 	}
@@ -162,7 +162,7 @@ func (m *Metric) weighing(i int, l store.Layer) (*weighing, error) {
 	if !layer.fits(l) {
 		return nil, fmt.Errorf("%w: the layer's metric has the wrong size", ErrOptions)
 	}
-	g := whole(layer.Output, l.Rows())
+	g := upperMatrix(layer.Output, l.Rows())
 	if m.Kind == MetricInput {
 		g = isotropic(g, l.Rows())
 	}
@@ -170,14 +170,14 @@ func (m *Metric) weighing(i int, l store.Layer) (*weighing, error) {
 	if err != nil {
 		return nil, err
 	}
-	input, err := newFactor(whole(layer.Input, l.Width()), l.Width())
+	input, err := newFactor(upperMatrix(layer.Input, l.Width()), l.Width())
 	if err != nil {
 		return nil, err
 	}
-	return &weighing{output: output, input: input, scratch: make([]float32, l.Parameters())}, nil
+	return &weighting{output: output, input: input, scratch: make([]float32, l.Parameters())}, nil
 }
 
-// isotropic is the multiple of the identity with the same trace.
+// isotropic returns the multiple of the identity (n,n) with the same trace as g.
 func isotropic(g []float64, n int) []float64 {
 	out, mean := make([]float64, n*n), trace(g, n)/float64(n)
 	for i := range n {
@@ -186,34 +186,34 @@ func isotropic(g []float64, n int) []float64 {
 	return out
 }
 
-// weigh replaces z (m,width) by S_Gᵀ·z·S_A, and turned by its transpose.
-func (w *weighing) weigh(z, turned []float32, m, width int) {
+// apply sets z (m,width) to S_Gᵀ·z·S_A, and transposed (width,m) to its transpose.
+func (w *weighting) apply(z, transposed []float32, m, width int) {
 	if w == nil {
-		turn(turned, z, m, width)
+		kernel.Transpose(transposed, z, m, width)
 		return
 	}
 	w.input.times(w.scratch, z, m)
-	turn(z, w.scratch, m, width)
-	w.output.times(turned, z, width)
-	turn(z, turned, width, m)
+	kernel.Transpose(z, w.scratch, m, width)
+	w.output.times(transposed, z, width)
+	kernel.Transpose(z, transposed, width, m)
 }
 
-// absorb turns eigenvectors U (m,p) and V (width,q) of the weighed deltas into
-// L = S_G⁻ᵀU and Rᵀ = S_A⁻ᵀV, in place.
-func (w *weighing) absorb(u, v []float32, p, q int) {
+// absorb replaces the eigenvectors U (m,p) and V (width,q) of the weighted deltas with
+// L = S_G⁻ᵀU and Rᵀ = S_A⁻ᵀV.
+func (w *weighting) absorb(u, v []float32, p, q int) {
 	if w == nil {
 		return
 	}
-	w.output.undo(u, p)
-	w.input.undo(v, q)
+	w.output.solve(u, p)
+	w.input.solve(v, q)
 }
 
-// undo replaces u (n,k) by S⁻ᵀu.
-func (f *factor) undo(u []float32, k int) {
+// solve replaces u (n,k) with S⁻ᵀu.
+func (f *factor) solve(u []float32, k int) {
 	kernel.Gemm(true, false, f.n, k, f.n, f.inverse, f.n, slices.Clone(u), k, u, k, false)
 }
 
-// vectorScale is a vector's s: coefficients are (v−mean)/s.
+// vectorScale returns s of the i-th vector, of n elements: its coefficients are (v−mean)/s.
 func (m *Metric) vectorScale(i, n int) []float32 {
 	s := make([]float32, n)
 	if m == nil {

@@ -3,33 +3,31 @@ package subspace
 import (
 	"fmt"
 
+	"gonum.org/v1/gonum/mat"
+
 	"eigenserve/runtime/kernel"
 	"eigenserve/store"
-
-	"gonum.org/v1/gonum/mat"
 )
 
-// Coefficients are one checkpoint's, before they are quantised.
+// Coefficients are the coefficients of a checkpoint before they are quantised.
 type Coefficients struct {
-	// Layers holds C of each layer, (q,p): the left direction runs fastest.
+	// Layers holds C of each layer as (q,p): the left direction varies fastest.
 	Layers [][]float32
-	// Vectors holds (v − mean) / scale.
+	// Vectors holds (v − mean) / scale of each vector.
 	Vectors [][]float32
 
-	// deltas are Ŵ−M of each layer, then of each vector: what a quantised form
-	// is measured against.
+	// deltas holds Ŵ−M of each layer, then v − mean of each vector, to compare the
+	// quantised form with.
 	deltas [][]float32
 }
 
-// Projector takes checkpoints to coefficients. It is made once for a basis and
-// may be used by several goroutines at once.
+// Projector projects checkpoints onto a basis. Several goroutines may use it at once.
 type Projector struct {
 	basis  *store.Basis
 	layers []*layerProjector
 }
 
-// NewProjector prepares a basis for projection: the pseudo-inverses of its
-// directions.
+// NewProjector computes the pseudo-inverses of a basis's directions.
 func NewProjector(b *store.Basis) (*Projector, error) {
 	p := &Projector{basis: b}
 	for i := range b.Layers {
@@ -43,13 +41,13 @@ func NewProjector(b *store.Basis) (*Projector, error) {
 	return p, nil
 }
 
-// Basis is the basis that the projector projects onto.
+// Basis returns the basis.
 func (p *Projector) Basis() *store.Basis { return p.basis }
 
-// lessMean subtracts M, as it is stored, from a layer's Ŵ (m,width). Of a large
-// family M in float32 takes more than all else that a projector has: it is read
-// anew for each checkpoint. scratch is as long as M without its bias.
-func lessMean(hat []float32, l *store.BasisLayer, scratch []float32) error {
+// subtractMean subtracts M, as it is stored, from Ŵ (m,width) of a layer. It converts M every
+// time, since M of a large family in float32 would take more memory than everything else in
+// a Projector. scratch has the length of M without its bias.
+func subtractMean(hat []float32, l *store.BasisLayer, scratch []float32) error {
 	m, n, width := l.Rows(), l.Cols(), l.Width()
 	mean := scratch[:m*n]
 	if err := l.Mean.Float32(mean); err != nil {
@@ -67,7 +65,7 @@ func lessMean(hat []float32, l *store.BasisLayer, scratch []float32) error {
 	return nil
 }
 
-// meanOf gives M of Ŵ, (m,width).
+// meanOf returns M (m,width), with its bias.
 func meanOf(l *store.BasisLayer) ([]float32, error) {
 	m, n := l.Rows(), l.Cols()
 	w, hat := make([]float32, m*n), make([]float32, l.Parameters())
@@ -78,7 +76,7 @@ func meanOf(l *store.BasisLayer) ([]float32, error) {
 	return hat, nil
 }
 
-// Project computes a checkpoint's coefficients.
+// Project returns the coefficients of a checkpoint.
 func (p *Projector) Project(s Source) (*Coefficients, error) {
 	c := &Coefficients{}
 	longest := 0
@@ -92,7 +90,7 @@ func (p *Projector) Project(s Source) (*Coefficients, error) {
 		if err := readLayer(s, l.Layer, z, scratch[:layerScratch(l.Layer)]); err != nil {
 			return nil, err
 		}
-		if err := lessMean(z, l, scratch); err != nil {
+		if err := subtractMean(z, l, scratch); err != nil {
 			return nil, fmt.Errorf("layer %q: %w", l.Name, err)
 		}
 		left, right := l.Directions()
@@ -120,9 +118,9 @@ func (p *Projector) Project(s Source) (*Coefficients, error) {
 	return c, nil
 }
 
-// layerProjector holds the pseudo-inverses of L (m,p) and R (q,width) as they
-// are stored, in 16 bits: with them a layer that lies in the directions is
-// recovered exactly, whatever rounding or metric L and R have absorbed.
+// layerProjector holds the pseudo-inverses of L (m,p) and R (q,width) as they are stored, in
+// 16 bits. A delta in the span of the directions is recovered exactly, whatever rounding or
+// metric L and R have absorbed.
 type layerProjector struct {
 	m, width, p, q int
 	left           []float32 // L⁺ (p,m)
@@ -143,7 +141,7 @@ func newLayerProjector(l *store.BasisLayer) (*layerProjector, error) {
 	if out.left, err = pseudoInverse(left, out.m, p); err != nil {
 		return nil, err
 	}
-	// R⁺ = ((Rᵀ)⁺)ᵀ, and Rᵀ is tall as L is.
+	// R⁺ = ((Rᵀ)⁺)ᵀ, and Rᵀ is tall like L.
 	inverse, err := pseudoInverse(transpose(right, q, out.width), out.width, q)
 	if err != nil {
 		return nil, err
@@ -152,14 +150,14 @@ func newLayerProjector(l *store.BasisLayer) (*layerProjector, error) {
 	return out, nil
 }
 
-// project computes C = L⁺ Z R⁺ into c (q,p), transposed as coefficients are.
+// project sets c (q,p) to the transpose of C = L⁺ z R⁺, for z = Ŵ−M (m,width).
 func (l *layerProjector) project(c, z []float32) {
-	zr := make([]float32, l.m*l.q) // Z R⁺ (m,q)
+	zr := make([]float32, l.m*l.q) // z R⁺ (m,q)
 	kernel.Gemm(false, false, l.m, l.q, l.width, z, l.width, l.right, l.q, zr, l.q, false)
 	kernel.Gemm(true, true, l.q, l.p, l.m, zr, l.q, l.left, l.m, c, l.p, false)
 }
 
-// pseudoInverse gives A⁺ = (AᵀA)⁻¹Aᵀ (k,n) of a tall A (n,k) of full rank.
+// pseudoInverse returns A⁺ = (AᵀA)⁻¹Aᵀ (k,n) of a tall A (n,k) of full rank.
 func pseudoInverse(a []float32, n, k int) ([]float32, error) {
 	wide := make([]float64, n*k)
 	for i, x := range a {
@@ -170,7 +168,7 @@ func pseudoInverse(a []float32, n, k int) ([]float32, error) {
 	gram.SymOuterK(1, tall.T())
 	var chol mat.Cholesky
 	if !chol.Factorize(gram) {
-		return nil, fmt.Errorf("%w: its directions are not independent", store.ErrFormat)
+		return nil, fmt.Errorf("%w: the directions are not independent", store.ErrFormat)
 	}
 	var inverse mat.Dense
 	if err := chol.SolveTo(&inverse, tall.T()); err != nil {
@@ -187,25 +185,9 @@ func pseudoInverse(a []float32, n, k int) ([]float32, error) {
 	return out, nil
 }
 
+// transpose returns the transpose of a (rows,cols).
 func transpose(a []float32, rows, cols int) []float32 {
 	out := make([]float32, len(a))
-	turn(out, a, rows, cols)
+	kernel.Transpose(out, a, rows, cols)
 	return out
-}
-
-// turn writes the transpose of a (rows,cols) to dst, in squares, so that neither
-// side's cache lines are left half used.
-func turn(dst, a []float32, rows, cols int) {
-	const square = 16
-	inParallel((rows+square-1)/square, func(from, to int) {
-		for r0 := from * square; r0 < min(to*square, rows); r0 += square {
-			for c0 := 0; c0 < cols; c0 += square {
-				for r := r0; r < min(r0+square, rows); r++ {
-					for c := c0; c < min(c0+square, cols); c++ {
-						dst[c*rows+r] = a[r*cols+c]
-					}
-				}
-			}
-		}
-	})
 }

@@ -7,15 +7,15 @@ import (
 	"slices"
 
 	"eigenserve/store"
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 )
 
-// ErrStep marks a quantisation step that can't be used.
+// ErrStep marks a quantisation step that cannot be used.
 var ErrStep = errors.New("bad quantisation step")
 
-// Quantise codes coefficients with one step, given in units of the family's
-// root-mean-square coefficient, and sets the variant's Basis, Family, Step,
-// Gains, Coefficients and the Fidelity that follows from them.
+// Quantise quantises and codes coefficients with a step in units of the family's
+// root-mean-square coefficient. It sets v.Basis, Family, Step, Gains, Coefficients and the
+// parts of Fidelity that follow from them.
 func (p *Projector) Quantise(v *store.Variant, c *Coefficients, step float64) error {
 	absolute := step * unit(p.basis)
 	if err := checkStep(c, step, absolute); err != nil {
@@ -24,7 +24,8 @@ func (p *Projector) Quantise(v *store.Variant, c *Coefficients, step float64) er
 	return p.finish(v, c, p.blocks(c, absolute), step, absolute)
 }
 
-// finish codes quantised blocks and sets all that follows from them.
+// finish codes quantised blocks and sets the fields of v that Quantise sets. step is in units
+// of the root-mean-square coefficient, absolute is the same step Δ.
 func (p *Projector) finish(v *store.Variant, c *Coefficients, blocks []block, step, absolute float64) error {
 	v.Basis, v.Family, v.Step = p.basis.Digest, p.basis.Family, absolute
 	if err := encode(v, blocks); err != nil {
@@ -35,8 +36,8 @@ func (p *Projector) finish(v *store.Variant, c *Coefficients, blocks []block, st
 	return p.measure(&v.Fidelity, c, blocks, v.Step)
 }
 
-// checkStep refuses a step that no reader could use or that takes a coefficient
-// out of the coder's range.
+// checkStep returns an error for a step that is not a float32 or that makes an integer too
+// large for the coder.
 func checkStep(c *Coefficients, step, absolute float64) error {
 	if single := float64(float32(absolute)); !(single > 0) || math.IsInf(single, 0) {
 		return fmt.Errorf("%w: %g; it must be a positive number", ErrStep, step)
@@ -49,81 +50,88 @@ func checkStep(c *Coefficients, step, absolute float64) error {
 			}
 		}
 	}
-	if !(most/absolute < code.MaxMagnitude) {
+	if !(most/absolute < rans.MaxMagnitude) {
 		return fmt.Errorf("%w: %g is too small: the largest coefficient would take %.3g steps", ErrStep, step, most/absolute)
 	}
 	return nil
 }
 
-// block is one tensor's coefficients, quantised.
+// block is one tensor's coefficients while they are quantised. Its Left and Right scales are
+// those for rounding.
+//
+// A tensor has two gains. The rounding gain is the mean ratio of the coefficients' magnitudes
+// to the prediction of the basis. It determines the offset f, which keeps the mean magnitude.
+// The coding gain is the one that is stored: with it the integers take the fewest bits. They
+// differ because the first gives the many coefficients with tiny predictions the same weight
+// as the few that make up most of the code.
 type block struct {
-	code.Block
-	gain     byte
-	expected []float32 // the right scales before the gain
+	rans.Block
+	roundingGain byte
+	predicted    []float32 // right scales without a gain
 }
 
 // encode sets a variant's gains and coefficients.
 func encode(v *store.Variant, blocks []block) error {
-	plain := make([]code.Block, len(blocks))
+	plain := make([]rans.Block, len(blocks))
 	v.Gains = make([]byte, len(blocks))
 	for i := range blocks {
-		plain[i], v.Gains[i] = blocks[i].shortest(v.Step)
+		plain[i], v.Gains[i] = blocks[i].coded(v.Step)
 	}
 	var err error
-	v.Coefficients, err = code.Encode(plain)
+	v.Coefficients, err = rans.Encode(plain)
 	return err
 }
 
-// Code codes coefficients that are integers already, in steps of v.Step: those
-// of each layer (q,p), right-major, and of each vector. It sets the variant's
-// Basis, Family, Gains and Coefficients.
-func Code(v *store.Variant, b *store.Basis, layers, vectors [][]int32) error {
+// EncodeIntegers codes integer coefficients in steps of v.Step: those of each layer (q,p), and
+// of each vector. It sets v.Basis, Family, Gains and Coefficients.
+func EncodeIntegers(v *store.Variant, b *store.Basis, layers, vectors [][]int32) error {
 	v.Basis, v.Family = b.Digest, b.Family
 	var blocks []block
 	for i, q := range slices.Concat(layers, vectors) {
-		blocks = append(blocks, coded(b, i, q, v.Step))
+		blocks = append(blocks, blockOf(b, i, q, v.Step))
 	}
 	return encode(v, blocks)
 }
 
-// coded makes a block of tensor i's integers.
-func coded(b *store.Basis, i int, q []int32, step float64) block {
-	left, right := expected(b, i)
+// blockOf returns the block of tensor i with given integers.
+func blockOf(b *store.Basis, i int, q []int32, step float64) block {
+	left, right := predictedScales(b, i)
 	out := newBlock(dequantised(q, step), left, right, step)
 	out.Q = q
 	return out
 }
 
-// blocks quantises every tensor. Layers are rounded by the gain that keeps their mean
-// magnitude: the mean of what the coefficients' are to the basis's prediction. Where
-// nothing predicts single elements that would round up most of a vector's noise.
+// blocks quantises every tensor. Layers are rounded with the offset that keeps their mean
+// magnitude. Vectors are rounded to nearest: nothing predicts their single elements, so the
+// other offset would round up most of their noise.
 func (p *Projector) blocks(c *Coefficients, step float64) []block {
 	var out []block
 	for i, x := range c.tensors() {
-		left, right := expected(p.basis, i)
-		f := rounding
+		left, right := predictedScales(p.basis, i)
+		f := offset
 		if i >= len(p.basis.Layers) {
-			f = nearest
+			f = nearestOffset
 		}
 		out = append(out, quantise(x, left, right, step, f))
 	}
 	return out
 }
 
-// tensors are the coefficients of the layers, then those of the vectors.
+// tensors returns the coefficients of the layers, then those of the vectors.
 func (c *Coefficients) tensors() [][]float32 { return slices.Concat(c.Layers, c.Vectors) }
 
-// expected gives the scales of tensor i before its gain: layers come first, and
-// of a vector nothing predicts single elements.
-func expected(b *store.Basis, i int) (left, right []float32) {
+// predictedScales returns the scales of tensor i without a gain. Layers come before vectors.
+// All elements of a vector have the same scale.
+func predictedScales(b *store.Basis, i int) (left, right []float32) {
 	if i < len(b.Layers) {
 		return b.Layers[i].LeftScale, b.Layers[i].RightScale
 	}
 	return ones(b.Vectors[i-len(b.Layers)].Len()), []float32{float32(unit(b))}
 }
 
-// unit is that of steps, the root-mean-square coefficient of the family, and what
-// is expected of a vector's coefficient before its gain. A family of one, or of copies, has none: any serves.
+// unit returns the unit of steps, the family's root-mean-square coefficient, which is also the
+// scale of a vector's elements without a gain. In a family with one member or with equal
+// members it is 0, and any other number will do.
 func unit(b *store.Basis) float64 {
 	if b.RMS == 0 {
 		return 1
@@ -131,8 +139,8 @@ func unit(b *store.Basis) float64 {
 	return b.RMS
 }
 
-// newBlock finds the gain of a tensor's coefficients, and with it the scales that
-// the coder is told; the coefficients themselves are still to be set.
+// newBlock returns a block for coefficients c, in the units of step, with the rounding gain and
+// the scales for rounding. Its integers are not set.
 func newBlock(c, left, right []float32, step float64) block {
 	gain := 0.0
 	for j, r := range right {
@@ -140,35 +148,32 @@ func newBlock(c, left, right []float32, step float64) block {
 			gain += math.Abs(float64(c[j*len(left)+i])) / (float64(l) * float64(r))
 		}
 	}
-	b := block{gain: store.GainByte(gain / float64(len(c))), expected: right}
-	b.Left, b.Right = left, stepped(right, b.gain, step)
+	b := block{roundingGain: store.GainByte(gain / float64(len(c))), predicted: right}
+	b.Left, b.Right = left, inSteps(right, b.roundingGain, step)
 	return b
 }
 
-// octave is as many gain bytes as double a gain.
+// octave is the number of gain bytes by which a gain doubles.
 const octave = 8
 
-// shortest gives the block as it is coded, and its gain: that under which the
-// integers take the fewest bits. It differs from what they were rounded by: that
-// one counts the many coefficients where next to nothing is expected as much as
-// the few that make up the code.
-func (b block) shortest(step float64) (code.Block, byte) {
-	if b.gain == 0 {
+// coded returns the block with its scales for coding, and the coding gain.
+func (b block) coded(step float64) (rans.Block, byte) {
+	if b.roundingGain == 0 {
 		return b.Block, 0
 	}
-	var t code.Tally
+	var t rans.Histogram
 	for j, r := range b.Right {
 		for i, l := range b.Left {
 			t.Add(r*l, b.Q[j*len(b.Left)+i])
 		}
 	}
-	gain, least := b.gain, t.Bits(0)
+	gain, fewest := b.roundingGain, t.Bits(0)
 	try := func(g int) {
 		if g < 1 || g > 255 {
 			return
 		}
-		if bits := t.Bits(g - int(b.gain)); bits < least {
-			gain, least = byte(g), bits
+		if bits := t.Bits(g - int(b.roundingGain)); bits < fewest {
+			gain, fewest = byte(g), bits
 		}
 	}
 	for g := octave; g <= 255; g += octave {
@@ -178,12 +183,12 @@ func (b block) shortest(step float64) (code.Block, byte) {
 		try(coarse - d)
 		try(coarse + d)
 	}
-	b.Block.Right = stepped(b.expected, gain, step)
+	b.Block.Right = inSteps(b.predicted, gain, step)
 	return b.Block, gain
 }
 
-// quantise rounds to q = sgn c ⌊|c|+f⌋, c in steps, where f is that of the scale, in
-// steps too, that is expected of c.
+// quantise returns the block of the integers sgn c·⌊|c|/step + f⌋, where f depends on the
+// predicted scale of c in steps.
 func quantise(c, left, right []float32, step float64, f func(scale float32) float64) block {
 	b := newBlock(c, left, right, step)
 	b.Q = make([]int32, len(c))
@@ -195,10 +200,10 @@ func quantise(c, left, right []float32, step float64, f func(scale float32) floa
 	return b
 }
 
-// stepped gives the right scales in steps, with the gain: the one place where
-// writer and reader compute what the coder is told. Both must get the same bits,
-// so there is one operation in float32 after the other and never a sum.
-func stepped(right []float32, gain byte, step float64) []float32 {
+// inSteps returns right scales times a gain, in steps. Both the encoder and the decoder compute
+// their scales here and must get the same bits, so there are only single float32 operations
+// and no sum.
+func inSteps(right []float32, gain byte, step float64) []float32 {
 	factor := float32(float64(store.Gain(gain)) / step)
 	out := make([]float32, len(right))
 	for j, r := range right {
@@ -207,8 +212,10 @@ func stepped(right []float32, gain byte, step float64) []float32 {
 	return out
 }
 
+// round returns sgn c·⌊|c| + f⌋.
 func round(c, f float64) int32 { return int32(math.Copysign(math.Floor(math.Abs(c)+f), c)) }
 
+// ones returns n ones.
 func ones(n int) []float32 {
 	v := make([]float32, n)
 	for i := range v {

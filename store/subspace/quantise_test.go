@@ -8,13 +8,13 @@ import (
 	"testing"
 
 	"eigenserve/store"
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 	"eigenserve/store/subspace"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestQuantiseRefusesBadSteps(t *testing.T) {
+func TestBadSteps(t *testing.T) {
 	sources := lineage(mixed(), 3, 1)
 	p := projector(t, fit(t, mixed(), sources, subspace.Options{}))
 	c, err := p.Project(sources[0])
@@ -27,13 +27,13 @@ func TestQuantiseRefusesBadSteps(t *testing.T) {
 			t.Errorf("step %g: %v, want %v", step, err, subspace.ErrStep)
 		}
 		if diff := cmp.Diff(store.Variant{Step: 7}, v); diff != "" {
-			t.Errorf("step %g is refused and changes the variant: %s", step, diff)
+			t.Errorf("the bad step %g changed the variant: %s", step, diff)
 		}
 	}
 }
 
-// The gain that is stored is that of the shortest code, to the bucket.
-func TestNoOtherGainIsShorter(t *testing.T) {
+// The stored gain is the one with the shortest code, up to the width of a bucket.
+func TestCodingGain(t *testing.T) {
 	l := mixed()
 	sources := lineage(l, 5, 6)
 	b := fit(t, l, sources, subspace.Options{})
@@ -47,7 +47,7 @@ func TestNoOtherGainIsShorter(t *testing.T) {
 		for i := range b.Layers {
 			layer, q := &b.Layers[i], &values.Layers[i]
 			bits := func(gain byte) float64 {
-				c := code.Block{Left: layer.LeftScale, Q: make([]int32, len(layer.LeftScale)*len(layer.RightScale))}
+				c := rans.Block{Left: layer.LeftScale, Q: make([]int32, len(layer.LeftScale)*len(layer.RightScale))}
 				for _, r := range layer.RightScale {
 					c.Right = append(c.Right, r*store.Gain(gain)/float32(v.Step))
 				}
@@ -56,7 +56,7 @@ func TestNoOtherGainIsShorter(t *testing.T) {
 						c.Q[int(j)*len(c.Left)+int(q.Lefts[at])] = q.Q[at]
 					}
 				}
-				return code.Length([]code.Block{c})
+				return rans.Length([]rans.Block{c})
 			}
 			chosen := bits(v.Gains[i])
 			for by := -40; by <= 40; by++ {
@@ -68,8 +68,7 @@ func TestNoOtherGainIsShorter(t *testing.T) {
 	}
 }
 
-// What the report says was kept is what a rebuild shows, computed from the
-// tensors themselves.
+// The reported energies are those computed from the rebuilt tensors.
 func TestReportedEnergies(t *testing.T) {
 	l := mixed()
 	sources := lineage(l, 5, 2)
@@ -115,9 +114,8 @@ func TestReportedEnergies(t *testing.T) {
 	}
 }
 
-// A vector, of whose single elements nothing is predicted, is never further from its
-// original than the mean is.
-func TestNoVectorIsWorseThanItsMean(t *testing.T) {
+// A vector is never farther from its original than the mean is.
+func TestVectorsAreBetterThanMean(t *testing.T) {
 	l := mixed()
 	sources := lineage(l, 5, 2)
 	b := fit(t, l, sources, subspace.Options{})
@@ -127,14 +125,14 @@ func TestNoVectorIsWorseThanItsMean(t *testing.T) {
 			energies := quantised(t, p, s, step).Fidelity.Energies
 			for i, x := range energies[len(b.Layers):] {
 				if x < 0 {
-					t.Errorf("step %g, %s of %s keeps %g of its energy", step, b.Vectors[i].Name, s.Name(), x)
+					t.Errorf("step %g: the energy of %s of %s is %g", step, b.Vectors[i].Name, s.Name(), x)
 				}
 			}
 		}
 	}
 }
 
-// square is the squared distance.
+// square returns the squared distance.
 func square(a, b []float32) float64 {
 	s := 0.0
 	for i := range a {
@@ -144,8 +142,8 @@ func square(a, b []float32) float64 {
 	return s
 }
 
-// A delta twice as large gets a gain eight steps higher.
-func TestGainFollowsTheDelta(t *testing.T) {
+// The gain byte of a delta that is twice as large is higher by eight.
+func TestGainOfScaledDelta(t *testing.T) {
 	l := mixed()
 	sources := lineage(l, 4, 3)
 	b := fit(t, l, sources, subspace.Options{})
@@ -162,27 +160,27 @@ func TestGainFollowsTheDelta(t *testing.T) {
 		return quantised(t, p, s, 0.01).Gains
 	}
 	once := gains(1)
-	for i, g := range once { // as large as the family's: a gain of about 1
+	for i, g := range once { // the gain of a member is about 1
 		if g < 128-6 || g > 128+6 {
 			if i < len(b.Layers) {
-				t.Errorf("tensor %d has the gain %g", i, store.Gain(g))
+				t.Errorf("the gain of tensor %d is %g", i, store.Gain(g))
 			}
 		}
 	}
 	for times, more := range map[float64]int{2: 8, 16: 32, 0.25: -16} {
 		for i, g := range gains(times) {
 			if d := int(g) - int(once[i]); d < more-1 || d > more+1 {
-				t.Errorf("tensor %d, %g times as large: gain byte %d after %d", i, times, g, once[i])
+				t.Errorf("tensor %d, %g times as large: gain byte %d, was %d", i, times, g, once[i])
 			}
 		}
 	}
 	if g := gains(0); string(g) != string(make([]byte, len(g))) {
-		t.Errorf("the mean itself has the gains %v", g)
+		t.Errorf("the gains of the mean are %v", g)
 	}
 }
 
-// The scales of the basis predict how large coefficients are: in the mean over
-// checkpoints, |C_ij| is LeftScale[i]·RightScale[j].
+// The scales of the basis predict magnitudes: the mean of |C_ij| over checkpoints is
+// LeftScale[i]·RightScale[j].
 func TestScalesPredictMagnitudes(t *testing.T) {
 	const rows, cols, members = 8, 6, 600
 	r := rand.New(rand.NewPCG(4, 4))
@@ -223,8 +221,9 @@ func TestScalesPredictMagnitudes(t *testing.T) {
 
 func laplace(r *rand.Rand) float64 { return r.ExpFloat64() * float64(2*r.IntN(2)-1) }
 
-// A larger step takes fewer bytes; while steps are small it also keeps less. (Far
-// above the coefficients, keeping their magnitude costs more than dropping them.)
+// A larger step takes fewer bytes, and as long as steps are small it keeps less energy. (If a
+// step is much larger than the coefficients, keeping their magnitude adds more error than
+// dropping them.)
 func TestStepTradesBytesForEnergy(t *testing.T) {
 	sources := lineage(one(32, 31), 6, 5)
 	p := projector(t, fit(t, one(32, 31), sources, subspace.Options{}))
@@ -232,7 +231,7 @@ func TestStepTradesBytesForEnergy(t *testing.T) {
 	for _, step := range []float64{0.125, 0.25, 0.5, 1, 2, 4, 8, 64} {
 		v := quantised(t, p, sources[0], step)
 		if len(v.Coefficients) >= bytes || step <= 2 && v.Fidelity.Energy >= energy {
-			t.Errorf("step %g: %d bytes after %d, energy %g after %g", step, len(v.Coefficients), bytes, v.Fidelity.Energy, energy)
+			t.Errorf("step %g: %d bytes, was %d; energy %g, was %g", step, len(v.Coefficients), bytes, v.Fidelity.Energy, energy)
 		}
 		bytes, energy = len(v.Coefficients), v.Fidelity.Energy
 	}

@@ -8,12 +8,11 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// Random codes a checkpoint of some coefficients by a null of its basis, in as many
-// bytes: each layer has as many directions, but random ones, of which every
-// coefficient is expected to be as large as any other. Means are the basis's;
-// no metric weighs anything. The variant is Rebuild's on the null that it comes
-// with, and passes for none of the basis's own. The coefficients are used up: of a
-// large model there is no room for both.
+// Random codes the checkpoint of c in a null model of the basis, in as many bytes. The null
+// model has the same means and the same number of directions, but they are random, all
+// coefficients have the same scale, and there is no metric. Random returns the null basis and
+// the variant over it, which Rebuild accepts with this basis only. It uses up c, since a large
+// model does not leave memory for both.
 func (p *Projector) Random(c *Coefficients, bytes int) (*store.Basis, *store.Variant, error) {
 	null := p.null(math.Sqrt(meanSquare(c.deltas)))
 	c.Layers, c.Vectors = nil, nil
@@ -25,15 +24,14 @@ func (p *Projector) Random(c *Coefficients, bytes int) (*store.Basis, *store.Var
 	}
 	random.Vectors, c.deltas = c.deltas[len(null.layers):], nil
 	v := &store.Variant{}
-	return null.basis, v, null.sized(v, random, bytes)
+	return null.basis, v, null.quantiseTo(v, random, bytes)
 }
 
-// null is a projector onto random directions; the coefficients are expected to be
-// of such a size.
+// null returns a projector onto random directions, whose coefficients have scale size.
 func (p *Projector) null(size float64) *Projector {
 	b := &store.Basis{Family: p.basis.Family, Config: p.basis.Config, Rank: p.basis.Rank, Metric: MetricNone, RMS: size}
 	out := &Projector{basis: b}
-	sides := map[[2]int]randomSide{} // as good for one layer as for another
+	sides := map[[2]int]randomSide{} // shared by layers of the same size
 	side := func(n, k int) randomSide {
 		s, ok := sides[[2]int{n, k}]
 		if !ok {
@@ -57,17 +55,16 @@ func (p *Projector) null(size float64) *Projector {
 	return out
 }
 
-// sized quantises to a stream of so many bytes, or as few below as there is a step
-// for: random directions' coefficients are all about as large, and the fewer bytes
-// there are, the more of them turn up or vanish at once. Steps are tried by halving,
-// in their logarithm, between one that takes too many bytes and one that doesn't.
-func (p *Projector) sized(v *store.Variant, c *Coefficients, bytes int) error {
+// quantiseTo quantises c to a stream of at most the given bytes, and as close to them as there
+// is a step for: the coefficients of random directions have similar magnitudes, so a small
+// change of the step can add or remove many of them. It bisects the logarithm of the step.
+func (p *Projector) quantiseTo(v *store.Variant, c *Coefficients, bytes int) error {
 	const close, same = 0.99, 1.0002
-	var fine, coarse float64 // steps that take too many bytes, and not; 0: none yet
+	var fine, coarse float64 // steps that take too many bytes, and not too many; 0 if none is known
 	for step := 8.0; ; {
 		w := &store.Variant{Step: step * unit(p.basis)}
 		if err := checkStep(c, step, w.Step); err != nil {
-			if coarse > 0 { // there is no coding any finer
+			if coarse > 0 { // no smaller step is possible
 				return nil
 			}
 			return err
@@ -99,22 +96,22 @@ func (p *Projector) sized(v *store.Variant, c *Coefficients, bytes int) error {
 	}
 }
 
-// coarsest is the largest step that is tried, in sizes of a coefficient: nothing is
-// left long before it.
+// coarsest is the largest step that is tried, in units of a coefficient's size. All integers
+// are zero long before it.
 const coarsest = 1 << 20
 
-// randomSide are k random orthonormal directions of n dimensions.
+// randomSide holds k random orthonormal directions in n dimensions.
 type randomSide struct {
 	tall, wide    []float32         // (n,k), and its transpose
 	columns, rows tensorfile.Tensor // the same
 }
 
-// newRandomSide takes k at random of the directions of a cosine transform (DCT-II:
-// Ahmed, Natarajan and Rao 1974) of n numbers whose signs are random, which mixes
-// any n alike (Tropp 2011) and is orthonormal as it is.
+// newRandomSide chooses k random rows of a discrete cosine transform (DCT-II: Ahmed, Natarajan
+// and Rao 1974) of n dimensions with random signs, which is orthonormal and mixes all
+// dimensions (Tropp 2011).
 func newRandomSide(n, k int) randomSide {
 	r := rand.New(rand.NewPCG(1, uint64(n)))
-	cosines := make([]float32, 4*n) // of a circle in 4n parts
+	cosines := make([]float32, 4*n) // at 4n points of the circle
 	for i := range cosines {
 		cosines[i] = float32(math.Sqrt(2/float64(n)) * math.Cos(2*math.Pi*float64(i)/float64(4*n)))
 	}
@@ -138,6 +135,7 @@ func newRandomSide(n, k int) randomSide {
 	return randomSide{tall: tall, wide: wide, columns: tensorfile.FromFloat32("F32", []int{n, k}, tall), rows: tensorfile.FromFloat32("F32", []int{k, n}, wide)}
 }
 
+// times multiplies v by a number and returns it.
 func times(v []float32, by float32) []float32 {
 	for i := range v {
 		v[i] *= by
@@ -145,7 +143,7 @@ func times(v []float32, by float32) []float32 {
 	return v
 }
 
-// meanSquare is that of all numbers of some tensors.
+// meanSquare returns the mean square of the elements of tensors.
 func meanSquare(tensors [][]float32) float64 {
 	sum, count := 0.0, 0
 	for _, t := range tensors {

@@ -8,15 +8,15 @@ import (
 
 	"eigenserve/runtime/kernel"
 	"eigenserve/store"
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 )
 
-// Put takes one tensor of a rebuilt or mean model: its checkpoint name, and its
-// values in float32, which are put's own.
+// Put receives one tensor of a rebuilt or mean model: its name in the checkpoint, and its
+// values in float32, which it may keep.
 type Put = func(name string, t *tensor.Dense)
 
-// Rebuild gives a variant's shared tensors as dense float32, under their
-// checkpoint names. Exact tensors are taken as they came.
+// Rebuild calls put with each shared tensor of a variant. Exact tensors have their stored
+// values.
 func Rebuild(b *store.Basis, v *store.Variant, put Put) error {
 	var failed error
 	emit := func(name string, t *tensor.Dense) {
@@ -27,7 +27,7 @@ func Rebuild(b *store.Basis, v *store.Variant, put Put) error {
 		}
 		put(name, t)
 	}
-	err := Visit(b, v, func(i int, s *code.Sparse) error {
+	err := Visit(b, v, func(i int, s *rans.Sparse) error {
 		l := &b.Layers[i]
 		w, err := meanOf(l)
 		if err != nil {
@@ -54,7 +54,7 @@ func Rebuild(b *store.Basis, v *store.Variant, put Put) error {
 	return failed
 }
 
-// Mean hands the family's mean model to put: the null with no coefficients.
+// Mean calls put with each shared tensor of the family's mean.
 func Mean(b *store.Basis, put Put) error {
 	for i := range b.Layers {
 		w, err := meanOf(&b.Layers[i])
@@ -69,7 +69,7 @@ func Mean(b *store.Basis, put Put) error {
 	return nil
 }
 
-// directions gives L (m,p) and R (q,width).
+// directions returns L (m,p) and R (q,width) in float32.
 func directions(l *store.BasisLayer) (left, right []float32, err error) {
 	left, right = make([]float32, l.Left.Len()), make([]float32, l.Right.Len())
 	if err := l.Left.Float32(left); err != nil {
@@ -78,7 +78,7 @@ func directions(l *store.BasisLayer) (left, right []float32, err error) {
 	return left, right, l.Right.Float32(right)
 }
 
-// addDelta adds L·coreᵀ·R to w (m,width); core is (q,p).
+// addDelta adds L·coreᵀ·R to w (m,width), for core (q,p).
 func addDelta(w, left, right, core []float32, p, q int) error {
 	m, width := len(left)/p, len(right)/q
 	c := dense32([]int{q, p}, core)
@@ -93,16 +93,16 @@ func addDelta(w, left, right, core []float32, p, q int) error {
 	return err
 }
 
-// dense32 is a tensor of values, which it does not copy.
+// dense32 returns a tensor of values, without copying them.
 func dense32(shape []int, values []float32) *tensor.Dense {
 	return tensor.New(tensor.WithShape(shape...), tensor.WithBacking(values))
 }
 
-// Tensors are multiplied by the project's own kernels.
+// Tensors are multiplied with the kernels of runtime/kernel.
 func init() { tensor.Use(kernel.BLAS()) }
 
-// spread makes a dense core (q,p) of a sparse one, times the step.
-func spread(s *code.Sparse, p, q int, step float64) []float32 {
+// spread returns the dense core (q,p) of a sparse one, times the step.
+func spread(s *rans.Sparse, p, q int, step float64) []float32 {
 	c := make([]float32, q*p)
 	for k, j := range s.Rights {
 		for at := s.Starts[k]; at < s.Starts[k+1]; at++ {
@@ -112,6 +112,7 @@ func spread(s *code.Sparse, p, q int, step float64) []float32 {
 	return c
 }
 
+// vectorOf returns the vector with coefficients q.
 func vectorOf(x *store.BasisVector, q []int32, step float64) []float32 {
 	v := make([]float32, len(q))
 	for i := range v {

@@ -11,7 +11,7 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// A rebuild is what the mathematics says, computed number by number in float64.
+// A rebuild agrees with the formula, evaluated element by element in float64.
 func TestRebuildAgainstReference(t *testing.T) {
 	l := mixed()
 	sources := lineage(l, 5, 1)
@@ -35,7 +35,7 @@ func TestRebuildAgainstReference(t *testing.T) {
 				vectors = append(vectors, dequantised(q, v.Step))
 			}
 			want := memberOf(t, b, cores, vectors)
-			if far := farthest(t, want.tensors, rebuilt(t, b, v)); far > 2e-6 {
+			if far := maxDifference(t, want.tensors, rebuilt(t, b, v)); far > 2e-6 {
 				t.Errorf("%+v, step %g: off by %g", o, step, far)
 			}
 		}
@@ -50,8 +50,7 @@ func dequantised(q []int32, step float64) []float64 {
 	return v
 }
 
-// With no coefficients a rebuild is the mean, and each tensor comes with its
-// shape.
+// The mean is a rebuild without coefficients, and each tensor has its shape.
 func TestMean(t *testing.T) {
 	l := mixed()
 	b := fit(t, l, lineage(l, 5, 2), subspace.Options{})
@@ -70,22 +69,22 @@ func TestMean(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if far := farthest(t, want.tensors, got); far != 0 {
+	if far := maxDifference(t, want.tensors, got); far != 0 {
 		t.Errorf("off by %g", far)
 	}
-	for name := range got { // what is handed over is the caller's own
+	for name := range got { // the caller may change the tensors
 		got[name][0] = 1e9
 	}
 	again := map[string][]float32{}
 	if err := subspace.Mean(b, gather(again)); err != nil {
 		t.Fatal(err)
 	}
-	if far := farthest(t, want.tensors, again); far != 0 {
-		t.Error("the basis was changed through what was handed over")
+	if far := maxDifference(t, want.tensors, again); far != 0 {
+		t.Error("changing the tensors changed the basis")
 	}
 }
 
-// Exact tensors come back bit for bit, the others as ever.
+// Exact tensors are rebuilt bit for bit, the others as without them.
 func TestRebuildExact(t *testing.T) {
 	l := mixed()
 	sources := lineage(l, 4, 3)
@@ -109,17 +108,16 @@ func TestRebuildExact(t *testing.T) {
 	}
 	v.Exact["norm"] = tensorfile.Tensor{DType: "U8", Shape: []int{5}, Data: make([]byte, 5)}
 	if err := subspace.Rebuild(b, v, func(string, *tensor.Dense) {}); err == nil {
-		t.Error("an exact tensor of integers was taken")
+		t.Error("an exact tensor of integers was accepted")
 	}
 }
 
-// A stream that can't be read gives an error, not half a model's worth of calls
-// that look like one.
-func TestRebuildOfABadStream(t *testing.T) {
+// Rebuilding from a bad stream fails before put is called.
+func TestRebuildBadStream(t *testing.T) {
 	l := mixed()
 	b := fit(t, l, lineage(l, 3, 4), subspace.Options{})
 	v := store.Variant{Step: 1, Gains: make([]byte, 5), Coefficients: []byte{1, 2, 3}}
-	if err := subspace.Rebuild(b, &v, func(name string, _ *tensor.Dense) { t.Errorf("%q came out", name) }); err == nil {
+	if err := subspace.Rebuild(b, &v, func(name string, _ *tensor.Dense) { t.Errorf("%q was rebuilt", name) }); err == nil {
 		t.Error("a stream of three bytes was read")
 	}
 }

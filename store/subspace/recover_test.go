@@ -12,12 +12,11 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// exact is the error that rounding in float32 leaves in numbers of about 1.
+// exact is the rounding error of float32 for numbers of about 1.
 const exact = 1e-5
 
-// With all directions kept a smaller step takes the rebuild to the original,
-// for members as for a checkpoint that was never fitted, though the directions
-// are stored in 16 bits.
+// With all directions kept, the rebuild approaches the original as the step goes to zero, for
+// members and for other checkpoints, although the directions are stored in 16 bits.
 func TestStepToZero(t *testing.T) {
 	l := mixed()
 	all := lineage(l, 6, 1)
@@ -26,23 +25,22 @@ func TestStepToZero(t *testing.T) {
 		s := all[k].(*memory)
 		for _, step := range []float64{1, 0.1, 0.01, 1e-3, 1e-4, 1e-5} {
 			v := quantised(t, p, s, step)
-			// A coefficient is off by at most 3/4 of a step, and the norm of the
-			// error is that of the coefficients'.
+			// A coefficient is off by at most 3/4 of a step, and the norm of the error is
+			// that of the coefficients.
 			most := 0.75*v.Step*math.Sqrt(12*7)*1.02 + exact
-			if far := farthest(t, s.tensors, rebuilt(t, p.Basis(), v)); far > most {
+			if far := maxDifference(t, s.tensors, rebuilt(t, p.Basis(), v)); far > most {
 				t.Errorf("%s, step %g: off by %g, at most %g expected", name, step, far, most)
 			}
 		}
 		v := quantised(t, p, s, 1e-5)
 		if v.Fidelity.Energy != 1 {
-			t.Errorf("%s: kept %g of the energy", name, v.Fidelity.Energy)
+			t.Errorf("%s: energy %g", name, v.Fidelity.Energy)
 		}
 	}
 }
 
-// lowRank makes members whose deltas lie in p left and q right directions. The
-// mean is exact in 16 bits and the cores sum to zero, so that nothing else is in the
-// deltas.
+// lowRank returns members whose deltas lie in p left and q right directions. The mean is exact
+// in 16 bits and the cores sum to zero, so that the deltas have no other part.
 func lowRank(rows, cols, p, q, members int) []subspace.Source {
 	r := rand.New(rand.NewPCG(3, 3))
 	u, v := orthonormal(r, rows, p), orthonormal(r, cols+1, q)
@@ -82,9 +80,8 @@ func lowRank(rows, cols, p, q, members int) []subspace.Source {
 	return all
 }
 
-// Data that lies in p×q directions is found by a fit of that rank, up to the
-// rounding of the directions to 16 bits.
-func TestDataOfLowRank(t *testing.T) {
+// A fit of the rank of the data recovers it, up to the rounding of the directions to 16 bits.
+func TestLowRank(t *testing.T) {
 	sources := lowRank(24, 17, 3, 3, 8)
 	b := fit(t, one(24, 17), sources, subspace.Options{Rank: 3})
 	l := &b.Layers[0]
@@ -93,23 +90,23 @@ func TestDataOfLowRank(t *testing.T) {
 	}
 	for side, values := range [][]float64{l.Spectrum.Left, l.Spectrum.Right} {
 		if kept := values[0] + values[1] + values[2]; math.Abs(kept/l.Spectrum.Energy-1) > 1e-6 {
-			t.Errorf("side %d: three directions hold %g of %g", side, kept, l.Spectrum.Energy)
+			t.Errorf("side %d: three directions have %g of the energy %g", side, kept, l.Spectrum.Energy)
 		}
 	}
 	p := projector(t, b)
 	for _, s := range sources {
 		v := quantised(t, p, s, 1e-4)
-		if far := farthest(t, s.(*memory).tensors, rebuilt(t, b, v)); far > 1.0/128 {
+		if far := maxDifference(t, s.(*memory).tensors, rebuilt(t, b, v)); far > 1.0/128 {
 			t.Errorf("%s is off by %g", s.Name(), far)
 		}
 		if v.Fidelity.Energy < 0.9999 {
-			t.Errorf("%s kept %g of its energy", s.Name(), v.Fidelity.Energy)
+			t.Errorf("%s: energy %g", s.Name(), v.Fidelity.Energy)
 		}
 	}
 }
 
-// Data that lies in the directions as they are stored is recovered to float32
-// rounding at any rank: projection inverts what a rebuild multiplies by.
+// Data in the span of the stored directions is recovered up to the rounding of float32 at any
+// rank, since the projection is the inverse of the stored directions.
 func TestDataInStoredDirections(t *testing.T) {
 	all := lineage(one(24, 17), 6, 2)
 	b := fit(t, one(24, 17), all, subspace.Options{Rank: 4})
@@ -121,13 +118,13 @@ func TestDataInStoredDirections(t *testing.T) {
 	s := memberOf(t, b, [][]float64{core}, nil)
 	p := projector(t, b)
 	v := quantised(t, p, s, 1e-4)
-	if far := farthest(t, s.tensors, rebuilt(t, b, v)); far > exact+v.Step*4 {
+	if far := maxDifference(t, s.tensors, rebuilt(t, b, v)); far > exact+v.Step*4 {
 		t.Errorf("off by %g", far)
 	}
 }
 
-// Whatever metric the directions have absorbed, the limit is the same.
-func TestAnyMetricHasTheSameLimit(t *testing.T) {
+// The limit is the same whatever metric the directions have absorbed.
+func TestLimitOfAnyDirections(t *testing.T) {
 	l := mixed()
 	sources := lineage(l, 5, 4)
 	for seed := range uint64(4) {
@@ -146,15 +143,15 @@ func TestAnyMetricHasTheSameLimit(t *testing.T) {
 		p := projector(t, b)
 		for _, s := range sources {
 			v := quantised(t, p, s, 1e-5)
-			if far := farthest(t, s.(*memory).tensors, rebuilt(t, b, v)); far > 10*exact {
+			if far := maxDifference(t, s.(*memory).tensors, rebuilt(t, b, v)); far > 10*exact {
 				t.Errorf("metric %d, %s: off by %g", seed, s.Name(), far)
 			}
 		}
 	}
 }
 
-// conditioned is a random square matrix, far from orthogonal and well
-// conditioned: orthonormal columns, each stretched by 1/4 to 4, and sheared.
+// conditioned returns a random matrix that is far from orthogonal but well conditioned:
+// orthonormal columns, each stretched by 1/4 to 4 and sheared.
 func conditioned(r *rand.Rand, n, k int, seed uint64) tensorfile.Tensor {
 	columns := orthonormal(r, n, k)
 	v := make([]float32, n*k)
@@ -167,12 +164,12 @@ func conditioned(r *rand.Rand, n, k int, seed uint64) tensorfile.Tensor {
 	return tensorfile.FromFloat32("BF16", []int{n, k}, v)
 }
 
-// Directions that depend on each other have no pseudo-inverse.
+// Linearly dependent directions have no pseudo-inverse.
 func TestDependentDirections(t *testing.T) {
 	b := fit(t, one(4, 3), lineage(one(4, 3), 3, 5), subspace.Options{})
 	b.Layers[0].Left = tensorfile.FromFloat32("BF16", []int{4, 4}, make([]float32, 16))
 	if _, err := subspace.NewProjector(b); err == nil {
-		t.Error("a projector onto nothing was made")
+		t.Error("NewProjector accepted directions of zeros")
 	}
 }
 
@@ -185,23 +182,23 @@ func TestRandom(t *testing.T) {
 	p, size := projector(t, b), 3*l.Parameters()
 	for _, s := range sources {
 		null, v := random(t, p, s, size)
-		// At full rank and so many bytes next to nothing is lost.
-		if far := farthest(t, s.(*memory).tensors, rebuilt(t, null, v)); far > exact {
+		// At full rank and with so many bytes almost nothing is lost.
+		if far := maxDifference(t, s.(*memory).tensors, rebuilt(t, null, v)); far > exact {
 			t.Errorf("%s: off by %g", s.Name(), far)
 		}
 		if v.Basis != "" {
-			t.Error("a variant on random directions passes for one on the learned ones")
+			t.Error("a variant of random directions refers to the learned basis")
 		}
 		if _, again := random(t, p, s, size); !bytes.Equal(v.Coefficients, again.Coefficients) {
-			t.Error("the directions are others the second time")
+			t.Error("the directions differ the second time")
 		}
 	}
 	if !bytes.Equal(encoded(t, b), before) {
-		t.Error("the learned basis has changed")
+		t.Error("the learned basis was changed")
 	}
 }
 
-func TestRandomTakesAsManyBytes(t *testing.T) {
+func TestRandomBytes(t *testing.T) {
 	sources := lineage(one(64, 63), 3, 8)
 	b := fit(t, one(64, 63), sources, subspace.Options{})
 	p := projector(t, b)
@@ -211,9 +208,9 @@ func TestRandomTakesAsManyBytes(t *testing.T) {
 		}
 	}
 	if _, v := random(t, p, sources[0], 1); len(v.Coefficients) > 40 {
-		t.Errorf("%d bytes where as few as can be were wanted", len(v.Coefficients))
+		t.Errorf("%d bytes, want as few as possible", len(v.Coefficients))
 	}
-	// The mean itself has nothing to code, in however many bytes.
+	// The mean has nothing to code.
 	mean := &memory{name: "mean", tensors: map[string][]float32{}}
 	if err := subspace.Mean(b, gather(mean.tensors)); err != nil {
 		t.Fatal(err)
@@ -223,21 +220,21 @@ func TestRandomTakesAsManyBytes(t *testing.T) {
 	}
 }
 
-// Random directions keep what chance gives them, learned ones what there is.
-func TestRandomKeepsLess(t *testing.T) {
+// Random directions capture less than learned ones.
+func TestRandomIsWorse(t *testing.T) {
 	sources := lowRank(24, 23, 3, 3, 8)
 	b := fit(t, one(24, 23), sources, subspace.Options{Rank: 3})
 	p := projector(t, b)
 	learned := quantised(t, p, sources[0], 0.01)
 	null, v := random(t, p, sources[0], len(learned.Coefficients))
 	was := sources[0].(*memory).tensors
-	far, near := farthest(t, was, rebuilt(t, null, v)), farthest(t, was, rebuilt(t, b, learned))
+	far, near := maxDifference(t, was, rebuilt(t, null, v)), maxDifference(t, was, rebuilt(t, b, learned))
 	if far < 10*near {
 		t.Errorf("off by %g with random directions, by %g with learned ones", far, near)
 	}
 }
 
-// random codes a source by random directions.
+// random codes a source in random directions.
 func random(t *testing.T, p *subspace.Projector, s subspace.Source, size int) (*store.Basis, *store.Variant) {
 	t.Helper()
 	c, err := p.Project(s)

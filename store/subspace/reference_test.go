@@ -7,9 +7,8 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// memberOf is the checkpoint with these coefficients, cores (q,p) of the layers
-// and one slice for each vector: the rebuild as the mathematics says it, in
-// float64, each number by itself.
+// memberOf returns the checkpoint with the given coefficients, cores (q,p) of the layers and a
+// slice for each vector. It evaluates the formula in float64, element by element.
 func memberOf(t testing.TB, b *store.Basis, cores, vectors [][]float64) *memory {
 	t.Helper()
 	m := &memory{name: "reference", tensors: map[string][]float32{}}

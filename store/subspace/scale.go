@@ -2,16 +2,15 @@ package subspace
 
 import "math"
 
-// scaleFloor, times the largest of a side, is the smallest scale: a direction
-// that no fitted checkpoint used is unlikely in the next, not impossible.
+// scaleFloor times the largest scale of a side is the smallest: a direction that no fitted
+// checkpoint uses is unlikely in the next one, but not impossible.
 const scaleFloor = 1e-5
 
-// scales gives what the coder is told to expect of the coefficients: the mean
-// magnitude of C_ij is left[i]·right[j]. With λ and μ the energies in each left
-// and right direction, of all checkpoints together, C_ij is taken for a Laplace
-// variable of variance λᵢμⱼ/(energy·checkpoints), whose mean magnitude is its
-// standard deviation over √2. Measured on real families, this product codes as
-// short as the full matrix of variances does.
+// scales returns the scales for the entropy coder: it predicts left[i]·right[j] as the mean
+// magnitude of C_ij. λ and μ are the energies in each left and right direction, of all
+// checkpoints together. C_ij is assumed to be a Laplace variable of variance
+// λᵢμⱼ/(energy·checkpoints), whose mean magnitude is its standard deviation over √2. On real
+// families the full matrix of variances gave no shorter code than this product.
 func scales(lambda, mu []float64, energy float64, checkpoints int) (left, right []float32) {
 	k := 1.0
 	if energy > 0 {
@@ -20,17 +19,18 @@ func scales(lambda, mu []float64, energy float64, checkpoints int) (left, right 
 	return side(lambda, k), side(mu, k)
 }
 
+// side returns the scales of one side.
 func side(energies []float64, k float64) []float32 {
-	most := 0.0
+	largest := 0.0
 	for _, e := range energies {
-		most = max(most, e)
+		largest = max(largest, e)
 	}
 	out := make([]float32, len(energies))
 	for i, e := range energies {
-		if most == 0 { // one checkpoint, or all alike
-			e, most = 1, 1
+		if largest == 0 { // one checkpoint, or equal ones
+			e, largest = 1, 1
 		}
-		out[i] = float32(k * max(math.Sqrt(max(e, 0)), scaleFloor*math.Sqrt(most)))
+		out[i] = float32(k * max(math.Sqrt(max(e, 0)), scaleFloor*math.Sqrt(largest)))
 	}
 	return out
 }

@@ -2,43 +2,43 @@ package subspace
 
 import "eigenserve/runtime/kernel"
 
-// prior is how many members the metric's own choice of directions counts for.
+// pseudoMembers is the number of members that the prior of shrink counts for.
 //
-// Few members leave most directions out, and what they say of the rest is that
-// nothing is ever there: the next checkpoint then pays for it. Measured on the
-// zoo, what 12 added models need for an agreement of 0.99, without and with a
-// prior of 1 to 4: from 11.3% of the float16 bytes to 0.65–0.87% with 2 members,
-// 1.9% to 0.47–0.50% with 8, 0.60% to 0.47% with 32, about the same with 200.
-const prior = 2
+// A few members do not use most directions, so on their own they predict zero there, and the
+// next checkpoint then takes many bytes. Measured on the zoo, the bytes that 12 added models
+// need for an agreement of 0.99, as a share of their float16 bytes, without and with 1 to 4
+// pseudo-members: from 11.3% to 0.65–0.87% with 2 members, from 1.9% to 0.47–0.50% with 8,
+// from 0.60% to 0.47% with 32, and about the same with 200.
+const pseudoMembers = 2
 
-// shrink mixes the upper half of one side's second moments (n,n) with those of
-// deltas that are as likely in every weight, which in the metric's coordinates are
-// SᵀS, as if prior of the members were such. Their trace stays.
+// shrink shrinks the upper half of the second moments (n,n) of one side towards those of
+// deltas that are equally likely in every weight, which are SᵀS in the metric's coordinates,
+// as if pseudoMembers of the members were such deltas. The trace does not change.
 func shrink(moments []float64, n int, s *factor, members int) {
-	turned, gram := make([]float32, n*n), make([]float32, n*n)
-	kernel.Unpack(turned, n, s.panels, n, n) // Sᵀ
-	kernel.Gemm(false, true, n, n, n, turned, n, turned, n, gram, n, false)
+	transposed, gram := make([]float32, n*n), make([]float32, n*n)
+	kernel.Unpack(transposed, n, s.panels, n, n) // Sᵀ
+	kernel.Gemm(false, true, n, n, n, transposed, n, transposed, n, gram, n, false)
 	size := 0.0
 	for i := range n {
 		size += float64(gram[i*n+i])
 	}
-	share := prior / float64(prior+members)
+	share := pseudoMembers / float64(pseudoMembers+members)
 	add := share * trace(moments, n) / size
 	for i, g := range gram {
 		moments[i] = (1-share)*moments[i] + add*float64(g)
 	}
 }
 
-// shrinkMoments does so on each side of which all directions are kept. Where
-// they are capped, it is the members' own that count.
+// shrinkMoments shrinks the moments of each side of which all directions are kept. If their
+// number p or q is limited, the members alone decide which are kept.
 func (f *layerFit) shrinkMoments(p, q int) {
-	if f.weighing == nil {
+	if f.weighting == nil {
 		return
 	}
 	if p == f.Rows() {
-		shrink(f.left, p, f.weighing.output, len(f.sources))
+		shrink(f.left, p, f.weighting.output, len(f.sources))
 	}
 	if q == f.Width() {
-		shrink(f.right, q, f.weighing.input, len(f.sources))
+		shrink(f.right, q, f.weighting.input, len(f.sources))
 	}
 }

@@ -8,10 +8,9 @@ import (
 	"eigenserve/store/subspace"
 )
 
-// A basis fitted on two members, which leave most directions out, codes the next
-// checkpoint in about the bytes that one fitted on many does: of what members
-// don't tell, the metric does.
-func TestFewMembersUnderAMetric(t *testing.T) {
+// A basis fitted on two members, which do not use most directions, codes the next checkpoint in
+// about as many bytes as one fitted on many: the metric predicts the other directions.
+func TestFewMembersWithMetric(t *testing.T) {
 	l := one(48, 40)
 	var all []subspace.Source
 	for k := range 41 {

@@ -12,7 +12,7 @@ import (
 	"eigenserve/store/subspace"
 )
 
-// large is a layout of a layer that takes more than its sources.
+// large returns a layout whose layers take more memory than their copies.
 func large() store.Layout {
 	return store.Layout{
 		Layers:  []store.Layer{{Name: "a", Parts: []string{"a"}, Shape: []int{90, 40}, Bias: true}, {Name: "b", Parts: []string{"b"}, Shape: []int{33, 70}}},
@@ -20,9 +20,9 @@ func large() store.Layout {
 	}
 }
 
-// Whatever the memory, the basis is the same to the last bit: with it all copies
-// of a layer are held and read once, or some at a time and read twice.
-func TestMemoryChangesNothing(t *testing.T) {
+// The basis is the same to the last bit with any memory. With enough memory all copies of a
+// layer are read once, otherwise in groups and twice.
+func TestBasisDoesNotDependOnMemory(t *testing.T) {
 	const members = 7
 	for _, metric := range []*subspace.Metric{nil, randomMetric(large(), subspace.MetricFull, 3)} {
 		var want []byte
@@ -38,17 +38,17 @@ func TestMemoryChangesNothing(t *testing.T) {
 			}
 			for _, s := range sources {
 				if has := s.(*memory).reads["a.weight"]; has != reads {
-					t.Errorf("with %d bytes of memory %s was read %d times, not %d", room, s.Name(), has, reads)
+					t.Errorf("with %d bytes of memory %s was read %d times, want %d", room, s.Name(), has, reads)
 				}
 			}
 		}
 	}
 }
 
-// leastMemory is what the large layout can just be fitted in.
+// leastMemory returns the smallest memory in which the large layout can be fitted.
 func leastMemory(t *testing.T, metric *subspace.Metric) int64 {
 	t.Helper()
-	low, high := int64(1), int64(1<<30) // refused, taken
+	low, high := int64(1), int64(1<<30) // too small, enough
 	for high-low > 1 {
 		middle := (low + high) / 2
 		_, err := subspace.Fit(context.Background(), "family", large(), lineage(large(), 1, 1), subspace.Options{Memory: middle, Metric: metric})
@@ -61,44 +61,44 @@ func leastMemory(t *testing.T, metric *subspace.Metric) int64 {
 	return high
 }
 
-// kept is a Keeper that gives up after some layers, as a process that is killed.
-type kept struct {
+// cache is a LayerCache that fails after some layers, like a process that is killed.
+type cache struct {
 	layers map[int]*store.BasisLayer
 	left   int
 }
 
 var errKilled = errors.New("killed")
 
-func (k *kept) Layer(i int) *store.BasisLayer { return k.layers[i] }
+func (c *cache) Layer(i int) *store.BasisLayer { return c.layers[i] }
 
-func (k *kept) PutLayer(i int, l *store.BasisLayer) error {
-	if k.left--; k.left < 0 {
+func (c *cache) PutLayer(i int, l *store.BasisLayer) error {
+	if c.left--; c.left < 0 {
 		return errKilled
 	}
-	k.layers[i] = l
+	c.layers[i] = l
 	return nil
 }
 
-// A fit that is cut off after any layer goes on there, reads no finished layer
-// again, and comes to what it would have without.
+// A fit that is cut off after any layer can be resumed. It does not read finished layers again
+// and makes the same basis.
 func TestResumedFit(t *testing.T) {
 	layers := len(mixed().Layers)
 	want := encoded(t, fit(t, mixed(), lineage(mixed(), 5, 1), subspace.Options{}))
 	for after := range layers {
-		k := &kept{layers: map[int]*store.BasisLayer{}, left: after}
-		_, err := subspace.Fit(context.Background(), "family", mixed(), lineage(mixed(), 5, 1), subspace.Options{Keep: k})
-		if !errors.Is(err, errKilled) || len(k.layers) != after {
-			t.Fatalf("%v after %d layers", err, len(k.layers))
+		c := &cache{layers: map[int]*store.BasisLayer{}, left: after}
+		_, err := subspace.Fit(context.Background(), "family", mixed(), lineage(mixed(), 5, 1), subspace.Options{Cache: c})
+		if !errors.Is(err, errKilled) || len(c.layers) != after {
+			t.Fatalf("%v after %d layers", err, len(c.layers))
 		}
-		k.left = layers
+		c.left = layers
 		sources := lineage(mixed(), 5, 1)
-		var told []int
-		again := encoded(t, fit(t, mixed(), sources, subspace.Options{Keep: k, Progress: func(done, _ int) { told = append(told, done) }}))
+		var progress []int
+		again := encoded(t, fit(t, mixed(), sources, subspace.Options{Cache: c, Progress: func(done, _ int) { progress = append(progress, done) }}))
 		if !bytes.Equal(want, again) {
-			t.Errorf("cut off after %d layers it comes to another basis", after)
+			t.Errorf("cut off after %d layers, it makes another basis", after)
 		}
-		if !slices.IsSorted(told) || told[len(told)-1] != mixed().Parameters() {
-			t.Errorf("progress %v", told)
+		if !slices.IsSorted(progress) || progress[len(progress)-1] != mixed().Parameters() {
+			t.Errorf("progress %v", progress)
 		}
 		for i, l := range mixed().Layers {
 			if read := sources[0].(*memory).reads[l.Parts[0]+".weight"] > 0; read != (i >= after) {
@@ -108,12 +108,12 @@ func TestResumedFit(t *testing.T) {
 	}
 }
 
-// What was kept of another layer is not taken.
-func TestKeptOfAnotherLayer(t *testing.T) {
-	k := &kept{layers: map[int]*store.BasisLayer{}, left: 100}
-	want := encoded(t, fit(t, mixed(), lineage(mixed(), 5, 1), subspace.Options{Keep: k}))
-	k.layers[0], k.layers[1] = k.layers[1], k.layers[0]
-	if !bytes.Equal(want, encoded(t, fit(t, mixed(), lineage(mixed(), 5, 1), subspace.Options{Keep: k}))) {
+// A cached layer with another layout is not used.
+func TestCachedLayerOfAnotherLayout(t *testing.T) {
+	c := &cache{layers: map[int]*store.BasisLayer{}, left: 100}
+	want := encoded(t, fit(t, mixed(), lineage(mixed(), 5, 1), subspace.Options{Cache: c}))
+	c.layers[0], c.layers[1] = c.layers[1], c.layers[0]
+	if !bytes.Equal(want, encoded(t, fit(t, mixed(), lineage(mixed(), 5, 1), subspace.Options{Cache: c}))) {
 		t.Error("another basis")
 	}
 }

@@ -34,7 +34,7 @@ func openZoo(t testing.TB, folder string, stride int) []subspace.Source {
 	t.Helper()
 	dirs, _ := filepath.Glob(filepath.Join(zoo, folder, "*"))
 	if len(dirs) == 0 {
-		t.Skip("the zoo is not here")
+		t.Skip("the zoo is not available")
 	}
 	var out []subspace.Source
 	for i := 0; i < len(dirs); i += stride {
@@ -48,7 +48,7 @@ func openZoo(t testing.TB, folder string, stride int) []subspace.Source {
 	return out
 }
 
-// zooLayout is the layout of the zoo's architecture.
+// zooLayout returns the layout of the zoo's architecture.
 func zooLayout() (l store.Layout) {
 	layer := func(shape []int, name string, parts ...string) {
 		if len(parts) == 0 {
@@ -90,8 +90,8 @@ func fitZoo(t testing.TB, sources []subspace.Source, o subspace.Options) *subspa
 	return p
 }
 
-// TestZooRate holds the size at the default step to what the mathematics gave
-// in double precision: 2.1% and 2.2% of the shared tensors' float16 bytes.
+// The size at the default step is that measured in double precision: 2.1% and 2.2% of the
+// float16 bytes of the shared tensors.
 func TestZooRate(t *testing.T) {
 	if testing.Short() {
 		t.Skip("codes the zoo")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -30,17 +31,17 @@ func TestEncodeNothing(t *testing.T) {
 	}
 }
 
-func TestEncodeRefuses(t *testing.T) {
+func TestEncodeRefusals(t *testing.T) {
 	ok := FromFloat32("F32", []int{1}, []float32{1})
 	cases := []struct {
 		name     string
 		tensors  map[string]Tensor
 		metadata map[string]string
-		want     error // nil where there is no sentinel
+		want     error // nil if there is no sentinel
 		says     string
 	}{
 		{"an empty name", map[string]Tensor{"": ok}, nil, nil, "the name is empty"},
-		{"the metadata's name", map[string]Tensor{metadataKey: ok}, nil, nil, "kept for metadata"},
+		{"the name of the metadata", map[string]Tensor{metadataKey: ok}, nil, nil, "reserved for metadata"},
 		{"a name that is not UTF-8", map[string]Tensor{"\xff": ok}, nil, nil, "not valid UTF-8"},
 		{"a type that cannot be written", map[string]Tensor{"a": FromFloat32("I8", []int{1}, []float32{1})}, nil, ErrDType, `"float32 as I8"`},
 		{"data shorter than the shape", map[string]Tensor{"a": {DType: "F32", Shape: []int{2}, Data: ok.Data}}, nil, ErrShape, "F32 [2] takes 8 bytes, not 4"},
@@ -64,7 +65,7 @@ func TestEncodeRefuses(t *testing.T) {
 	}
 }
 
-// broken fails after n bytes.
+// broken is a writer that fails after n bytes.
 type broken struct{ n int }
 
 var errBroken = errors.New("disk full")
@@ -77,7 +78,7 @@ func (w *broken) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestEncodePassesOnTheWritersError(t *testing.T) {
+func TestEncodeReturnsWriteErrors(t *testing.T) {
 	tensors := map[string]Tensor{"a": FromFloat32("F32", []int{1}, []float32{1})}
 	for n := range len(encode(t, tensors, nil)) {
 		if err := Encode(&broken{n}, tensors, nil); !errors.Is(err, errBroken) {
@@ -86,7 +87,7 @@ func TestEncodePassesOnTheWritersError(t *testing.T) {
 	}
 }
 
-func TestEncodeRefusesAHeaderThatCannotBeReadBack(t *testing.T) {
+func TestEncodeRefusesLongHeader(t *testing.T) {
 	var b bytes.Buffer
 	length := binary.LittleEndian.AppendUint64(nil, maxHeader+1)
 	if _, err := (&headerLimit{w: &b}).Write(length); err == nil || b.Len() > 0 {
@@ -94,5 +95,28 @@ func TestEncodeRefusesAHeaderThatCannotBeReadBack(t *testing.T) {
 	}
 	if _, err := (&headerLimit{w: &b}).Write(binary.LittleEndian.AppendUint64(nil, maxHeader)); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestWriteFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.safetensors")
+	tensors := map[string]Tensor{"a": FromFloat32("F32", []int{2}, []float32{1, 2})}
+	if err := WriteFile(path, tensors, map[string]string{"k": "v"}); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := f.Tensor("a"); !ok || f.Metadata["k"] != "v" {
+		t.Error("the tensor or the metadata is missing")
+	}
+	for range 2 {
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, ok := f.Tensor("a"); ok {
+		t.Error("a closed file still returns a tensor")
 	}
 }

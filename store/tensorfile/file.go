@@ -3,6 +3,7 @@ package tensorfile
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 
@@ -10,34 +11,42 @@ import (
 	"github.com/nlpodyssey/safetensors"
 )
 
-// File is a checked safetensors file, mapped or in memory. It may be read from
-// many goroutines at once; Close must come after the last reader.
+// File is a checked safetensors file, mapped or in memory. Many goroutines may read it at
+// once. Close must be called after the last of them is done.
 type File struct {
-	Metadata map[string]string // the header's __metadata__, nil without one
+	Metadata map[string]string // the header's __metadata__, nil if there is none
 
 	names   []string
 	views   safetensors.SafeTensors
 	size    int64
-	mapping mmap.MMap // nil over bytes in memory
+	mapping mmap.MMap // nil for a file in memory
 }
 
-// Open maps the file read-only and checks its header; the tensors are paged in
-// as they are read. Refusals wrap ErrHeader. The file must not be cut short
-// while it is open: the system would end the process at the next read.
+// Open maps a file read-only and checks its header. The tensors are paged in as they are
+// read. The error for an invalid file wraps ErrHeader. The file must not be truncated while
+// it is open: the system would end the process at the next read.
 func Open(path string) (*File, error) {
 	mapping, err := mapFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("tensorfile: open %q: %w", path, err)
+		return nil, openError(path, err)
 	}
-	f, err := parse(mapping)
+	f, err := Parse(mapping)
 	if err != nil {
-		return nil, fmt.Errorf("tensorfile: open %q: %w", path, errors.Join(err, mapping.Unmap()))
+		return nil, openError(path, errors.Join(err, mapping.Unmap()))
 	}
 	f.mapping = mapping
 	return f, nil
 }
 
-// mapFile maps a regular file. Its kind is looked at before it is opened, since
+// openError returns err with the path, which an error of the system has already.
+func openError(path string, err error) error {
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		return err
+	}
+	return fmt.Errorf("open %q: %w", path, err)
+}
+
+// mapFile maps a regular file. It looks at the kind of file before it opens it, since
 // opening a pipe would wait for a writer.
 func mapFile(path string) (mmap.MMap, error) {
 	info, err := os.Stat(path)
@@ -45,10 +54,10 @@ func mapFile(path string) (mmap.MMap, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, bad("not a regular file")
+		return nil, headerError("not a regular file")
 	}
 	if info.Size() < prefixLen { // an empty file cannot be mapped
-		return nil, bad("the file has %d bytes, fewer than the %d that give the header's length", info.Size(), prefixLen)
+		return nil, headerError("the file has %d bytes, fewer than the %d of the header's length", info.Size(), prefixLen)
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -58,35 +67,27 @@ func mapFile(path string) (mmap.MMap, error) {
 	return mmap.Map(f, mmap.RDONLY, 0)
 }
 
-// Parse checks a file that is in memory, such as an upload, and reads from it
-// without copying: data must stay as it is while the File is used.
+// Parse checks a file in memory, such as an upload. The File shares data, which must not
+// change while it is in use.
 func Parse(data []byte) (*File, error) {
-	f, err := parse(data)
-	if err != nil {
-		return nil, fmt.Errorf("tensorfile: parse: %w", err)
-	}
-	return f, nil
-}
-
-func parse(data []byte) (*File, error) {
 	h, err := checkHeader(data)
 	if err != nil {
 		return nil, err
 	}
 	views, err := safetensors.Deserialize(data)
 	if err != nil {
-		return nil, bad("%v", err)
+		return nil, headerError("%v", err)
 	}
 	return &File{Metadata: h.metadata, names: h.names, views: views, size: int64(len(data))}, nil
 }
 
-// Names lists the tensors, sorted. The slice is the caller's own.
+// Names returns the names of the tensors, sorted. The caller may change the slice.
 func (f *File) Names() []string { return slices.Clone(f.names) }
 
-// Size is the file's length in bytes, header and all.
+// Size returns the length of the file in bytes, with its header.
 func (f *File) Size() int64 { return f.size }
 
-// Tensor looks one up by name. Its data is not copied.
+// Tensor returns a tensor by name. Its Data is not a copy.
 func (f *File) Tensor(name string) (Tensor, bool) {
 	view, ok := f.views.Tensor(name)
 	if !ok {
@@ -95,13 +96,13 @@ func (f *File) Tensor(name string) (Tensor, bool) {
 	dims := view.Shape()
 	shape := make([]int, len(dims))
 	for i, d := range dims {
-		shape[i] = int(d) // checkHeader has bounded it
+		shape[i] = int(d) // within the limits of checkHeader
 	}
 	return Tensor{DType: view.DType().String(), Shape: shape, Data: view.Data()}, true
 }
 
-// Close unmaps the file. No tensor out of it may be touched afterwards. Closing
-// twice is harmless.
+// Close unmaps the file. Its tensors must not be used afterwards. Closing twice is
+// harmless.
 func (f *File) Close() error {
 	f.views, f.names = safetensors.SafeTensors{}, nil
 	if f.mapping == nil {

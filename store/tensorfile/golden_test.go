@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The files under testdata come from the reference implementation:
+// The files under testdata were written by the reference implementation: see
 // testdata/_gen/golden.py.
 const golden = "testdata/golden.safetensors"
 
@@ -58,7 +58,7 @@ func TestOpenGolden(t *testing.T) {
 		t.Error(diff)
 	}
 	if info, _ := os.Stat(golden); f.Size() != info.Size() {
-		t.Errorf("size %d, the file has %d", f.Size(), info.Size())
+		t.Errorf("Size is %d, but the file has %d bytes", f.Size(), info.Size())
 	}
 	shapes := map[string][]int{"scalar": {}, "empty": {0, 4}, "f16": {2, 3}, "bool": {3}, "u64": {1}}
 	for name, want := range shapes {
@@ -68,7 +68,7 @@ func TestOpenGolden(t *testing.T) {
 		}
 	}
 	if _, ok := f.Tensor("absent"); ok {
-		t.Error("a tensor that is not there was found")
+		t.Error("a tensor that does not exist was found")
 	}
 }
 
@@ -105,9 +105,8 @@ func TestGoldenValues(t *testing.T) {
 	}
 }
 
-// The two writers order the header's keys differently, but lay the same tensors
-// in the same places.
-func TestEncodeLaysDataAsTheReference(t *testing.T) {
+// The two writers order the keys of the header differently, but write the same data area.
+func TestEncodeMatchesReference(t *testing.T) {
 	f := openGolden(t)
 	tensors := map[string]Tensor{}
 	for _, name := range f.Names() {
@@ -122,7 +121,7 @@ func TestEncodeLaysDataAsTheReference(t *testing.T) {
 		t.Error("the data areas differ")
 	}
 	if n := binary.LittleEndian.Uint64(ours); n%8 != 0 {
-		t.Errorf("the header's length %d is no multiple of 8", n)
+		t.Errorf("the header's length %d is not a multiple of 8", n)
 	}
 	again, err := Parse(ours)
 	if err != nil {
@@ -139,9 +138,9 @@ func TestEncodeLaysDataAsTheReference(t *testing.T) {
 	}
 }
 
-// numpy's widening of every half that is a number, in order, has the digest
-// that the golden file holds.
-func TestEveryHalfWidensAsNumpyDoes(t *testing.T) {
+// The golden file holds the digest of all halves except NaNs, in order, as numpy converts
+// them to float32.
+func TestHalvesMatchNumpy(t *testing.T) {
 	f, err := Open("testdata/half.safetensors")
 	if err != nil {
 		t.Fatal(err)

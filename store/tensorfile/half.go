@@ -2,10 +2,10 @@ package tensorfile
 
 import "math"
 
-// fromF16 widens a half. Shifted into place, the exponent is short by the
-// difference of the two biases, 112; multiplying by 2^112 mends that and turns
-// half subnormals into ordinary numbers on the way. Only the largest exponent,
-// infinities and NaN, needs a case of its own.
+// fromF16 converts a half to a float32. Once shifted into place, its exponent is too small
+// by 112, the difference of the two biases. Multiplying by 2^112 corrects that, and also
+// turns subnormal halves into normal numbers. Only the largest exponent, of infinities and
+// NaN, is a special case.
 func fromF16(h uint16) float32 {
 	const rebias = 0x1p112
 	sign := uint32(h&0x8000) << 16
@@ -18,23 +18,23 @@ func fromF16(h uint16) float32 {
 
 func fromBF16(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }
 
-// toF16 rounds to the nearest half, ties to even. What is too large becomes
+// toF16 rounds to the nearest half, ties to even. A number that is too large becomes
 // infinite; NaN stays NaN.
 func toF16(f float32) uint16 {
 	b := math.Float32bits(f)
 	sign := uint16(b >> 16 & 0x8000)
 	b &= 0x7fffffff
 	switch {
-	case b > 0x7f800000: // NaN: the quiet bit, so that a dropped payload cannot make it infinite
+	case b > 0x7f800000: // NaN: with the quiet bit, since without its payload it would be infinite
 		return sign | 0x7e00 | uint16(b>>13&0x3ff)
 	case b >= 0x477ff000: // rounds to 65536 or more
 		return sign | 0x7c00
 	case b < 0x38800000:
-		// Below 2^-14 a half is a multiple of 2^-24. Adding 0.5, whose last bit
-		// is worth just that, lets the addition do the rounding.
+		// Below 2^-14 a half is a multiple of 2^-24. That is the value of the last bit of
+		// 0.5, so adding 0.5 rounds.
 		return sign | uint16(math.Float32bits(math.Float32frombits(b)+0.5)-0x3f000000)
 	}
-	b += 0xfff + b>>13&1 // half of a last place, less one where even is below
+	b += 0xfff + b>>13&1 // half a unit in the last place, less one if the number below is even
 	return sign | uint16((b-112<<23)>>13)
 }
 

@@ -13,25 +13,25 @@ import (
 	"unicode/utf8"
 )
 
-// What an untrusted header may ask for. A safetensors file is eight bytes that
-// give the header's length, the header (a JSON object) and the tensors' data.
+// Limits for the header of an untrusted file. A safetensors file consists of eight bytes
+// with the header's length, the header (a JSON object) and the tensors' data.
 const (
 	prefixLen   = 8
 	maxHeader   = 100_000_000 // the format's own limit, in bytes
-	maxTensors  = 1 << 18     // far above any model; bounds the memory that a header of tiny entries takes
+	maxTensors  = 1 << 18     // far above any model; limits the memory for a header of tiny entries
 	maxRank     = 32
 	maxNameLen  = 1024
 	metadataKey = "__metadata__"
 )
 
-// header is what the checks leave known: the free-form metadata and every
-// tensor's name, sorted. The entries themselves are read again by the library.
+// header is the result of the checks: the metadata and the names of the tensors, sorted.
+// The library reads the entries again.
 type header struct {
 	metadata map[string]string
 	names    []string
 }
 
-// entry is one tensor as the header describes it.
+// entry is the header's description of one tensor.
 type entry struct {
 	name       string
 	dtype      string
@@ -39,8 +39,7 @@ type entry struct {
 	begin, end uint64 // in the data area
 }
 
-// checkHeader refuses whatever is not a sound file, with an error that wraps
-// ErrHeader and names the place.
+// checkHeader checks a file. Its error wraps ErrHeader and says where the file is invalid.
 func checkHeader(data []byte) (header, error) {
 	text, err := headerText(data)
 	if err != nil {
@@ -61,29 +60,29 @@ func checkHeader(data []byte) (header, error) {
 	return h, nil
 }
 
-// headerText cuts the JSON text out of the file.
+// headerText returns the JSON text of the header.
 func headerText(data []byte) ([]byte, error) {
 	if len(data) < prefixLen {
-		return nil, bad("the file has %d bytes, fewer than the %d that give the header's length", len(data), prefixLen)
+		return nil, headerError("the file has %d bytes, fewer than the %d of the header's length", len(data), prefixLen)
 	}
 	n := binary.LittleEndian.Uint64(data)
 	switch {
 	case n > maxHeader:
-		return nil, bad("the header claims %d bytes, the limit is %d", n, maxHeader)
+		return nil, headerError("the header claims %d bytes, the limit is %d", n, maxHeader)
 	case n > uint64(len(data)-prefixLen):
-		return nil, bad("the header claims %d bytes, only %d follow: the file is cut short", n, len(data)-prefixLen)
+		return nil, headerError("the header claims %d bytes, but only %d follow: the file is truncated", n, len(data)-prefixLen)
 	}
 	text := data[prefixLen : prefixLen+n]
 	if len(text) == 0 || text[0] != '{' {
-		return nil, bad("the header does not begin with '{'")
+		return nil, headerError("the header does not begin with '{'")
 	}
 	if !utf8.Valid(text) {
-		return nil, bad("the header is not valid UTF-8")
+		return nil, headerError("the header is not valid UTF-8")
 	}
 	return text, nil
 }
 
-// readHeader reads the JSON object and checks each entry by itself.
+// readHeader reads the JSON object and checks each entry on its own.
 func readHeader(text []byte) (header, []entry, error) {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
@@ -96,10 +95,10 @@ func readHeader(text []byte) (header, []entry, error) {
 			return err
 		}
 		if len(entries) == maxTensors {
-			return bad("more than %d tensors", maxTensors)
+			return headerError("more than %d tensors", maxTensors)
 		}
 		if err := checkName(key); err != nil {
-			return bad("tensor %s: %v", clip(key), err)
+			return headerError("tensor %s: %v", clip(key), err)
 		}
 		e, err := readEntry(dec, key)
 		entries = append(entries, e)
@@ -109,22 +108,22 @@ func readHeader(text []byte) (header, []entry, error) {
 		return header{}, nil, err
 	}
 	if rest := bytes.TrimSpace(text[dec.InputOffset():]); len(rest) > 0 {
-		return header{}, nil, bad("text after the header's object, at byte %d", dec.InputOffset())
+		return header{}, nil, headerError("text after the header's object, at byte %d", dec.InputOffset())
 	}
 	return h, entries, nil
 }
 
-// checkName refuses tensor names that other tools could not hold or show.
+// checkName returns an error for a tensor name that other tools could not hold or show.
 func checkName(name string) error {
 	switch {
 	case name == "":
 		return errors.New("the name is empty")
 	case name == metadataKey:
-		return errors.New("the name is kept for metadata")
+		return errors.New("the name is reserved for metadata")
 	case len(name) > maxNameLen:
 		return fmt.Errorf("the name has %d bytes, the limit is %d", len(name), maxNameLen)
 	case strings.ContainsRune(name, 0):
-		return errors.New("the name holds a NUL")
+		return errors.New("the name contains a NUL")
 	case !utf8.ValidString(name):
 		return errors.New("the name is not valid UTF-8")
 	}
@@ -140,7 +139,7 @@ func readMetadata(dec *json.Decoder) (map[string]string, error) {
 		}
 		value, ok := tok.(string)
 		if !ok {
-			return bad("%s: the value of %s is not a string", metadataKey, clip(key))
+			return headerError("%s: the value of %s is not a string", metadataKey, clip(key))
 		}
 		metadata[key] = value
 		return nil
@@ -148,9 +147,8 @@ func readMetadata(dec *json.Decoder) (map[string]string, error) {
 	return metadata, err
 }
 
-// readEntry reads {"dtype":…,"shape":…,"data_offsets":…} and checks what can be
-// checked without the other entries: type, shape, and that the byte range is as
-// long as they say.
+// readEntry reads {"dtype":…,"shape":…,"data_offsets":…} and checks what it can without the
+// other entries: the type, the shape, and that the length of the byte range fits them.
 func readEntry(dec *json.Decoder, name string) (entry, error) {
 	e := entry{name: name}
 	where := "tensor " + clip(name)
@@ -165,7 +163,7 @@ func readEntry(dec *json.Decoder, name string) (entry, error) {
 		case "data_offsets":
 			e.begin, e.end, err = readOffsets(dec, where)
 		default:
-			err = bad("%s: unknown field %s", where, clip(key))
+			err = headerError("%s: unknown field %s", where, clip(key))
 		}
 		return err
 	})
@@ -173,14 +171,14 @@ func readEntry(dec *json.Decoder, name string) (entry, error) {
 		return e, err
 	}
 	if fields != 3 {
-		return e, bad("%s: dtype, shape and data_offsets are needed", where)
+		return e, headerError("%s: dtype, shape and data_offsets are required", where)
 	}
 	want, err := byteLen(e.shape, sizes[e.dtype])
 	if err != nil {
 		return e, fmt.Errorf("%w: %s: %w", ErrHeader, where, err)
 	}
 	if e.end < e.begin || e.end-e.begin != want {
-		return e, bad("%s: data_offsets [%d,%d] do not hold the %d bytes of %s %v", where, e.begin, e.end, want, e.dtype, e.shape)
+		return e, headerError("%s: data_offsets [%d,%d] do not hold the %d bytes of %s %v", where, e.begin, e.end, want, e.dtype, e.shape)
 	}
 	return e, nil
 }
@@ -192,7 +190,7 @@ func readDType(dec *json.Decoder, where string) (string, error) {
 	}
 	dtype, ok := tok.(string)
 	if !ok {
-		return "", bad("%s: dtype is not a string", where)
+		return "", headerError("%s: dtype is not a string", where)
 	}
 	if _, ok := sizes[dtype]; !ok {
 		return "", fmt.Errorf("%w: %s: %w %s", ErrHeader, where, ErrDType, clip(dtype))
@@ -208,7 +206,7 @@ func readShape(dec *json.Decoder, where string) ([]int, error) {
 	shape := make([]int, len(values))
 	for i, v := range values {
 		if v > math.MaxInt {
-			return nil, bad("%s: shape: dimension %d is too large", where, v)
+			return nil, headerError("%s: shape: dimension %d is too large", where, v)
 		}
 		shape[i] = int(v)
 	}
@@ -221,13 +219,13 @@ func readOffsets(dec *json.Decoder, where string) (begin, end uint64, err error)
 		return 0, 0, err
 	}
 	if len(values) != 2 {
-		return 0, 0, bad("%s: data_offsets holds %d numbers, not 2", where, len(values))
+		return 0, 0, headerError("%s: data_offsets holds %d numbers, not 2", where, len(values))
 	}
 	return values[0], values[1], nil
 }
 
-// checkCoverage holds the byte ranges against each other and the file: in order
-// they must follow one another without overlap or hole and end where it ends.
+// checkCoverage returns an error unless the byte ranges of the entries cover the data area
+// of size bytes without overlap or gap.
 func checkCoverage(entries []entry, size uint64) error {
 	slices.SortFunc(entries, func(a, b entry) int {
 		if a.begin != b.begin {
@@ -239,16 +237,16 @@ func checkCoverage(entries []entry, size uint64) error {
 	for _, e := range entries {
 		switch {
 		case e.end > size:
-			return bad("tensor %s: data_offsets [%d,%d] reach beyond the file's %d bytes of data", clip(e.name), e.begin, e.end, size)
+			return headerError("tensor %s: data_offsets [%d,%d] reach beyond the file's %d bytes of data", clip(e.name), e.begin, e.end, size)
 		case e.begin < end:
-			return bad("tensor %s: data_offsets [%d,%d] overlap the tensor before, which ends at %d", clip(e.name), e.begin, e.end, end)
+			return headerError("tensor %s: data_offsets [%d,%d] overlap the previous tensor, which ends at %d", clip(e.name), e.begin, e.end, end)
 		case e.begin > end:
-			return bad("tensor %s: data_offsets [%d,%d] leave a hole from byte %d", clip(e.name), e.begin, e.end, end)
+			return headerError("tensor %s: data_offsets [%d,%d] leave a gap from byte %d", clip(e.name), e.begin, e.end, end)
 		}
 		end = e.end
 	}
 	if end != size {
-		return bad("%d bytes of data after the last tensor, which ends at %d", size-end, end)
+		return headerError("%d bytes of data follow the last tensor, which ends at %d", size-end, end)
 	}
 	return nil
 }

@@ -10,18 +10,18 @@ import (
 	"testing"
 )
 
-// file puts a header's text before n bytes of data.
+// file returns a file with a header and n bytes of data.
 func file(header string, n int) []byte {
 	b := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
 	return append(append(b, header...), make([]byte, n)...)
 }
 
-// one is the header of a single tensor.
+// one returns the header of a single tensor.
 func one(name, dtype, shape, offsets string) string {
 	return fmt.Sprintf(`{%s:{"dtype":%s,"shape":%s,"data_offsets":%s}}`, name, dtype, shape, offsets)
 }
 
-// two is the header of two U8 tensors of four bytes at the given places.
+// two returns the header of two U8 tensors of four bytes with the given offsets.
 func two(a, b string) string {
 	const entry = `{"dtype":"U8","shape":[4],"data_offsets":%s}`
 	return fmt.Sprintf(`{"a":`+entry+`,"b":`+entry+`}`, a, b)
@@ -32,35 +32,35 @@ var refusals = []struct {
 	file []byte
 	says string
 }{
-	{"nothing", nil, "the file has 0 bytes"},
-	{"half a length", []byte{1, 0, 0}, "the file has 3 bytes"},
+	{"an empty file", nil, "the file has 0 bytes"},
+	{"three bytes", []byte{1, 0, 0}, "the file has 3 bytes"},
 	{"a header of 2^63 bytes", binary.LittleEndian.AppendUint64(nil, 1<<63), "the header claims 9223372036854775808 bytes, the limit is 100000000"},
 	{"a header one byte over the limit", binary.LittleEndian.AppendUint64(nil, maxHeader+1), "the limit is 100000000"},
-	{"a header longer than the file", append(binary.LittleEndian.AppendUint64(nil, 10), "{}"...), "claims 10 bytes, only 2 follow: the file is cut short"},
+	{"a header longer than the file", append(binary.LittleEndian.AppendUint64(nil, 10), "{}"...), "claims 10 bytes, but only 2 follow: the file is truncated"},
 	{"an empty header", file("", 0), "does not begin with '{'"},
 	{"a header that begins with a space", file(" {}", 0), "does not begin with '{'"},
 	{"an array", file("[]", 0), "does not begin with '{'"},
 	{"bytes that are not UTF-8", file("{\"\xff\":1}", 0), "not valid UTF-8"},
 	{"JSON that ends early", file(`{"a":`, 0), "ends too early"},
-	{"JSON that never closes", file(`{"a":{"dtype":"U8"`, 0), "ends too early"},
+	{"an object that is not closed", file(`{"a":{"dtype":"U8"`, 0), "ends too early"},
 	{"broken JSON", file(`{"a" 1}`, 0), "JSON at byte"},
-	{"a comma too many", file(`{"__metadata__":{},}`, 0), "JSON at byte"},
+	{"a trailing comma", file(`{"__metadata__":{},}`, 0), "JSON at byte"},
 	{"text after the object", file(`{} {}`, 0), "text after the header's object, at byte 2"},
-	{"a tensor that is a number", file(`{"a":1}`, 0), `tensor "a": an object was expected`},
-	{"a tensor that is null", file(`{"a":null}`, 0), `tensor "a": an object was expected`},
-	{"a tensor named twice", file(`{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}`, 0), `"a" comes twice`},
-	{"a tensor named twice, once escaped", file(`{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"\u0061":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}`, 0), `"a" comes twice`},
+	{"a tensor that is a number", file(`{"a":1}`, 0), `tensor "a": expected an object`},
+	{"a tensor that is null", file(`{"a":null}`, 0), `tensor "a": expected an object`},
+	{"a tensor named twice", file(`{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}`, 0), `"a" is repeated`},
+	{"a tensor named twice, once escaped", file(`{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"\u0061":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}`, 0), `"a" is repeated`},
 	{"an empty name", file(one(`""`, `"U8"`, `[4]`, `[0,4]`), 4), "the name is empty"},
-	{"a name with a NUL", file(one(`"a\u0000"`, `"U8"`, `[4]`, `[0,4]`), 4), "the name holds a NUL"},
+	{"a name with a NUL", file(one(`"a\u0000"`, `"U8"`, `[4]`, `[0,4]`), 4), "the name contains a NUL"},
 	{"a name that is too long", file(one(`"`+strings.Repeat("n", maxNameLen+1)+`"`, `"U8"`, `[4]`, `[0,4]`), 4), `…: the name has 1025 bytes, the limit is 1024`},
 	{"an unknown type", file(one(`"a"`, `"F8_E4M3"`, `[4]`, `[0,4]`), 4), `tensor "a": unsupported element type "F8_E4M3"`},
 	{"a type that is a number", file(one(`"a"`, `8`, `[4]`, `[0,4]`), 4), "dtype is not a string"},
-	{"no type", file(`{"a":{"shape":[4],"data_offsets":[0,4]}}`, 4), "dtype, shape and data_offsets are needed"},
-	{"no shape", file(`{"a":{"dtype":"U8","data_offsets":[0,4]}}`, 4), "dtype, shape and data_offsets are needed"},
-	{"no place", file(`{"a":{"dtype":"U8","shape":[4]}}`, 4), "dtype, shape and data_offsets are needed"},
-	{"a field twice", file(`{"a":{"dtype":"U8","dtype":"U8","shape":[4],"data_offsets":[0,4]}}`, 4), `tensor "a": "dtype" comes twice`},
+	{"no type", file(`{"a":{"shape":[4],"data_offsets":[0,4]}}`, 4), "dtype, shape and data_offsets are required"},
+	{"no shape", file(`{"a":{"dtype":"U8","data_offsets":[0,4]}}`, 4), "dtype, shape and data_offsets are required"},
+	{"no offsets", file(`{"a":{"dtype":"U8","shape":[4]}}`, 4), "dtype, shape and data_offsets are required"},
+	{"a repeated field", file(`{"a":{"dtype":"U8","dtype":"U8","shape":[4],"data_offsets":[0,4]}}`, 4), `tensor "a": "dtype" is repeated`},
 	{"an unknown field", file(`{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4],"sparse":1}}`, 4), `unknown field "sparse"`},
-	{"a shape that is a number", file(one(`"a"`, `"U8"`, `4`, `[0,4]`), 4), "shape: an array was expected"},
+	{"a shape that is a number", file(one(`"a"`, `"U8"`, `4`, `[0,4]`), 4), "shape: expected an array"},
 	{"a negative dimension", file(one(`"a"`, `"U8"`, `[-4]`, `[0,4]`), 4), "shape: \"-4\" is not a whole number"},
 	{"a dimension with a fraction", file(one(`"a"`, `"U8"`, `[4.5]`, `[0,4]`), 4), "\"4.5\" is not a whole number"},
 	{"a dimension with an exponent", file(one(`"a"`, `"U8"`, `[4e0]`, `[0,4]`), 4), "\"4e0\" is not a whole number"},
@@ -68,30 +68,30 @@ var refusals = []struct {
 	{"a dimension of 2^63", file(one(`"a"`, `"U8"`, `[9223372036854775808]`, `[0,4]`), 4), "dimension 9223372036854775808 is too large"},
 	{"a dimension in quotes", file(one(`"a"`, `"U8"`, `["4"]`, `[0,4]`), 4), "shape: 4 is not a number"},
 	{"33 dimensions", file(one(`"a"`, `"U8"`, `[1`+strings.Repeat(",1", 32)+`]`, `[0,1]`), 1), "shape: more than 32 numbers"},
-	{"a shape whose size overflows to what is there", file(one(`"a"`, `"U8"`, `[4294967296,4294967296]`, `[0,0]`), 0), "is too large"},
+	{"a shape whose size overflows to 0", file(one(`"a"`, `"U8"`, `[4294967296,4294967296]`, `[0,0]`), 0), "is too large"},
 	{"a shape whose bytes overflow", file(one(`"a"`, `"F64"`, `[2305843009213693952]`, `[0,0]`), 0), "is too large"},
-	{"a huge shape made empty by a zero", file(one(`"a"`, `"U8"`, `[4294967296,4294967296,0]`, `[0,0]`), 0), "is too large"},
+	{"a huge shape with a zero", file(one(`"a"`, `"U8"`, `[4294967296,4294967296,0]`, `[0,0]`), 0), "is too large"},
 	{"a shape of 2^59 without data", file(one(`"a"`, `"U8"`, `[576460752303423488]`, `[0,4]`), 4), "do not hold the 576460752303423488 bytes"},
-	{"a place of one number", file(one(`"a"`, `"U8"`, `[4]`, `[4]`), 4), "data_offsets holds 1 numbers, not 2"},
-	{"a place of three numbers", file(one(`"a"`, `"U8"`, `[4]`, `[0,4,4]`), 4), "data_offsets: more than 2 numbers"},
-	{"a negative place", file(one(`"a"`, `"U8"`, `[4]`, `[-4,0]`), 4), "\"-4\" is not a whole number"},
-	{"a place that ends before it begins", file(one(`"a"`, `"U8"`, `[4]`, `[4,0]`), 4), "[4,0] do not hold the 4 bytes of U8 [4]"},
-	{"a place shorter than the shape", file(one(`"a"`, `"F32"`, `[4]`, `[0,15]`), 15), "[0,15] do not hold the 16 bytes of F32 [4]"},
-	{"a place beyond the file", file(two(`[0,4]`, `[4,8]`), 7), `tensor "b": data_offsets [4,8] reach beyond the file's 7 bytes of data`},
-	{"a place beyond 2^53", file(one(`"a"`, `"U8"`, `[4]`, `[9007199254740993,9007199254740997]`), 4), "[9007199254740993,9007199254740997] reach beyond"},
-	{"two tensors in one place", file(two(`[0,4]`, `[0,4]`), 4), "overlap the tensor before, which ends at 4"},
-	{"an overlap of one byte", file(two(`[0,4]`, `[3,7]`), 7), "[3,7] overlap the tensor before, which ends at 4"},
+	{"one offset", file(one(`"a"`, `"U8"`, `[4]`, `[4]`), 4), "data_offsets holds 1 numbers, not 2"},
+	{"three offsets", file(one(`"a"`, `"U8"`, `[4]`, `[0,4,4]`), 4), "data_offsets: more than 2 numbers"},
+	{"a negative offset", file(one(`"a"`, `"U8"`, `[4]`, `[-4,0]`), 4), "\"-4\" is not a whole number"},
+	{"offsets in descending order", file(one(`"a"`, `"U8"`, `[4]`, `[4,0]`), 4), "[4,0] do not hold the 4 bytes of U8 [4]"},
+	{"offsets that do not fit the shape", file(one(`"a"`, `"F32"`, `[4]`, `[0,15]`), 15), "[0,15] do not hold the 16 bytes of F32 [4]"},
+	{"an offset beyond the file", file(two(`[0,4]`, `[4,8]`), 7), `tensor "b": data_offsets [4,8] reach beyond the file's 7 bytes of data`},
+	{"offsets above 2^53", file(one(`"a"`, `"U8"`, `[4]`, `[9007199254740993,9007199254740997]`), 4), "[9007199254740993,9007199254740997] reach beyond"},
+	{"two tensors at the same offsets", file(two(`[0,4]`, `[0,4]`), 4), "overlap the previous tensor, which ends at 4"},
+	{"an overlap of one byte", file(two(`[0,4]`, `[3,7]`), 7), "[3,7] overlap the previous tensor, which ends at 4"},
 	{"an empty tensor inside another", file(`{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[0],"data_offsets":[2,2]}}`, 4), "overlap"},
-	{"a hole at the start", file(one(`"a"`, `"U8"`, `[4]`, `[1,5]`), 5), "[1,5] leave a hole from byte 0"},
-	{"a hole between", file(two(`[0,4]`, `[5,9]`), 9), "[5,9] leave a hole from byte 4"},
-	{"data after the last tensor", file(two(`[0,4]`, `[4,8]`), 9), "1 bytes of data after the last tensor, which ends at 8"},
-	{"data without a tensor", file(`{}`, 1), "1 bytes of data after the last tensor, which ends at 0"},
-	{"metadata that is a string", file(`{"__metadata__":"x"}`, 0), "__metadata__: an object was expected"},
-	{"metadata that is null", file(`{"__metadata__":null}`, 0), "__metadata__: an object was expected"},
+	{"a gap at the start", file(one(`"a"`, `"U8"`, `[4]`, `[1,5]`), 5), "[1,5] leave a gap from byte 0"},
+	{"a gap between two tensors", file(two(`[0,4]`, `[5,9]`), 9), "[5,9] leave a gap from byte 4"},
+	{"data after the last tensor", file(two(`[0,4]`, `[4,8]`), 9), "1 bytes of data follow the last tensor, which ends at 8"},
+	{"data without a tensor", file(`{}`, 1), "1 bytes of data follow the last tensor, which ends at 0"},
+	{"metadata that is a string", file(`{"__metadata__":"x"}`, 0), "__metadata__: expected an object"},
+	{"metadata that is null", file(`{"__metadata__":null}`, 0), "__metadata__: expected an object"},
 	{"metadata with a number", file(`{"__metadata__":{"epoch":3}}`, 0), `__metadata__: the value of "epoch" is not a string`},
 	{"metadata with an object", file(`{"__metadata__":{"epoch":{}}}`, 0), `__metadata__: the value of "epoch" is not a string`},
-	{"metadata with a key twice", file(`{"__metadata__":{"a":"1","a":"2"}}`, 0), `__metadata__: "a" comes twice`},
-	{"metadata twice", file(`{"__metadata__":{},"__metadata__":{}}`, 0), `"__metadata__" comes twice`},
+	{"metadata with a repeated key", file(`{"__metadata__":{"a":"1","a":"2"}}`, 0), `__metadata__: "a" is repeated`},
+	{"repeated metadata", file(`{"__metadata__":{},"__metadata__":{}}`, 0), `"__metadata__" is repeated`},
 }
 
 func TestRefusals(t *testing.T) {
@@ -99,10 +99,10 @@ func TestRefusals(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			f, err := Parse(c.file)
 			if f != nil || !errors.Is(err, ErrHeader) {
-				t.Fatalf("Parse gave %v and %v, want ErrHeader", f, err)
+				t.Fatalf("Parse returned %v and %v, want ErrHeader", f, err)
 			}
 			if !strings.Contains(err.Error(), c.says) {
-				t.Errorf("Parse says %q, which lacks %q", err, c.says)
+				t.Errorf("Parse returned %q, want it to contain %q", err, c.says)
 			}
 			path := filepath.Join(t.TempDir(), "a.safetensors")
 			if err := os.WriteFile(path, c.file, 0o600); err != nil {
@@ -110,28 +110,28 @@ func TestRefusals(t *testing.T) {
 			}
 			f, err = Open(path)
 			if f != nil || !errors.Is(err, ErrHeader) {
-				t.Fatalf("Open gave %v and %v, want ErrHeader", f, err)
+				t.Fatalf("Open returned %v and %v, want ErrHeader", f, err)
 			}
 			if !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), path) {
-				t.Errorf("Open says %q, which lacks %q or the path", err, c.says)
+				t.Errorf("Open returned %q, want it to contain %q and the path", err, c.says)
 			}
 		})
 	}
 }
 
-func TestUnknownTypeIsErrDType(t *testing.T) {
+func TestUnknownType(t *testing.T) {
 	_, err := Parse(file(one(`"a"`, `"C64"`, `[1]`, `[0,8]`), 8))
 	if !errors.Is(err, ErrHeader) || !errors.Is(err, ErrDType) {
 		t.Errorf("%v is not both ErrHeader and ErrDType", err)
 	}
 }
 
-func TestOpenRefusesWhatIsNoFile(t *testing.T) {
+func TestOpenNoFile(t *testing.T) {
 	if _, err := Open(t.TempDir()); !errors.Is(err, ErrHeader) || !strings.Contains(err.Error(), "not a regular file") {
-		t.Errorf("a folder: %v", err)
+		t.Errorf("a directory: %v", err)
 	}
 	if _, err := Open(filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("nothing there: %v", err)
+		t.Errorf("a missing file: %v", err)
 	}
 }
 
@@ -160,11 +160,11 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
-// A header of odd length puts every number at an odd address.
+// After a header of odd length every number is at an odd address.
 func TestMisalignedData(t *testing.T) {
 	b := file(one(`"aa"`, `"F64"`, `[1]`, `[0,8]`), 8)
 	if (len(b)-8)%2 == 0 {
-		t.Fatal("the case is aligned after all")
+		t.Fatal("the data is aligned")
 	}
 	binary.LittleEndian.PutUint64(b[len(b)-8:], 0x3ff8000000000000)
 	f, err := Parse(b)
@@ -195,7 +195,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		// What is accepted can be read in full, and written and read again.
+		// A valid file can be read in full, written and read again.
 		tensors := map[string]Tensor{}
 		for _, name := range file.Names() {
 			tensor, ok := file.Tensor(name)

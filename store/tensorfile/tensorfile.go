@@ -1,10 +1,10 @@
-// Package tensorfile reads safetensors from memory-mapped files and writes them
-// durably. Everything that a file claims about itself is checked before anything
-// is believed: a file from a stranger can be refused, but it cannot make this
-// package panic, read outside the file or allocate by a number it made up.
+// Package tensorfile reads safetensors from memory-mapped files and writes them durably.
+// It checks everything that a file says about itself. An invalid file is an error: it
+// cannot make the package panic, read outside the file, or allocate a size that the file
+// makes up.
 //
-// It knows bytes, types and shapes. What the tensors mean, which names must be
-// there and how a checkpoint is laid out over several files is for its callers.
+// The package knows bytes, types and shapes. It does not know what tensors mean, which
+// must be present, or how a checkpoint is spread over several files.
 package tensorfile
 
 import (
@@ -16,27 +16,26 @@ import (
 )
 
 var (
-	// ErrHeader is wrapped by every refusal of a file: the text before it says
-	// which file, the text after it what is wrong and where.
-	ErrHeader = errors.New("not a sound safetensors file")
-	// ErrDType is wrapped when an element type is unknown, or cannot be read as
-	// the numbers that were asked for.
+	// ErrHeader marks an invalid file. The text before it says which file, the text
+	// after it what is wrong and where.
+	ErrHeader = errors.New("not a valid safetensors file")
+	// ErrDType marks an element type that is unknown, or that cannot be converted to
+	// the requested one.
 	ErrDType = errors.New("unsupported element type")
-	// ErrShape is wrapped when a tensor's shape, its data and the destination do
-	// not agree in length.
-	ErrShape = errors.New("shape and length disagree")
+	// ErrShape marks a tensor whose shape, data and destination differ in length.
+	ErrShape = errors.New("shape and length differ")
 )
 
-// Tensor is one tensor's bytes, little-endian and row-major, with what they
-// mean. Data of a tensor out of a mapped file lies in the mapping: it is
-// read-only, need not be aligned, and is gone once the File is closed.
+// Tensor is one tensor: its element type, its shape and its bytes, little-endian and
+// row-major. The Data of a tensor of a mapped file is part of the mapping: it is read-only,
+// may be unaligned, and must not be used after the File is closed.
 type Tensor struct {
 	DType string // BOOL, U8, I8, I16, U16, F16, BF16, I32, U32, F32, F64, I64 or U64
 	Shape []int  // empty for a scalar
 	Data  []byte
 }
 
-// Len is the number of elements: the product of the shape, 1 for a scalar.
+// Len returns the number of elements: the product of the shape, 1 for a scalar.
 func (t Tensor) Len() int {
 	n := 1
 	for _, d := range t.Shape {
@@ -45,11 +44,11 @@ func (t Tensor) Len() int {
 	return n
 }
 
-// Dense copies the tensor, as float32, into one that crosses package borders and
-// outlives the file. A tensor without elements has no dense form: ErrShape.
+// Dense returns a copy of the tensor in float32, which outlives the file. A tensor without
+// elements has no dense form and is ErrShape.
 func (t Tensor) Dense() (*tensor.Dense, error) {
 	if t.Len() == 0 {
-		return nil, fmt.Errorf("tensorfile: dense tensor of shape %v: %w", t.Shape, ErrShape)
+		return nil, fmt.Errorf("dense tensor of shape %v: %w", t.Shape, ErrShape)
 	}
 	if err := t.fits(t.Len()); err != nil { // before the allocation
 		return nil, err
@@ -64,8 +63,8 @@ func (t Tensor) Dense() (*tensor.Dense, error) {
 	return tensor.New(tensor.WithShape(t.Shape...), tensor.WithBacking(v)), nil
 }
 
-// check says whether type, shape and data fit together, for tensors that did not
-// come out of a checked file.
+// check returns an error unless type, shape and data fit together. It is for tensors that
+// did not come from a checked file.
 func (t Tensor) check() error {
 	size, ok := sizes[t.DType]
 	if !ok {
@@ -81,12 +80,12 @@ func (t Tensor) check() error {
 	return nil
 }
 
-// maxBytes bounds one tensor's size, far above any file and far below overflow.
+// maxBytes limits the size of a tensor, far above any file and far below overflow.
 const maxBytes = 1 << 60
 
-// byteLen is the number of bytes that a tensor of this shape takes. The bound
-// holds for the product of the dimensions that are not zero, so that multiplying
-// an accepted shape in any order is safe even when the tensor is empty.
+// byteLen returns the number of bytes of a tensor with elements of size bytes. The limit
+// applies to the product of the dimensions that are not zero, so the dimensions of an
+// accepted shape can be multiplied in any order, even if the tensor is empty.
 func byteLen(shape []int, size int) (uint64, error) {
 	bytes, empty := uint64(size), false
 	for _, d := range shape {
@@ -109,7 +108,7 @@ func byteLen(shape []int, size int) (uint64, error) {
 	return bytes, nil
 }
 
-// sizes gives the bytes that one element of each known type takes.
+// sizes maps each known element type to its size in bytes.
 var sizes = map[string]int{
 	"BOOL": 1, "U8": 1, "I8": 1,
 	"I16": 2, "U16": 2, "F16": 2, "BF16": 2,

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// encode gives the file's bytes or ends the test.
+// encode returns the bytes of a file.
 func encode(t testing.TB, tensors map[string]Tensor, metadata map[string]string) []byte {
 	t.Helper()
 	var b bytes.Buffer

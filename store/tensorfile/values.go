@@ -7,11 +7,11 @@ import (
 	"slices"
 )
 
-// Conversions read the bytes one element at a time by their little-endian
-// meaning, so neither the data's alignment nor the machine's byte order matters.
+// The conversions read one little-endian element at a time, so neither the alignment of the
+// data nor the byte order of the machine matters.
 
-// Float32 converts F16, BF16, F32 or F64 into dst, whose length must be Len.
-// Only F64 rounds.
+// Float32 converts a tensor of F16, BF16, F32 or F64 into dst, whose length must be Len.
+// Only F64 is rounded.
 func (t Tensor) Float32(dst []float32) error {
 	if err := t.fits(len(dst)); err != nil {
 		return err
@@ -35,12 +35,12 @@ func (t Tensor) Float32(dst []float32) error {
 			dst[i] = float32(math.Float64frombits(binary.LittleEndian.Uint64(b[8*i:])))
 		}
 	default:
-		return fmt.Errorf("tensorfile: %s as float32: %w", t.DType, ErrDType)
+		return fmt.Errorf("%s as float32: %w", t.DType, ErrDType)
 	}
 	return nil
 }
 
-// Float64 converts F16, BF16, F32 or F64 into dst, exactly. The length of dst
+// Float64 converts a tensor of F16, BF16, F32 or F64 into dst, exactly. The length of dst
 // must be Len.
 func (t Tensor) Float64(dst []float64) error {
 	if err := t.fits(len(dst)); err != nil {
@@ -65,12 +65,12 @@ func (t Tensor) Float64(dst []float64) error {
 			dst[i] = math.Float64frombits(binary.LittleEndian.Uint64(b[8*i:]))
 		}
 	default:
-		return fmt.Errorf("tensorfile: %s as float64: %w", t.DType, ErrDType)
+		return fmt.Errorf("%s as float64: %w", t.DType, ErrDType)
 	}
 	return nil
 }
 
-// Ints converts U8, I32 or I64 into dst, whose length must be Len.
+// Ints converts a tensor of U8, I32 or I64 into dst, whose length must be Len.
 func (t Tensor) Ints(dst []int) error {
 	if err := t.fits(len(dst)); err != nil {
 		return err
@@ -90,25 +90,25 @@ func (t Tensor) Ints(dst []int) error {
 			dst[i] = int(int64(binary.LittleEndian.Uint64(b[8*i:])))
 		}
 	default:
-		return fmt.Errorf("tensorfile: %s as int: %w", t.DType, ErrDType)
+		return fmt.Errorf("%s as int: %w", t.DType, ErrDType)
 	}
 	return nil
 }
 
-// fits says whether the tensor is whole and a destination of n elements takes it.
+// fits returns an error unless the tensor is valid and has n elements.
 func (t Tensor) fits(n int) error {
 	if err := t.check(); err != nil {
-		return fmt.Errorf("tensorfile: %w", err)
+		return err
 	}
 	if n != t.Len() {
-		return fmt.Errorf("tensorfile: %d elements into %d: %w", t.Len(), n, ErrShape)
+		return fmt.Errorf("%d elements into %d: %w", t.Len(), n, ErrShape)
 	}
 	return nil
 }
 
-// FromFloat32 makes a tensor of v, rounded to nearest even, in F16, BF16, F32 or
-// F64. Any other type, or a v that is not as long as the shape says, gives a
-// tensor that Encode and every conversion refuse.
+// FromFloat32 returns a tensor of v in F16, BF16, F32 or F64, rounded to nearest even. For
+// any other type, or if the length of v does not fit the shape, it returns a tensor that
+// Encode and every conversion refuse.
 func FromFloat32(dtype string, shape []int, v []float32) Tensor {
 	t := Tensor{DType: dtype, Shape: slices.Clone(shape)}
 	switch dtype {
@@ -136,7 +136,7 @@ func FromFloat32(dtype string, shape []int, v []float32) Tensor {
 	return t
 }
 
-// PutFloat32 writes v to the data of an F32 tensor of as many elements.
+// PutFloat32 writes v to the data of an F32 tensor with as many elements.
 func PutFloat32(data []byte, v []float32) {
 	for i, x := range v {
 		binary.LittleEndian.PutUint32(data[4*i:], math.Float32bits(x))

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestHalvesSurviveTheRoundTrip(t *testing.T) {
+func TestHalvesRoundTrip(t *testing.T) {
 	for i := range 1 << 16 {
 		h := uint16(i)
 		for name, got := range map[string]uint16{"F16": toF16(fromF16(h)), "BF16": toBF16(fromBF16(h))} {
@@ -29,8 +29,8 @@ func TestHalvesSurviveTheRoundTrip(t *testing.T) {
 	}
 }
 
-// Rounding is checked against its definition: of the two neighbours, the nearer
-// one, and of two that are as near, the even one.
+// Rounding returns the nearer of the two neighbours, and the even one if both are equally
+// near.
 func TestHalvesRoundToNearestEven(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	kinds := []struct {
@@ -46,7 +46,7 @@ func TestHalvesRoundToNearestEven(t *testing.T) {
 		for range 20000 {
 			low := uint16(r.IntN(int(k.inf) - 1))
 			a, b := float64(k.from(low)), float64(k.from(low+1))
-			middle := float32((a + b) / 2) // exact: both have far fewer bits than float32 holds
+			middle := float32((a + b) / 2) // exact: both have far fewer bits than a float32
 			even := low + low&1
 			cases := map[float32]uint16{
 				middle:                      even,
@@ -65,7 +65,7 @@ func TestHalvesRoundToNearestEven(t *testing.T) {
 	}
 }
 
-func TestHalvesAtTheEdges(t *testing.T) {
+func TestHalvesAtLimits(t *testing.T) {
 	inf := float32(math.Inf(1))
 	cases := []struct {
 		name      string
@@ -104,7 +104,7 @@ func TestFromFloat32(t *testing.T) {
 	for _, dtype := range []string{"F16", "BF16", "F32", "F64"} {
 		shape := []int{3}
 		tensor := FromFloat32(dtype, shape, v)
-		shape[0] = 7 // the caller's slice stays the caller's
+		shape[0] = 7 // the tensor has a copy of the shape
 		got := make([]float32, 3)
 		if err := tensor.Float32(got); err != nil {
 			t.Errorf("%s: %v", dtype, err)
@@ -121,7 +121,7 @@ func TestFromFloat32(t *testing.T) {
 	}
 }
 
-func TestConversionsRefuse(t *testing.T) {
+func TestConversionRefusals(t *testing.T) {
 	floats := FromFloat32("F32", []int{2}, []float32{1, 2})
 	ints := Tensor{DType: "I32", Shape: []int{2}, Data: make([]byte, 8)}
 	cut := Tensor{DType: "F32", Shape: []int{2}, Data: make([]byte, 7)}
@@ -130,14 +130,14 @@ func TestConversionsRefuse(t *testing.T) {
 		err  error
 		want error
 	}{
-		{"too small a destination", floats.Float32(make([]float32, 1)), ErrShape},
-		{"too large a destination", floats.Float64(make([]float64, 3)), ErrShape},
+		{"a short destination", floats.Float32(make([]float32, 1)), ErrShape},
+		{"a long destination", floats.Float64(make([]float64, 3)), ErrShape},
 		{"a destination of the wrong length for integers", ints.Ints(nil), ErrShape},
 		{"integers as float32", ints.Float32(make([]float32, 2)), ErrDType},
 		{"integers as float64", ints.Float64(make([]float64, 2)), ErrDType},
 		{"floats as integers", floats.Ints(make([]int, 2)), ErrDType},
-		{"data cut short", cut.Float32(make([]float32, 2)), ErrShape},
-		{"a tensor that is nothing", Tensor{}.Float32(make([]float32, 1)), ErrDType},
+		{"truncated data", cut.Float32(make([]float32, 2)), ErrShape},
+		{"the zero Tensor", Tensor{}.Float32(make([]float32, 1)), ErrDType},
 	}
 	for _, c := range cases {
 		if !errors.Is(c.err, c.want) {

@@ -33,7 +33,7 @@ func DenseLogits(t testing.TB, m models.Model, tensors map[string][]float32, lab
 	spec := m.Input().Image
 	img, err := spec.Decode(file)
 	Must(err)
-	pixels := make([]float32, spec.Channels*spec.Height*spec.Width)
+	pixels := make([]float32, spec.Len())
 	Must(spec.Fill(pixels, img))
 	inputs := []models.Input{{Pixels: pixels}}
 	var p nn.Pass

@@ -97,7 +97,7 @@ func (ev *Evaluator) Close() error {
 }
 
 // Rank returns the largest number of directions on a side of any layer of the family.
-func (ev *Evaluator) Rank() int { return ev.family.Basis.Largest() }
+func (ev *Evaluator) Rank() int { return ev.family.Basis.MaxDirections() }
 
 // Evaluate compares a checkpoint with its variant on labelled images.
 func (ev *Evaluator) Evaluate(ctx context.Context, c *checkpoint.Checkpoint, images Images) (Evaluation, error) {

@@ -41,7 +41,7 @@ func codeMean(v *store.Variant, b *store.Basis) error {
 		vectors = append(vectors, make([]int32, b.Vectors[i].Len()))
 	}
 	v.Step = 1
-	return subspace.Code(v, b, layers, vectors)
+	return subspace.EncodeIntegers(v, b, layers, vectors)
 }
 
 // missingTensor returns the error for a tensor that a checkpoint does not have.

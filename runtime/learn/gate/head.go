@@ -27,7 +27,7 @@ func (t *trial) fitHead(v *store.Variant, x []float32) ([]float32, error) {
 func (t *trial) codeHead(v *store.Variant, head []float32) ([]float32, error) {
 	code := t.family.Head()
 	var err error
-	if v.Head, err = code.Code(head, t.labels, t.headStep); err != nil {
+	if v.Head, err = code.Encode(head, t.labels, t.headStep); err != nil {
 		return nil, err
 	}
 	v.HeadStep = t.headStep

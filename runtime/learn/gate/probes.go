@@ -47,13 +47,13 @@ func (p *Probes) pick(spec image.Spec, n int) ([]float32, error) {
 var errNoProbes = fault.Errorf(fault.Invalid, "there are no probe images")
 
 // Pack returns the probes in the form that a store keeps, at the model's input size. It
-// picks at most store.MostProbes, of store.MostProbeBytes at most, evenly.
+// picks at most store.MaxProbes, of store.MaxProbeBytes at most, evenly.
 func (p *Probes) Pack(spec image.Spec) (*store.Probes, error) {
 	if p.Count < 1 {
 		return nil, errNoProbes
 	}
 	size := spec.Len()
-	n := max(1, min(p.Count, store.MostProbes, store.MostProbeBytes/size))
+	n := max(1, min(p.Count, store.MaxProbes, store.MaxProbeBytes/size))
 	out := &store.Probes{Count: n, Height: spec.Height, Width: spec.Width, Channels: spec.Channels, Pix: make([]byte, 0, n*size)}
 	for i := range n {
 		img, err := p.Image(spec, i*p.Count/n)

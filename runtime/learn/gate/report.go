@@ -35,7 +35,7 @@ func (t *trial) report(x *candidate, o Options, probes string) error {
 		}
 	}
 	r := &store.Measured{Answers: x.answers, Probes: probes, Images: t.images.heldOut, Mean: mean, Random: &random}
-	r.AtLeast = Round(store.Lower(r.Agreement, r.Images))
+	r.AtLeast = Round(store.WilsonLowerBound(r.Agreement, r.Images))
 	if o.Step == 0 {
 		r.MinAgreement, r.MaxKL = max(0, o.MinAgreement), o.MaxKL
 	}

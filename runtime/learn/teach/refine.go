@@ -13,7 +13,7 @@ import (
 	"eigenserve/runtime/family"
 	"eigenserve/runtime/kernel"
 	"eigenserve/store"
-	"eigenserve/store/code"
+	"eigenserve/store/rans"
 	"eigenserve/store/subspace"
 )
 
@@ -67,7 +67,7 @@ type Refiner struct {
 	width         int     // of features
 	featureWeight float32 // of the squared errors of features
 	pass          nn.Pass
-	sparse        code.Sparse
+	sparse        rans.Sparse
 	dense         []float32 // reused by weightGradient
 	scratch       []float32 // reused by load
 }
@@ -91,21 +91,21 @@ func NewRefiner(f *family.Family, t Target) *Refiner {
 // Refine refines coefficients and quantises them into a variant, as
 // subspace.Projector.Quantise does. It is deterministic.
 func (r *Refiner) Refine(ctx context.Context, p *subspace.Projector, v *store.Variant, c *subspace.Coefficients, step float64) error {
-	l, err := p.Latents(c, step)
+	u, err := p.Unrounded(c, step)
 	if err != nil {
 		return err
 	}
-	gradient, velocity := zerosLike(l.Values), zerosLike(l.Values)
+	gradient, velocity := zerosLike(u.Values), zerosLike(u.Values)
 	for t := range iterations {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := r.gradient(l, t, gradient); err != nil {
+		if err := r.gradient(u, t, gradient); err != nil {
 			return err
 		}
-		descend(l.Values, velocity, gradient, rate*(1-float64(t)/iterations))
+		descend(u.Values, velocity, gradient, rate*(1-float64(t)/iterations))
 	}
-	return l.Encode(v)
+	return u.Encode(v)
 }
 
 // zerosLike returns slices of zeros with the lengths of tensors.
@@ -141,14 +141,14 @@ func descend(values, velocity, gradient [][]float32, rate float64) {
 }
 
 // gradient sets gradient to the gradient of the t-th batch's loss.
-func (r *Refiner) gradient(l *subspace.Latents, t int, gradient [][]float32) error {
-	r.load(l)
+func (r *Refiner) gradient(u *subspace.Unrounded, t int, gradient [][]float32) error {
+	r.load(u)
 	tape, err := r.record(t)
 	if err != nil {
 		return err
 	}
 	for i := range tape.Layers {
-		if err := l.Gradient(i, gradient[i], r.weightGradient(i, tape.Layers[i])); err != nil {
+		if err := u.Gradient(i, gradient[i], r.weightGradient(i, tape.Layers[i])); err != nil {
 			return err
 		}
 	}
@@ -186,12 +186,12 @@ func (r *Refiner) record(t int) (*nn.Tape, error) {
 	return tape, nil
 }
 
-// load sets the weights to those of the rounded latents.
-func (r *Refiner) load(l *subspace.Latents) {
+// load sets the weights to those of the rounded coefficients.
+func (r *Refiner) load(u *subspace.Unrounded) {
 	layers := r.family.Layers()
 	for i := range r.weights.Layers {
-		l.Sparse(i, &r.sparse)
-		core := family.CoreOf(&r.sparse, l.Step())
+		u.Sparse(i, &r.sparse)
+		core := family.CoreOf(&r.sparse, u.Step())
 		n := kernel.RebuildScratch(&layers[i], 1)
 		if cap(r.scratch) < n {
 			r.scratch = make([]float32, n)
@@ -199,7 +199,7 @@ func (r *Refiner) load(l *subspace.Latents) {
 		r.weights.Layers[i].Rebuild(&layers[i], &core, r.scratch[:n])
 	}
 	for i, dst := range r.weights.Vectors {
-		r.family.RebuildVector(i, dst, l.Integers(len(r.weights.Layers)+i), l.Step())
+		r.family.RebuildVector(i, dst, u.Integers(len(r.weights.Layers)+i), u.Step())
 	}
 }
 
@@ -239,7 +239,7 @@ func (r *Refiner) logits(x []float32) []float32 {
 
 // weightGradient returns the gradient of the i-th layer's weights, Σ g[x;1]ᵀ over the
 // recorded rows, (m, width), in memory that the next call reuses.
-func (r *Refiner) weightGradient(i int, t nn.Taped) []float32 {
+func (r *Refiner) weightGradient(i int, t nn.TapedLayer) []float32 {
 	l := r.plan.Layers[i]
 	m, n := l.Rows(), l.Cols()
 	width, rows := n, len(t.Gradient)/m

@@ -1,7 +1,7 @@
-"""Writes checkpoints as Hugging Face lays them out, whole or not at all.
+"""Write checkpoints in the layout of Hugging Face, atomically.
 
-The safetensors format is so small that it is written out here: a length, a
-JSON header, the bytes.
+The safetensors format is small enough to be written here: a length, a JSON
+header, the bytes.
 """
 
 import json
@@ -27,7 +27,7 @@ def save_tensors(path: Path, tensors: Dict[str, torch.Tensor], metadata: Dict[st
         header[name] = {"dtype": DTYPES[a.dtype.name], "shape": list(a.shape), "data_offsets": [end, end + a.nbytes]}
         end += a.nbytes
     text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # so that the tensors lie aligned
+    text += b" " * (-len(text) % 8)  # aligns the tensors
     with open(path, "wb") as f:
         f.write(struct.pack("<Q", len(text)) + text)
         for a in arrays.values():
@@ -35,7 +35,7 @@ def save_tensors(path: Path, tensors: Dict[str, torch.Tensor], metadata: Dict[st
 
 
 def load_tensors(path: Path) -> Dict[str, torch.Tensor]:
-    """Reads back what save_tensors wrote."""
+    """Read a file that save_tensors wrote."""
     raw = path.read_bytes()
     start = 8 + struct.unpack("<Q", raw[:8])[0]
     numpy_types = {ours: name for name, ours in DTYPES.items()}
@@ -49,10 +49,10 @@ def load_tensors(path: Path) -> Dict[str, torch.Tensor]:
 
 
 def save(folder: Path, model: vit.ViT, characters: str, images: torch.Tensor, labels: torch.Tensor) -> float:
-    """Saves a checkpoint in float16, with its answers to images (n, 3, h, w) uint8.
+    """Save a checkpoint in float16, with its logits of images (n, 3, h, w) uint8.
 
-    The answers are of the weights as stored, so the model is left rounded.
-    Returns the share of the answers that are right.
+    The logits are those of the stored weights, so this rounds the weights of
+    model. Returns the accuracy on the images.
     """
     half = {name: t.half() for name, t in model.state_dict().items()}
     model.load_state_dict(half)

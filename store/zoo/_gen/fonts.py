@@ -1,9 +1,8 @@
-"""Which alphabets a folder of Noto fonts holds.
+"""Find the alphabets in a folder of Noto fonts.
 
-An alphabet is a font's main script: the characters of it that the font draws,
-no two of them alike. A large one is dealt into parts of at most LARGEST
-characters, because a family is of interest when its members have jobs of about
-one size.
+An alphabet consists of the characters of a font's main script that the font
+draws, without those that look like another. A large one is split into parts of
+at most LARGEST characters, so that the tasks of all models have a similar size.
 """
 
 import random
@@ -20,26 +19,26 @@ from fontTools.unicodedata import script
 import glyphs
 
 SMALLEST, LARGEST = 10, 24  # characters of an alphabet
-PARTS = 3                   # of a large one, at most
-ALIKE = 0.95                # correlation from which two glyphs are one
-COMMON = "Zyyy"             # Unicode's script of what many scripts use
+PARTS = 3                   # of a large alphabet, at most
+SIMILAR = 0.95              # correlation of glyphs that look the same
+COMMON = "Zyyy"             # Unicode's name for characters of many scripts
 
 # Static fonts are named NotoSansThai-Regular.ttf, variable ones
-# NotoSansThai[wght].ttf; the latter's default instance is the regular one.
+# NotoSansThai[wght].ttf; the default instance of the latter is the regular one.
 FILE = re.compile(r"Noto(\w+?)(-Regular|\[[^]]*wght[^]]*\])\.(ttf|otf)")
-# Colour bitmaps can't be rendered as masks; the others repeat a font's glyphs.
+# Colour bitmaps cannot be rendered as masks; the others repeat another font's glyphs.
 SKIPPED = re.compile(r"Emoji|UI$|Mono|Display")
 
 
 class Alphabet(NamedTuple):
     name: str          # "sans-thai", or "sans-vai-2" for the second part
-    script: str        # of Unicode, as "Thai"
+    script: str        # in Unicode, such as "Thai"
     characters: str    # in code point order
     masks: np.ndarray  # (characters, SIDE, SIDE) uint8: see glyphs.render
 
 
 def find(folder: Path) -> Dict[str, Path]:
-    """The usable fonts below a folder, by the name of their alphabet."""
+    """Return the usable fonts in a folder and its subfolders, by the name of their alphabet."""
     found = {}
     for path in sorted(folder.rglob("Noto*")):
         match = FILE.fullmatch(path.name)
@@ -53,15 +52,15 @@ def kebab(name: str) -> str:
 
 
 def covered(path: Path, latin: bool):
-    """A font's main script and the characters of it that it maps.
+    """Return the main script of a font and the characters of it that it has.
 
-    Latin is counted only on request, since most fonts repeat some of it.
+    Latin counts only if latin is set, since most fonts have some of it.
     """
     with TTFont(path, lazy=True) as font:
         points = font.getBestCmap() or {}
     by_script = defaultdict(list)
     for c in map(chr, sorted(points)):
-        # Letters, digits and symbols: marks and punctuation don't stand alone.
+        # Letters, digits and symbols; marks and punctuation do not stand alone.
         if unicodedata.category(c)[0] in "LNS":
             by_script[script(c)].append(c)
     if not latin:
@@ -71,24 +70,24 @@ def covered(path: Path, latin: bool):
 
 
 def distinct(characters: List[str], masks: np.ndarray) -> List[int]:
-    """Indices of glyphs unlike every earlier one (A and Α, c and C are alike)."""
+    """Return the indices of glyphs that differ from all earlier ones (A and Α, c and C look the same)."""
     side = glyphs.SIDE // 4
     small = masks.reshape(len(masks), side, 4, side, 4).mean(axis=(2, 4)).reshape(len(masks), -1)
     small -= small.mean(axis=1, keepdims=True)
     small /= np.linalg.norm(small, axis=1, keepdims=True) + 1e-9
     kept: List[int] = []
     for i, row in enumerate(small):
-        if not kept or (small[kept] @ row).max() < ALIKE:
+        if not kept or (small[kept] @ row).max() < SIMILAR:
             kept.append(i)
     return kept
 
 
 def alphabets(name: str, path: Path, seed: int) -> List[Alphabet]:
-    """The alphabet of a font in parts; none if too few characters are left."""
+    """Return the parts of a font's alphabet, or none if it has too few characters."""
     chance = random.Random(f"{seed} {name}")
-    # Noto Sans and Noto Serif themselves bear no script's name.
+    # The names of Noto Sans and Noto Serif do not contain a script.
     main, characters = covered(path, latin="-" not in name)
-    # Enough of a huge script to fill the parts when some turn out alike.
+    # Enough characters of a huge script to fill the parts if some look the same.
     characters = chance.sample(characters, min(len(characters), 2 * PARTS * LARGEST))
     characters, masks = glyphs.render(path, characters)
     if len(characters) < SMALLEST:
@@ -107,10 +106,10 @@ def alphabets(name: str, path: Path, seed: int) -> List[Alphabet]:
 
 
 def split(fonts: Dict[str, Path], models: int, unseen: int, seed: int):
-    """Draws the alphabets: those of the family and those held out of it.
+    """Draw the alphabets of the family and the unseen ones.
 
-    Scripts, not alphabets, are held out: a serif Thai is no stranger to a
-    family that has read the sans. More models keep those drawn before.
+    Whole scripts are held out, since a serif Thai is not new to a family that
+    knows the sans. A larger number of models contains the smaller one's.
     """
     chance = random.Random(seed)
     every = [parts for name, path in sorted(fonts.items()) for parts in [alphabets(name, path, seed)] if parts]
@@ -122,7 +121,7 @@ def split(fonts: Dict[str, Path], models: int, unseen: int, seed: int):
         if len(held) >= unseen:
             break
         out.add(s)
-        # The first part of each font alone: more scripts for as many alphabets.
+        # Only the first part of each font, for more scripts among the same number.
         held += [parts[0] for parts in every if parts[0].script == s]
     rest = [a for parts in every for a in parts if a.script not in out]
     chance.shuffle(rest)

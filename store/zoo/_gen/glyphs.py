@@ -1,7 +1,7 @@
-"""Glyphs as masks, and masks as images that look photographed, in batches.
+"""Render glyphs as masks, and make images that look photographed from masks.
 
-A glyph is drawn once, large, by Pillow; each image of it is then a resampling
-on the whole batch at once, quick enough that training never waits for it.
+Pillow renders a glyph once, at a large size. The images are then made for a whole
+batch at once by resampling, fast enough not to slow down training.
 """
 
 from pathlib import Path
@@ -12,17 +12,18 @@ import torch
 import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 
-IMAGE = 32   # pixels a side of an image
-SIDE = 64    # of a mask
-INK = 46     # the longer side of a glyph's ink in its mask
-POINT = 96   # at which Pillow draws
+IMAGE = 32   # side of an image in pixels
+SIDE = 64    # side of a mask
+INK = 46     # longer side of the ink in a mask
+POINT = 96   # font size for Pillow
 
 
 def render(font: Path, characters: List[str]) -> Tuple[List[str], np.ndarray]:
-    """Draws characters; those without ink are left out.
+    """Render characters, without those that have no ink.
 
-    Returns the characters left and their masks (n, SIDE, SIDE) uint8, the ink
-    centred and of one size, so that size gives no letter away.
+    Returns the remaining characters and their masks (n, SIDE, SIDE) uint8. The
+    ink is centred and always of the same size, so that the size does not identify a
+    letter.
     """
     face = ImageFont.truetype(str(font), POINT, layout_engine=ImageFont.Layout.BASIC)
     kept, masks = [], []
@@ -43,14 +44,14 @@ def render(font: Path, characters: List[str]) -> Tuple[List[str], np.ndarray]:
 
 
 def images(masks: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """One random image of each mask: (n, SIDE, SIDE) uint8 -> (n, 3, IMAGE, IMAGE) uint8."""
+    """Return a random image of each mask: (n, SIDE, SIDE) uint8 -> (n, 3, IMAGE, IMAGE) uint8."""
     n = len(masks)
 
     def uniform(low, high, *shape):
         return torch.rand(n, *shape, generator=generator) * (high - low) + low
 
     ink = warp(masks, uniform)
-    # Dark on light or light on dark, at a random contrast, each channel tinted.
+    # Dark on light or light on dark, with random contrast and tint.
     dark, light = uniform(0.0, 0.35, 1, 1, 1), uniform(0.6, 1.0, 1, 1, 1)
     flip = uniform(0, 1, 1, 1, 1) < 0.5
     paper = torch.where(flip, dark, light) + uniform(-0.12, 0.12, 3, 1, 1)
@@ -62,21 +63,21 @@ def images(masks: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 
 def warp(masks: torch.Tensor, uniform) -> torch.Tensor:
-    """Masks under random affine maps: (n, 1, IMAGE, IMAGE) in 0…1."""
+    """Return the masks under random affine maps: (n, 1, IMAGE, IMAGE) in 0…1."""
     turn, shear = uniform(-0.21, 0.21), uniform(-0.15, 0.15)  # radians; about 12°
-    # grid_sample maps the image's places to the mask's: a large scale shrinks.
+    # grid_sample maps positions of the image to the mask, so a large scale shrinks.
     wide, high = uniform(0.85, 1.2), uniform(0.85, 1.2)
     cos, sin = torch.cos(turn), torch.sin(turn)
     theta = torch.stack([
         torch.stack([wide * cos, wide * (shear * cos - sin), uniform(-0.12, 0.12)], 1),
         torch.stack([high * sin, high * (shear * sin + cos), uniform(-0.12, 0.12)], 1),
     ], 1)
-    # Sampled at twice the size and averaged: thin strokes would alias else.
+    # Sample at twice the size and average: thin strokes would alias otherwise.
     grid = F.affine_grid(theta, [len(masks), 1, 2 * IMAGE, 2 * IMAGE], align_corners=False)
     ink = F.grid_sample(masks[:, None].float() / 255, grid, align_corners=False)
     return F.avg_pool2d(ink, 2)
 
 
 def normalise(batch: torch.Tensor) -> torch.Tensor:
-    """uint8 -> float32 in -1…1, as preprocessor_config.json says."""
+    """Convert uint8 to float32 in -1…1, as in preprocessor_config.json."""
     return batch.float() / 127.5 - 1

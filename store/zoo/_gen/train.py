@@ -1,4 +1,4 @@
-"""Training: the base, and a fine-tune of it."""
+"""Train the base and fine-tunes of it."""
 
 import time
 from typing import Dict, List, Union
@@ -15,7 +15,7 @@ TUNE_BATCH, BODY_RATE, HEAD_RATE = 64, 2e-4, 3e-3
 
 
 def base(masks: torch.Tensor, steps: int, seed: int) -> ViT:
-    """Trains from a random start, every glyph a class of its own."""
+    """Train a classifier of all glyphs from a random start."""
     torch.manual_seed(seed)
     model = ViT(len(masks))
     fit(model, masks, steps, BASE_BATCH, model.parameters(), BASE_RATE, seed, progress=True)
@@ -23,7 +23,7 @@ def base(masks: torch.Tensor, steps: int, seed: int) -> ViT:
 
 
 def tune(body: Dict[str, torch.Tensor], masks: torch.Tensor, steps: int, seed: int) -> ViT:
-    """Fine-tunes all weights of the base, with a new head for these glyphs."""
+    """Fine-tune all weights of the base, with a new head for these glyphs."""
     torch.manual_seed(seed)
     model = ViT(len(masks))
     model.vit.load_state_dict(body)
@@ -48,13 +48,13 @@ def fit(model: ViT, masks: torch.Tensor, steps: int, batch: int, parameters,
         schedule.step()
         if progress and (step + 1) % 100 == 0:
             right = (logits.argmax(1) == labels).float().mean()
-            print(f"  step {step + 1}/{steps}: loss {loss.item():.3f}, batch {right:.2f} right, "
+            print(f"  step {step + 1}/{steps}: loss {loss.item():.3f}, batch accuracy {right:.2f}, "
                   f"{time.time() - began:.0f} s", flush=True)
 
 
 @torch.no_grad()
 def accuracy(model: ViT, masks: torch.Tensor, count: int, seed: int) -> float:
-    """Top-1 on fresh images of evenly many of the glyphs."""
+    """Return the top-1 accuracy on new images, spread evenly over the glyphs."""
     chance = torch.Generator().manual_seed(seed)
     labels = torch.arange(count) % len(masks)
     right = 0

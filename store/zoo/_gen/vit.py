@@ -1,7 +1,7 @@
-"""The Vision Transformer, its modules named as transformers 4 names them.
+"""The Vision Transformer, with the module names of transformers 4.
 
-So state_dict() is the checkpoint: the same names, shapes and order as those of
-ViTForImageClassification, without that library.
+The names, shapes and order of its state_dict() are those of
+ViTForImageClassification, so it can be saved as a checkpoint.
 """
 
 import math
@@ -53,7 +53,7 @@ class SelfAttention(nn.Module):
 
 
 class Dense(nn.Module):
-    """A linear layer in a module of its own, for its name's sake."""
+    """A linear layer inside a module, which its name requires."""
 
     def __init__(self, inputs, outputs):
         super().__init__()
@@ -114,7 +114,7 @@ class ViT(nn.Module):
         super().__init__()
         self.vit = Body()
         self.classifier = nn.Linear(HIDDEN, classes)
-        self.apply(start)
+        self.apply(initialise)
         nn.init.trunc_normal_(self.vit.embeddings.cls_token, std=0.02)
         nn.init.trunc_normal_(self.vit.embeddings.position_embeddings, std=0.02)
 
@@ -122,14 +122,14 @@ class ViT(nn.Module):
         return self.classifier(self.vit(x)[:, 0])
 
 
-def start(module: nn.Module):
+def initialise(module: nn.Module):
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=HIDDEN ** -0.5 / 2)
         nn.init.zeros_(module.bias)
 
 
 def config(labels: str) -> dict:
-    """config.json of a checkpoint whose classes are these characters."""
+    """Return config.json of a checkpoint whose classes are these characters."""
     return {
         "architectures": ["ViTForImageClassification"],
         "model_type": "vit",

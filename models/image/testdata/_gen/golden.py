@@ -1,11 +1,11 @@
-"""Writes the golden files beside this folder: what Pillow and transformers make of the same pixels.
+"""Writes the golden files in the folder above: what Pillow and transformers compute.
 
     pip install 'pillow<13' numpy transformers opencv-python-headless
-    python models/pixel/testdata/_gen/golden.py
+    python models/image/testdata/_gen/golden.py
 
 Pillow 13 resizes vertically first where the height shrinks much more than the width, which rounds
-otherwise; all before it, with which today's models were trained and scored, go horizontally first.
-OpenCV only writes the JPEGs whose subsampling Pillow does not offer.
+differently. All versions before it, with which today's models were trained, resize horizontally
+first. OpenCV writes the JPEGs whose subsampling Pillow does not support.
 """
 import base64
 import io
@@ -30,7 +30,7 @@ def b64(data):
 
 
 def noise(h, w, c):
-    """The test makes the same pixels: a 32-bit congruential generator, its high byte's contrast doubled."""
+    """Pixels that the test computes too: a 32-bit congruential generator's high byte, with doubled contrast."""
     x, out = 1, np.empty(h * w * c, np.uint8)
     for i in range(out.size):
         x = (x * 1664525 + 1013904223) & 0xFFFFFFFF
@@ -80,7 +80,7 @@ def saved(im, kind, **options):
 
 
 def png(h, w, depth, colour, rows, extra=b"", interlace=0):
-    """A PNG of the kinds that Pillow reads but does not write."""
+    """A PNG of a kind that Pillow reads but does not write."""
     def chunk(tag, body):
         return struct.pack(">I", len(body)) + tag + body + struct.pack(">I", zlib.crc32(tag + body))
     header = struct.pack(">IIBBBBB", w, h, depth, colour, 0, 0, interlace)
@@ -151,7 +151,7 @@ def jpeg_files(rgb):
 
 
 def grow_screen(gif):
-    """A GIF whose screen is larger than its first frame by two to the right and three below."""
+    """A GIF whose screen is two pixels wider and three pixels higher than its first frame."""
     w, h = struct.unpack("<HH", gif[6:10])
     return gif[:6] + struct.pack("<HH", w + 2, h + 3) + gif[10:]
 
@@ -211,8 +211,8 @@ def pipeline_cases():
         ("vit, png, not rescaled", ViTImageProcessorPil(size=square, do_rescale=False), clear),
     ]
     for name, processor, data in runs:
-        # convert("RGB") first, as a pipeline's image loader does: the processors that convert by
-        # themselves composite alpha on white in some versions and drop it in others.
+        # convert("RGB") first, as the image loader of a pipeline does: processors that convert
+        # composite alpha on white in some versions and drop it in others.
         out = processor(Image.open(io.BytesIO(data)).convert("RGB"), return_tensors="np")["pixel_values"][0]
         assert out.dtype == np.float32 and out.shape == (3, 24, 24), (out.dtype, out.shape)
         yield dict(name=name, config=json.loads(processor.to_json_string()), file=b64(data), want=b64(out.astype("<f4").tobytes()))

@@ -1,7 +1,7 @@
-"""Writes ../golden.json: logits of small ViTs by Hugging Face transformers.
+"""Writes ../golden.json: logits of small ViTs from Hugging Face transformers.
 
-Weights and images are not stored: both sides compute them from a tensor's name
-(see fill), so a case is its config.json and its logits.
+Weights and images are not stored. The test computes them from a tensor's name as
+fill does, so a case has only its config.json and its logits.
 
     pip install torch==1.13.1 transformers==4.35.2 'numpy<2'
     python golden.py
@@ -17,7 +17,7 @@ from transformers import ViTConfig, ViTForImageClassification
 
 IMAGES = 3
 
-# The zoo's shape, in small, is where each case departs from.
+# Each case changes some of these settings, which are those of the zoo but smaller.
 BASE = dict(
     hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48,
     hidden_act="gelu", layer_norm_eps=1e-12, image_size=16, patch_size=4, num_channels=3,
@@ -48,7 +48,7 @@ CASES = {
 
 
 def noise(name, n):
-    """n values in [-1, 1): splitmix64 of the index, seeded by the name's CRC-32."""
+    """n values in [-1, 1): splitmix64 of the index, seeded with the CRC-32 of the name."""
     with np.errstate(over="ignore"):
         z = (np.arange(1, n + 1, dtype=np.uint64) + (np.uint64(zlib.crc32(name.encode())) << np.uint64(32)))
         z *= np.uint64(0x9E3779B97F4A7C15)
@@ -59,7 +59,7 @@ def noise(name, n):
 
 
 def fill(name, shape):
-    """A tensor's values: noise, scaled so that every part of the model matters."""
+    """A tensor's values: noise, scaled so that every part of the model has an effect."""
     v = noise(name, int(np.prod(shape)))
     if "layernorm" in name and name.endswith(".weight"):
         v = np.float32(1) + v * np.float32(0.5)

@@ -1,8 +1,8 @@
-"""Writes ../gradients.json: gradients of small ViTs' logits by Hugging Face transformers.
+"""Writes ../gradients.json: gradients of small ViTs from Hugging Face transformers.
 
-The loss is the sum of the logits times noise. Of each shared tensor the file
-holds its gradient over all images, and for those that are no weight of a linear
-layer the first image's own.
+The loss is the sum of the logits times noise. The file has the gradient of each
+shared tensor over all images, and for tensors that are not weights of a linear
+layer also that of the first image alone.
 
     pip install torch==1.13.1 transformers==4.35.2 'numpy<2'
     python gradients.py

@@ -1,5 +1,5 @@
-"""Writes one tiny model as three libraries save it, into the folders beside this
-one, after checking that the three answer alike.
+"""Write one tiny model in the form of three libraries to the sibling folders, after
+checking that the three models agree.
 
     pip install torch torchvision timm transformers && python libraries.py
 
@@ -35,15 +35,15 @@ def stacked(i, leaf):
 
 
 def take(model, names, stack):
-    """Loads hf's weights into model; names maps its modules to hf's."""
-    own = {}
+    """Load the weights of hf into model. names maps its modules to those of hf."""
+    loaded = {}
     for theirs, ours in names.items():
         for leaf in ("", ".weight", ".bias"):
             if ours + leaf in state:
-                own[theirs + leaf] = state[ours + leaf]
+                loaded[theirs + leaf] = state[ours + leaf]
     for i in range(DEPTH):
-        own |= {name: stacked(i, leaf) for name, leaf in stack(i).items()}
-    model.load_state_dict(own, strict=True)
+        loaded |= {name: stacked(i, leaf) for name, leaf in stack(i).items()}
+    model.load_state_dict(loaded, strict=True)
     return model.eval()
 
 

@@ -1,9 +1,9 @@
-"""Writes family.json: a small family and what the mathematics makes of it, in numpy and double precision.
+"""Write family.json: a small family and its basis and coefficients, computed by numpy in double precision.
 
     python3 family.py > ../family.json
 
-One layer of two stacked parts (2,3) with biases, and a vector of 3. Directions keep an arbitrary sign, so of the
-coefficients only the magnitudes are given. Needs numpy.
+The family has one layer of two stacked parts (2,3) with biases, and a vector of 3. The sign of a direction is arbitrary,
+so only the magnitudes of the coefficients are written. Needs numpy.
 """
 import json
 import numpy as np
@@ -13,7 +13,7 @@ rng = np.random.default_rng(1)
 
 
 def bf16(x):
-    """Rounded to the nearest bfloat16, as the mean is stored."""
+    """Round to the nearest bfloat16, in which the mean is stored."""
     bits = np.asarray(x, np.float32).view(np.uint32)
     return ((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000).astype(np.uint32).view(np.float32).astype(np.float64)
 

@@ -1,10 +1,10 @@
-"""Writes the golden files beside this folder with the reference implementation.
+"""Write the golden files in the parent directory with the reference implementation.
 
     pip install safetensors numpy ml_dtypes && python golden.py
 
-golden.safetensors holds a tensor of every type, a scalar, an empty one and
-metadata; half.safetensors holds numpy's own widening of all 65,536 halves, as
-a digest, so that the file stays small.
+golden.safetensors holds a tensor of every type, a scalar, an empty tensor and
+metadata. half.safetensors holds a digest of all 65,536 halves as numpy converts
+them to float32.
 """
 
 import hashlib

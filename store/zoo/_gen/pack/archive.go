@@ -14,11 +14,11 @@ import (
 	"time"
 )
 
-// epoch is every file's time: the first that a zip archive can tell, so that
-// the archive depends on nothing but what is in it.
+// epoch is the time of every file in the archive, the first that a zip archive can hold. The
+// archive depends only on the content of its files.
 var epoch = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// write makes a zip archive of files by name.
+// write writes a zip archive of files, given by name.
 func write(w io.Writer, files map[string][]byte) error {
 	z := zip.NewWriter(w)
 	z.RegisterCompressor(zip.Deflate, func(out io.Writer) (io.WriteCloser, error) {
@@ -27,7 +27,7 @@ func write(w io.Writer, files map[string][]byte) error {
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		h := &zip.FileHeader{Name: name, Method: zip.Deflate, Modified: epoch}
 		if path.Ext(name) == ".png" {
-			h.Method = zip.Store // deflated already
+			h.Method = zip.Store // already deflated
 		}
 		f, err := z.CreateHeader(h)
 		if err != nil {
@@ -40,8 +40,8 @@ func write(w io.Writer, files map[string][]byte) error {
 	return z.Close()
 }
 
-// tell prints what each part of an archive takes.
-func tell(w io.Writer, archive string) error {
+// printSizes prints the size of each part of an archive.
+func printSizes(w io.Writer, archive string) error {
 	z, err := zip.OpenReader(archive)
 	if err != nil {
 		return err

@@ -8,10 +8,10 @@ import (
 	"eigenserve/store"
 )
 
-// family is a fitted family as its files.
+// family holds the files of a fitted family.
 type family struct {
 	basis  []byte
-	probes []byte // the images that its variants were held against; nil for built-in ones
+	probes []byte // the images that its variants were compared on; nil for the built-in ones
 	models []model
 }
 
@@ -21,8 +21,8 @@ type model struct {
 	file   []byte
 }
 
-// open reads a family's files from a store. Variants of an older basis of the
-// family are refused: the archive holds one basis.
+// open reads the files of a family from a store. It fails if a variant needs an older basis
+// of the family, since the archive holds one basis.
 func open(dir, name string) (*family, error) {
 	s, err := store.Open(dir)
 	if err != nil {
@@ -46,7 +46,7 @@ func open(dir, name string) (*family, error) {
 			continue
 		}
 		if e.Basis != pointer.Basis {
-			return nil, fmt.Errorf("model %q is of another basis of family %q; add it again", e.Name, name)
+			return nil, fmt.Errorf("model %q needs another basis of family %q; add it again", e.Name, name)
 		}
 		file, err := blob(s, e.Digest)
 		if err != nil {
@@ -64,7 +64,7 @@ func open(dir, name string) (*family, error) {
 	return f, nil
 }
 
-// blob reads a file of the store as it lies there, and checks its digest.
+// blob reads a file of the store and checks its digest.
 func blob(s *store.Store, digest string) ([]byte, error) {
 	raw, err := os.ReadFile(filepath.Join(s.Dir(), "blobs", digest+".safetensors"))
 	if err != nil {

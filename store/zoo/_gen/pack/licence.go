@@ -1,6 +1,6 @@
 package main
 
-// licence goes into the archive beside the images that it speaks of.
+// licence is the notice in the archive for the images.
 const licence = `The images below samples/ are pictures of glyphs, rendered from the Noto fonts
 with random turns, shifts, contrast, tint and noise, 32 by 32 pixels each. The
 models below models/ and the basis were trained on such pictures.

@@ -1,7 +1,7 @@
-// Command pack writes store/zoo/zoo.zip, the family that the program embeds:
-// a fitted family's basis and variants out of a store, with a few sample images
-// of each out of the checkpoints' eval.safetensors. The same input gives the
-// same bytes. It fits nothing itself: see README.md beside it for the steps.
+// Command pack writes store/zoo/zoo.zip, the family that the program embeds. It packs the
+// basis and variants of a fitted family in a store, and a few sample images of each variant
+// from eval.safetensors of its checkpoint. The same input gives the same bytes. The README
+// in the parent directory lists all steps.
 package main
 
 import (
@@ -13,7 +13,7 @@ import (
 	"path/filepath"
 )
 
-// options are the command line's.
+// options are the options of the command line.
 type options struct {
 	store, family, checkpoints, out string
 	samples                         int
@@ -21,15 +21,15 @@ type options struct {
 
 func main() {
 	var o options
-	flag.StringVar(&o.store, "store", "", "store `folder` that holds the fitted family")
+	flag.StringVar(&o.store, "store", "", "`folder` of the store with the fitted family")
 	flag.StringVar(&o.family, "family", "", "`name` of the family")
-	flag.StringVar(&o.checkpoints, "checkpoints", "", "`folder` of the checkpoints, by the variants' names")
-	flag.IntVar(&o.samples, "samples", 3, "images of each variant, of different labels")
+	flag.StringVar(&o.checkpoints, "checkpoints", "", "`folder` of the checkpoints, named like the variants")
+	flag.IntVar(&o.samples, "samples", 3, "number of sample images of each variant, with different labels")
 	flag.StringVar(&o.out, "out", filepath.FromSlash("store/zoo/zoo.zip"), "`file` to write")
 	flag.Usage = usage
 	flag.Parse()
 	if o.store == "" || o.family == "" || o.checkpoints == "" || flag.NArg() > 0 {
-		fmt.Fprintln(os.Stderr, "pack: --store, --family and --checkpoints are needed, and nothing else")
+		fmt.Fprintln(os.Stderr, "pack: --store, --family and --checkpoints are required, and no arguments")
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -60,10 +60,10 @@ func run(o options, report io.Writer) error {
 	if err := os.Rename(file.Name(), o.out); err != nil {
 		return err
 	}
-	return tell(report, o.out)
+	return printSizes(report, o.out)
 }
 
-// gather collects the archive's files by name.
+// gather returns the files of the archive by name.
 func gather(o options) (map[string][]byte, error) {
 	family, err := open(o.store, o.family)
 	if err != nil {

@@ -13,9 +13,9 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// samples are the first images of n different labels of a checkpoint's
-// eval.safetensors, as PNG by label. Only labels of one letter or digit count:
-// they are the ones that do for a file's name everywhere.
+// samples returns the first images of n different labels in a checkpoint's eval.safetensors,
+// as PNG files by label. It uses only labels of one letter or digit, which are valid file
+// names everywhere.
 func samples(checkpoint string, labels []string, n int) (map[string][]byte, error) {
 	file, err := tensorfile.Open(filepath.Join(checkpoint, "eval.safetensors"))
 	if err != nil {
@@ -28,21 +28,21 @@ func samples(checkpoint string, labels []string, n int) (map[string][]byte, erro
 	}
 	answers, ok := file.Tensor("labels")
 	if !ok || answers.Len() != images.Shape[0] {
-		return nil, fmt.Errorf("eval.safetensors: labels are missing or not one an image")
+		return nil, fmt.Errorf("eval.safetensors: labels are missing or do not match the images")
 	}
-	of := make([]int, answers.Len())
-	if err := answers.Ints(of); err != nil {
+	classes := make([]int, answers.Len())
+	if err := answers.Ints(classes); err != nil {
 		return nil, err
 	}
 	height, width := images.Shape[1], images.Shape[2]
 	size := height * width * 3
 	found := map[string][]byte{}
-	for i, class := range of {
+	for i, class := range classes {
 		if class < 0 || class >= len(labels) {
-			return nil, fmt.Errorf("eval.safetensors: label %d of image %d is not one of %d", class, i, len(labels))
+			return nil, fmt.Errorf("eval.safetensors: label %d of image %d is not below %d", class, i, len(labels))
 		}
 		label := labels[class]
-		if len(found) == n || found[label] != nil || !plain(label) {
+		if len(found) == n || found[label] != nil || !isFileName(label) {
 			continue
 		}
 		if found[label], err = smallest(images.Data[i*size:][:size], height, width); err != nil {
@@ -52,14 +52,14 @@ func samples(checkpoint string, labels []string, n int) (map[string][]byte, erro
 	return found, nil
 }
 
-// plain tells whether a label is one letter or digit, and so a path element.
-func plain(label string) bool {
+// isFileName reports whether a label is one letter or digit.
+func isFileName(label string) bool {
 	r, n := utf8.DecodeRuneInString(label)
 	return n == len(label) && r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r))
 }
 
-// smallest encodes RGB pixels (height, width, 3) as the smallest PNG that
-// holds them exactly: in grey, with a palette or in full colour.
+// smallest returns the smallest PNG of RGB pixels (height, width, 3) among those in grey, with
+// a palette and in full colour.
 func smallest(rgb []byte, height, width int) ([]byte, error) {
 	bounds := image.Rect(0, 0, width, height)
 	full := image.NewNRGBA(bounds)

@@ -1,8 +1,0 @@
-//go:build !linux
-
-package main
-
-import "os"
-
-// forget has no counterpart here: later loads may come out of the system's cache.
-func forget(*os.File) {}

@@ -1,4 +1,0 @@
-package code
-
-// EncodeAs writes streams of older versions too.
-var EncodeAs = encodeAs

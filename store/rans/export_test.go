@@ -1,0 +1,4 @@
+package rans
+
+// EncodeAs encodes a stream of any version.
+var EncodeAs = encodeAs
