@@ -12,6 +12,7 @@ import (
 	"eigenserve/runtime/fault"
 	"eigenserve/runtime/internal/testfamily"
 	"eigenserve/store"
+	"eigenserve/store/backend"
 )
 
 // pathError returns the error of a file system call on a file called secret.
@@ -34,7 +35,8 @@ func TestCoded(t *testing.T) {
 		{store.ErrName, fault.Invalid},
 		{store.ErrAlias, fault.Invalid},
 		{store.ErrFormat, fault.Invalid},
-		{pathError(syscall.ENOSPC), fault.Full},
+		{pathError(backend.ErrFull), fault.Full},
+		{pathError(backend.ErrDenied), fault.Full},
 		{pathError(syscall.EROFS), fault.Full},
 		{pathError(syscall.EACCES), fault.Full},
 		{pathError(syscall.EPERM), fault.Full},
