@@ -179,32 +179,3 @@ func TestRestoredPointer(t *testing.T) {
 	}
 	classify(t, eng, "m1", picture(1, 8, 8))
 }
-
-// TestDamagedStreams flips bits all over a stream. Each time the variant is refused or can
-// be rebuilt.
-func TestDamagedStreams(t *testing.T) {
-	eng := tinyEngine(t, Options{})
-	stride := 11
-	if testing.Short() {
-		stride = 101
-	}
-	v, err := store.ParseVariant(fileOf(t, eng, "m1"))
-	must(err)
-	f, err := eng.families.get(v.Basis)
-	must(err)
-	refused := 0
-	for bit := 0; bit < 8*len(v.Coefficients); bit += stride {
-		v.Coefficients[bit/8] ^= 1 << (bit % 8)
-		if err := f.Check(v); err != nil {
-			if refused++; codeOf(err) != Invalid {
-				t.Fatalf("bit %d: %v, want code Invalid", bit, err)
-			}
-		} else if _, err := f.rebuild(v, make([]float32, f.Plan.SlabLen())); err != nil {
-			t.Fatalf("bit %d was accepted, but the rebuild fails: %v", bit, err)
-		}
-		v.Coefficients[bit/8] ^= 1 << (bit % 8)
-	}
-	if refused == 0 {
-		t.Error("no variant with a flipped bit was refused")
-	}
-}

@@ -19,7 +19,7 @@ func TestAnotherLineageIsRefused(t *testing.T) {
 	if codeOf(err) != Conflict {
 		t.Fatalf("%v, want code Conflict", err)
 	}
-	for _, want := range []string{`"foreign"`, "another lineage", `"tiny"`, "cosine", "times as far", "family of its own", "--exact"} {
+	for _, want := range []string{`"foreign"`, "another lineage", `"tiny"`, "cosine", "times as far", "new family", "--exact"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not contain %q", err, want)
 		}

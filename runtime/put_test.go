@@ -3,18 +3,14 @@ package runtime
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
-	"eigenserve/runtime/family"
 	"eigenserve/runtime/internal/testfamily"
 	"eigenserve/store"
 	"eigenserve/store/tensorfile"
@@ -159,17 +155,6 @@ func TestPutVariantRefuses(t *testing.T) {
 	waitIdle(t, eng.cache)
 }
 
-// A coded head of zeros takes next to no bytes, however many numbers it becomes.
-func TestCodedHeadIsBounded(t *testing.T) {
-	eng := tinyEngine(t, Options{})
-	_, l, err := eng.open("m1")
-	must(err)
-	labels := 24<<20/family.HeadWidth(l.family.Plan.Heads()[0]) + 1
-	if _, err := l.family.Private(&store.Variant{Head: []byte{1}, HeadStep: 1, Labels: make([]string, labels)}); !errors.Is(err, store.ErrFormat) || !strings.Contains(err.Error(), "may have") {
-		t.Errorf("%d labels: %v", labels, err)
-	}
-}
-
 func TestCanceledChanges(t *testing.T) {
 	eng := tinyEngine(t, Options{})
 	before := stateOf(t, eng)
@@ -224,15 +209,5 @@ func TestExactTensorsAreServed(t *testing.T) {
 	}
 	if same(got, plain) {
 		t.Error("the answer is the same with and without exact tensors")
-	}
-}
-
-// A store that may not be written is no fault of the server's, and the caller is told.
-func TestReadOnlyStoreIsTold(t *testing.T) {
-	for _, cause := range []error{syscall.EROFS, syscall.EACCES, syscall.EPERM} {
-		err := family.Coded(fmt.Errorf("store: %w", &fs.PathError{Op: "open", Path: "x", Err: cause}))
-		if e, ok := errors.AsType[*Error](err); !ok || e.Code != Full || strings.Contains(e.Text, "x\"") {
-			t.Errorf("%v became %v", cause, err)
-		}
 	}
 }

@@ -1,9 +1,9 @@
-// Package learn makes families: it fits a basis to checkpoints, stores each of them as
-// a variant through the gate, and refits a family when more are known. What a fit has
-// finished is kept in the store, so that a fit that was interrupted continues.
+// Package learn makes families. It fits a basis to checkpoints, stores each checkpoint as
+// a variant through the gate, and refits a family to other checkpoints. The finished
+// parts of a fit are kept in the store, so that an interrupted fit can continue.
 //
-// The package works on a store alone. It never opens a serving engine; a server that
-// has the store open picks up the changes.
+// The package works on a store alone and never opens a serving engine. A server that has
+// the store open picks up the changes.
 package learn
 
 import (
@@ -12,7 +12,7 @@ import (
 	"eigenserve/runtime/fault"
 )
 
-// parallel is the number of goroutines that one computation runs on.
+// parallel is the number of goroutines of one computation.
 var parallel = goruntime.GOMAXPROCS(0)
 
 // refused returns an error of code Refused.
