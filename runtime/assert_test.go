@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"math"
 	goruntime "runtime"
 	"testing"
 	"time"
@@ -32,6 +33,17 @@ func waitIdle(t *testing.T, c *cache.Cache) {
 	if err := c.Check(); err != nil {
 		t.Error(err)
 	}
+}
+
+// near reports whether two answers have the same labels and scores that differ by no more
+// than a tolerance.
+func near(a, b map[string]float64, tolerance float64) bool {
+	for label, x := range a {
+		if y, ok := b[label]; !ok || !(math.Abs(x-y) <= tolerance) {
+			return false
+		}
+	}
+	return len(a) == len(b)
 }
 
 // same reports whether two answers are equal but for rounding: in a larger batch the sums

@@ -29,12 +29,7 @@ func TestAddCheckpoint(t *testing.T) {
 	image := picture(1, 8, 8)
 	m, err := c.Model()
 	must(err)
-	tensors := map[string][]float32{}
-	for tensor, x := range c.Tensors {
-		tensors[tensor] = make([]float32, x.Len())
-		must(x.Float32(tensors[tensor]))
-	}
-	want := testfamily.DenseLogits(t, m, tensors, 4, image)
+	want := testfamily.DenseLogits(t, m, testfamily.Values(c.Open(t, name)), 4, image)
 	_, got := classify(t, eng, name, image)
 	for i, label := range m.Labels() {
 		if math.Abs(got[label]-float64(want[i])) > 0.1 {

@@ -12,13 +12,10 @@ import (
 	"gorgonia.org/tensor"
 
 	"eigenserve/models/image"
-	"eigenserve/models/nn"
 	"eigenserve/runtime/family"
 	"eigenserve/runtime/internal/testfamily"
 	"eigenserve/runtime/internal/teststore"
-	"eigenserve/runtime/learn"
 	"eigenserve/store"
-	"eigenserve/store/checkpoint"
 	"eigenserve/store/subspace"
 )
 
@@ -220,16 +217,6 @@ func prepare(spec image.Spec, image []byte) ([]float32, error) {
 	return pixels, err
 }
 
-// forward returns the logits of one image, computed alone.
-func (f *servedFamily) forward(w *nn.Weights, pixels []float32) ([]float32, error) {
-	inputs := []*input{{pixels: pixels}}
-	logits, err := forwardPass(f, []nn.Group{{Spans: spansOf(f, inputs), Weights: w}}, inputs)
-	if err != nil {
-		return nil, err
-	}
-	return logits[0], nil
-}
-
 // classify returns a model's answer to an image file, and its logits by label.
 func classify(t testing.TB, eng *Engine, ref string, file []byte) (Answer, map[string]float64) {
 	t.Helper()
@@ -310,20 +297,5 @@ func stateOf(t testing.TB, eng *Engine) state {
 		s.List[i].Requests, s.List[i].Hits, s.List[i].Rebuilds = 0, 0, 0
 		s.List[i].Answers, s.List[i].Took, s.List[i].Rate, s.List[i].Latency = 0, 0, 0, 0
 	}
-	return s
-}
-
-// The names that export_test.go and reference_test.go use.
-var (
-	denseLogits     = testfamily.DenseLogits
-	openCheckpoint  = testfamily.OpenFolder
-	tinyCheckpoints = testfamily.FirstMembers
-)
-
-// fit fits the tests' family in a new store.
-func fit(t testing.TB, name string, checkpoints []*checkpoint.Checkpoint) *store.Store {
-	t.Helper()
-	s := testfamily.EmptyStore(t)
-	must(learn.Fit(context.Background(), s, name, checkpoints, learn.Options{}))
 	return s
 }

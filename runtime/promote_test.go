@@ -79,3 +79,36 @@ func TestRebuildDoesNotEvictHotterVariant(t *testing.T) {
 		t.Errorf("when m2 is hotter, m1 is in %s and m2 in %s", list[1].Resident, list[2].Resident)
 	}
 }
+
+// TestFactoredAnswersPayForRebuild makes a rebuild expensive, then cheap.
+func TestFactoredAnswersPayForRebuild(t *testing.T) {
+	eng := zooEngine(t, Options{Factored: true})
+	name := eng.store.Variants()[0].Name
+	_, l, err := eng.open(name)
+	must(err)
+	answer := func() map[string]float64 {
+		_, scores := classify(t, eng, name, picture(1, 32, 32))
+		eng.inside.Wait() // for a rebuild that it made due
+		return scores
+	}
+	l.family.costs.rebuild.Observe(time.Hour)
+	first := answer()
+	for range 5 {
+		answer()
+	}
+	if n := eng.Counters(); n.Factored != 6 || n.Rebuilds != 0 || n.Misses != 0 {
+		t.Errorf("counters %+v after 6 requests, want no rebuild, which takes an hour", n)
+	}
+	setAverage(&l.family.costs.rebuild, 1)
+	answer()
+	if n := eng.Counters(); n.Factored != 7 || n.Rebuilds != 1 || n.Hits != 0 {
+		t.Errorf("counters %+v after a request, want a rebuild, which takes no time", n)
+	}
+	rebuilt := answer()
+	if n := eng.Counters(); n.Factored != 7 || n.Rebuilds != 1 || n.Hits != 1 || n.Failures != 0 {
+		t.Errorf("counters %+v after another request, want a hit", n)
+	}
+	if !near(rebuilt, first, 1e-3) {
+		t.Errorf("with rebuilt weights %s answers %v, without %v", name, rebuilt, first)
+	}
+}

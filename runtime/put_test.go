@@ -211,3 +211,15 @@ func TestExactTensorsAreServed(t *testing.T) {
 		t.Error("the answer is the same with and without exact tensors")
 	}
 }
+
+func TestPreprocessorIsServed(t *testing.T) {
+	eng := tinyEngine(t, Options{})
+	file := edited(t, eng, func(v *store.Variant) {
+		v.Preprocessor = []byte(`{"size":{"height":8,"width":8},"resample":0,"image_mean":[0.1,0.2,0.3]}`)
+	})
+	putFile(t, eng, "other", file)
+	_, got := classify(t, eng, "other", picture(1, 30, 30))
+	if _, plain := classify(t, eng, "m1", picture(1, 30, 30)); same(got, plain) {
+		t.Error("the answer is the same with and without a preprocessor of the variant")
+	}
+}

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"eigenserve/runtime/internal/testfamily"
+	"eigenserve/runtime/internal/teststore"
 	"math"
 	"os"
 	"os/exec"
@@ -32,7 +33,7 @@ func TestLedgerAgreesWithRSS(t *testing.T) {
 		t.Skip("the race detector takes memory that the ledger does not count")
 	}
 	child := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-	child.Env = append(os.Environ(), rssStore+"="+zooStore())
+	child.Env = append(os.Environ(), rssStore+"="+teststore.Zoo(t).Dir())
 	out, err := child.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)

@@ -3,11 +3,15 @@ package runtime
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"eigenserve/models"
 	"eigenserve/runtime/cache"
+	"eigenserve/runtime/family"
 	"eigenserve/runtime/internal/testfamily"
 )
 
@@ -82,5 +86,38 @@ func TestDeleteOneOfTwoNames(t *testing.T) {
 	classify(t, eng, "twin", picture(1, 8, 8))
 	if n := eng.Counters(); n.Rebuilds != 1 {
 		t.Errorf("%d rebuilds, want 1", n.Rebuilds)
+	}
+}
+
+// An exported checkpoint is complete, in float32, and answers as the variant.
+func TestExport(t *testing.T) {
+	eng := tinyEngine(t, Options{})
+	image := picture(1, 20, 9)
+	for _, name := range []string{"m0", "m1", "m2"} {
+		dir := filepath.Join(t.TempDir(), name)
+		must(eng.Export(name, dir))
+		c := testfamily.OpenFolder(t, dir)
+		m, err := models.Open(c.Config, c.Preprocessor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := family.OpenSource(c, m.Plan()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, tensor := range c.Names() {
+			if x, _ := c.Tensor(tensor); x.DType != "F32" {
+				t.Errorf("%s of %s is in %s, want F32", tensor, name, x.DType)
+			}
+		}
+		want := testfamily.DenseLogits(t, m, testfamily.Values(c), len(m.Labels()), image)
+		_, got := classify(t, eng, name, image)
+		for i, label := range m.Labels() {
+			if _, ok := got[label]; !ok || !(math.Abs(got[label]-float64(want[i])) <= 1e-4) {
+				t.Errorf("%q of %s scores %g, and %g after the export", label, name, got[label], want[i])
+			}
+		}
+	}
+	if err := eng.Export("nobody", filepath.Join(t.TempDir(), "new")); codeOf(err) != NotFound {
+		t.Errorf("export an unknown model: %v, want code NotFound", err)
 	}
 }

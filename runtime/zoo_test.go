@@ -3,35 +3,21 @@ package runtime
 import (
 	"context"
 	"math/rand/v2"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"eigenserve/runtime/internal/testfamily"
 	"eigenserve/runtime/internal/teststore"
-	"eigenserve/store"
-	"eigenserve/store/zoo"
 )
 
-// zooStore returns the path of a store with the embedded family. It is made once, and tests
-// don't change it.
-var zooStore = sync.OnceValue(func() string {
-	s, err := store.Create(filepath.Join(teststore.Folder(), "store"))
-	must(err)
-	_, err = zoo.Install(s)
-	must(err)
-	return s.Dir()
-})
-
-// zooEngine serves the embedded family.
+// zooEngine serves the embedded family. Tests don't change its store.
 func zooEngine(t testing.TB, o Options) *Engine {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("installs 200 variants")
 	}
-	return serve(t, testfamily.Reopen(t, zooStore()), o)
+	return serve(t, teststore.Zoo(t), o)
 }
 
 // TestManyVariantsInFewSlabs makes requests for all variants of the embedded family at once,

@@ -1,6 +1,8 @@
 package runtime
 
 import (
+	"eigenserve/runtime/internal/teststore"
+	"math"
 	"slices"
 	"testing"
 )
@@ -61,5 +63,37 @@ func checkRebuildTogether(t *testing.T, m *Meter) {
 	}
 	if err := m.Rebuild(1); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Rebuilt and factored answers agree with the reference.
+func TestReference(t *testing.T) {
+	s := teststore.Fitted(t)
+	images := [][]byte{picture(5, 8, 8), picture(3, 8, 8)}
+	for _, test := range []struct {
+		o       Options
+		weights string
+	}{
+		{Options{}, WeightsRebuilt},
+		{Options{Factored: true}, WeightsFactored},
+	} {
+		eng := serve(t, s, test.o)
+		for _, name := range []string{"m0", "m2"} {
+			logits, err := eng.Reference(name, images)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, _ := classify(t, eng, name, images[1])
+			if a.Timing.Weights != test.weights {
+				t.Errorf("%s is answered by %q weights, want %q", name, a.Timing.Weights, test.weights)
+			}
+			want := slices.Max(logits[1])
+			if off := math.Abs(a.Scores[0].Score - float64(want)); len(logits) != 2 || !(off <= 1e-3) {
+				t.Errorf("%s answers %g, want %g", name, a.Scores[0].Score, want)
+			}
+		}
+	}
+	if _, err := serve(t, s, Options{}).Reference("nobody", nil); err == nil {
+		t.Error("an unknown model has a reference")
 	}
 }
