@@ -48,6 +48,7 @@ func forget(eng *Engine, name string) {
 func TestReplaceUnderLoad(t *testing.T) {
 	for _, unread := range []bool{false, true} {
 		t.Run(fmt.Sprintf("unread=%t", unread), func(t *testing.T) {
+			t.Parallel() // the store's writes take most of the time
 			eng := tinyEngine(t, Options{WeightCache: 3 * tinySlab, Parallel: 4})
 			image := picture(1, 8, 8)
 			want, files := answersOf(t, eng, image)
@@ -193,6 +194,7 @@ func TestRequestDuringReplacement(t *testing.T) {
 func TestNamesUnderLoad(t *testing.T) {
 	for _, factored := range []bool{false, true} {
 		t.Run(fmt.Sprintf("factored=%t", factored), func(t *testing.T) {
+			t.Parallel() // the store's writes take most of the time
 			eng := tinyEngine(t, Options{WeightCache: 3 * tinySlab, Parallel: 4, Factored: factored})
 			image, ctx := picture(1, 8, 8), context.Background()
 			want, files := answersOf(t, eng, image)
