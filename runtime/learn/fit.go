@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	goruntime "runtime"
 	"strings"
 	"sync"
 
@@ -163,7 +162,7 @@ func openSources(ctx context.Context, model models.Model, checkpoints []*checkpo
 	var mu sync.Mutex // guards done, and is held during calls of o.Progress
 	done := 0
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(goruntime.GOMAXPROCS(0))
+	group.SetLimit(parallel)
 	for _, c := range checkpoints {
 		if digest := c.Rebuilt(); digest != "" {
 			return nil, nil, fmt.Errorf("checkpoint %q was rebuilt from variant %.12s by `eigenserve export`: a basis is learned from originals only", c.Name, digest)
