@@ -27,7 +27,7 @@ func TestExportAnswersAsTheVariant(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := family.OpenSource(c, m.Plan()); err != nil {
+		if _, err := family.OpenSource(c, m); err != nil {
 			t.Error(err)
 		}
 		tensors := map[string][]float32{}

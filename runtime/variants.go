@@ -13,7 +13,6 @@ import (
 	"eigenserve/runtime/learn/gate"
 	"eigenserve/store"
 	"eigenserve/store/checkpoint"
-	"eigenserve/store/tensorfile"
 )
 
 // Variants lists the current versions of up to limit names after a given one, all if
@@ -162,7 +161,7 @@ func (eng *Engine) AddCheckpoint(ctx context.Context, family, name string, u Upl
 	if _, _, err := eng.current(family); err != nil {
 		return VariantInfo{}, false, err
 	}
-	file, err := tensorfile.Parse(u.Model)
+	file, err := checkpoint.ParseWeights(u.Model)
 	if err != nil {
 		return VariantInfo{}, false, &Error{Code: Invalid, Text: "model: " + err.Error(), Err: err}
 	}

@@ -31,6 +31,10 @@ func Clusters(ctx context.Context, checkpoints []*checkpoint.Checkpoint, progres
 	if err := checkNames(checkpoints); err != nil {
 		return nil, err
 	}
+	opened, errs := checkAll(checkpoints)
+	if err := JoinErrors(errs); err != nil {
+		return nil, err
+	}
 	type group struct {
 		checkpoints []*checkpoint.Checkpoint
 		sketches    []subspace.Sketch
@@ -40,10 +44,11 @@ func Clusters(ctx context.Context, checkpoints []*checkpoint.Checkpoint, progres
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		architecture, s, err := sketch(c)
+		s, err := subspace.SketchOf(family.Source{Checkpoint: c}, family.LayoutOf(opened[i].Plan()))
 		if err != nil {
 			return nil, err
 		}
+		architecture := opened[i].Architecture()
 		g := groups[architecture]
 		if g == nil {
 			g = &group{}
@@ -58,19 +63,6 @@ func Clusters(ctx context.Context, checkpoints []*checkpoint.Checkpoint, progres
 	}
 	slices.SortFunc(out, largerFirst)
 	return out, nil
-}
-
-func sketch(c *checkpoint.Checkpoint) (architecture string, s subspace.Sketch, err error) {
-	m, err := family.OpenModel(c)
-	if err != nil {
-		return "", nil, err
-	}
-	src, err := family.CheckSource(c, m.Plan())
-	if err != nil {
-		return "", nil, err
-	}
-	s, err = subspace.SketchOf(src, family.LayoutOf(m.Plan()))
-	return m.Architecture(), s, err
 }
 
 // clustersOf groups checkpoints of one architecture. The result does not depend on

@@ -95,7 +95,7 @@ func TestFitRefuses(t *testing.T) {
 		"no checkpoints":       {"family", nil, learn.Options{}, ""},
 		"one name twice":       {"family", []*checkpoint.Checkpoint{a, b, testfamily.New(5, 3).Open(t, "a")}, learn.Options{}, `two checkpoints are called "a"`},
 		"names but for case":   {"family", []*checkpoint.Checkpoint{a, b, testfamily.New(5, 3).Open(t, "A")}, learn.Options{}, `"a" and "A"`},
-		"a folder's bad name":  {"family", []*checkpoint.Checkpoint{a, testfamily.New(5, 3).Open(t, "b c")}, learn.Options{}, "rename"},
+		"a folder's bad name":  {"family", []*checkpoint.Checkpoint{a, testfamily.New(5, 3).Open(t, "b c")}, learn.Options{}, "NAME=FOLDER"},
 		"a family's bad name":  {"a/b", []*checkpoint.Checkpoint{a, b}, learn.Options{}, "a/b"},
 		"two architectures":    {"family", []*checkpoint.Checkpoint{a, other.Open(t, "other")}, learn.Options{}, "different architectures"},
 		"a checkpoint in part": {"family", []*checkpoint.Checkpoint{a, broken.Open(t, "broken")}, learn.Options{}, "vit.layernorm.bias"},

@@ -25,7 +25,12 @@ func tinySources(t *testing.T, n int) []family.Source {
 	var out []family.Source
 	for i := range n {
 		name, c := testfamily.Member(i)
-		s, err := family.OpenSource(c.Open(t, name), testfamily.Model().Plan())
+		opened := c.Open(t, name)
+		m, err := family.OpenModel(opened)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := family.OpenSource(opened, m)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -34,10 +34,10 @@ func TestConfigRefusals(t *testing.T) {
 		{"none for torchvision", torchvision, "", []string{"there is no config.json; write one like", sizes + "1e-6"}},
 		{"none for timm", timm, "", []string{"there is no config.json", sizes + "1e-6"}},
 		{"none, and unknown sizes", named{}, "", []string{"there is no config.json; write one in the form of transformers' ViTConfig"}},
-		{"an array", model(), "[]", []string{"config.json: json: cannot unmarshal array"}},
-		{"null", model(), "null", []string{"config.json is null"}},
-		{"broken", model(), `{"a"`, []string{"config.json: unexpected end"}},
-		{"a text for the epsilon", model(), `{"layer_norm_eps":"small"}`, []string{"config.json", "layer_norm_eps"}},
+		{"an array", model(), "[]", []string{"config.json: it is a list, not an object"}},
+		{"null", model(), "null", []string{"config.json: it is null, not an object"}},
+		{"broken", model(), `{"a"`, []string{"config.json: it is not valid JSON: line 1, column 4: unexpected end"}},
+		{"a text for the epsilon", model(), `{"layer_norm_eps":"small"}`, []string{"config.json: layer_norm_eps is text, not a number"}},
 		{"torchvision without an epsilon", torchvision, `{"model_type":"vit"}`, []string{"no layer_norm_eps", "1e-12 in transformers but 1e-6 in torchvision", sizes + "1e-6"}},
 		{"timm without an epsilon", timm, `{"model_type":"vit"}`, []string{"1e-6 in timm"}},
 	}
@@ -92,7 +92,7 @@ func TestTimmConfig(t *testing.T) {
 	preprocessor := map[string]any{
 		"image_processor_type": "CLIPImageProcessor", "do_convert_rgb": true,
 		"do_resize": true, "size": map[string]any{"shortest_edge": 4.0}, "resample": 2.0,
-		"do_center_crop": true, "crop_size": map[string]any{"height": 4.0, "width": 4.0},
+		"do_center_crop": true, "crop_size": map[string]any{"height": 4.0, "width": 4.0}, "center_crop_rounding": "half_even",
 		"do_rescale": true, "rescale_factor": 1.0 / 255,
 		"do_normalize": true, "image_mean": []any{0.1, 0.2, 0.3}, "image_std": []any{0.4, 0.5, 0.6},
 	}
@@ -205,7 +205,7 @@ func TestTimmConfigRefusals(t *testing.T) {
 		{"an unknown argument", []string{"model_args", `{"img_size":4,"embed_dim":6,"norm_layer":"rmsnorm"}`}, `model_args: norm_layer: "rmsnorm" is not supported`},
 		{"an unknown activation", []string{"model_args", `{"img_size":4,"embed_dim":6,"act_layer":"mish"}`}, `model_args: act_layer: "mish" is not supported`},
 		{"no heads", []string{"model_args", `{"img_size":4,"embed_dim":6,"num_heads":0}`}, "model_args: num_heads: 0 is not supported"},
-		{"arguments that are a list", []string{"model_args", `[]`}, "config.json: json: cannot unmarshal"},
+		{"arguments that are a list", []string{"model_args", `[]`}, "config.json: model_args is a list, not an object"},
 		{"a text for the image size", []string{"model_args", `{"img_size":"big"}`}, `img_size: "big" is neither a number nor [height, width]`},
 		{"an image size of three numbers", []string{"model_args", `{"img_size":[4,4,4]}`}, "is neither a number nor [height, width]"},
 		{"a negative image size", []string{"model_args", `{"img_size":-4}`}, "is neither a number nor [height, width]"},

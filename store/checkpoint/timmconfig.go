@@ -71,8 +71,8 @@ type vitConfig struct {
 // preprocessor configuration if there is none.
 func (c *Checkpoint) translateTimm() error {
 	var t timmConfig
-	if err := json.Unmarshal(c.Config, &t); err != nil {
-		return fmt.Errorf("%w: config.json: %w", ErrConfig, err)
+	if err := unmarshal(ErrConfig, "config.json", c.Config, &t); err != nil {
+		return err
 	}
 	s, err := c.sizes()
 	if err != nil {

@@ -3,7 +3,6 @@ package gate
 import (
 	"context"
 
-	"eigenserve/models"
 	"eigenserve/models/nn"
 	"eigenserve/runtime/family"
 	"eigenserve/runtime/fault"
@@ -34,7 +33,7 @@ type trial struct {
 }
 
 // newTrial computes a checkpoint's answers to the images.
-func newTrial(f *family.Family, p *subspace.Projector, s family.Source, m models.Model, images *Images, workers int) (*trial, error) {
+func newTrial(f *family.Family, p *subspace.Projector, s family.Source, images *Images, workers int) (*trial, error) {
 	if err := family.CheckSingleHead(f.Plan); err != nil {
 		return nil, err
 	}
@@ -42,9 +41,6 @@ func newTrial(f *family.Family, p *subspace.Projector, s family.Source, m models
 	var err error
 	if t.head, t.labels, err = family.JoinHead(f.Plan.Heads()[0], s.ReadPrivate); err != nil {
 		return nil, err
-	}
-	if t.labels != len(m.Labels()) {
-		return nil, fault.Errorf(fault.Invalid, "checkpoint %q: %d labels for a head of %d outputs; id2label of its config.json names them", s.Name(), len(m.Labels()), t.labels)
 	}
 	if t.coefficients, err = p.Project(s); err != nil {
 		return nil, err
