@@ -44,10 +44,14 @@ func (eng *Engine) Variant(ref string) (VariantDetail, error) {
 	if err != nil {
 		return VariantDetail{}, family.Coded(err)
 	}
+	in, err := l.family.InputOf(v)
+	if err != nil {
+		return VariantDetail{}, family.Coded(err)
+	}
 	info := eng.info(h)
 	info.Versions = eng.catalogue.numbers(h.entry.Name)
 	return VariantDetail{VariantInfo: info, Labels: v.Labels, Fidelity: v.Fidelity, Worst: v.Fidelity.Worst(l.family.Basis.Layout()),
-		Provenance: v.Provenance, Input: inputOf(l.family.Model)}, nil
+		Provenance: v.Provenance, Input: inputOf(l.family.Model), Assumed: in.Image.Assumed}, nil
 }
 
 // NewVariantInfo returns what the store's catalogue knows of a variant.

@@ -20,10 +20,10 @@ var impostors = []struct{ begins, what string }{
 	{"<!doctype", webPage},
 	{"<html", webPage},
 	{"<?xml", webPage},
-	{"pk\x03\x04", "a zip archive, such as PyTorch's pickle: convert it to safetensors"},
+	{"PK\x03\x04", "a zip archive, such as PyTorch's pickle: convert it to safetensors"},
 	{"\x80\x02", "a pickle: convert it to safetensors"},
-	{"gguf", "a GGUF file: " + useOriginal},
-	{"\x89hdf", "an HDF5 file of TensorFlow: " + useOriginal},
+	{"GGUF", "a GGUF file: " + useOriginal},
+	{"\x89HDF", "an HDF5 file of TensorFlow: " + useOriginal},
 }
 
 const (
@@ -39,7 +39,7 @@ func impostor(name string, data []byte) error {
 		return fmt.Errorf("%s is empty: save or download it again", name)
 	}
 	for _, x := range impostors {
-		if bytes.HasPrefix(bytes.ToLower(start), []byte(x.begins)) {
+		if bytes.HasPrefix(start, []byte(x.begins)) || bytes.HasPrefix(bytes.ToLower(start), []byte(x.begins)) {
 			return fmt.Errorf("%s is %s", name, x.what)
 		}
 	}

@@ -248,7 +248,7 @@ func (c contents) otherFormat() error {
 	for _, f := range otherFormats {
 		for _, name := range files {
 			if f.files.MatchString(name) {
-				return fmt.Errorf("%w: there is only %s (%s), which cannot be read: %s", ErrWeights, f.what, name, f.remedy)
+				return fmt.Errorf("%w: the model is only there as %s (%s), which cannot be read: %s", ErrWeights, f.what, name, f.remedy)
 			}
 		}
 	}
