@@ -69,7 +69,7 @@ func checkSameArchitecture(checkpoints []*checkpoint.Checkpoint, opened []models
 	if len(others) == 0 {
 		return nil
 	}
-	err := fmt.Errorf("checkpoints %q and %q are of different architectures: %s and %s; fit a family of each", checkpoints[first].Name,
+	err := fmt.Errorf("checkpoints %q and %q are of different architectures: %s and %s; fit one family for each", checkpoints[first].Name,
 		checkpoints[others[0]].Name, opened[first].Architecture(), opened[others[0]].Architecture())
 	if len(others) > 1 {
 		err = fmt.Errorf("%w (%d more differ from the first)", err, len(others)-1)
