@@ -1,50 +1,11 @@
 package vit
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 )
-
-// label is the name of a logit in id2label: text, or a number or boolean, whose text is
-// Python's.
-type label string
-
-// UnmarshalJSON reads a label.
-func (l *label) UnmarshalJSON(data []byte) error {
-	switch text := string(data); {
-	case text == "true":
-		*l = "True"
-	case text == "false":
-		*l = "False"
-	case data[0] == '"':
-		return json.Unmarshal(data, (*string)(l))
-	case strings.Contains("-0123456789", text[:1]):
-		*l = label(numberText(text))
-	default:
-		return fmt.Errorf("names a label %.40s, which is neither text nor a number", data)
-	}
-	return nil
-}
-
-// numberText returns how Python writes a JSON number.
-func numberText(text string) string {
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil || !strings.ContainsAny(text, ".eE") {
-		return text
-	}
-	scientific := strconv.FormatFloat(f, 'e', -1, 64)
-	_, exponent, _ := strings.Cut(scientific, "e")
-	if e, _ := strconv.Atoi(exponent); e < -4 || e >= 16 {
-		return scientific
-	}
-	if plain := strconv.FormatFloat(f, 'f', -1, 64); strings.Contains(plain, ".") {
-		return plain
-	}
-	return strconv.FormatFloat(f, 'f', 1, 64)
-}
 
 // labelSource says what in config.json labels come from.
 type labelSource int

@@ -54,18 +54,18 @@ func (s *Size) UnmarshalJSON(data []byte) error {
 
 // config has the fields of config.json that the model reads.
 type config struct {
-	HiddenSize       int              `json:"hidden_size"`
-	NumHiddenLayers  int              `json:"num_hidden_layers"`
-	NumHeads         int              `json:"num_attention_heads"`
-	IntermediateSize int              `json:"intermediate_size"`
-	HiddenAct        string           `json:"hidden_act"`
-	LayerNormEps     float64          `json:"layer_norm_eps"`
-	ImageSize        Size             `json:"image_size"`
-	PatchSize        Size             `json:"patch_size"`
-	NumChannels      int              `json:"num_channels"`
-	QKVBias          bool             `json:"qkv_bias"`
-	NumLabels        *int             `json:"num_labels"`
-	ID2Label         map[string]label `json:"id2label"`
+	HiddenSize       int                       `json:"hidden_size"`
+	NumHiddenLayers  int                       `json:"num_hidden_layers"`
+	NumHeads         int                       `json:"num_attention_heads"`
+	IntermediateSize int                       `json:"intermediate_size"`
+	HiddenAct        string                    `json:"hidden_act"`
+	LayerNormEps     float64                   `json:"layer_norm_eps"`
+	ImageSize        Size                      `json:"image_size"`
+	PatchSize        Size                      `json:"patch_size"`
+	NumChannels      int                       `json:"num_channels"`
+	QKVBias          bool                      `json:"qkv_bias"`
+	NumLabels        *int                      `json:"num_labels"`
+	ID2Label         map[string]plainjson.Text `json:"id2label"`
 }
 
 // ParseOptions reads a config.json. Missing fields have the defaults of transformers'

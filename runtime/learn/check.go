@@ -12,7 +12,8 @@ import (
 )
 
 // Check returns an error for each checkpoint that no family can be fitted on: one whose
-// configuration, tensors or labels do not fit each other. It reads no weights.
+// configuration, tensors or labels do not fit each other, or that is no original. It reads
+// no weights.
 func Check(checkpoints []*checkpoint.Checkpoint) []error {
 	_, errs := checkAll(checkpoints)
 	return errs
@@ -36,6 +37,9 @@ func checkOne(c *checkpoint.Checkpoint) (models.Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	if digest := c.Rebuilt(); digest != "" {
+		return m, fmt.Errorf("checkpoint %q was rebuilt from variant %.12s by `eigenserve export`: a basis is learned from originals only", c.Name, digest)
+	}
 	_, err = family.CheckSource(c, m)
 	return m, err
 }
@@ -44,11 +48,6 @@ func checkOne(c *checkpoint.Checkpoint) (models.Model, error) {
 // their models, which have one architecture.
 func checkOriginals(checkpoints []*checkpoint.Checkpoint) ([]models.Model, error) {
 	opened, errs := checkAll(checkpoints)
-	for _, c := range checkpoints {
-		if digest := c.Rebuilt(); digest != "" {
-			errs = append(errs, fmt.Errorf("checkpoint %q was rebuilt from variant %.12s by `eigenserve export`: a basis is learned from originals only", c.Name, digest))
-		}
-	}
 	return opened, JoinErrors(append(errs, checkSameArchitecture(checkpoints, opened)))
 }
 

@@ -73,3 +73,24 @@ func TestUnmarshalErrors(t *testing.T) {
 		}
 	}
 }
+
+// What Python's str makes of the values that json.loads returns.
+func TestText(t *testing.T) {
+	for text, want := range map[string]string{
+		`"a"`: "a", `""`: "", `"\u00e9"`: "é",
+		`0`: "0", `-1`: "-1", `12345678901234567890`: "12345678901234567890",
+		`1.0`: "1.0", `1.50`: "1.5", `-0.25`: "-0.25", `1e5`: "100000.0", `1e15`: "1000000000000000.0", `1e16`: "1e+16", `1e20`: "1e+20",
+		`0.0001`: "0.0001", `0.00001`: "1e-05", `1.5E-7`: "1.5e-07",
+		`true`: "True", `false`: "False",
+	} {
+		var got plainjson.Text
+		if err := got.UnmarshalJSON([]byte(text)); err != nil || string(got) != want {
+			t.Errorf("%s is %q, %v; want %q", text, got, err, want)
+		}
+	}
+	for _, text := range []string{`null`, `["a"]`, `{"a":1}`} {
+		if err := new(plainjson.Text).UnmarshalJSON([]byte(text)); err == nil {
+			t.Errorf("%s is taken for text", text)
+		}
+	}
+}

@@ -112,6 +112,7 @@ func TestTimmConfigVariations(t *testing.T) {
 		want   any
 	}{
 		{"label names by number", []string{"label_names", `{"1":"bee","0":"ant"}`}, "id2label", map[string]any{"0": "ant", "1": "bee", "2": "LABEL_2"}},
+		{"numbers for labels", []string{"label_names", `[7,8.50,true]`}, "id2label", map[string]any{"0": "7", "1": "8.5", "2": "True"}},
 		{"labels under their former key", []string{"labels", `["x","y","z"]`}, "id2label", map[string]any{"0": "x", "1": "y", "2": "z"}},
 		{"no labels", nil, "id2label", map[string]any{"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"}},
 		{"null for labels", []string{"label_names", "null"}, "id2label", map[string]any{"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"}},
