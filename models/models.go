@@ -4,7 +4,6 @@
 package models
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"eigenserve/models/input"
 	"eigenserve/models/nn"
 	"eigenserve/models/vit"
+	"eigenserve/runtime/plainjson"
 )
 
 // Input is one input as a model reads it.
@@ -30,6 +30,9 @@ type Model interface {
 	Architecture() string
 	// Labels returns the names of the checkpoint's logits, in their order.
 	Labels() []string
+	// CheckLabels returns an error, which says what to change in the configuration,
+	// unless a head with so many outputs has a label for each.
+	CheckLabels(outputs int) error
 	// Input describes what the model reads.
 	Input() input.Spec
 	// Rows returns the number of rows that an input takes in a pass. It does not read
@@ -59,7 +62,7 @@ func Open(config, preprocessor []byte) (Model, error) {
 	var c struct {
 		ModelType string `json:"model_type"`
 	}
-	if err := json.Unmarshal(config, &c); err != nil {
+	if err := plainjson.Unmarshal(config, &c); err != nil {
 		return nil, fmt.Errorf("read config.json: %w", err)
 	}
 	var known []string

@@ -129,7 +129,9 @@ func TestAddCheckpointRefuses(t *testing.T) {
 		"NaN in the head":            {value("classifier.weight", math.NaN()), Invalid, "classifier.weight"},
 		"infinity in a norm":         {value("vit.layernorm.weight", math.Inf(-1)), Invalid, "vit.layernorm.weight"},
 		"an empty model":             {model(nil), Invalid, "model"},
-		"a pickle":                   {model([]byte("PK\x03\x04 archive/data.pkl and more of it")), Invalid, "model"},
+		"a pickle":                   {model([]byte("PK\x03\x04 archive/data.pkl and more of it")), Invalid, "model: not a valid safetensors file: the file is a zip archive"},
+		"a pointer of Git LFS":       {model([]byte("version https://git-lfs.github.com/spec/v1\n")), Invalid, "git lfs pull"},
+		"a text for a number":        {config(`{"model_type":"vit","hidden_size":"16"}`), Invalid, "hidden_size is text, not a whole number"},
 		"a truncated model":          {model(whole.Model[:len(whole.Model)-1]), Invalid, "model"},
 		"a header beyond the file":   {model(append(bytes.Repeat([]byte{255}, 7), whole.Model[7:]...)), Invalid, "model"},
 		"a tensor beyond the file":   {header(`{"a":{"dtype":"F32","shape":[4096],"data_offsets":[0,16384]}}`), Invalid, "model"},
@@ -182,6 +184,30 @@ func TestUploadWithPreprocessor(t *testing.T) {
 	}
 	if !add(`{"size":{"height":8,"width":8},"image_mean":[0,0,0]}`) {
 		t.Error("another preprocessor is not kept")
+	}
+	if d, err := eng.Variant("new"); err != nil || !strings.Contains(d.Assumed, "resample") {
+		t.Errorf("assumed %q, %v", d.Assumed, err)
+	}
+}
+
+// A checkpoint without preprocessing of its own is served as it was checked, with the
+// defaults, and not as its family is. What was assumed is shown.
+func TestUploadWithoutPreprocessing(t *testing.T) {
+	eng := tinyEngine(t, Options{})
+	u := upload(testfamily.New(79, 3))
+	u.Preprocessor = nil
+	info, _, err := eng.AddCheckpoint(context.Background(), testfamily.Name, "new", u)
+	must(err)
+	v, err := eng.store.ReadVariant(info.Digest)
+	must(err)
+	if string(v.Preprocessor) != "{}" {
+		t.Errorf("stored with %q", v.Preprocessor)
+	}
+	if d, err := eng.Variant("new"); err != nil || !strings.HasPrefix(d.Assumed, "no preprocessor_config.json") {
+		t.Errorf("assumed %q, %v", d.Assumed, err)
+	}
+	if d, err := eng.Variant("m0"); err != nil || d.Assumed != "" {
+		t.Errorf("m0: assumed %q, %v", d.Assumed, err)
 	}
 }
 

@@ -59,6 +59,9 @@ type VariantDetail struct {
 	Worst      []store.TensorFidelity `json:"worst"`
 	Provenance store.Provenance       `json:"provenance"`
 	Input      Input                  `json:"input"`
+	// Assumed says what had to be assumed about how images are prepared, because the
+	// checkpoint does not say it.
+	Assumed string `json:"assumed,omitempty"`
 }
 
 // Input is the image size that a model reads.

@@ -13,7 +13,6 @@ import (
 	"eigenserve/runtime/learn/gate"
 	"eigenserve/store"
 	"eigenserve/store/checkpoint"
-	"eigenserve/store/tensorfile"
 )
 
 // Variants lists the current versions of up to limit names after a given one, all if
@@ -45,10 +44,14 @@ func (eng *Engine) Variant(ref string) (VariantDetail, error) {
 	if err != nil {
 		return VariantDetail{}, family.Coded(err)
 	}
+	in, err := l.family.InputOf(v)
+	if err != nil {
+		return VariantDetail{}, family.Coded(err)
+	}
 	info := eng.info(h)
 	info.Versions = eng.catalogue.numbers(h.entry.Name)
 	return VariantDetail{VariantInfo: info, Labels: v.Labels, Fidelity: v.Fidelity, Worst: v.Fidelity.Worst(l.family.Basis.Layout()),
-		Provenance: v.Provenance, Input: inputOf(l.family.Model)}, nil
+		Provenance: v.Provenance, Input: inputOf(l.family.Model), Assumed: in.Image.Assumed}, nil
 }
 
 // NewVariantInfo returns what the store's catalogue knows of a variant.
@@ -162,7 +165,7 @@ func (eng *Engine) AddCheckpoint(ctx context.Context, family, name string, u Upl
 	if _, _, err := eng.familyNamed(family); err != nil {
 		return VariantInfo{}, false, err
 	}
-	file, err := tensorfile.Parse(u.Model)
+	file, err := checkpoint.ParseWeights(u.Model)
 	if err != nil {
 		return VariantInfo{}, false, &Error{Code: Invalid, Text: "model: " + err.Error(), Err: err}
 	}

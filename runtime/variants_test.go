@@ -101,7 +101,7 @@ func TestExport(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := family.OpenSource(c, m.Plan()); err != nil {
+		if _, err := family.OpenSource(c, m); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		for _, tensor := range c.Names() {

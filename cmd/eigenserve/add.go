@@ -32,10 +32,10 @@ type addFlags struct {
 func (m *Main) add() *cobra.Command {
 	var f addFlags
 	cmd := &cobra.Command{
-		Use:   "add (--store DIR | --server URL) --family NAME CHECKPOINT…",
+		Use:   "add (--store DIR | --server URL) --family NAME [NAME=]CHECKPOINT…",
 		Short: "Add checkpoints to a family, in a store or in a running server",
 		Long: `Add projects checkpoints onto the basis of a family and stores each as a variant, named
-after its folder. A file that ends in .safetensors is taken as a variant that was made
+after its folder, or NAME if it is given as NAME=FOLDER. A file that ends in .safetensors is taken as a variant that was made
 elsewhere on the same basis; it needs no --family.
 
 A checkpoint is stored in the fewest bytes that pass the gate: on the family's probe
@@ -54,7 +54,7 @@ others are added.`,
 	}
 	f.where.Add(cmd)
 	cmd.Flags().StringVar(&f.family, "family", "", "`name` of the family")
-	cmd.Flags().StringVar(&f.name, "name", "", "`name` of the variant (default: the folder's)")
+	cmd.Flags().StringVar(&f.name, "name", "", "`name` of the variant (default: the folder's; NAME=FOLDER names one of several)")
 	catalogue.KeepVersionsFlag(cmd, &f.keep)
 	f.gate.Add(cmd)
 	f.gate.AddOverrides(cmd)
@@ -68,8 +68,13 @@ func (f *addFlags) check(cmd *cobra.Command, paths []string) error {
 	if err := f.where.Check(); err != nil {
 		return err
 	}
-	if f.name != "" && len(paths) > 1 {
-		return cli.Usagef("--name is for one checkpoint, not %d", len(paths))
+	if f.name != "" {
+		if len(paths) > 1 {
+			return cli.Usagef("--name is for one checkpoint, not %d; give NAME=FOLDER for each", len(paths))
+		}
+		if err := store.CheckName(f.name); err != nil {
+			return cli.Usagef("--name: %w", err)
+		}
 	}
 	if f.where.Server != "" {
 		for _, name := range serverFlags {
@@ -85,7 +90,21 @@ func (f *addFlags) check(cmd *cobra.Command, paths []string) error {
 	return err
 }
 
-func (m *Main) runAdd(ctx context.Context, f addFlags, paths []string) error {
+func (m *Main) runAdd(ctx context.Context, f addFlags, args []string) error {
+	sources, err := learning.ParseSources(m.Stderr, args)
+	if err != nil {
+		return err
+	}
+	if f.name != "" {
+		if sources[0].Named {
+			return cli.Usagef("give one of --name and NAME=FOLDER")
+		}
+		sources[0].Name = f.name
+	}
+	var paths []string
+	for _, s := range sources {
+		paths = append(paths, s.Path)
+	}
 	to, done, err := f.open()
 	if err != nil {
 		return err
@@ -94,7 +113,7 @@ func (m *Main) runAdd(ctx context.Context, f addFlags, paths []string) error {
 	p := cli.NewProgress(m.Stderr)
 	return cli.ForEach(ctx, m.Stderr, paths, "added", concernsInput, func(i int, path string) error {
 		p.Spin(fmt.Sprintf("%s (%d of %d)", filepath.Base(path), i+1, len(paths)))
-		info, replaced, err := f.addPath(ctx, to, path)
+		info, replaced, err := m.addSource(ctx, f.family, to, sources[i])
 		p.Finish()
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
@@ -138,28 +157,25 @@ func (a storeAdder) AddCheckpoint(ctx context.Context, family, name string, c *c
 	return a.Add(ctx, family, name, c, a.gate)
 }
 
-// addPath adds the checkpoint or the variant file at a path.
-func (f *addFlags) addPath(ctx context.Context, to adder, path string) (info runtime.VariantInfo, replaced bool, err error) {
-	name := f.name
-	if name == "" {
-		name = strings.TrimSuffix(filepath.Base(filepath.Clean(path)), ".safetensors")
-		if err := store.CheckName(name); err != nil {
-			return info, false, fmt.Errorf("%w; give another with --name", err)
-		}
+// addSource adds a checkpoint or a variant file.
+func (m *Main) addSource(ctx context.Context, family string, to adder, s learning.Source) (info runtime.VariantInfo, replaced bool, err error) {
+	if err := store.CheckName(s.Name); err != nil {
+		return info, false, fmt.Errorf("%w; give another: NAME=%s", err, s.Path)
 	}
-	if isVariantFile(path) {
-		file, err := os.ReadFile(path)
+	if isVariantFile(s.Path) {
+		file, err := os.ReadFile(s.Path)
 		if err != nil {
 			return info, false, err
 		}
-		return to.PutVariant(ctx, name, file)
+		return to.PutVariant(ctx, s.Name, file)
 	}
-	c, err := checkpoint.Open(path)
+	c, err := s.Open()
 	if err != nil {
 		return info, false, err
 	}
 	defer c.Close()
-	return to.AddCheckpoint(ctx, f.family, name, c)
+	learning.Checkpoints{c}.WarnOfAssumptions(m.Stderr)
+	return to.AddCheckpoint(ctx, family, s.Name, c)
 }
 
 func isVariantFile(path string) bool { return strings.HasSuffix(path, ".safetensors") }

@@ -39,7 +39,7 @@ func shard(t *testing.T, dir string) string {
 			t.Fatal(err)
 		}
 	}
-	for name, content := range map[string][]byte{"config.json": c.Config, "model.safetensors.index.json": index} {
+	for name, content := range map[string][]byte{"config.json": c.Config, "preprocessor_config.json": c.Preprocessor, "model.safetensors.index.json": index} {
 		if err := os.WriteFile(filepath.Join(out, name), content, 0o644); err != nil {
 			t.Fatal(err)
 		}

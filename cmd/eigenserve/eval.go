@@ -26,11 +26,12 @@ func (m *Main) eval() *cobra.Command {
 	var f evalFlags
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "eval --store DIR --family NAME CHECKPOINT…",
+		Use:   "eval --store DIR --family NAME [NAME=]CHECKPOINT…",
 		Short: "Compare originals, rebuilt variants and the nulls on labelled images",
 		Long: `Eval classifies labelled images with each original checkpoint, with its variant, and
 with two nulls: the family's mean without coefficients, and as many random orthonormal
-directions coded to the same number of bytes. The images are those of --data, or each
+directions coded to the same number of bytes. A checkpoint's variant has the name of its
+folder, or NAME if it is given as NAME=FOLDER. The images are those of --data, or each
 checkpoint's own eval.safetensors.
 
 With --step the checkpoints are coded again at that step, whether or not they are in the
@@ -67,7 +68,7 @@ type evalReport struct {
 	Mean     eval.Evaluation   `json:"mean"`
 }
 
-func (m *Main) evaluate(ctx context.Context, f evalFlags, paths []string) (*evalReport, error) {
+func (m *Main) evaluate(ctx context.Context, f evalFlags, args []string) (*evalReport, error) {
 	s, err := catalogue.OpenStore(f.store)
 	if err != nil {
 		return nil, err
@@ -77,7 +78,11 @@ func (m *Main) evaluate(ctx context.Context, f evalFlags, paths []string) (*eval
 		return nil, err
 	}
 	defer ev.Close()
-	checkpoints, err := learning.OpenCheckpoints(paths)
+	sources, err := learning.ParseSources(m.Stderr, args)
+	if err != nil {
+		return nil, err
+	}
+	checkpoints, err := learning.OpenCheckpoints(sources)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +92,7 @@ func (m *Main) evaluate(ctx context.Context, f evalFlags, paths []string) (*eval
 		if f.data != "" {
 			return f.data
 		}
-		return filepath.Join(paths[i], "eval.safetensors")
+		return filepath.Join(sources[i].Path, "eval.safetensors")
 	})
 	if err != nil {
 		return nil, err

@@ -30,11 +30,11 @@ func (m *Main) fit() *cobra.Command {
 	var f learning.FitFlags
 	var families, meanType string
 	cmd := &cobra.Command{
-		Use:   "fit --store DIR --family NAME CHECKPOINT…",
+		Use:   "fit --store DIR --family NAME [NAME=]CHECKPOINT…",
 		Short: "Learn a family's basis from checkpoints and store them as variants",
 		Long: `Fit learns the basis of a family from checkpoints (folders as Hugging Face saves them)
-and stores each of them as a variant, named after its folder. The store is created if
-it does not exist. A family of that name gets a new basis; variants on its old basis are
+and stores each of them as a variant, named after its folder, or NAME if it is given as
+NAME=FOLDER. The store is created if it does not exist. A family of that name gets a new basis; variants on its old basis are
 still served.
 
 A basis serves checkpoints of one lineage: fine-tunes of one model. If the checkpoints
@@ -81,11 +81,12 @@ func (m *Main) runFit(ctx context.Context, f learning.FitFlags, o learn.Options,
 	if o.Probes, err = dataset.OpenProbes(f.Probes); err != nil {
 		return err
 	}
-	checkpoints, err := learning.OpenCheckpoints(args)
+	checkpoints, err := m.openCheckpoints(args)
 	if err != nil {
 		return err
 	}
 	defer checkpoints.Close()
+	checkpoints.WarnOfAssumptions(m.Stderr)
 	s, err := store.Create(f.Store)
 	if err != nil {
 		return err
@@ -103,9 +104,21 @@ func (m *Main) runFit(ctx context.Context, f learning.FitFlags, o learn.Options,
 	return err
 }
 
+// openCheckpoints opens the checkpoints that arguments name.
+func (m *Main) openCheckpoints(args []string) (learning.Checkpoints, error) {
+	sources, err := learning.ParseSources(m.Stderr, args)
+	if err != nil {
+		return nil, err
+	}
+	return learning.OpenCheckpoints(sources)
+}
+
 // fitFamilies fits a family for each cluster of the checkpoints. A family whose gate
 // refuses checkpoints does not keep the others from being fitted.
 func (m *Main) fitFamilies(ctx context.Context, s *store.Store, family string, checkpoints []*checkpoint.Checkpoint, o learn.Options) error {
+	if err := learn.CheckNames(s, checkpoints); err != nil {
+		return err
+	}
 	p := cli.NewProgress(m.Stderr)
 	clusters, err := learn.Clusters(ctx, checkpoints, func(done, total int) { p.Update("compare", done, total) })
 	p.Finish()
@@ -114,8 +127,8 @@ func (m *Main) fitFamilies(ctx context.Context, s *store.Store, family string, c
 	}
 	names := learning.FamilyNames(family, len(clusters))
 	for _, name := range names {
-		if err := store.CheckName(name); err != nil {
-			return cli.Usagef("--family: %w", err)
+		if err := s.CheckFamily(name); err != nil {
+			return err
 		}
 	}
 	if err := learning.PrintClusters(m.Stdout, names, clusters); err != nil {

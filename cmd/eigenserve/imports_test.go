@@ -20,7 +20,7 @@ var mayImport = map[string][]string{
 	"store/backend":             {},
 	"store/backend/backendtest": {"store/backend"},
 	"store/backend/folder":      {"store/backend", "store/durable"},
-	"store/checkpoint":          {"store/tensorfile"},
+	"store/checkpoint":          {"store/tensorfile", "runtime/plainjson"},
 	"store/durable":             {},
 	"store/rans":                {},
 	"store/subspace":            {"store", "store/rans", "store/tensorfile", "runtime/kernel"},
@@ -28,11 +28,11 @@ var mayImport = map[string][]string{
 	"store/zoo":                 {"store"},
 	"store/zoo/_gen/pack":       {"store", "store/tensorfile"},
 
-	"models":       {"models/..."},
-	"models/image": {},
+	"models":       {"models/...", "runtime/plainjson"},
+	"models/image": {"runtime/plainjson"},
 	"models/input": {"models/image"},
 	"models/nn":    {"runtime/kernel"},
-	"models/vit":   {"models/image", "models/input", "models/nn"},
+	"models/vit":   {"models/image", "models/input", "models/nn", "runtime/plainjson"},
 
 	"runtime":             {"models/...", "store/...", "runtime/cache", "runtime/fault", "runtime/family", "runtime/kernel", "runtime/learn/gate", "runtime/sched"},
 	"runtime/cache":       {"runtime/fault", "runtime/mem"},
@@ -44,6 +44,7 @@ var mayImport = map[string][]string{
 	"runtime/learn/gate":  {"models/...", "store/...", "runtime/fault", "runtime/family", "runtime/kernel", "runtime/learn/teach"},
 	"runtime/learn/teach": {"models/...", "store/...", "runtime/family", "runtime/kernel"},
 	"runtime/mem":         {},
+	"runtime/plainjson":   {},
 	"runtime/sched":       {"runtime/fault"},
 
 	"runtime/internal/testfamily": {"models/...", "store/...", "runtime/fault"},

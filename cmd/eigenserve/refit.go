@@ -21,11 +21,12 @@ func (m *Main) refit() *cobra.Command {
 	var f learning.FitFlags
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "refit --store DIR --family NAME CHECKPOINT…",
+		Use:   "refit --store DIR --family NAME [NAME=]CHECKPOINT…",
 		Short: "Learn a new basis for a family and move its variants to it",
 		Long: `Refit learns a new basis for a family from original checkpoints, and makes the next
 version of each variant whose original is among them. An original is recognized by the
-digest of its tensors, or else by the variant's name. Variants whose originals are not
+digest of its tensors, or else by the variant's name: its folder's, or NAME in
+NAME=FOLDER. Variants whose originals are not
 given stay on their basis; a variant that was kept bit for bit (--exact) is kept so
 again. A checkpoint without a variant only contributes to the basis; add it afterwards
 to serve it.
@@ -59,11 +60,12 @@ func (m *Main) runRefit(ctx context.Context, f learning.FitFlags, o learn.Option
 	if o.Probes, err = dataset.OpenProbes(f.Probes); err != nil {
 		return err
 	}
-	checkpoints, err := learning.OpenCheckpoints(args)
+	checkpoints, err := m.openCheckpoints(args)
 	if err != nil {
 		return err
 	}
 	defer checkpoints.Close()
+	checkpoints.WarnOfAssumptions(m.Stderr)
 	p := cli.NewProgress(m.Stderr)
 	o.Progress = p.Update
 	o.OnClusters = func(clusters []learn.Cluster) {

@@ -71,7 +71,7 @@ func provenanceRows(d runtime.VariantDetail) [][]string {
 	if d.Provenance.Fitted {
 		fitted = "the basis was fitted on it, too"
 	}
-	return [][]string{
+	rows := [][]string{
 		{"name", d.Name},
 		{"version", versionsText(d.VariantInfo)},
 		{"digest", d.Digest},
@@ -83,6 +83,10 @@ func provenanceRows(d runtime.VariantDetail) [][]string {
 		{"bytes", fmt.Sprintf("%s of %s (%s): coefficients %s, private tensors %s, metadata %s", cli.Size(d.Bytes), cli.Size(d.SourceBytes),
 			shareOfSource(d.VariantInfo), cli.Size(b.Coefficients), cli.Size(b.Private), cli.Size(b.Metadata))},
 	}
+	if d.Assumed != "" {
+		rows = append(rows, []string{"assumed", d.Assumed})
+	}
+	return rows
 }
 
 // versionsText returns a model's version and its other versions.

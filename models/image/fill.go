@@ -43,7 +43,7 @@ func (s Spec) axes(height, width int) (rows, cols axis, err error) {
 	}
 	rows, cols = axis{in: height, out: h, kept: h}, axis{in: width, out: w, kept: w}
 	if s.centerCrop {
-		return rows.cropped(s.Height), cols.cropped(s.Width), nil
+		return rows.cropped(s.Height, s.halfEven), cols.cropped(s.Width, s.halfEven), nil
 	}
 	if h != s.Height || w != s.Width {
 		return rows, cols, fmt.Errorf("%d×%d, but the model reads %d×%d and its settings do not resize: %w", h, w, s.Height, s.Width, ErrShape)

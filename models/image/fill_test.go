@@ -53,7 +53,7 @@ func TestCropIsAPartOfTheWhole(t *testing.T) {
 			rows, cols := axis{in: h, out: 12 + rng.IntN(40)}, axis{in: w, out: 12 + rng.IntN(40)}
 			rows.kept, cols.kept = rows.out, cols.out
 			all := new(scratch).resample(img, rows, cols, f)
-			r, c := rows.cropped(12), cols.cropped(12)
+			r, c := rows.cropped(12, rng.IntN(2) > 0), cols.cropped(12, false)
 			part := new(scratch).resample(img, r, c, f)
 			for y := range 12 {
 				want := all.pix[(r.skip+y)*all.stride+c.skip*channels:][:12*channels]

@@ -145,3 +145,29 @@ func TestPipelineEqualsTransformers(t *testing.T) {
 		t.Logf("%s: %.3g levels", c.Name, worst)
 	}
 }
+
+// timm rescales and normalises with other roundings, of less than a thousandth of a level.
+func TestPipelineEqualsTimm(t *testing.T) {
+	for _, c := range golden[pipelineCase](t, "timm.json") {
+		s, err := ParseSpec(c.Config, 3, 24, 24)
+		if err != nil {
+			t.Fatalf("%s: %v", c.Name, err)
+		}
+		img, err := s.Decode(c.File)
+		if err != nil {
+			t.Fatalf("%s: %v", c.Name, err)
+		}
+		got := make([]float32, 3*24*24)
+		if err := s.Fill(got, img); err != nil {
+			t.Fatalf("%s: %v", c.Name, err)
+		}
+		for i := range got {
+			want := math.Float32frombits(binary.LittleEndian.Uint32(c.Want[4*i:]))
+			step := float64(s.levels[i/576*256+1] - s.levels[i/576*256])
+			if d := math.Abs(float64(got[i]-want)) / step; d > 1e-3 {
+				t.Errorf("%s: value %d is %g, want %g: off by %.3g levels", c.Name, i, got[i], want, d)
+				break
+			}
+		}
+	}
+}

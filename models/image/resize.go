@@ -10,11 +10,19 @@ type axis struct {
 }
 
 // cropped returns the axis with a centred crop of size pixels. If the crop is wider than the image,
-// the image is centred in it.
-func (a axis) cropped(size int) axis {
-	if over := a.out - size; over >= 0 {
+// the image is centred in it. An odd margin is divided as transformers does, or with halfEven as
+// torchvision does, which rounds half of it to even.
+func (a axis) cropped(size int, halfEven bool) axis {
+	over := a.out - size
+	switch {
+	case over >= 0:
 		a.skip, a.kept = over/2, size
-	} else {
+		if halfEven {
+			a.skip += over & a.skip & 1 // 3/2 becomes 2, and 5/2 becomes 2
+		}
+	case halfEven:
+		a.pad = -over / 2
+	default:
 		a.pad = (1 - over) / 2
 	}
 	return a

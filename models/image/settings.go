@@ -10,18 +10,62 @@ import (
 type settings struct {
 	ImageProcessor   *string  `json:"image_processor_type"`
 	FeatureExtractor *string  `json:"feature_extractor_type"` // the older name
-	Resize           *bool    `json:"do_resize"`
+	Resize           *flag    `json:"do_resize"`
 	Size             *extent  `json:"size"`
-	DefaultToSquare  *bool    `json:"default_to_square"`
+	DefaultToSquare  *flag    `json:"default_to_square"`
 	Resample         *int     `json:"resample"`
-	CenterCrop       *bool    `json:"do_center_crop"`
+	CenterCrop       *flag    `json:"do_center_crop"`
 	CropSize         *extent  `json:"crop_size"`
-	Rescale          *bool    `json:"do_rescale"`
+	Rescale          *flag    `json:"do_rescale"`
 	RescaleFactor    *float64 `json:"rescale_factor"`
-	Normalize        *bool    `json:"do_normalize"`
+	Normalize        *flag    `json:"do_normalize"`
 	Mean             levels   `json:"image_mean"`
 	Std              levels   `json:"image_std"`
-	ConvertRGB       *bool    `json:"do_convert_rgb"`
+	ConvertRGB       *flag    `json:"do_convert_rgb"`
+	// Two keys of ours, in what timm's configurations are translated to.
+	CropRounding *string `json:"center_crop_rounding"` // halfEven, or floor as in transformers
+	Assumed      *string `json:"assumed"`              // see Spec.Assumed
+}
+
+// halfEven is the center_crop_rounding of torchvision, which timm crops with.
+const halfEven = "half_even"
+
+// flag is a boolean. As in Python, a number is true unless it is zero.
+type flag bool
+
+// UnmarshalJSON reads a boolean or a number.
+func (f *flag) UnmarshalJSON(data []byte) error {
+	var number float64
+	if json.Unmarshal(data, &number) == nil {
+		*f = number != 0
+		return nil
+	}
+	return json.Unmarshal(data, (*bool)(f))
+}
+
+// assumed describes the defaults that apply because nothing says what the model was trained
+// with: not the settings, nor the name of a processor, which has its own defaults.
+func (s *settings) assumed(empty bool) string {
+	if s.Assumed != nil {
+		return *s.Assumed
+	}
+	if s.ImageProcessor != nil || s.FeatureExtractor != nil {
+		return ""
+	}
+	var missing, values []string
+	if valueOr(s.Normalize, true) && (s.Mean == nil || s.Std == nil) {
+		missing, values = append(missing, "image_mean and image_std"), append(values, "0.5/0.5 mean and std")
+	}
+	if valueOr(s.Resize, true) && s.Resample == nil {
+		missing, values = append(missing, "resample"), append(values, "bilinear")
+	}
+	switch {
+	case len(missing) == 0:
+		return ""
+	case empty:
+		return "no preprocessor_config.json, or an empty one: " + strings.Join(values, ", ") + " assumed"
+	}
+	return "preprocessor_config.json names neither a processor nor " + strings.Join(missing, " nor ") + ": " + strings.Join(values, ", ") + " assumed"
 }
 
 // processor has the defaults of a Hugging Face image processor for keys that its file leaves out.
@@ -82,7 +126,7 @@ func (e *extent) UnmarshalJSON(data []byte) error {
 		e.height, e.width = sides[0], sides[1]
 		return checkSides(e.height, e.width)
 	case json.Unmarshal(data, &named) != nil:
-		return fmt.Errorf("size %.60s is neither a number, a pair, nor an object of numbers", data)
+		return fmt.Errorf("%.60s is neither a whole number, a pair, nor an object of whole numbers", data)
 	}
 	for key, v := range named {
 		if v == nil {
@@ -96,14 +140,14 @@ func (e *extent) UnmarshalJSON(data []byte) error {
 		case "shortest_edge":
 			e.shortest = *v
 		default: // others change the result, such as longest_edge
-			return fmt.Errorf("size with %.60q is not supported", key)
+			return fmt.Errorf("has the key %.60q, which is not supported", key)
 		}
 		if err := checkSides(*v); err != nil {
 			return err
 		}
 	}
 	if (e.height > 0) != (e.width > 0) || (e.height > 0) == (e.shortest > 0) {
-		return fmt.Errorf("size %.60s must have height and width alone, or shortest_edge alone", data)
+		return fmt.Errorf("%.60s must have height and width alone, or shortest_edge alone", data)
 	}
 	return nil
 }
@@ -112,7 +156,7 @@ func (e *extent) UnmarshalJSON(data []byte) error {
 func checkSides(sides ...int) error {
 	for _, n := range sides {
 		if n < 1 || n > maxSide {
-			return fmt.Errorf("size %d is not in 1 to %d", n, maxSide)
+			return fmt.Errorf("has a side of %d, which is not in 1 to %d", n, maxSide)
 		}
 	}
 	return nil
@@ -151,7 +195,7 @@ func (l *levels) UnmarshalJSON(data []byte) error {
 	*l = make(levels, len(each))
 	for i, v := range each {
 		if v == nil {
-			return fmt.Errorf("null in a list of numbers")
+			return fmt.Errorf("has null in a list of numbers")
 		}
 		(*l)[i] = *v
 	}

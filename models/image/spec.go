@@ -1,9 +1,11 @@
 package image
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
+	"reflect"
+
+	"eigenserve/runtime/plainjson"
 )
 
 // DefaultMaxPixels is the largest image that is decoded by default. Decoding holds at most about
@@ -23,10 +25,16 @@ type Spec struct {
 	// means DefaultMaxPixels.
 	MaxPixels int
 
+	// Assumed says in a line which settings were assumed because the preprocessor's file is
+	// missing or leaves them out, and names no processor whose defaults they could be. It is
+	// "" if all are known.
+	Assumed string
+
 	resize     resizing
 	resizeTo   [2]int // height and width, or the shorter edge twice
 	filter     filter
 	centerCrop bool
+	halfEven   bool      // an odd margin of the crop is divided as torchvision does
 	levels     []float32 // (Channels, 256): the value of each level
 }
 
@@ -65,19 +73,19 @@ func parseSpec(preprocessor []byte, channels, height, width int) (Spec, error) {
 		return s, fmt.Errorf("the model reads %d×%d, but a side is 1 to %d", height, width, maxSide)
 	}
 	set := &settings{}
-	if preprocessor != nil {
-		if err := json.Unmarshal(preprocessor, &set); err != nil {
+	empty := preprocessor == nil
+	if !empty {
+		if err := plainjson.Unmarshal(preprocessor, set); err != nil {
 			return s, err
 		}
-		if set == nil {
-			return s, fmt.Errorf("null instead of an object")
-		}
+		empty = reflect.ValueOf(*set).IsZero()
 	}
+	s.Assumed = set.assumed(empty)
 	base, err := set.processor()
 	if err != nil {
 		return s, err
 	}
-	if channels == 1 && set.ConvertRGB != nil && *set.ConvertRGB {
+	if channels == 1 && set.ConvertRGB != nil && bool(*set.ConvertRGB) {
 		return s, fmt.Errorf("do_convert_rgb is set, but the model reads one channel")
 	}
 	if err := s.setGeometry(set, base); err != nil {
@@ -89,7 +97,14 @@ func parseSpec(preprocessor []byte, channels, height, width int) (Spec, error) {
 // setGeometry sets resizing and cropping, and checks that they result in the model's size.
 func (s *Spec) setGeometry(set *settings, base processor) error {
 	model := [2]int{s.Height, s.Width}
-	s.centerCrop = valueOr(set.CenterCrop, base.centerCrop)
+	s.centerCrop = bool(valueOr(set.CenterCrop, flag(base.centerCrop)))
+	switch rounding := valueOr(set.CropRounding, "floor"); rounding {
+	case halfEven:
+		s.halfEven = true
+	case "floor":
+	default:
+		return fmt.Errorf("center_crop_rounding %.40q is not supported; floor and %s are", rounding, halfEven)
+	}
 	s.filter = base.filter
 	if set.Resample != nil {
 		s.filter = filter(*set.Resample)
@@ -131,7 +146,7 @@ func (s *Spec) setResize(set *settings, base processor) error {
 		s.resize, s.resizeTo = resizeExact, [2]int{s.Height, s.Width}
 		return nil
 	}
-	s.resize, s.resizeTo = set.Size.resolve(valueOr(set.DefaultToSquare, base.square))
+	s.resize, s.resizeTo = set.Size.resolve(bool(valueOr(set.DefaultToSquare, flag(base.square))))
 	return nil
 }
 

@@ -4,9 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"eigenserve/models/nn"
+	"eigenserve/runtime/plainjson"
 )
 
 var (
@@ -29,7 +29,8 @@ type Options struct {
 	QKVBias      bool
 	Labels       []string
 
-	activation string // the name of Activation
+	activation string      // the name of Activation
+	labelsFrom labelSource // where Labels come from
 }
 
 // Size is the size of an image or a patch in pixels. In JSON it is [height, width], or
@@ -45,7 +46,7 @@ func (s *Size) UnmarshalJSON(data []byte) error {
 	}
 	var sides []int
 	if err := json.Unmarshal(data, &sides); err != nil || len(sides) != 2 {
-		return fmt.Errorf("size %.40s is neither a number nor [height, width]", data)
+		return fmt.Errorf("%.40s is neither a whole number nor [height, width]", data)
 	}
 	*s = Size{sides[0], sides[1]}
 	return nil
@@ -53,17 +54,18 @@ func (s *Size) UnmarshalJSON(data []byte) error {
 
 // config has the fields of config.json that the model reads.
 type config struct {
-	HiddenSize       int               `json:"hidden_size"`
-	NumHiddenLayers  int               `json:"num_hidden_layers"`
-	NumHeads         int               `json:"num_attention_heads"`
-	IntermediateSize int               `json:"intermediate_size"`
-	HiddenAct        string            `json:"hidden_act"`
-	LayerNormEps     float64           `json:"layer_norm_eps"`
-	ImageSize        Size              `json:"image_size"`
-	PatchSize        Size              `json:"patch_size"`
-	NumChannels      int               `json:"num_channels"`
-	QKVBias          bool              `json:"qkv_bias"`
-	ID2Label         map[string]string `json:"id2label"`
+	HiddenSize       int                       `json:"hidden_size"`
+	NumHiddenLayers  int                       `json:"num_hidden_layers"`
+	NumHeads         int                       `json:"num_attention_heads"`
+	IntermediateSize int                       `json:"intermediate_size"`
+	HiddenAct        string                    `json:"hidden_act"`
+	LayerNormEps     float64                   `json:"layer_norm_eps"`
+	ImageSize        Size                      `json:"image_size"`
+	PatchSize        Size                      `json:"patch_size"`
+	NumChannels      int                       `json:"num_channels"`
+	QKVBias          bool                      `json:"qkv_bias"`
+	NumLabels        *int                      `json:"num_labels"`
+	ID2Label         map[string]plainjson.Text `json:"id2label"`
 }
 
 // ParseOptions reads a config.json. Missing fields have the defaults of transformers'
@@ -75,11 +77,11 @@ func ParseOptions(data []byte) (Options, error) {
 		HiddenAct: "gelu", LayerNormEps: 1e-12,
 		ImageSize: Size{224, 224}, PatchSize: Size{16, 16}, NumChannels: 3, QKVBias: true,
 	}
-	if err := json.Unmarshal(data, &c); err != nil {
+	if err := plainjson.Unmarshal(data, &c); err != nil {
 		return Options{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	activation, actErr := nn.ParseActivation(c.HiddenAct)
-	labels, labelErr := c.labels()
+	labels, from, labelErr := c.labels()
 	if err := errors.Join(c.check(), actErr, labelErr); err != nil {
 		return Options{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
@@ -87,7 +89,7 @@ func ParseOptions(data []byte) (Options, error) {
 		Channels: c.NumChannels, Image: c.ImageSize, Patch: c.PatchSize,
 		Hidden: c.HiddenSize, Layers: c.NumHiddenLayers, Heads: c.NumHeads, MLP: c.IntermediateSize,
 		Activation: activation, activation: c.HiddenAct,
-		Eps: float32(c.LayerNormEps), QKVBias: c.QKVBias, Labels: labels,
+		Eps: float32(c.LayerNormEps), QKVBias: c.QKVBias, Labels: labels, labelsFrom: from,
 	}, nil
 }
 
@@ -145,23 +147,6 @@ func (c *config) check() error {
 
 // String returns the size as height×width.
 func (s Size) String() string { return fmt.Sprintf("%d×%d", s.Height, s.Width) }
-
-// labels returns the labels of id2label in the order of their ids. Without id2label
-// there are two labels, as in transformers.
-func (c *config) labels() ([]string, error) {
-	if len(c.ID2Label) == 0 {
-		return []string{"LABEL_0", "LABEL_1"}, nil
-	}
-	labels := make([]string, len(c.ID2Label))
-	for i := range labels {
-		label, ok := c.ID2Label[strconv.Itoa(i)]
-		if !ok {
-			return nil, fmt.Errorf("id2label has %d labels but none with id %d", len(labels), i)
-		}
-		labels[i] = label
-	}
-	return labels, nil
-}
 
 // architecture also names settings that no shape shows, such as heads and eps.
 func (o Options) architecture() string {

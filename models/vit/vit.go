@@ -172,6 +172,9 @@ func (m *Model) Architecture() string { return m.options.architecture() }
 // Labels returns the names of the checkpoint's logits, in their order.
 func (m *Model) Labels() []string { return m.options.Labels }
 
+// CheckLabels returns an error unless a head with so many outputs has a label for each.
+func (m *Model) CheckLabels(outputs int) error { return m.options.checkLabels(outputs) }
+
 // Input describes how an image file becomes the pixels of an input.
 func (m *Model) Input() input.Spec { return input.Images(m.image) }
 

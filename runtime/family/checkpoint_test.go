@@ -115,7 +115,11 @@ func TestOpenMember(t *testing.T) {
 		"another architecture": {func(c *testfamily.Checkpoint) { c.Config["num_attention_heads"] = 4 }, fault.Conflict, "another architecture"},
 		"an unknown one":       {func(c *testfamily.Checkpoint) { c.Config["model_type"] = "vat" }, fault.Invalid, "vat"},
 		"a missing tensor":     {func(c *testfamily.Checkpoint) { delete(c.Tensors, "vit.layernorm.bias") }, fault.Invalid, "vit.layernorm.bias"},
-		"a misshaped tensor":   {func(c *testfamily.Checkpoint) { c.Tensors["vit.layernorm.bias"] = c.Tensors["classifier.bias"] }, fault.Invalid, "vit.layernorm.bias"},
+		"no labels":            {func(c *testfamily.Checkpoint) { delete(c.Config, "id2label") }, fault.Invalid, "config.json lists no labels, but the head has 3 outputs"},
+		"a shorter bias": {func(c *testfamily.Checkpoint) {
+			c.Tensors["classifier.bias"] = testfamily.New(1, 2).Tensors["classifier.bias"]
+		}, fault.Invalid, `"classifier.bias" has 2`},
+		"a misshaped tensor": {func(c *testfamily.Checkpoint) { c.Tensors["vit.layernorm.bias"] = c.Tensors["classifier.bias"] }, fault.Invalid, "vit.layernorm.bias"},
 	} {
 		bad := testfamily.New(77, 3)
 		c.change(bad)
@@ -129,11 +133,15 @@ func TestOpenMember(t *testing.T) {
 // TestCheckSourceReadsNoData checks that the digest is computed only when it is needed.
 func TestCheckSourceReadsNoData(t *testing.T) {
 	c := testfamily.Members(t, 0)[0]
-	s, err := family.CheckSource(c, testfamily.Model().Plan())
+	m, err := family.OpenModel(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := family.CheckSource(c, m)
 	if err != nil || s.Digest() != "" {
 		t.Errorf("CheckSource: digest %q, %v", s.Digest(), err)
 	}
-	s, err = family.OpenSource(c, testfamily.Model().Plan())
+	s, err = family.OpenSource(c, m)
 	if err != nil || len(s.Digest()) != 64 {
 		t.Errorf("OpenSource: digest %q, %v", s.Digest(), err)
 	}

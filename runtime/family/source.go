@@ -43,28 +43,45 @@ func (s Source) ReadPrivate(name string) ([]float32, []int, error) {
 	return v, t.Shape, t.Float32(v)
 }
 
-// OpenSource checks a checkpoint against an architecture and computes its digest.
-func OpenSource(c *checkpoint.Checkpoint, p *nn.Plan) (Source, error) {
-	s, err := CheckSource(c, p)
+// OpenSource checks a checkpoint against the model that OpenModel returned for it, and
+// computes its digest.
+func OpenSource(c *checkpoint.Checkpoint, m models.Model) (Source, error) {
+	s, err := CheckSource(c, m)
 	if err != nil {
 		return Source{}, err
 	}
-	if s.digest, err = c.Inspect(); err != nil {
-		return Source{}, fmt.Errorf("checkpoint %q: %w", c.Name, err)
-	}
-	return s, nil
+	s.digest, err = c.Inspect()
+	return s, err
 }
 
 // CheckSource is OpenSource without the digest, for which the whole file must be read.
-func CheckSource(c *checkpoint.Checkpoint, p *nn.Plan) (Source, error) {
+func CheckSource(c *checkpoint.Checkpoint, m models.Model) (Source, error) {
 	var want []checkpoint.Spec
-	for _, s := range p.Specs() {
+	for _, s := range m.Plan().Specs() {
 		want = append(want, checkpoint.Spec(s))
 	}
 	if err := c.Check(want); err != nil {
-		return Source{}, fmt.Errorf("checkpoint %q: %w", c.Name, err)
+		return Source{}, err
+	}
+	for _, h := range m.Plan().Heads() {
+		if err := checkHead(c, m, h); err != nil {
+			return Source{}, fmt.Errorf("checkpoint %q: %w", c.Name, err)
+		}
 	}
 	return Source{Checkpoint: c}, nil
+}
+
+// checkHead returns an error unless a head has a label and a bias for each output. Its
+// tensors are there and have the right number of columns.
+func checkHead(c *checkpoint.Checkpoint, m models.Model, h nn.HeadTensors) error {
+	weight, _ := c.Tensor(h.Weight)
+	outputs := weight.Shape[0]
+	if h.Bias != "" {
+		if bias, _ := c.Tensor(h.Bias); bias.Shape[0] != outputs {
+			return fmt.Errorf("%q has %d outputs, but %q has %d", h.Weight, outputs, h.Bias, bias.Shape[0])
+		}
+	}
+	return m.CheckLabels(outputs)
 }
 
 // OpenModel reads a checkpoint's architecture.
@@ -86,7 +103,7 @@ func (f *Family) OpenMember(c *checkpoint.Checkpoint) (Source, models.Model, err
 	if has, want := m.Architecture(), f.Model.Architecture(); has != want {
 		return Source{}, nil, fault.Errorf(fault.Conflict, "checkpoint %q is of another architecture than family %q: %s, not %s", c.Name, f.Name, has, want)
 	}
-	s, err := OpenSource(c, f.Plan)
+	s, err := OpenSource(c, m)
 	if err != nil {
 		return Source{}, nil, fault.With(fault.Invalid, err)
 	}

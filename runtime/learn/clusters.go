@@ -32,6 +32,10 @@ func Clusters(ctx context.Context, checkpoints []*checkpoint.Checkpoint, progres
 	if err := checkNames(checkpoints); err != nil {
 		return nil, err
 	}
+	opened, errs := checkAll(checkpoints)
+	if err := JoinErrors(errs); err != nil {
+		return nil, err
+	}
 	type group struct {
 		checkpoints []*checkpoint.Checkpoint
 		sketches    []subspace.Sketch
@@ -41,10 +45,11 @@ func Clusters(ctx context.Context, checkpoints []*checkpoint.Checkpoint, progres
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		architecture, s, err := sketch(c)
+		s, err := subspace.SketchOf(family.Source{Checkpoint: c}, family.LayoutOf(opened[i].Plan()))
 		if err != nil {
 			return nil, err
 		}
+		architecture := opened[i].Architecture()
 		g := groups[architecture]
 		if g == nil {
 			g = &group{}
@@ -59,20 +64,6 @@ func Clusters(ctx context.Context, checkpoints []*checkpoint.Checkpoint, progres
 	}
 	slices.SortFunc(out, largerFirst)
 	return out, nil
-}
-
-// sketch returns a checkpoint's architecture and its sketch.
-func sketch(c *checkpoint.Checkpoint) (architecture string, s subspace.Sketch, err error) {
-	m, err := family.OpenModel(c)
-	if err != nil {
-		return "", nil, err
-	}
-	src, err := family.CheckSource(c, m.Plan())
-	if err != nil {
-		return "", nil, err
-	}
-	s, err = subspace.SketchOf(src, family.LayoutOf(m.Plan()))
-	return m.Architecture(), s, err
 }
 
 // clustersOf groups checkpoints of one architecture, by their sketches. The result does

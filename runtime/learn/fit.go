@@ -48,15 +48,7 @@ func checkFit(s *store.Store, name string, checkpoints []*checkpoint.Checkpoint)
 	if err := s.CheckFamily(name); err != nil {
 		return err
 	}
-	if err := checkNames(checkpoints); err != nil {
-		return err
-	}
-	for _, c := range checkpoints {
-		if err := s.CheckModel(c.Name); err != nil {
-			return err
-		}
-	}
-	return nil
+	return CheckNames(s, checkpoints)
 }
 
 // FitBasis is Fit without a store: it returns the basis and keeps nothing.
@@ -72,23 +64,24 @@ func fitBasis(ctx context.Context, name string, checkpoints []*checkpoint.Checkp
 	if len(checkpoints) == 0 {
 		return nil, subspace.ErrNoSources
 	}
-	model, err := family.OpenModel(checkpoints[0])
+	opened, err := checkOriginals(checkpoints)
 	if err != nil {
 		return nil, err
 	}
+	model := opened[0]
 	if err := checkRank(o.Rank, model.Plan()); err != nil {
 		return nil, err
 	}
-	sources, sketches, err := openSources(ctx, model, checkpoints, o)
+	packed, err := packProbes(model, &o)
+	if err != nil {
+		return nil, err
+	}
+	sources, sketches, err := openSources(ctx, opened, checkpoints, o)
 	if err != nil {
 		return nil, err
 	}
 	if clusters := clustersOf(checkpoints, sketches); len(clusters) > 1 && o.OnClusters != nil {
 		o.OnClusters(clusters)
-	}
-	packed, err := packProbes(model, &o)
-	if err != nil {
-		return nil, err
 	}
 	b, err := fitLayers(ctx, name, model, sources, o)
 	if err != nil {
@@ -155,27 +148,21 @@ func fitLayers(ctx context.Context, name string, model models.Model, sources []f
 	})
 }
 
-// openSources checks, digests and sketches checkpoints, as many at a time as there are
-// processors.
-func openSources(ctx context.Context, model models.Model, checkpoints []*checkpoint.Checkpoint, o Options) ([]family.Source, []subspace.Sketch, error) {
+// openSources reads, digests and sketches checkpoints that have been checked, one per
+// processor at a time. The error lists all that cannot be used.
+func openSources(ctx context.Context, opened []models.Model, checkpoints []*checkpoint.Checkpoint, o Options) ([]family.Source, []subspace.Sketch, error) {
 	out, sketches := make([]family.Source, len(checkpoints)), make([]subspace.Sketch, len(checkpoints))
-	var mu sync.Mutex // guards done, and is held during calls of o.Progress
+	errs := make([]error, len(checkpoints))
+	var mu sync.Mutex // guards done, and orders calls of o.Progress
 	done := 0
-	group, ctx := errgroup.WithContext(ctx)
+	var group errgroup.Group
 	group.SetLimit(parallel)
-	for _, c := range checkpoints {
-		if digest := c.Rebuilt(); digest != "" {
-			return nil, nil, fmt.Errorf("checkpoint %q was rebuilt from variant %.12s by `eigenserve export`: a basis is learned from originals only", c.Name, digest)
-		}
-	}
 	for i, c := range checkpoints {
-		group.Go(func() (err error) {
+		group.Go(func() error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if out[i], sketches[i], err = openSource(c, checkpoints[0].Name, model); err != nil {
-				return err
-			}
+			out[i], sketches[i], errs[i] = openSource(c, opened[i])
 			mu.Lock()
 			defer mu.Unlock()
 			done++
@@ -183,24 +170,18 @@ func openSources(ctx context.Context, model models.Model, checkpoints []*checkpo
 			return nil
 		})
 	}
-	return out, sketches, group.Wait()
+	if err := group.Wait(); err != nil {
+		return nil, nil, err
+	}
+	return out, sketches, JoinErrors(errs)
 }
 
-// openSource checks, digests and sketches a checkpoint, which must have the architecture
-// of the first.
-func openSource(c *checkpoint.Checkpoint, firstName string, first models.Model) (s family.Source, sketch subspace.Sketch, err error) {
-	m, err := family.OpenModel(c)
-	if err != nil {
+// openSource digests and sketches a checkpoint.
+func openSource(c *checkpoint.Checkpoint, m models.Model) (s family.Source, sketch subspace.Sketch, err error) {
+	if s, err = family.OpenSource(c, m); err != nil {
 		return s, nil, err
 	}
-	if m.Architecture() != first.Architecture() {
-		return s, nil, fmt.Errorf("checkpoints %q and %q are of different architectures: %s and %s; fit one family for each",
-			firstName, c.Name, first.Architecture(), m.Architecture())
-	}
-	if s, err = family.OpenSource(c, first.Plan()); err != nil {
-		return s, nil, err
-	}
-	sketch, err = subspace.SketchOf(s, family.LayoutOf(first.Plan()))
+	sketch, err = subspace.SketchOf(s, family.LayoutOf(m.Plan()))
 	return s, sketch, err
 }
 

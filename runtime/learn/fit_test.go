@@ -66,7 +66,7 @@ func TestFitRefuses(t *testing.T) {
 		"no checkpoints":           {"family", nil, learn.Options{}, ""},
 		"equal names":              {"family", all(a, b, open("a")), learn.Options{}, `two checkpoints are called "a"`},
 		"names equal but for case": {"family", all(a, b, open("A")), learn.Options{}, `"a" and "A"`},
-		"bad name of a folder":     {"family", all(a, open("b c")), learn.Options{}, "rename"},
+		"bad name of a folder":     {"family", all(a, open("b c")), learn.Options{}, "NAME=FOLDER"},
 		"bad name of the family":   {"a/b", all(a, b), learn.Options{}, "a/b"},
 		"two architectures":        {"family", all(a, otherArchitecture(t)), learn.Options{}, "different architectures"},
 		"an incomplete checkpoint": {"family", all(a, incomplete.Open(t, "incomplete")), learn.Options{}, "vit.layernorm.bias"},

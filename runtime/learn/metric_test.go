@@ -20,7 +20,11 @@ import (
 func tinySources(t *testing.T, n int) (out []family.Source) {
 	t.Helper()
 	for _, c := range testfamily.FirstMembers(t, n) {
-		s, err := family.OpenSource(c, testfamily.Model().Plan())
+		m, err := family.OpenModel(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := family.OpenSource(c, m)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,14 +3,12 @@ package learn
 import (
 	"cmp"
 	"fmt"
-	"strings"
 	"time"
 
 	"eigenserve/models/nn"
 	"eigenserve/runtime/family"
 	"eigenserve/runtime/learn/gate"
 	"eigenserve/store"
-	"eigenserve/store/checkpoint"
 	"eigenserve/store/subspace"
 )
 
@@ -56,25 +54,6 @@ func (o *Options) complete() error {
 		return o.Gate.Check()
 	}
 	return fmt.Errorf("%w: unknown metric %q", subspace.ErrOptions, o.Metric)
-}
-
-// checkNames returns an error for names that no variant can have, and for names that are
-// equal but for their case, which some file systems ignore.
-func checkNames(checkpoints []*checkpoint.Checkpoint) error {
-	seen := map[string]string{}
-	for _, c := range checkpoints {
-		if err := store.CheckName(c.Name); err != nil {
-			return fmt.Errorf("checkpoint %w; rename its folder", err)
-		}
-		switch other, ok := seen[strings.ToLower(c.Name)]; {
-		case ok && other == c.Name:
-			return fmt.Errorf("two checkpoints are called %q: a variant is named after its folder", c.Name)
-		case ok:
-			return fmt.Errorf("checkpoints %q and %q differ only in case, which some systems ignore; rename a folder", other, c.Name)
-		}
-		seen[strings.ToLower(c.Name)] = c.Name
-	}
-	return nil
 }
 
 // checkRank returns an error for a rank above the number of directions of every layer: it

@@ -92,7 +92,7 @@ func checkArchitecture(s *store.Store, f store.Family, checkpoints []*checkpoint
 	}
 	given, err := family.OpenModel(checkpoints[0])
 	if err != nil {
-		return err
+		return nil // the fit lists what is wrong with all of them
 	}
 	if given.Architecture() != has.Architecture() {
 		return fmt.Errorf("checkpoint %q is of another architecture than family %q: %s, not %s; `eigenserve fit` makes a new family",

@@ -31,14 +31,7 @@ func storeVariants(ctx context.Context, s *store.Store, name string, checkpoints
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	if st.refused == 0 {
-		return nil
-	}
-	others := "the others are stored"
-	if st.refused == st.total {
-		others = "only the basis is stored"
-	}
-	return refused("%d of %d checkpoints were refused; %s. Raise --variant-budget, or add them with --allow-lossy or --exact", st.refused, st.total, others)
+	return st.result()
 }
 
 // concurrency returns how many checkpoints are added at once. Adding one takes a few times
@@ -55,8 +48,26 @@ type variantStorer struct {
 	total   int
 	workers int // forward passes at once, for each checkpoint
 
-	mu            sync.Mutex // guards done and refused, and is held during calls of o's functions
-	done, refused int
+	mu      sync.Mutex // guards what follows, and is held during calls of o's functions
+	done    int
+	refused int // by the gate
+	invalid int // for another fault
+}
+
+// result returns the error for the checkpoints that were not stored.
+func (st *variantStorer) result() error {
+	others := "the others are stored"
+	if st.refused+st.invalid == st.total {
+		others = "only the basis is stored"
+	}
+	var errs []error
+	if st.refused > 0 {
+		errs = append(errs, refused("%d of %d checkpoints were refused; %s. Raise --variant-budget, or add them with --allow-lossy or --exact", st.refused, st.total, others))
+	}
+	if st.invalid > 0 {
+		errs = append(errs, refused("%d of %d checkpoints cannot be used; %s", st.invalid, st.total, others))
+	}
+	return errors.Join(errs...)
 }
 
 // add stores one checkpoint, unless an interrupted fit has stored it.
@@ -86,18 +97,26 @@ func (st *variantStorer) add(ctx context.Context, c *checkpoint.Checkpoint) erro
 }
 
 // report calls the functions of the options with the outcome for one checkpoint. It
-// returns errors that are not refusals, which end the fit. It is called with mu held.
+// returns errors that do not concern this checkpoint alone, which end the fit. It is called
+// with mu held.
 func (st *variantStorer) report(name string, e store.Entry, err error) error {
-	var known *fault.Error
-	switch {
-	case errors.As(err, &known) && known.Code == fault.Refused:
-		st.refused++
-		if st.o.OnRefused != nil {
-			st.o.OnRefused(name, err)
+	if err == nil {
+		if st.o.OnVariant != nil {
+			st.o.OnVariant(e)
 		}
 		return nil
-	case err == nil && st.o.OnVariant != nil:
-		st.o.OnVariant(e)
 	}
-	return err
+	known, _ := errors.AsType[*fault.Error](err)
+	switch {
+	case known != nil && known.Code == fault.Refused:
+		st.refused++
+	case known != nil && known.Code == fault.Invalid:
+		st.invalid++
+	default:
+		return err
+	}
+	if st.o.OnRefused != nil {
+		st.o.OnRefused(name, err)
+	}
+	return nil
 }

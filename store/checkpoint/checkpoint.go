@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"path/filepath"
 	"slices"
 	"sync"
 
@@ -36,7 +35,7 @@ var (
 // Checkpoint is an open checkpoint. Many goroutines may read it at once. Close must be
 // called after the last of them is done.
 type Checkpoint struct {
-	Name         string // the folder's base name
+	Name         string // NameOf its folder, unless the caller changes it
 	Config       []byte // config.json of a Hugging Face ViT, translated if necessary
 	Preprocessor []byte // preprocessor_config.json, or nil
 
@@ -60,15 +59,11 @@ func Open(dir string) (*Checkpoint, error) {
 }
 
 func open(dir string) (*Checkpoint, error) {
-	absolute, err := filepath.Abs(dir) // "." has a name too
-	if err != nil {
-		return nil, err
-	}
 	files, err := openWeights(dir)
 	if err != nil {
 		return nil, err
 	}
-	c, err := readConfigs(files, dir, filepath.Base(absolute))
+	c, err := readConfigs(files, dir)
 	if err != nil {
 		return nil, errors.Join(err, closeAll(files))
 	}
@@ -77,7 +72,7 @@ func open(dir string) (*Checkpoint, error) {
 
 // readConfigs reads the configurations and makes a checkpoint of them and the weights. If it
 // fails, the caller closes the files.
-func readConfigs(files []*tensorfile.File, dir, name string) (*Checkpoint, error) {
+func readConfigs(files []*tensorfile.File, dir string) (*Checkpoint, error) {
 	config, err := readFile(dir, "config.json")
 	if err != nil {
 		return nil, err
@@ -86,7 +81,7 @@ func readConfigs(files []*tensorfile.File, dir, name string) (*Checkpoint, error
 	if err != nil {
 		return nil, err
 	}
-	return assemble(name, config, preprocessor, files)
+	return assemble(NameOf(dir), config, preprocessor, files)
 }
 
 // FromFiles returns a checkpoint of uploaded files. preprocessor may be nil. Closing the

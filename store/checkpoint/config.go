@@ -1,10 +1,11 @@
 package checkpoint
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"strings"
+
+	"eigenserve/runtime/plainjson"
 )
 
 // normalizeConfig makes Config that of a Hugging Face ViT. It keeps one that is, translates
@@ -12,23 +13,20 @@ import (
 // another default than Hugging Face.
 func (c *Checkpoint) normalizeConfig(library *naming) error {
 	if c.Preprocessor != nil {
-		if err := checkObject("preprocessor_config.json", c.Preprocessor); err != nil {
+		if err := unmarshal(ErrConfig, "preprocessor_config.json", c.Preprocessor, &struct{}{}); err != nil {
 			return err
 		}
 	}
 	if c.Config == nil {
 		return fmt.Errorf("%w: there is no config.json; %s", ErrConfig, c.suggestConfig(library))
 	}
-	if err := checkObject("config.json", c.Config); err != nil {
-		return err
-	}
 	var kind struct {
 		Architecture string   `json:"architecture"`
 		ModelType    string   `json:"model_type"`
 		LayerNormEps *float64 `json:"layer_norm_eps"`
 	}
-	if err := json.Unmarshal(c.Config, &kind); err != nil {
-		return fmt.Errorf("%w: config.json: %w", ErrConfig, err)
+	if err := unmarshal(ErrConfig, "config.json", c.Config, &kind); err != nil {
+		return err
 	}
 	if kind.Architecture != "" && (kind.ModelType == "" || kind.ModelType == "timm_wrapper") {
 		return c.translateTimm()
@@ -40,16 +38,16 @@ func (c *Checkpoint) normalizeConfig(library *naming) error {
 	return nil
 }
 
-// checkObject returns an error unless data is a JSON object.
-func checkObject(name string, data []byte) error {
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(data, &fields); err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrConfig, name, err)
+// unmarshal reads a JSON file. Its error wraps kind and names the file.
+func unmarshal(kind error, name string, data []byte, into any) error {
+	err := plainjson.Unmarshal(data, into)
+	if err == nil {
+		return nil
 	}
-	if fields == nil {
-		return fmt.Errorf("%w: %s is null", ErrConfig, name)
+	if e := impostor(name, data); e != nil {
+		return fmt.Errorf("%w: %w", kind, e)
 	}
-	return nil
+	return fmt.Errorf("%w: %s: %w", kind, name, err)
 }
 
 // suggestConfig says what to write into config.json: the values that the tensors determine,

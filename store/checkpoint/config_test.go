@@ -34,10 +34,10 @@ func TestConfigRefusals(t *testing.T) {
 		{"none for torchvision", torchvision, "", []string{"there is no config.json; write one like", sizes + "1e-6"}},
 		{"none for timm", timm, "", []string{"there is no config.json", sizes + "1e-6"}},
 		{"none, and unknown sizes", named{}, "", []string{"there is no config.json; write one in the form of transformers' ViTConfig"}},
-		{"an array", model(), "[]", []string{"config.json: json: cannot unmarshal array"}},
-		{"null", model(), "null", []string{"config.json is null"}},
-		{"broken", model(), `{"a"`, []string{"config.json: unexpected end"}},
-		{"a text for the epsilon", model(), `{"layer_norm_eps":"small"}`, []string{"config.json", "layer_norm_eps"}},
+		{"an array", model(), "[]", []string{"config.json: it is a list, not an object"}},
+		{"null", model(), "null", []string{"config.json: it is null, not an object"}},
+		{"broken", model(), `{"a"`, []string{"config.json: it is not valid JSON: line 1, column 4: unexpected end"}},
+		{"a text for the epsilon", model(), `{"layer_norm_eps":"small"}`, []string{"config.json: layer_norm_eps is text, not a number"}},
 		{"torchvision without an epsilon", torchvision, `{"model_type":"vit"}`, []string{"no layer_norm_eps", "1e-12 in transformers but 1e-6 in torchvision", sizes + "1e-6"}},
 		{"timm without an epsilon", timm, `{"model_type":"vit"}`, []string{"1e-6 in timm"}},
 	}
@@ -92,7 +92,7 @@ func TestTimmConfig(t *testing.T) {
 	preprocessor := map[string]any{
 		"image_processor_type": "CLIPImageProcessor", "do_convert_rgb": true,
 		"do_resize": true, "size": map[string]any{"shortest_edge": 4.0}, "resample": 2.0,
-		"do_center_crop": true, "crop_size": map[string]any{"height": 4.0, "width": 4.0},
+		"do_center_crop": true, "crop_size": map[string]any{"height": 4.0, "width": 4.0}, "center_crop_rounding": "half_even",
 		"do_rescale": true, "rescale_factor": 1.0 / 255,
 		"do_normalize": true, "image_mean": []any{0.1, 0.2, 0.3}, "image_std": []any{0.4, 0.5, 0.6},
 	}
@@ -112,6 +112,7 @@ func TestTimmConfigVariations(t *testing.T) {
 		want   any
 	}{
 		{"label names by number", []string{"label_names", `{"1":"bee","0":"ant"}`}, "id2label", map[string]any{"0": "ant", "1": "bee", "2": "LABEL_2"}},
+		{"numbers for labels", []string{"label_names", `[7,8.50,true]`}, "id2label", map[string]any{"0": "7", "1": "8.5", "2": "True"}},
 		{"labels under their former key", []string{"labels", `["x","y","z"]`}, "id2label", map[string]any{"0": "x", "1": "y", "2": "z"}},
 		{"no labels", nil, "id2label", map[string]any{"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"}},
 		{"null for labels", []string{"label_names", "null"}, "id2label", map[string]any{"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"}},
@@ -166,6 +167,10 @@ func TestTimmImages(t *testing.T) {
 		{"no crop", timmPretrained{CropPct: 1}, [2]int{384, 384}, "size", map[string]int{"shortest_edge": 384}},
 		{"squashed", timmPretrained{CropPct: 1, CropMode: "squash"}, [2]int{32, 64}, "size", map[string]int{"height": 32, "width": 64}},
 		{"the crop of a squashed image", timmPretrained{CropMode: "squash"}, [2]int{32, 64}, "crop_size", map[string]int{"height": 32, "width": 64}},
+		{"the rounding of the crop", timmPretrained{}, [2]int{224, 224}, "center_crop_rounding", "half_even"},
+		{"nothing assumed", timmPretrained{CropPct: 1, Interpolation: "bicubic", Mean: []float64{0}, Std: []float64{1}}, [2]int{8, 8}, "assumed", nil},
+		{"all assumed", timmPretrained{}, [2]int{8, 8}, "assumed", "no preprocessor_config.json, and pretrained_cfg in config.json leaves settings out: ImageNet's mean, ImageNet's std, bicubic, crop_pct 0.875 assumed"},
+		{"a mean assumed", timmPretrained{CropPct: 1, Interpolation: "bicubic", Std: []float64{1}}, [2]int{8, 8}, "assumed", "no preprocessor_config.json, and pretrained_cfg in config.json leaves settings out: ImageNet's mean assumed"},
 		{"nearest", timmPretrained{Interpolation: "nearest"}, [2]int{8, 8}, "resample", 0},
 		{"lanczos", timmPretrained{Interpolation: "lanczos"}, [2]int{8, 8}, "resample", 1},
 	}
@@ -205,7 +210,7 @@ func TestTimmConfigRefusals(t *testing.T) {
 		{"an unknown argument", []string{"model_args", `{"img_size":4,"embed_dim":6,"norm_layer":"rmsnorm"}`}, `model_args: norm_layer: "rmsnorm" is not supported`},
 		{"an unknown activation", []string{"model_args", `{"img_size":4,"embed_dim":6,"act_layer":"mish"}`}, `model_args: act_layer: "mish" is not supported`},
 		{"no heads", []string{"model_args", `{"img_size":4,"embed_dim":6,"num_heads":0}`}, "model_args: num_heads: 0 is not supported"},
-		{"arguments that are a list", []string{"model_args", `[]`}, "config.json: json: cannot unmarshal"},
+		{"arguments that are a list", []string{"model_args", `[]`}, "config.json: model_args is a list, not an object"},
 		{"a text for the image size", []string{"model_args", `{"img_size":"big"}`}, `img_size: "big" is neither a number nor [height, width]`},
 		{"an image size of three numbers", []string{"model_args", `{"img_size":[4,4,4]}`}, "is neither a number nor [height, width]"},
 		{"a negative image size", []string{"model_args", `{"img_size":-4}`}, "is neither a number nor [height, width]"},
@@ -216,6 +221,8 @@ func TestTimmConfigRefusals(t *testing.T) {
 		{"another number of classes", []string{"num_classes", "1000"}, "num_classes is 1000, but the head has 3 rows"},
 		{"too many labels", []string{"label_names", `["a","b","c","d"]`}, `label "d" has number "3", but the head has 3 rows`},
 		{"a number for labels", []string{"label_names", `7`}, "label_names is neither a list nor an object of names"},
+		{"a crop in words", []string{"pretrained_cfg", `{"crop_pct":"0.9"}`}, "config.json: pretrained_cfg.crop_pct is text, not a number"},
+		{"half a class", []string{"num_classes", "2.5"}, "config.json: num_classes is 2.5, not a whole number"},
 		{"an unknown interpolation", []string{"pretrained_cfg", `{"interpolation":"random"}`}, `pretrained_cfg: interpolation "random" is not supported`},
 		{"a crop of more than the image", []string{"pretrained_cfg", `{"crop_pct":1.5}`}, "crop_pct 1.5 is not between 0.1 and 1"},
 		{"borders", []string{"pretrained_cfg", `{"crop_mode":"border"}`}, `crop_mode "border" is not supported`},

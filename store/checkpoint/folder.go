@@ -7,7 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
+	"regexp"
 	"strings"
 
 	"eigenserve/store/tensorfile"
@@ -19,6 +19,23 @@ const (
 	maxJSON     = 64 << 20 // bytes of a JSON file; an index names every tensor of a model
 )
 
+// hubSnapshot matches a snapshot in the Hub's cache.
+var hubSnapshot = regexp.MustCompile(`^models--(?:.+--)?(.+)/snapshots/[0-9a-f]{40}$`)
+
+// NameOf returns the name of the checkpoint in a folder: the folder's base name, or the
+// model's for a snapshot in the Hub's cache, whose base name is a digest.
+func NameOf(dir string) string {
+	absolute, err := filepath.Abs(dir) // "." has a name too
+	if err != nil {
+		absolute = dir
+	}
+	parts := strings.Split(filepath.ToSlash(absolute), "/")
+	if m := hubSnapshot.FindStringSubmatch(strings.Join(parts[max(0, len(parts)-3):], "/")); m != nil {
+		return m[1]
+	}
+	return filepath.Base(absolute)
+}
+
 // openWeights opens model.safetensors, or the shards that the index names.
 func openWeights(dir string) ([]*tensorfile.File, error) {
 	if info, err := os.Stat(dir); err != nil {
@@ -26,7 +43,7 @@ func openWeights(dir string) ([]*tensorfile.File, error) {
 	} else if !info.IsDir() {
 		return nil, fmt.Errorf("%w: not a folder; give the folder that holds config.json and %s", ErrWeights, weightsName)
 	}
-	f, err := tensorfile.Open(filepath.Join(dir, weightsName))
+	f, err := openTensors(dir, weightsName)
 	if err == nil {
 		return []*tensorfile.File{f}, nil
 	}
@@ -41,30 +58,6 @@ func openWeights(dir string) ([]*tensorfile.File, error) {
 		return nil, missingWeights(dir)
 	}
 	return openShards(dir, index)
-}
-
-// missingWeights returns the error for a folder without safetensors, with what to do. Pickles
-// are not read because they are programs.
-func missingWeights(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	pickle := slices.IndexFunc(entries, func(e fs.DirEntry) bool {
-		return slices.Contains([]string{".bin", ".pt", ".pth", ".ckpt"}, filepath.Ext(e.Name()))
-	})
-	if pickle < 0 {
-		return fmt.Errorf("%w: there is neither %s nor %s", ErrWeights, weightsName, indexName)
-	}
-	name := entries[pickle].Name()
-	if strings.HasPrefix(name, "pytorch_model") {
-		return fmt.Errorf("%w: convert %s, in the folder, with: "+
-			`python -c "from transformers import ViTForImageClassification as V; V.from_pretrained('.').save_pretrained('.', safe_serialization=True)"`,
-			ErrPickle, name)
-	}
-	return fmt.Errorf("%w: convert %s, in the folder, with: "+
-		`python -c "import torch; from safetensors.torch import save_file; s = torch.load('%s', map_location='cpu', weights_only=True); save_file({k: v.contiguous() for k, v in s.items()}, '%s')"`,
-		ErrPickle, name, name, weightsName)
 }
 
 // readFile returns the content of a small file, or nil if it does not exist.

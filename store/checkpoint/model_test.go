@@ -217,3 +217,12 @@ func object(t *testing.T, data []byte) map[string]any {
 	}
 	return fields
 }
+
+// prefixed puts a prefix in front of every name.
+func (n named) prefixed(prefix string) named {
+	out := named{}
+	for name, t := range n {
+		out[prefix+name] = t
+	}
+	return out
+}

@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,8 +55,37 @@ func (n *naming) recognizes(name string) bool {
 	return slices.ContainsFunc(n.markers, func(mark string) bool { return strings.HasPrefix(name, mark) })
 }
 
-// withoutWrapper removes the prefix that torch's DataParallel adds to every name.
-func withoutWrapper(name string) string { return strings.TrimPrefix(name, "module.") }
+// wrappers are the names that wrappers of a model add to those of its tensors, in front.
+// No tensor of a vision transformer has a name that begins so.
+var wrappers = []string{
+	"module.",     // torch's DataParallel
+	"model.",      // Lightning, and other training loops that hold the model in a field
+	"timm_model.", // transformers' wrapper of timm
+}
+
+// innerWrappers are parts of names that wrappers of single modules add, wherever these are.
+var innerWrappers = []string{
+	"_orig_mod",                  // torch.compile
+	"_fsdp_wrapped_module",       // FullyShardedDataParallel
+	"_checkpoint_wrapped_module", // activation checkpointing
+}
+
+// withoutWrapper removes what wrappers have added to a name, in any order.
+func withoutWrapper(name string) string {
+	if strings.Contains(name, "_mod") {
+		parts := strings.Split(name, ".")
+		parts = slices.DeleteFunc(parts, func(part string) bool { return slices.Contains(innerWrappers, part) })
+		name = strings.Join(parts, ".")
+	}
+	for again := true; again; {
+		again = false
+		for _, w := range wrappers {
+			rest, ok := strings.CutPrefix(name, w)
+			name, again = rest, again || ok
+		}
+	}
+	return name
+}
 
 // canonical returns the canonical name of a tensor. A * in it stands for query, key and
 // value: the tensor is a stack of the three. For a tensor that the plain architecture does
@@ -106,12 +136,18 @@ func lookUp(table map[string]string, name string) (string, bool) {
 	return "", false
 }
 
+// adapterTensor matches the names of tensors of LoRA.
+var adapterTensor = regexp.MustCompile(`\.lora_(A|B|embedding_A|embedding_B|magnitude_vector)\b`)
+
 // bind returns the tensors of the files by canonical name. One error lists all tensors that
 // have none.
 func (n *naming) bind(files []*tensorfile.File) (map[string]tensorfile.Tensor, error) {
 	b := binding{tensors: map[string]tensorfile.Tensor{}, origins: map[string]string{}}
 	for _, f := range files {
 		for _, name := range f.Names() {
+			if adapterTensor.MatchString(name) {
+				return nil, fmt.Errorf("%w: %q is a tensor of a PEFT adapter: %s", ErrTensors, name, mergeAdapter)
+			}
 			t, _ := f.Tensor(name)
 			canonical, stacked, unsupported := n.canonical(name)
 			switch {

@@ -28,6 +28,18 @@ func TestNaming(t *testing.T) {
 		{"transformers 5 in DataParallel", model().asTransformers5().asWrapped()},
 		{"timm in DataParallel", model().asTimm().asWrapped()},
 		{"torchvision in DataParallel", model().asTorchvision("mlp.0", "mlp.3").asWrapped()},
+		{"transformers 4, compiled", model().prefixed("_orig_mod.")},
+		{"transformers 5 in DataParallel, compiled", model().asTransformers5().prefixed("_orig_mod.module.")},
+		{"timm, compiled, in DataParallel", model().asTimm().prefixed("module._orig_mod.")},
+		{"torchvision, compiled", model().asTorchvision("mlp.0", "mlp.3").prefixed("_orig_mod.")},
+		{"in a field", model().prefixed("model.")},
+		{"in a field, compiled", model().prefixed("_orig_mod.model.")},
+		{"compiled, in a field", model().asTimm().prefixed("model._orig_mod.")},
+		{"all of them, twice", model().prefixed("model.module._orig_mod.module.model.")},
+		{"transformers' wrapper of timm", model().asTimm().prefixed("timm_model.")},
+		{"the backbone compiled", model().rename("vit.", "vit._orig_mod.")},
+		{"blocks of timm compiled", model().asTimm().rename("blocks.0.", "blocks.0._orig_mod.", "blocks.1.", "blocks.1._orig_mod.")},
+		{"wrapped by FSDP", model().asTransformers5().prefixed("_fsdp_wrapped_module.").rename("layers.0.", "layers.0._fsdp_wrapped_module._checkpoint_wrapped_module.")},
 		{"with a mask token", model().with("vit.embeddings.mask_token", 1, 1, width)},
 		{"with a pooler", model().with("vit.pooler.dense.weight", width, width).with("vit.pooler.dense.bias", width)},
 	}
@@ -144,6 +156,8 @@ func TestBadTensors(t *testing.T) {
 	}{
 		{"quantised weights", ints, `"classifier.bias" is I8; only F16, BF16, F32 and F64 are supported`},
 		{"a tensor with and without DataParallel", model().with("module.classifier.bias", labels), `"classifier.bias" and "module.classifier.bias" are the same tensor`},
+		{"a tensor compiled and not", model().with("_orig_mod.classifier.bias", labels), `"_orig_mod.classifier.bias" and "classifier.bias" are the same tensor`},
+		{"an adapter", model().with("base_model.model.vit.encoder.layer.0.attention.attention.query.lora_A.default.weight", 2, width), "is a tensor of a PEFT adapter: merge it"},
 		{"a block with both names of torchvision", model().asTorchvision("mlp.0", "mlp.3").with("encoder.layers.encoder_layer_0.mlp.linear_1.bias", mlp), "are the same tensor"},
 		{"a stack that is not a multiple of three", model().asTimm().with("blocks.0.attn.qkv.bias", 3*width+1), `"blocks.0.attn.qkv.bias" has shape [19], whose rows cannot be query, key and value`},
 	}

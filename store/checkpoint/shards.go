@@ -1,7 +1,6 @@
 package checkpoint
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -17,8 +16,8 @@ func openShards(dir string, index []byte) ([]*tensorfile.File, error) {
 	var content struct {
 		WeightMap map[string]string `json:"weight_map"` // tensor to file
 	}
-	if err := json.Unmarshal(index, &content); err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrWeights, indexName, err)
+	if err := unmarshal(ErrWeights, indexName, index, &content); err != nil {
+		return nil, err
 	}
 	shards, err := shardNames(content.WeightMap)
 	if err != nil {
@@ -27,7 +26,7 @@ func openShards(dir string, index []byte) ([]*tensorfile.File, error) {
 	var files []*tensorfile.File
 	var complaints []string
 	for i, shard := range shards {
-		f, err := tensorfile.Open(filepath.Join(dir, shard))
+		f, err := openTensors(dir, shard)
 		if err != nil {
 			err = fmt.Errorf("%w: shard %d of %d: %w", ErrWeights, i+1, len(shards), err)
 			return nil, errors.Join(err, closeAll(files))

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"eigenserve/runtime/plainjson"
 )
 
 // timmConfig is the config.json that timm writes (save_config_for_hf).
@@ -71,8 +73,8 @@ type vitConfig struct {
 // preprocessor configuration if there is none.
 func (c *Checkpoint) translateTimm() error {
 	var t timmConfig
-	if err := json.Unmarshal(c.Config, &t); err != nil {
-		return fmt.Errorf("%w: config.json: %w", ErrConfig, err)
+	if err := unmarshal(ErrConfig, "config.json", c.Config, &t); err != nil {
+		return err
 	}
 	s, err := c.sizes()
 	if err != nil {
@@ -190,14 +192,18 @@ func (t *timmConfig) labelNames() (map[string]string, error) {
 		if len(raw) == 0 || string(raw) == "null" {
 			continue
 		}
-		var list []string
+		var list []plainjson.Text
 		if json.Unmarshal(raw, &list) == nil {
 			for i, name := range list {
-				named[strconv.Itoa(i)] = name
+				named[strconv.Itoa(i)] = string(name)
 			}
 			return named, nil
 		}
-		if json.Unmarshal(raw, &named) == nil {
+		var byNumber map[string]plainjson.Text
+		if json.Unmarshal(raw, &byNumber) == nil {
+			for number, name := range byNumber {
+				named[number] = string(name)
+			}
 			return named, nil
 		}
 		return nil, fmt.Errorf("label_names is neither a list nor an object of names")

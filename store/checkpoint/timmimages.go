@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // timmPretrained says how images are preprocessed. For what is absent, timm's defaults apply
@@ -64,6 +65,7 @@ func readSides(raw json.RawMessage) (size [2]int, err error) {
 // transforms_imagenet_eval): it resizes an image to the model's size over crop_pct and crops
 // the centre, as CLIP's processor does.
 func (p *timmPretrained) preprocessor(image [2]int) (map[string]any, error) {
+	assumed := p.assumed()
 	interpolation := p.Interpolation
 	if interpolation == "" {
 		interpolation = "bicubic"
@@ -90,14 +92,42 @@ func (p *timmPretrained) preprocessor(image [2]int) (map[string]any, error) {
 	if len(std) == 0 {
 		std = []float64{0.229, 0.224, 0.225}
 	}
-	return map[string]any{
+	settings := map[string]any{
 		"image_processor_type": "CLIPImageProcessor",
 		"do_convert_rgb":       true,
 		"do_resize":            true, "size": size, "resample": resample,
 		"do_center_crop": true, "crop_size": map[string]int{"height": image[0], "width": image[1]},
 		"do_rescale": true, "rescale_factor": 1.0 / 255,
 		"do_normalize": true, "image_mean": mean, "image_std": std,
-	}, nil
+		"center_crop_rounding": "half_even", // torchvision's, where CLIP's processor rounds down
+	}
+	if assumed != "" {
+		settings["assumed"] = assumed
+	}
+	return settings, nil
+}
+
+// assumed describes the defaults of timm that apply because the configuration leaves out what
+// the model was trained with.
+func (p *timmPretrained) assumed() string {
+	var values []string
+	for _, s := range []struct {
+		missing bool
+		value   string
+	}{
+		{len(p.Mean) == 0, "ImageNet's mean"},
+		{len(p.Std) == 0, "ImageNet's std"},
+		{p.Interpolation == "", "bicubic"},
+		{p.CropPct == 0, "crop_pct 0.875"},
+	} {
+		if s.missing {
+			values = append(values, s.value)
+		}
+	}
+	if len(values) == 0 {
+		return ""
+	}
+	return "no preprocessor_config.json, and pretrained_cfg in config.json leaves settings out: " + strings.Join(values, ", ") + " assumed"
 }
 
 // resizeTo returns the size before the crop: of the shorter edge, or of both if the image is

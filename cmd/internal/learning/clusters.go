@@ -32,7 +32,11 @@ func PrintClusters(w io.Writer, names []string, clusters []learn.Cluster) error 
 		if c.OtherCosine > -1 {
 			nearest = fmt.Sprintf("%.4f", c.OtherCosine)
 		}
-		rows = append(rows, []string{names[i], fmt.Sprint(len(c.Checkpoints)), fmt.Sprintf("%.4f or more", c.MinCosine), nearest, c.Names(maxNamed)})
+		toMean := fmt.Sprintf("%.4f or more", c.MinCosine)
+		if len(c.Checkpoints) == 1 {
+			toMean = "–" // it is its mean
+		}
+		rows = append(rows, []string{names[i], fmt.Sprint(len(c.Checkpoints)), toMean, nearest, c.Names(maxNamed)})
 	}
 	return cli.Table(w, rows)
 }
@@ -46,7 +50,11 @@ func SuggestFamilies(w io.Writer, clusters []learn.Cluster) {
 			fmt.Fprintf(w, "  and %d more\n", len(clusters)-i)
 			break
 		}
-		fmt.Fprintf(w, "  %d: %s; cosine to their mean %.4f or more, to the nearest other group's %.4f\n",
+		if len(c.Checkpoints) == 1 {
+			fmt.Fprintf(w, "  1: %s; cosine to the nearest other group's mean %.4f\n", c.Names(maxNamed), c.OtherCosine)
+			continue
+		}
+		fmt.Fprintf(w, "  %d: %s; cosine to their mean %.4f or more, of that to the nearest other group's %.4f\n",
 			len(c.Checkpoints), c.Names(maxNamed), c.MinCosine, c.OtherCosine)
 	}
 }

@@ -69,6 +69,9 @@ func (g *Gate) Variant(ctx context.Context, c *checkpoint.Checkpoint, name strin
 	v.Provenance = store.Provenance{Name: s.Name(), Checkpoint: s.Digest(), Added: time.Now().UTC().Truncate(time.Second), Fitted: g.family.FittedOn(s.Digest())}
 	if !sameJSON(s.Preprocessor, g.family.Basis.Preprocessor) {
 		v.Preprocessor = s.Preprocessor
+		if len(v.Preprocessor) == 0 { // the checkpoint has none, but the family has
+			v.Preprocessor = []byte("{}")
+		}
 	}
 	return v, countBytes(v, s.Bytes())
 }
@@ -87,7 +90,7 @@ func (g *Gate) smallest(ctx context.Context, s family.Source, m models.Model, o 
 	if err != nil {
 		return nil, err
 	}
-	t, err := newTrial(g.family, p, s, m, images, workers)
+	t, err := newTrial(g.family, p, s, images, workers)
 	if err != nil {
 		return nil, err
 	}

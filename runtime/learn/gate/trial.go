@@ -3,7 +3,6 @@ package gate
 import (
 	"context"
 
-	"eigenserve/models"
 	"eigenserve/models/nn"
 	"eigenserve/runtime/family"
 	"eigenserve/runtime/fault"
@@ -35,7 +34,7 @@ type trial struct {
 }
 
 // newTrial returns a trial for a checkpoint, whose answers to the images it computes.
-func newTrial(f *family.Family, p *subspace.Projector, s family.Source, m models.Model, images *Images, workers int) (*trial, error) {
+func newTrial(f *family.Family, p *subspace.Projector, s family.Source, images *Images, workers int) (*trial, error) {
 	if err := family.CheckSingleHead(f.Plan); err != nil {
 		return nil, err
 	}
@@ -43,9 +42,6 @@ func newTrial(f *family.Family, p *subspace.Projector, s family.Source, m models
 	var err error
 	if t.head, t.labels, err = family.JoinHead(f.Plan.Heads()[0], s.ReadPrivate); err != nil {
 		return nil, err
-	}
-	if t.labels != len(m.Labels()) {
-		return nil, fault.Errorf(fault.Invalid, "checkpoint %q: %d labels for a head of %d outputs; correct id2label in its config.json", s.Name(), len(m.Labels()), t.labels)
 	}
 	if t.coefficients, err = p.Project(s); err != nil {
 		return nil, err
