@@ -87,6 +87,11 @@ func (p Program) Run(ctx context.Context) error {
 	return p.Listen.shutDown(srv, l.served, log)
 }
 
+// IgnoreClosedLog makes writes to a pipe that nobody reads any more fail instead of ending
+// the process: a server outlives the reader of its log, whose lines are then lost. It must
+// be called before the server writes anything.
+func IgnoreClosedLog() { signal.Ignore(syscall.SIGPIPE) }
+
 // announce says where the server answers.
 func (p Program) announce(l listeners, eng *runtime.Engine) {
 	p.Ready(p.Listen.scheme()+"://"+l.http.Addr().String(), eng)
