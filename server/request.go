@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"net/url"
 	"strconv"
@@ -90,6 +91,11 @@ func (r *request) reference() (ref string, err error) {
 		return "", err
 	}
 	return wire.Reference(name, utils.CopyString(r.Params("version")))
+}
+
+// headers returns the values of all headers of a name, as one list.
+func (r *request) headers(name string) string {
+	return string(bytes.Join(r.Context().Request.Header.PeekAll(name), []byte(", ")))
 }
 
 // number returns a whole number of the query, missing if it isn't there.

@@ -59,6 +59,8 @@ func (s *Server) routes() []route {
 		{"v2_all_stats", "GET", "/v2/models/stats", auth.Read, 0, s.getStats},
 		{"v2_model", "GET", "/v2/models/:variant", auth.Read, 0, s.getModelMetadata},
 		{"v2_version", "GET", "/v2/models/:variant/versions/:version", auth.Read, 0, s.getModelMetadata},
+		{"v2_model_config", "GET", "/v2/models/:variant/config", auth.Read, 0, s.getModelConfig},
+		{"v2_version_config", "GET", "/v2/models/:variant/versions/:version/config", auth.Read, 0, s.getModelConfig},
 		{"v2_model_ready", "GET", "/v2/models/:variant/ready", auth.Read, 0, s.getModelReady},
 		{"v2_version_ready", "GET", "/v2/models/:variant/versions/:version/ready", auth.Read, 0, s.getModelReady},
 		{"v2_model_stats", "GET", "/v2/models/:variant/stats", auth.Read, 0, s.getStats},
@@ -68,6 +70,10 @@ func (s *Server) routes() []route {
 		{"v2_index", "POST", "/v2/repository/index", auth.Read, oip.RepositoryLimit, s.index},
 		{"v2_load", "POST", "/v2/repository/models/:variant/load", auth.Admin, variant/3*4 + oip.RepositoryLimit, s.load},
 		{"v2_unload", "POST", "/v2/repository/models/:variant/unload", auth.Admin, oip.RepositoryLimit, s.unload},
+		{"v2_system_memory", "GET", "/v2/systemsharedmemory/status", auth.Read, 0, s.getSharedMemory},
+		{"v2_system_memory_unregister", "POST", "/v2/systemsharedmemory/unregister", auth.Read, 0, s.unregisterSharedMemory},
+		{"v2_cuda_memory", "GET", "/v2/cudasharedmemory/status", auth.Read, 0, s.getSharedMemory},
+		{"v2_cuda_memory_unregister", "POST", "/v2/cudasharedmemory/unregister", auth.Read, 0, s.unregisterSharedMemory},
 	}
 }
 
@@ -89,7 +95,7 @@ func (s *Server) serve(rt route) fiber.Handler {
 		rec := recordOf(c.Context())
 		rec.route, rec.quiet = rt.name, rt.scope == auth.Open
 		r := &request{Ctx: c, record: rec, base: s.base}
-		r.body.limit = rt.limit
+		r.body.setLimit(rt.limit, "")
 		s.tracer.begin(r, rt)
 		err := s.handle(rt, r)
 		r.close()
@@ -141,8 +147,11 @@ func (s *Server) check(rt route, r *request) (err error) {
 	if rt.limit == 0 {
 		return nil
 	}
-	if coding := r.Get(fiber.HeaderContentEncoding); coding != "" && coding != "identity" {
-		return runtime.Errorf(runtime.Unsupported, "send the body without a Content-Encoding")
+	coding, ok := wire.ParseCoding(r.headers(fiber.HeaderContentEncoding))
+	if !ok {
+		r.Set(fiber.HeaderAcceptEncoding, wire.AcceptEncoding)
+		return runtime.Errorf(runtime.Unsupported, "the body has a Content-Encoding that this server does not read: use one of %s, or none", wire.AcceptEncoding)
 	}
+	r.body.setLimit(rt.limit, coding)
 	return r.body.check()
 }

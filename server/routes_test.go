@@ -68,7 +68,7 @@ func TestRoutes(t *testing.T) {
 		{name: "classify nothing", method: "POST", path: "/v1/models/music-1/classify", status: 400, want: "empty"},
 		{name: "classify with GET", method: "GET", path: "/v1/models/music-1/classify", status: 405, want: `{"error":"method not allowed"}`, header: map[string]string{"Allow": "POST"}},
 		{name: "classify a form", method: "POST", path: "/v1/models/music-1/classify", body: checkpoint, headers: []string{"Content-Type", formType}, status: 415},
-		{name: "classify gzip", method: "POST", path: "/v1/models/music-1/classify", body: "x", headers: []string{"Content-Encoding", "gzip"}, status: 415},
+		{name: "classify brotli", method: "POST", path: "/v1/models/music-1/classify", body: "x", headers: []string{"Content-Encoding", "br"}, status: 415, header: map[string]string{"Accept-Encoding": "gzip, deflate"}},
 		{name: "classify with a bad top_k", method: "POST", path: "/v1/models/music-1/classify?top_k=-1", body: "x", status: 400, want: "top_k"},
 
 		{name: "list", method: "GET", path: "/v1/models", status: 200, want: `"next":""`},
