@@ -10,6 +10,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"eigenserve/server/auth"
+	"eigenserve/server/hint"
 	"eigenserve/server/wire"
 )
 
@@ -52,6 +53,9 @@ func (s *Server) describe(c *fiber.Ctx, err error) (status int, text string) {
 		}
 		return answer.REST, known.Text
 	case errors.As(err, &library):
+		if recordOf(c.Context()).route == noRoute {
+			return s.describeNoRoute(c, library)
+		}
 		return library.Code, libraryText(library)
 	case errors.Is(err, context.Canceled):
 		return wire.StatusClientClosed, "the request was canceled"
@@ -59,6 +63,30 @@ func (s *Server) describe(c *fiber.Ctx, err error) (status int, text string) {
 		s.logFault(c, err)
 		return fiber.StatusInternalServerError, "internal error"
 	}
+}
+
+// describeNoRoute is describe for a request that no route is for: it says what there is
+// instead.
+func (s *Server) describeNoRoute(c *fiber.Ctx, err *fiber.Error) (status int, text string) {
+	if err.Code != fiber.StatusNotFound && err.Code != fiber.StatusMethodNotAllowed {
+		return err.Code, libraryText(err)
+	}
+	if s.options.CORS == nil && isPreflight(c) {
+		return auth.ErrForeignPage.Status, auth.ErrForeignPage.Text
+	}
+	advice, missing := hint.For(c.Method(), string(c.Context().URI().PathOriginal()))
+	if missing {
+		c.Response().Header.Del(fiber.HeaderAllow)
+		err = fiber.ErrNotFound
+	}
+	text = libraryText(err)
+	if advice == "" && err.Code == fiber.StatusMethodNotAllowed {
+		advice = "use " + string(c.Response().Header.Peek(fiber.HeaderAllow))
+	}
+	if advice != "" {
+		text += "; " + advice
+	}
+	return err.Code, text
 }
 
 func (s *Server) logFault(c *fiber.Ctx, err error) {

@@ -16,11 +16,14 @@ import (
 
 const headerRequestID = "X-Request-Id"
 
+// noRoute is what metrics, log and traces call a request that no route is for.
+const noRoute = "none"
+
 // record is what metrics, log and traces say of one request and its answer.
 type record struct {
 	id    string
 	began time.Time
-	route string     // its name in the table, "none" if there is no route
+	route string     // its name in the table, noRoute if there is no route
 	quiet bool       // log success only at debug level
 	token string     // the name of the caller's token
 	fault string     // the error that was answered
@@ -32,7 +35,7 @@ type record struct {
 type recordKey struct{}
 
 func newRecord(ctx *fasthttp.RequestCtx) *record {
-	rec := &record{id: requestID(ctx.Request.Header.Peek(headerRequestID)), began: time.Now(), route: "none"}
+	rec := &record{id: requestID(ctx.Request.Header.Peek(headerRequestID)), began: time.Now(), route: noRoute}
 	ctx.SetUserValue(recordKey{}, rec)
 	return rec
 }

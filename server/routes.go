@@ -3,11 +3,15 @@ package server
 import (
 	"fmt"
 	"runtime/debug"
+	"slices"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/utils"
 
 	"eigenserve/runtime"
 	"eigenserve/server/auth"
+	"eigenserve/server/cors"
 	"eigenserve/server/oip"
 	"eigenserve/server/wire"
 )
@@ -86,6 +90,69 @@ func (s *Server) register(routes []route) {
 			s.app.Add(fiber.MethodHead, rt.path, handler)
 		}
 	}
+	if s.options.CORS == nil {
+		return
+	}
+	preflights := s.preflights(routes)
+	for _, rt := range routes {
+		if f, ok := preflights[rt.path]; ok {
+			s.app.Add(fiber.MethodOptions, rt.path, func(c *fiber.Ctx) error { return s.answerPreflight(c, f) })
+			delete(preflights, rt.path) // other methods of the same path have the same
+		}
+	}
+}
+
+// preflights returns what pages of other origins may send to each path.
+func (s *Server) preflights(routes []route) map[string]cors.Preflight {
+	out := map[string]cors.Preflight{}
+	for _, rt := range routes {
+		f := out[rt.path]
+		f.Methods = append(f.Methods, rt.method)
+		if rt.method == fiber.MethodGet {
+			f.Methods = append(f.Methods, fiber.MethodHead)
+		}
+		for name, used := range map[string]bool{
+			fiber.HeaderAuthorization:   s.options.Tokens != nil && rt.scope != auth.Open,
+			fiber.HeaderContentType:     rt.limit > 0,
+			fiber.HeaderContentEncoding: rt.limit > 0,
+			headerDeadline:              rt.scope == auth.Infer,
+			oip.HeaderJSONLength:        rt.scope == auth.Infer && strings.HasPrefix(rt.path, "/v2"),
+			headerRequestID:             true,
+			"Traceparent":               true,
+			"Tracestate":                true,
+		} {
+			if used && !slices.Contains(f.Headers, name) {
+				f.Headers = append(f.Headers, name)
+			}
+		}
+		slices.Sort(f.Headers)
+		out[rt.path] = f
+	}
+	return out
+}
+
+// answerPreflight answers a browser that asks whether a page of another origin may send a
+// request. No token is needed: browsers send none.
+func (s *Server) answerPreflight(c *fiber.Ctx, f cors.Preflight) error {
+	rec := recordOf(c.Context())
+	rec.route, rec.quiet = "preflight", true
+	if err := auth.CheckHost(c.Get(fiber.HeaderHost), s.options.Hosts); err != nil {
+		return s.fail(c, err)
+	}
+	if !isPreflight(c) {
+		c.Set(fiber.HeaderAllow, strings.Join(f.Methods, ", ")+", "+fiber.MethodOptions)
+		return c.SendStatus(fiber.StatusNoContent)
+	}
+	if !s.options.CORS.Allows(utils.CopyString(c.Get(fiber.HeaderOrigin))) {
+		return s.fail(c, auth.ErrForeignPage)
+	}
+	f.Answer(c.Get("Access-Control-Request-Private-Network") == "true", c.Set)
+	return c.SendStatus(fiber.StatusNoContent)
+}
+
+// isPreflight reports whether a browser asks what a page of another origin may send.
+func isPreflight(c *fiber.Ctx) bool {
+	return c.Method() == fiber.MethodOptions && c.Get(fiber.HeaderOrigin) != "" && c.Get(fiber.HeaderAccessControlRequestMethod) != ""
 }
 
 // serve returns the handler of a route in what all routes share: its span, the limit of
@@ -126,8 +193,10 @@ func (s *Server) check(rt route, r *request) (err error) {
 	if err := auth.CheckHost(r.Get(fiber.HeaderHost), s.options.Hosts); err != nil {
 		return err
 	}
-	if err := auth.CheckOrigin(r.Method(), r.Get("Sec-Fetch-Site"), r.Get(fiber.HeaderOrigin), r.Get(fiber.HeaderHost)); err != nil {
-		return err
+	if !s.options.CORS.Allows(r.Get(fiber.HeaderOrigin)) {
+		if err := auth.CheckOrigin(r.Method(), r.Get("Sec-Fetch-Site"), r.Get(fiber.HeaderOrigin), r.Get(fiber.HeaderHost)); err != nil {
+			return err
+		}
 	}
 	r.caller, err = s.options.Tokens.Admit(r.Get(fiber.HeaderAuthorization), rt.scope)
 	if r.caller != nil {

@@ -49,9 +49,11 @@ var mayImport = map[string][]string{
 	"runtime/internal/testfamily": {"models/...", "store/...", "runtime/fault"},
 	"runtime/internal/teststore":  {"store/...", "runtime/internal/testfamily", "runtime/learn", "runtime/learn/gate"},
 
-	"server":                     {"runtime", "server/apidoc", "server/auth", "server/internal/conns", "server/internal/reload", "server/oip", "server/web", "server/wire"},
+	"server":                     {"runtime", "server/apidoc", "server/auth", "server/cors", "server/hint", "server/internal/conns", "server/internal/reload", "server/oip", "server/web", "server/wire"},
 	"server/apidoc":              {},
 	"server/auth":                {"runtime", "server/internal/reload"},
+	"server/cors":                {},
+	"server/hint":                {},
 	"server/internal/conns":      {},
 	"server/internal/reload":     {},
 	"server/internal/servertest": {"runtime", "server/auth", "store"},

@@ -163,12 +163,12 @@ func (q *InferRequest) Answer(out runtime.Outputs) (a InferAnswer, err error) {
 		Outputs: []outputTensor{{Name: t.name, Datatype: t.datatype, Shape: t.shape}}}
 	if !q.output.binary {
 		answer.Outputs[0].Data = t.data()
-		a.Body, err = json.Marshal(answer)
+		a.Body, err = wire.MarshalJSON(answer)
 		return a, err
 	}
 	binary := t.appendBinary(nil)
 	answer.Outputs[0].Parameters = &outputSize{len(binary)}
-	text, err := json.Marshal(answer)
+	text, err := wire.MarshalJSON(answer)
 	if err != nil {
 		return a, err
 	}

@@ -69,7 +69,7 @@ func TestInferenceProtocol(t *testing.T) {
 		{name: "ready", method: "GET", path: "/v2/models/sans-lao/ready", status: 200, want: `"ready":true`},
 		{name: "version ready", method: "GET", path: "/v2/models/sans-lao/versions/1/ready", status: 200},
 		{name: "unknown model ready", method: "GET", path: "/v2/models/nobody/ready", status: 404},
-		{name: "infer with GET", method: "GET", path: "/v2/models/sans-lao/infer", status: 405, want: `{"error":"method not allowed"}`},
+		{name: "infer with GET", method: "GET", path: "/v2/models/sans-lao/infer", status: 405, want: `{"error":"method not allowed; use POST"}`},
 
 		{name: "flat pixels", method: "POST", path: "/v2/models/sans-lao/infer", body: twoPixels(`"data":[1,2,3,4.5]`), status: 200,
 			want: `{"model_name":"sans-lao","model_version":"2","id":"x",` + logits + `}`},

@@ -78,6 +78,9 @@ func (p Program) Run(ctx context.Context) error {
 	if o.Tokens != nil && p.Listen.tlsCert == "" && !l.http.Addr().(*net.TCPAddr).IP.IsLoopback() {
 		log.Warn("tokens cross the network unencrypted: give --tls-cert and --tls-key, or put a proxy with TLS in front of this server")
 	}
+	if o.CORS.IsForAll() && o.Tokens == nil {
+		log.Warn("any web page that is open on this machine may use and change the models: give --tokens, or name the origins in --cors-origins")
+	}
 	p.announce(l, eng)
 	select {
 	case err := <-l.served:
