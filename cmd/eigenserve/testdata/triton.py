@@ -144,9 +144,6 @@ def unsupported(api, client, encoded):
     if api is over_grpc:
         answers = queue.Queue()
         client.start_stream(callback=lambda result, error: answers.put((result, error)))
-        tensor = api.InferInput(*encoded[:3])
-        tensor.set_data_from_numpy(encoded[3])
-        client.async_stream_infer(model, [tensor])
         result, error = answers.get(timeout=20)
         client.stop_stream()
         assert result is None and "call ModelInfer" in str(error), error
