@@ -35,6 +35,9 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	return c.Status(status).JSON(problem{text})
 }
 
+// lists says where the names of a kind are listed.
+var lists = map[string]string{"model": "GET /v1/models lists them", "alias": "GET /v1/aliases lists them", "family": "GET /v1/families lists them"}
+
 // describe returns the status of an error and the text that the caller is shown. Internal
 // errors are logged, and their text is not shown.
 func (s *Server) describe(c *fiber.Ctx, err error) (status int, text string) {
@@ -48,10 +51,11 @@ func (s *Server) describe(c *fiber.Ctx, err error) (status int, text string) {
 		if answer.Log {
 			s.logFault(c, err)
 		}
+		text = known.Text + known.Advice(recordOf(c.Context()).caller.Sees, lists)
 		if strings.HasPrefix(c.Path(), "/v2") {
-			return answer.OIP, known.Text
+			return answer.OIP, text
 		}
-		return answer.REST, known.Text
+		return answer.REST, text
 	case errors.As(err, &library):
 		if recordOf(c.Context()).route == noRoute {
 			return s.describeNoRoute(c, library)

@@ -122,3 +122,22 @@ func TestLogLinesAreSafe(t *testing.T) {
 		t.Errorf("log: %q", log)
 	}
 }
+
+// TestUnknownNameIsSuggested asks for a model by a name that is nearly one, with a token
+// that may see it and with one that may not.
+func TestUnknownNameIsSuggested(t *testing.T) {
+	s := start(t, servertest.NewEngine(), server.Options{Tokens: servertest.Tokens(t, "all read,infer,admin", `some read,infer,admin "sans-la"`)})
+	for _, test := range []struct{ token, name, want string }{
+		{"all", "sans-la", `{"error":"no variant \"sans-la\"; did you mean \"sans-lao\"?"}`},
+		{"some", "sans-la", `{"error":"no variant \"sans-la\"; GET /v1/models lists them"}`},
+		{"all", "nobody", `{"error":"no variant \"nobody\"; GET /v1/models lists them"}`},
+	} {
+		for _, line := range []string{"GET /v1/models/", "GET /v2/models/", "POST /v1/models/+/classify", "POST /v2/repository/models/+/load"} {
+			method, path, _ := strings.Cut(line, " ")
+			before, after, _ := strings.Cut(path, "+")
+			if got := s.Do(t, method, before+test.name+after, `{"inputs":"aW1hZ2U="}`, servertest.Bearer(test.token)...); got.Status != 404 || got.Body != test.want {
+				t.Errorf("%s %s for %s: got %d %s, want %s", line, test.name, test.token, got.Status, got.Body, test.want)
+			}
+		}
+	}
+}

@@ -18,7 +18,7 @@ var operations = map[string]apidoc.Operation{
 	"openapi": {Summary: "This document", Answers: answers(objectSchema)},
 
 	"classify": {Summary: "Classify an image",
-		Query:   []apidoc.Parameter{param("top_k", "How many labels to return; 0: all.", countSchema)},
+		Query:   []apidoc.Parameter{param("top_k", "How many labels to return; 0: all; not given: 5.", countSchema)},
 		Headers: []apidoc.Parameter{deadlineHeader},
 		Body:    []apidoc.Content{content(anyImage, bytesSchema), content(fiber.MIMEOctetStream, bytesSchema), content(fiber.MIMEApplicationJSON, question{})},
 		Answers: []apidoc.Answer{{Status: 200, About: "Labels with their scores, best first.",

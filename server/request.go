@@ -11,7 +11,6 @@ import (
 	"github.com/gofiber/fiber/v2/utils"
 
 	"eigenserve/runtime"
-	"eigenserve/server/auth"
 	"eigenserve/server/wire"
 )
 
@@ -21,7 +20,6 @@ import (
 type request struct {
 	*fiber.Ctx
 	*record
-	caller  *auth.Caller // nil: the route is open, or the server has no tokens
 	base    context.Context
 	cleanup []func()
 }

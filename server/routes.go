@@ -199,9 +199,6 @@ func (s *Server) check(rt route, r *request) (err error) {
 		}
 	}
 	r.caller, err = s.options.Tokens.Admit(r.Get(fiber.HeaderAuthorization), rt.scope)
-	if r.caller != nil {
-		r.token = r.caller.Name()
-	}
 	if wire.CodeOf(err) == runtime.Overloaded {
 		r.body.discardShort()
 	}

@@ -34,9 +34,9 @@ var mayImport = map[string][]string{
 	"models/nn":    {"runtime/kernel"},
 	"models/vit":   {"models/image", "models/input", "models/nn"},
 
-	"runtime":             {"models/...", "store/...", "runtime/cache", "runtime/fault", "runtime/family", "runtime/kernel", "runtime/learn/gate", "runtime/sched"},
+	"runtime":             {"models/...", "store/...", "runtime/cache", "runtime/fault", "runtime/family", "runtime/internal/similar", "runtime/kernel", "runtime/learn/gate", "runtime/sched"},
 	"runtime/cache":       {"runtime/fault", "runtime/mem"},
-	"runtime/family":      {"models/...", "store/...", "runtime/fault", "runtime/kernel", "runtime/mem"},
+	"runtime/family":      {"models/...", "store/...", "runtime/fault", "runtime/internal/similar", "runtime/kernel", "runtime/mem"},
 	"runtime/fault":       {},
 	"runtime/kernel":      {},
 	"runtime/learn":       {"models/...", "store/...", "runtime/fault", "runtime/family", "runtime/learn/gate"},
@@ -46,6 +46,7 @@ var mayImport = map[string][]string{
 	"runtime/mem":         {},
 	"runtime/sched":       {"runtime/fault"},
 
+	"runtime/internal/similar":    {},
 	"runtime/internal/testfamily": {"models/...", "store/...", "runtime/fault"},
 	"runtime/internal/teststore":  {"store/...", "runtime/internal/testfamily", "runtime/learn", "runtime/learn/gate"},
 
@@ -65,7 +66,7 @@ var mayImport = map[string][]string{
 	"cmd/eigenserve":          {"..."},
 	"cmd/internal/catalogue":  {"..."},
 	"cmd/internal/chaos":      {"..."},
-	"cmd/internal/cli":        {"store/durable", "store/tensorfile"},
+	"cmd/internal/cli":        {"runtime/fault", "store/durable", "store/tensorfile"},
 	"cmd/internal/client":     {"cmd/internal/cli", "runtime", "store/checkpoint"},
 	"cmd/internal/config":     {"cmd/internal/cli"},
 	"cmd/internal/dataset":    {"..."},

@@ -92,7 +92,7 @@ func TestRefitRefuses(t *testing.T) {
 		says        string
 	}{
 		"a rebuilt checkpoint": {testfamily.Name, append(testfamily.Members(t, 0), testfamily.OpenFolder(t, dir)), "originals only"},
-		"no such family":       {"none", testfamily.Members(t, 0), "eigenserve fit"},
+		"no such family":       {"none", testfamily.Members(t, 0), `no family "none"`},
 		"another architecture": {testfamily.Name, []*checkpoint.Checkpoint{other.Open(t, "other")}, "another architecture"},
 		"no checkpoints":       {testfamily.Name, nil, "no checkpoints"},
 		"none of a variant":    {testfamily.Name, []*checkpoint.Checkpoint{testfamily.New(45, 3).Open(t, "more")}, "nothing was changed"},

@@ -138,6 +138,9 @@ func (g *GRPC) admit(ctx context.Context, method string) (context.Context, error
 	return context.WithValue(ctx, callerKey{}, caller), err
 }
 
+// lists says where the names of a kind are listed.
+var lists = map[string]string{"model": "RepositoryIndex lists them"}
+
 // callError returns the error that the caller is shown. Internal errors are logged, and
 // their text is not shown.
 func (g *GRPC) callError(ctx context.Context, method string, err error) error {
@@ -155,7 +158,7 @@ func (g *GRPC) callError(ctx context.Context, method string, err error) error {
 		if after := wire.RetryAfter(err); after > 0 {
 			_ = grpc.SetTrailer(ctx, metadata.Pairs("retry-after", fmt.Sprint(after)))
 		}
-		return grpcstatus.Error(answer.GRPC, known.Text)
+		return grpcstatus.Error(answer.GRPC, known.Text+known.Advice(callerOf(ctx).Sees, lists))
 	case errors.Is(err, context.DeadlineExceeded):
 		return grpcstatus.Error(codes.DeadlineExceeded, "the call's deadline has passed")
 	case errors.Is(err, context.Canceled):

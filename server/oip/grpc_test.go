@@ -54,6 +54,16 @@ func TestGRPCMetadata(t *testing.T) {
 	}
 }
 
+func TestGRPCSuggestsNames(t *testing.T) {
+	c := protocol(t, servertest.NewEngine(), oip.GRPCOptions{})
+	for name, want := range map[string]string{"sans-la": `did you mean "sans-lao"?`, "nobody": "RepositoryIndex lists them"} {
+		_, err := c.ModelMetadata(t.Context(), &inference.ModelMetadataRequest{Name: name})
+		if grpcstatus.Code(err) != codes.NotFound || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", name, err, want)
+		}
+	}
+}
+
 // TestGRPCUnsupported calls what other servers of the protocol have and this one does not.
 func TestGRPCUnsupported(t *testing.T) {
 	_, conn := dial(t, servertest.NewEngine(), oip.GRPCOptions{})
