@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"eigenserve/runtime/family"
+	"eigenserve/runtime/fault"
+	"eigenserve/runtime/internal/similar"
 	"eigenserve/store"
 )
 
@@ -29,7 +31,13 @@ func (eng *Engine) Alias(name string) (Alias, error) {
 	if _, err := eng.store.Alias(name); errors.Is(err, store.ErrDamaged) {
 		return a, family.Coded(err)
 	}
-	return a, Errorf(NotFound, "no alias %.200q; `eigenserve alias` and GET /v1/aliases list them", name)
+	return a, fault.NoSuch("alias", name, func(visible func(string) bool) string {
+		var names []string
+		for _, a := range eng.catalogue.allAliases() {
+			names = append(names, a.Name)
+		}
+		return similar.Name(name, names, visible)
+	})
 }
 
 // PutAlias makes an alias or moves it, in one write of the store and at once for all
@@ -48,7 +56,15 @@ func (eng *Engine) PutAlias(ctx context.Context, name string, targets []Target) 
 	if err := ctx.Err(); err != nil {
 		return a, false, err
 	}
-	if replaced, err = eng.store.PutAlias(a); err != nil {
+	replaced, err = eng.store.PutAlias(a)
+	if errors.Is(err, store.ErrNotFound) {
+		for _, t := range targets {
+			if len(eng.catalogue.of(t.Model)) == 0 {
+				return a, false, eng.noModel(t.Model)
+			}
+		}
+	}
+	if err != nil {
 		return a, false, family.CodedChange(err)
 	}
 	eng.catalogue.setAlias(a)

@@ -76,6 +76,23 @@ func (c *catalogue) page(after string, limit int) (page [][]*handle, next string
 	return page, next
 }
 
+// maxNear is how many names near returns at most, so that a request for an unknown name
+// costs little however many there are.
+const maxNear = 4000
+
+// near returns the names of models around a name in their order, and those of aliases.
+func (c *catalogue) near(name string) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at, _ := slices.BinarySearch(c.names, name)
+	from := max(0, min(at-maxNear/2, len(c.names)-maxNear))
+	out := slices.Clone(c.names[from:min(from+maxNear, len(c.names))])
+	for alias := range c.aliases {
+		out = append(out, alias)
+	}
+	return out
+}
+
 // set replaces the versions of a name. Without versions the name is removed.
 func (c *catalogue) set(name string, versions []*handle) {
 	c.mu.Lock()

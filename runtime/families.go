@@ -197,7 +197,7 @@ func (eng *Engine) familyNamed(name string) (*servedFamily, store.Family, error)
 		return nil, p, family.Coded(err)
 	}
 	if err != nil {
-		return nil, p, Errorf(NotFound, "no family %q; `eigenserve fit` makes one, GET /v1/families lists those there are", name)
+		return nil, p, family.NoFamily(eng.store, name)
 	}
 	f, err := eng.families.get(p.Basis)
 	return f, p, family.Stored(err)

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"eigenserve/runtime/family"
+	"eigenserve/runtime/fault"
+	"eigenserve/runtime/internal/similar"
 	"eigenserve/store"
 )
 
@@ -46,7 +48,14 @@ func (eng *Engine) explain(name string) error {
 	if _, err := eng.store.Alias(name); errors.Is(err, store.ErrDamaged) {
 		return family.Coded(err)
 	}
-	return Errorf(NotFound, "no model %q; `eigenserve ls` and GET /v1/models list them", name)
+	return eng.noModel(name)
+}
+
+// noModel returns the error for a name that is neither a model's nor an alias's.
+func (eng *Engine) noModel(name string) error {
+	return fault.NoSuch("model", name, func(visible func(string) bool) string {
+		return similar.Name(name, eng.catalogue.near(name), visible)
+	})
 }
 
 // unknownName is the error for a name that has no versions.

@@ -20,12 +20,16 @@ type body struct {
 	stream io.Reader   // nil: the request has no body
 	conn   *conns.Conn // nil: unknown
 	length int64       // as declared, -1: not declared
-	limit  int64
+	limit  int64       // of what is sent
 	pace   wire.Pace
 	memory wire.Share
 
+	// decoder decompresses what is sent, which then takes no memory itself. It is nil
+	// for a body that is not compressed.
+	decoder *wire.Decoder
+
 	read int64
-	err  error // of the last Read; io.EOF after the whole body
+	err  error // of the last read of the stream; io.EOF after the whole body
 }
 
 // newBody returns the body of a request. Its limit is 0 until its route sets another.
@@ -60,9 +64,36 @@ func (b *body) check() error {
 // isComplete reports whether all of the body has been read.
 func (b *body) isComplete() bool { return b.err == io.EOF }
 
+// setLimit sets how many bytes the body may have, after it is decompressed if it has a
+// coding.
+func (b *body) setLimit(limit int64, coding string) {
+	b.limit = limit
+	if coding != "" && !b.isComplete() {
+		b.limit = wire.MaxEncoded(limit)
+		b.decoder = wire.NewDecoder(coding, sentBody{b}, limit, &b.memory)
+	}
+}
+
 // Read implements io.Reader. It returns io.EOF only after the last byte that the client
 // meant to send.
 func (b *body) Read(p []byte) (int, error) {
+	if b.decoder != nil {
+		return b.decoder.Read(p)
+	}
+	n, err := b.readSent(p)
+	if memory := b.memory.Add(int64(n)); memory != nil {
+		b.err, err = memory, memory
+	}
+	return n, err
+}
+
+// sentBody reads a body as it is sent.
+type sentBody struct{ *body }
+
+func (s sentBody) Read(p []byte) (int, error) { return s.readSent(p) }
+
+// readSent is Read without decompression.
+func (b *body) readSent(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
@@ -72,9 +103,6 @@ func (b *body) Read(p []byte) (int, error) {
 	n, err := b.stream.Read(p)
 	b.read += int64(n)
 	b.err = b.readError(err)
-	if err := b.memory.Add(int64(n)); err != nil {
-		b.err = err
-	}
 	return n, b.err
 }
 
@@ -101,7 +129,15 @@ func (b *body) readError(err error) error {
 }
 
 // all reads the whole body into new memory.
-func (b *body) all() ([]byte, error) { return readAll(b, b.length) }
+func (b *body) all() ([]byte, error) { return readAll(b, b.most()) }
+
+// most returns the most bytes that Read can return, -1 if that is unknown.
+func (b *body) most() int64 {
+	if b.decoder != nil {
+		return -1
+	}
+	return b.length
+}
 
 // maxDiscard is how much of a refused request's body is read and dropped, since that
 // costs less than a new connection.

@@ -78,11 +78,9 @@ func (r *request) readPart(part *multipart.Part, u *runtime.Upload) error {
 		return runtime.Errorf(runtime.Invalid, "the form contains %s twice", field)
 	}
 	var source io.Reader = part
-	expect := int64(-1)
+	expect := r.body.most() // slightly more than the file
 	if field != "model" {
-		source = io.LimitReader(part, configLimit+1)
-	} else if r.body.length >= 0 {
-		expect = r.body.length // slightly more than the file
+		source, expect = io.LimitReader(part, configLimit+1), -1
 	}
 	data, err := readAll(source, expect)
 	if err != nil {

@@ -44,6 +44,7 @@ func (s *Server) begin(ctx *fasthttp.RequestCtx) *record {
 	rec := newRecord(ctx)
 	setSecurityHeaders(&ctx.Response.Header)
 	ctx.Response.Header.Set(headerRequestID, rec.id)
+	s.options.CORS.Answer(string(ctx.Request.Header.Peek(fiber.HeaderOrigin)), ctx.Response.Header.Set)
 	return rec
 }
 

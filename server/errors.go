@@ -10,6 +10,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"eigenserve/server/auth"
+	"eigenserve/server/hint"
 	"eigenserve/server/wire"
 )
 
@@ -34,6 +35,9 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	return c.Status(status).JSON(problem{text})
 }
 
+// lists says where the names of a kind are listed.
+var lists = map[string]string{"model": "GET /v1/models lists them", "alias": "GET /v1/aliases lists them", "family": "GET /v1/families lists them"}
+
 // describe returns the status of an error and the text that the caller is shown. Internal
 // errors are logged, and their text is not shown.
 func (s *Server) describe(c *fiber.Ctx, err error) (status int, text string) {
@@ -47,11 +51,15 @@ func (s *Server) describe(c *fiber.Ctx, err error) (status int, text string) {
 		if answer.Log {
 			s.logFault(c, err)
 		}
+		text = known.Text + known.Advice(recordOf(c.Context()).caller.Sees, lists)
 		if strings.HasPrefix(c.Path(), "/v2") {
-			return answer.OIP, known.Text
+			return answer.OIP, text
 		}
-		return answer.REST, known.Text
+		return answer.REST, text
 	case errors.As(err, &library):
+		if recordOf(c.Context()).route == noRoute {
+			return s.describeNoRoute(c, library)
+		}
 		return library.Code, libraryText(library)
 	case errors.Is(err, context.Canceled):
 		return wire.StatusClientClosed, "the request was canceled"
@@ -59,6 +67,30 @@ func (s *Server) describe(c *fiber.Ctx, err error) (status int, text string) {
 		s.logFault(c, err)
 		return fiber.StatusInternalServerError, "internal error"
 	}
+}
+
+// describeNoRoute is describe for a request that no route is for: it says what there is
+// instead.
+func (s *Server) describeNoRoute(c *fiber.Ctx, err *fiber.Error) (status int, text string) {
+	if err.Code != fiber.StatusNotFound && err.Code != fiber.StatusMethodNotAllowed {
+		return err.Code, libraryText(err)
+	}
+	if s.options.CORS == nil && isPreflight(c) {
+		return auth.ErrForeignPage.Status, auth.ErrForeignPage.Text
+	}
+	advice, missing := hint.For(c.Method(), string(c.Context().URI().PathOriginal()))
+	if missing {
+		c.Response().Header.Del(fiber.HeaderAllow)
+		err = fiber.ErrNotFound
+	}
+	text = libraryText(err)
+	if advice == "" && err.Code == fiber.StatusMethodNotAllowed {
+		advice = "use " + string(c.Response().Header.Peek(fiber.HeaderAllow))
+	}
+	if advice != "" {
+		text += "; " + advice
+	}
+	return err.Code, text
 }
 
 func (s *Server) logFault(c *fiber.Ctx, err error) {

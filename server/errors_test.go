@@ -39,7 +39,7 @@ func TestErrors(t *testing.T) {
 		{"of another kind", secret, 500, "internal error", true},
 		{"wrapped", fmt.Errorf("outer: %w", runtime.Errorf(runtime.NotFound, "no variant")), 404, "no variant", false},
 		{"cancelled", context.Canceled, 499, "the request was canceled", false},
-		{"with markup", runtime.Errorf(runtime.Invalid, "<script>\n\u2028"), 400, `\u003cscript\u003e\n\u2028`, false},
+		{"with markup", runtime.Errorf(runtime.Invalid, "<script>\n\u2028"), 400, `<script>\n\u2028`, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -120,5 +120,24 @@ func TestLogLinesAreSafe(t *testing.T) {
 	s.Do(t, "GET", "/v1/models/x\"y", "")
 	if log := s.Log.String(); strings.Count(log, "\n") != 1 {
 		t.Errorf("log: %q", log)
+	}
+}
+
+// TestUnknownNameIsSuggested asks for a model by a name that is nearly one, with a token
+// that may see it and with one that may not.
+func TestUnknownNameIsSuggested(t *testing.T) {
+	s := start(t, servertest.NewEngine(), server.Options{Tokens: servertest.Tokens(t, "all read,infer,admin", `some read,infer,admin "sans-la"`)})
+	for _, test := range []struct{ token, name, want string }{
+		{"all", "sans-la", `{"error":"no variant \"sans-la\"; did you mean \"sans-lao\"?"}`},
+		{"some", "sans-la", `{"error":"no variant \"sans-la\"; GET /v1/models lists them"}`},
+		{"all", "nobody", `{"error":"no variant \"nobody\"; GET /v1/models lists them"}`},
+	} {
+		for _, line := range []string{"GET /v1/models/", "GET /v2/models/", "POST /v1/models/+/classify", "POST /v2/repository/models/+/load"} {
+			method, path, _ := strings.Cut(line, " ")
+			before, after, _ := strings.Cut(path, "+")
+			if got := s.Do(t, method, before+test.name+after, `{"inputs":"aW1hZ2U="}`, servertest.Bearer(test.token)...); got.Status != 404 || got.Body != test.want {
+				t.Errorf("%s %s for %s: got %d %s, want %s", line, test.name, test.token, got.Status, got.Body, test.want)
+			}
+		}
 	}
 }

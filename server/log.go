@@ -11,28 +11,32 @@ import (
 	"github.com/valyala/fasthttp"
 	"go.opentelemetry.io/otel/trace"
 
+	"eigenserve/server/auth"
 	"eigenserve/server/wire"
 )
 
 const headerRequestID = "X-Request-Id"
 
+// noRoute is what metrics, log and traces call a request that no route is for.
+const noRoute = "none"
+
 // record is what metrics, log and traces say of one request and its answer.
 type record struct {
-	id    string
-	began time.Time
-	route string     // its name in the table, "none" if there is no route
-	quiet bool       // log success only at debug level
-	token string     // the name of the caller's token
-	fault string     // the error that was answered
-	body  *body      // nil if the head could not be read
-	span  trace.Span // nil if there is no route
+	id     string
+	began  time.Time
+	route  string       // its name in the table, noRoute if there is no route
+	quiet  bool         // log success only at debug level
+	caller *auth.Caller // nil: the route is open, or the server has no tokens
+	fault  string       // the error that was answered
+	body   *body        // nil if the head could not be read
+	span   trace.Span   // nil if there is no route
 }
 
 // recordKey is the key of a request's record among the library's user values.
 type recordKey struct{}
 
 func newRecord(ctx *fasthttp.RequestCtx) *record {
-	rec := &record{id: requestID(ctx.Request.Header.Peek(headerRequestID)), began: time.Now(), route: "none"}
+	rec := &record{id: requestID(ctx.Request.Header.Peek(headerRequestID)), began: time.Now(), route: noRoute}
 	ctx.SetUserValue(recordKey{}, rec)
 	return rec
 }
@@ -92,8 +96,12 @@ func (s *Server) logRequest(ctx *fasthttp.RequestCtx, rec *record) {
 		slog.Int64("in", read),
 		slog.Int("out", max(0, bodySize(&ctx.Response))),
 		slog.Float64("ms", float64(time.Since(rec.began).Microseconds())/1000))
+	token := ""
+	if rec.caller != nil {
+		token = rec.caller.Name()
+	}
 	for _, optional := range [][2]string{
-		{"token", rec.token}, {"trace", rec.traceID()}, {"variant", string(ctx.Response.Header.Peek(wire.HeaderVariant))}, {"error", rec.fault},
+		{"token", token}, {"trace", rec.traceID()}, {"variant", string(ctx.Response.Header.Peek(wire.HeaderVariant))}, {"error", rec.fault},
 	} {
 		if optional[1] != "" {
 			attrs = append(attrs, slog.String(optional[0], optional[1]))

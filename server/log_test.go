@@ -57,7 +57,7 @@ func TestAccessLog(t *testing.T) {
 	got := lines()
 	want := []logLine{
 		{Status: 200, Method: "POST", Path: "/v1/models/music-1/classify", Route: "classify", Token: "ci", ID: "mine-1", In: 5, Variant: "music-1@d1" + strings.Repeat("0", 62)},
-		{Status: 404, Method: "GET", Path: "/v1/models/nobody", Route: "variant", Token: "ci", Error: `no variant "nobody"`},
+		{Status: 404, Method: "GET", Path: "/v1/models/nobody", Route: "variant", Token: "ci", Error: `no variant "nobody"; GET /v1/models lists them`},
 		{Status: 403, Method: "DELETE", Path: "/v1/models/music-1", Route: "delete_variant", Error: `token "ci" lacks the scope "admin"`},
 		{Status: 404, Method: "GET", Path: "/none", Route: "none", Error: "no such route"},
 		{Status: 400, Method: "GET", Path: "/v1/models/a%0Ab", Route: "variant", Token: "ci", Error: `"a\nb" is not a valid variant name`},

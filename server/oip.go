@@ -30,6 +30,31 @@ func (s *Server) getModelMetadata(r *request) error {
 	return r.sendJSON(fiber.StatusOK, m)
 }
 
+// getModelConfig answers GET /v2/models/{name}[/versions/{number}]/config.
+func (s *Server) getModelConfig(r *request) error {
+	ref, err := r.reference()
+	if err != nil {
+		return err
+	}
+	c, err := s.oip.ModelConfig(ref)
+	if err != nil {
+		return err
+	}
+	return r.sendJSON(fiber.StatusOK, c)
+}
+
+// getSharedMemory answers GET /v2/{system,cuda}sharedmemory/status: no region is ever
+// registered.
+func (s *Server) getSharedMemory(r *request) error {
+	return r.sendJSON(fiber.StatusOK, []struct{}{})
+}
+
+// unregisterSharedMemory answers POST /v2/{system,cuda}sharedmemory/unregister, which
+// clients call before they use any.
+func (s *Server) unregisterSharedMemory(r *request) error {
+	return r.sendJSON(fiber.StatusOK, struct{}{})
+}
+
 // getModelReady answers GET /v2/models/{name}[/versions/{number}]/ready: 200 if
 // the model would answer a request, whatever the state of the server.
 func (s *Server) getModelReady(r *request) error {

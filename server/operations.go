@@ -18,7 +18,7 @@ var operations = map[string]apidoc.Operation{
 	"openapi": {Summary: "This document", Answers: answers(objectSchema)},
 
 	"classify": {Summary: "Classify an image",
-		Query:   []apidoc.Parameter{param("top_k", "How many labels to return; 0: all.", countSchema)},
+		Query:   []apidoc.Parameter{param("top_k", "How many labels to return; 0: all; not given: 5.", countSchema)},
 		Headers: []apidoc.Parameter{deadlineHeader},
 		Body:    []apidoc.Content{content(anyImage, bytesSchema), content(fiber.MIMEOctetStream, bytesSchema), content(fiber.MIMEApplicationJSON, question{})},
 		Answers: []apidoc.Answer{{Status: 200, About: "Labels with their scores, best first.",
@@ -56,29 +56,36 @@ var operations = map[string]apidoc.Operation{
 	"live":    {Summary: "Whether the process answers", Answers: answers(apidoc.Object{"type": "object", "properties": apidoc.Object{"live": apidoc.Object{"type": "boolean"}}})},
 	"ready":   {Summary: "Whether the server accepts new requests", Answers: answers(apidoc.Object{"type": "object", "properties": apidoc.Object{"ready": apidoc.Object{"type": "boolean"}}})},
 
-	"v2_server":        {Summary: "Describe the server", Answers: answers(oip.ServerMetadata{})},
-	"v2_model":         {Summary: "Describe the versions and tensors of a model", Answers: answers(oip.ModelMetadata{})},
-	"v2_version":       {Summary: "Describe the tensors of a version", Answers: answers(oip.ModelMetadata{})},
-	"v2_model_ready":   {Summary: "Whether a model is ready", Answers: answers(objectSchema)},
-	"v2_version_ready": {Summary: "Whether a version is ready", Answers: answers(objectSchema)},
-	"v2_all_stats":     {Summary: "Statistics of all models that have had requests", Answers: answers(oip.ModelStats{})},
-	"v2_model_stats":   {Summary: "Statistics of a model's current version", Answers: answers(oip.ModelStats{})},
-	"v2_version_stats": {Summary: "Statistics of a version", Answers: answers(oip.ModelStats{})},
-	"v2_infer":         inferOperation,
-	"v2_infer_version": inferOperation,
+	"v2_server":         {Summary: "Describe the server", Answers: answers(oip.ServerMetadata{})},
+	"v2_model":          {Summary: "Describe the versions and tensors of a model", Answers: answers(oip.ModelMetadata{})},
+	"v2_version":        {Summary: "Describe the tensors of a version", Answers: answers(oip.ModelMetadata{})},
+	"v2_model_config":   {Summary: "Describe a model as Triton's configuration does", Answers: answers(oip.ModelConfig{})},
+	"v2_version_config": {Summary: "Describe a version as Triton's configuration does", Answers: answers(oip.ModelConfig{})},
+	"v2_model_ready":    {Summary: "Whether a model is ready", Answers: answers(objectSchema)},
+	"v2_version_ready":  {Summary: "Whether a version is ready", Answers: answers(objectSchema)},
+	"v2_all_stats":      {Summary: "Statistics of all models that have had requests", Answers: answers(oip.ModelStats{})},
+	"v2_model_stats":    {Summary: "Statistics of a model's current version", Answers: answers(oip.ModelStats{})},
+	"v2_version_stats":  {Summary: "Statistics of a version", Answers: answers(oip.ModelStats{})},
+	"v2_infer":          inferOperation,
+	"v2_infer_version":  inferOperation,
 	"v2_index": {Summary: "List every version of every model", Body: asJSON(apidoc.Object{"type": "object", "properties": apidoc.Object{"ready": apidoc.Object{"type": "boolean"}}}),
 		Answers: answers([]oip.IndexEntry{})},
 	"v2_load": {Summary: "Load a model that was unloaded, or a variant file", Body: asJSON(apidoc.Object{"type": "object", "properties": apidoc.Object{
 		"parameters": apidoc.Object{"type": "object", "description": "file:<version>/<name>: a variant file in base64.", "additionalProperties": true}}}), Answers: answers(objectSchema)},
-	"v2_unload": {Summary: "Unload a model from memory and refuse requests for it", Body: asJSON(objectSchema), Answers: answers(objectSchema)},
+	"v2_system_memory":            {Summary: "The registered regions of system shared memory: none, it is not supported", Answers: answers(noRegionsSchema)},
+	"v2_system_memory_unregister": {Summary: "Unregister all regions of system shared memory: there are none", Answers: answers(objectSchema)},
+	"v2_cuda_memory":              {Summary: "The registered regions of CUDA shared memory: none, it is not supported", Answers: answers(noRegionsSchema)},
+	"v2_cuda_memory_unregister":   {Summary: "Unregister all regions of CUDA shared memory: there are none", Answers: answers(objectSchema)},
+	"v2_unload":                   {Summary: "Unload a model from memory and refuse requests for it", Body: asJSON(objectSchema), Answers: answers(objectSchema)},
 }
 
 // Schemas that encoding/json has no type for.
 var (
-	textSchema   = apidoc.Object{"type": "string"}
-	countSchema  = apidoc.Object{"type": "integer", "minimum": 0}
-	bytesSchema  = apidoc.Object{"type": "string", "format": "binary"}
-	objectSchema = apidoc.Object{"type": "object"}
+	textSchema      = apidoc.Object{"type": "string"}
+	countSchema     = apidoc.Object{"type": "integer", "minimum": 0}
+	bytesSchema     = apidoc.Object{"type": "string", "format": "binary"}
+	objectSchema    = apidoc.Object{"type": "object"}
+	noRegionsSchema = apidoc.Object{"type": "array", "maxItems": 0}
 )
 
 const anyImage = "image/*"

@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"eigenserve/server/auth"
+	"eigenserve/server/cors"
 )
 
 // Options of a Server. The zero value of a field stands for its default.
@@ -44,6 +45,9 @@ type Options struct {
 	// Hosts are the host names that requests may be for, besides localhost and IP
 	// addresses. If nil, they may be for any.
 	Hosts []string
+	// CORS says which pages of other origins may call the server from a browser. If nil,
+	// none may.
+	CORS *cors.Policy
 
 	// Samples are images to try on the page: a file v/l.png is a sample of the label
 	// l for the variant v. If nil, there are none.

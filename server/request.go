@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"net/url"
 	"strconv"
@@ -10,7 +11,6 @@ import (
 	"github.com/gofiber/fiber/v2/utils"
 
 	"eigenserve/runtime"
-	"eigenserve/server/auth"
 	"eigenserve/server/wire"
 )
 
@@ -20,7 +20,6 @@ import (
 type request struct {
 	*fiber.Ctx
 	*record
-	caller  *auth.Caller // nil: the route is open, or the server has no tokens
 	base    context.Context
 	cleanup []func()
 }
@@ -90,6 +89,11 @@ func (r *request) reference() (ref string, err error) {
 		return "", err
 	}
 	return wire.Reference(name, utils.CopyString(r.Params("version")))
+}
+
+// headers returns the values of all headers of a name, as one list.
+func (r *request) headers(name string) string {
+	return string(bytes.Join(r.Context().Request.Header.PeekAll(name), []byte(", ")))
 }
 
 // number returns a whole number of the query, missing if it isn't there.

@@ -66,9 +66,9 @@ func TestRoutes(t *testing.T) {
 		{name: "classify with an encoded name", method: "POST", path: "/v1/models/music%2D1/classify", body: "image", status: 200},
 		{name: "classify with an unknown variant", method: "POST", path: "/v1/models/nobody/classify", body: "image", status: 404, want: `no variant \"nobody\"`},
 		{name: "classify nothing", method: "POST", path: "/v1/models/music-1/classify", status: 400, want: "empty"},
-		{name: "classify with GET", method: "GET", path: "/v1/models/music-1/classify", status: 405, want: `{"error":"method not allowed"}`, header: map[string]string{"Allow": "POST"}},
+		{name: "classify with GET", method: "GET", path: "/v1/models/music-1/classify", status: 405, want: `{"error":"method not allowed; use POST"}`, header: map[string]string{"Allow": "POST"}},
 		{name: "classify a form", method: "POST", path: "/v1/models/music-1/classify", body: checkpoint, headers: []string{"Content-Type", formType}, status: 415},
-		{name: "classify gzip", method: "POST", path: "/v1/models/music-1/classify", body: "x", headers: []string{"Content-Encoding", "gzip"}, status: 415},
+		{name: "classify brotli", method: "POST", path: "/v1/models/music-1/classify", body: "x", headers: []string{"Content-Encoding", "br"}, status: 415, header: map[string]string{"Accept-Encoding": "gzip, deflate"}},
 		{name: "classify with a bad top_k", method: "POST", path: "/v1/models/music-1/classify?top_k=-1", body: "x", status: 400, want: "top_k"},
 
 		{name: "list", method: "GET", path: "/v1/models", status: 200, want: `"next":""`},
@@ -83,7 +83,7 @@ func TestRoutes(t *testing.T) {
 		{name: "order", method: "GET", path: "/v1/models?order=requests&limit=1", status: 200, want: `"total":3`},
 		{name: "search from a name", method: "GET", path: "/v1/models?from=sans-takri&limit=1", status: 200, want: `"offset":2,"total":3}`},
 		{name: "search before the first", method: "GET", path: "/v1/models?offset=-1", status: 400, want: "offset"},
-		{name: "show", method: "GET", path: "/v1/models/sans-lao", status: 200, want: `"labels":["ກ","ຂ","\u003cb\u003e\u0026"]`},
+		{name: "show", method: "GET", path: "/v1/models/sans-lao", status: 200, want: `"labels":["ກ","ຂ","<b>&"]`},
 		{name: "show nobody", method: "GET", path: "/v1/models/nobody", status: 404},
 		{name: "put a new one", method: "PUT", path: "/v1/models/new", body: "file", status: 201, want: `"digest":"d1`, header: map[string]string{"Location": "/v1/models/new"}},
 		{name: "replace one", method: "PUT", path: "/v1/models/sans-lao", body: "file", status: 200},
@@ -284,6 +284,38 @@ func TestNoCrossOriginSharing(t *testing.T) {
 			if strings.HasPrefix(name, "Access-Control-") {
 				t.Errorf("%s is answered with %s", method, name)
 			}
+		}
+	}
+}
+
+// TestUnknownRoutesNameWhatThereIs sends what other servers answer.
+func TestUnknownRoutesNameWhatThereIs(t *testing.T) {
+	s := start(t, servertest.NewEngine(), server.Options{})
+	for _, test := range []struct {
+		method, path string
+		status       int
+		allow, want  string
+	}{
+		{"POST", "/v1/models/music-1:predict", 404, "", `{"error":"no such route; there is no :predict; POST an image to /v1/models/music-1/classify, or tensors to /v2/models/music-1/infer"}`},
+		{"POST", "/v1/models/music-1/versions/1:predict", 404, "", "/v1/models/music-1:1/classify"},
+		{"POST", "/v1/models/music-1", 405, "GET, HEAD, PUT, DELETE", `{"error":"method not allowed; POST an image to /v1/models/music-1/classify"}`},
+		{"PATCH", "/v1/models/music-1", 405, "GET, HEAD, PUT, DELETE", "use GET, HEAD, PUT, DELETE"},
+		{"POST", "/", 405, "GET, HEAD", "/classify"},
+		{"DELETE", "/v1/models", 405, "GET, HEAD", "use GET, HEAD"},
+		{"GET", "/v2/repository/index", 405, "POST", "use POST"},
+		{"OPTIONS", "/v1/models/music-1", 405, "GET, HEAD, PUT, DELETE", "use GET"},
+		{"POST", "/v1/chat/completions", 404, "", "/v1/models/NAME/classify"},
+		{"POST", "/invocations", 404, "", "/v1/models/NAME/classify"},
+		{"POST", "/v2/models/music-1/generate", 404, "", "/v2/models/music-1/infer"},
+		{"GET", "/v1/models/", 404, "", "slash"},
+		{"GET", "/favicon.ico", 404, "", `{"error":"no such route"}`},
+	} {
+		got := s.Do(t, test.method, test.path, "")
+		if got.Status != test.status || !strings.Contains(got.Body, test.want) {
+			t.Errorf("%s %s: got %d %s, want %d %s", test.method, test.path, got.Status, got.Body, test.status, test.want)
+		}
+		if allow := strings.Join(got.Header["Allow"], ", "); allow != test.allow {
+			t.Errorf("%s %s: Allow %q, want %q", test.method, test.path, allow, test.allow)
 		}
 	}
 }

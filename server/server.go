@@ -84,6 +84,7 @@ func (s *Server) newApp() *fiber.App {
 		CaseSensitive:         true,
 		StrictRouting:         true,
 		ErrorHandler:          s.fail,
+		JSONEncoder:           wire.MarshalJSON,
 		ReadTimeout:           o.ReadTimeout,
 		WriteTimeout:          o.WriteTimeout,
 		IdleTimeout:           o.IdleTimeout,

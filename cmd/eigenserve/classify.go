@@ -30,6 +30,9 @@ func (m *Main) classify() *cobra.Command {
 			if f.model == "" {
 				return cli.Usagef("--model NAME is required")
 			}
+			if f.options.TopK < 0 {
+				return cli.Usagef("--top %d: give a number of labels, or 0 for all", f.options.TopK)
+			}
 			return m.runClassify(cmd.Context(), f, args)
 		},
 	}
@@ -54,6 +57,9 @@ func (m *Main) runClassify(ctx context.Context, f classifyFlags, paths []string)
 		return err
 	}
 	defer eng.Close()
+	if err := eng.Ready(f.model); err != nil {
+		return err
+	}
 	answers := []classified{}
 	failed := cli.ForEach(ctx, m.Stderr, paths, "classified", concernsInput, func(_ int, path string) error {
 		image, err := os.ReadFile(path)

@@ -89,6 +89,9 @@ func TestWrongSettings(t *testing.T) {
 		"other machines, IPv6":        {args: []string{"--addr", "[::]:0"}, status: 2, says: "--tokens FILE"},
 		"other machines, one address": {args: []string{"--addr", "192.0.2.1:80"}, status: 2, says: "--tokens FILE"},
 		"not an address":              {args: []string{"--addr", "8080"}, status: 2, says: "8080"},
+		"a page's address as origin":  {args: []string{"--cors-origins", "https://app.example/page"}, status: 2, says: "--cors-origins"},
+		"no origin":                   {file: "cors-origins: [\"null\"]", status: 2, says: "--cors-origins"},
+		"origins and all":             {variable: "EIGENSERVE_CORS_ORIGINS", value: "*,https://app.example", status: 2, says: "give it alone"},
 		"pprof for other machines":    {args: []string{"--admin-addr", ":6060"}, status: 2, says: "--admin-addr"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -105,7 +108,7 @@ func TestWrongSettings(t *testing.T) {
 			}
 		})
 	}
-	for _, good := range [][]string{{"--addr", "0.0.0.0:0", "--insecure"}, {"--addr", "localhost:0"}, {"--addr", "[::1]:0"}, {"--config", write(t, "empty.yaml", "# nothing\n")}} {
+	for _, good := range [][]string{{"--addr", "0.0.0.0:0", "--insecure"}, {"--addr", "localhost:0"}, {"--addr", "[::1]:0"}, {"--cors-origins", "*"}, {"--cors-origins", "https://a.example,b.example:3000"}, {"--config", write(t, "empty.yaml", "# nothing\n")}} {
 		must(t, append([]string{"serve", "--store", dir, "--check-config"}, good...)...)
 	}
 }

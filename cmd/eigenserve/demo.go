@@ -29,6 +29,7 @@ which reads one alphabet, and prints what to try. The store is temporary: models
 you add are removed when the demo ends.`,
 		Args: cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			serving.IgnoreClosedLog()
 			if cmd.Flags().Changed("addr") && !cmd.Flags().Changed("grpc-addr") {
 				listen.GRPCAddr = "127.0.0.1:0" // so that several demos can run
 			}

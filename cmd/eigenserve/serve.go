@@ -40,6 +40,9 @@ the environment, and the environment over the file.`,
   eigenserve serve --config eigenserve.yaml --check-config`,
 		Args: cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !f.checkConfig {
+				serving.IgnoreClosedLog()
+			}
 			settings, unknown, err := config.Collect(cmd.Flags(), os.Environ(), m.Stderr)
 			if err != nil {
 				return err

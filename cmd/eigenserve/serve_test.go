@@ -218,3 +218,24 @@ func TestAdmin(t *testing.T) {
 		t.Errorf("log: %s", r.errs.String())
 	}
 }
+
+// TestCORSOrigins starts a server for the pages of any origin, which it warns of.
+func TestCORSOrigins(t *testing.T) {
+	r := runServe(t, "--store", emptyStore(t), "--cors-origins", "*")
+	req, err := http.NewRequest(http.MethodPost, "http://"+r.addr+"/v1/models/nobody/classify", strings.NewReader("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Origin", "https://app.example")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != 404 || res.Header.Get("Access-Control-Allow-Origin") != "*" {
+		t.Errorf("got %s %v", res.Status, res.Header)
+	}
+	if !strings.Contains(r.errs.String(), "any web page") {
+		t.Errorf("log: %s", r.errs.String())
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"eigenserve/runtime/fault"
+	"eigenserve/runtime/internal/similar"
 	"eigenserve/store"
 )
 
@@ -49,4 +50,15 @@ func CodedChange(err error) error {
 		return fault.With(fault.Conflict, err)
 	}
 	return Coded(err)
+}
+
+// NoFamily returns the error for a name that no family has.
+func NoFamily(s *store.Store, name string) error {
+	return fault.NoSuch("family", name, func(visible func(string) bool) string {
+		var names []string
+		for _, f := range s.Families() {
+			names = append(names, f.Name)
+		}
+		return similar.Name(name, names, visible)
+	})
 }

@@ -16,7 +16,6 @@ import (
 
 	"eigenserve/models"
 	"eigenserve/models/nn"
-	"eigenserve/runtime/fault"
 	"eigenserve/runtime/kernel"
 	"eigenserve/runtime/mem"
 	"eigenserve/store"
@@ -65,7 +64,7 @@ func OpenCurrent(s *store.Store, name string, precision nn.Precision) (*Family, 
 	}
 	p, err := s.Family(name)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, fault.Errorf(fault.NotFound, "no family %q; `eigenserve fit` makes one", name)
+		return nil, NoFamily(s, name)
 	}
 	if err != nil {
 		return nil, Coded(err)

@@ -36,6 +36,36 @@ type Error struct {
 	Err  error // the cause, for errors.Is; not printed
 	// RetryAfter is how long to wait before trying again, if Code is Overloaded.
 	RetryAfter time.Duration
+
+	// Missing is what does not exist, if Code is NotFound and a name was looked up:
+	// "model", "alias" or "family".
+	Missing string
+	// Similar returns the name of that kind which was probably meant, of those for which
+	// visible reports true, or "". It may be nil, as may visible, for all names.
+	Similar func(visible func(name string) bool) string
+}
+
+// NoSuch returns the error for a name of a kind that does not exist. similar may be nil.
+func NoSuch(kind, name string, similar func(visible func(name string) bool) string) *Error {
+	return &Error{Code: NotFound, Text: fmt.Sprintf("no %s %.200q", kind, name), Missing: kind, Similar: similar}
+}
+
+// Advice returns what to add to the text of an error about a name that does not exist: the
+// name that was probably meant, or else where the names of its kind are listed. It is ""
+// for any other error.
+func (e *Error) Advice(visible func(name string) bool, lists map[string]string) string {
+	if e.Missing == "" {
+		return ""
+	}
+	if e.Similar != nil {
+		if name := e.Similar(visible); name != "" {
+			return fmt.Sprintf("; did you mean %q?", name)
+		}
+	}
+	if where := lists[e.Missing]; where != "" {
+		return "; " + where
+	}
+	return ""
 }
 
 // Error returns the text.

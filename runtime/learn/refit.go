@@ -53,7 +53,7 @@ type Stay struct {
 func Refit(ctx context.Context, s *store.Store, name string, checkpoints []*checkpoint.Checkpoint, o Options) (*Refitted, error) {
 	was, err := s.Family(name)
 	if errors.Is(err, store.ErrNotFound) {
-		err = fmt.Errorf("%w; `eigenserve fit` makes it", err)
+		err = family.NoFamily(s, name)
 	}
 	if err != nil {
 		return nil, err

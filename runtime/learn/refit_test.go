@@ -114,7 +114,7 @@ func TestRefitRefuses(t *testing.T) {
 		text        string
 	}{
 		"an exported checkpoint": {testfamily.Name, append(testfamily.Members(t, 0), testfamily.OpenFolder(t, dir)), "originals only"},
-		"an unknown family":      {"none", testfamily.Members(t, 0), "eigenserve fit"},
+		"an unknown family":      {"none", testfamily.Members(t, 0), `no family "none"`},
 		"another architecture":   {testfamily.Name, all(otherArchitecture(t)), "another architecture"},
 		"no checkpoints":         {testfamily.Name, nil, "no checkpoints"},
 		"no original":            {testfamily.Name, all(testfamily.New(45, 3).Open(t, "more")), "nothing was changed"},

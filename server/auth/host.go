@@ -45,8 +45,9 @@ func hostname(header string) string {
 
 // CheckOrigin returns an error for a request that a browser sends on behalf of a page of
 // another site: a form there could otherwise add checkpoints to a server on the visitor's
-// own machine. Reading is allowed, since browsers keep the answers from that page. The
-// arguments are the method and the headers Sec-Fetch-Site, Origin and Host.
+// own machine. Reading is allowed, since browsers keep the answers from that page. It is
+// not for pages that package cors allows. The arguments are the method and the headers
+// Sec-Fetch-Site, Origin and Host.
 func CheckOrigin(method, fetchSite, origin, host string) error {
 	switch method {
 	case http.MethodGet, http.MethodHead:
@@ -60,7 +61,10 @@ func CheckOrigin(method, fetchSite, origin, host string) error {
 		foreign = from != host
 	}
 	if foreign {
-		return &Denied{Status: http.StatusForbidden, Text: "pages of other sites may not do this"}
+		return ErrForeignPage
 	}
 	return nil
 }
+
+// ErrForeignPage is the error for a request of a page that may not send it.
+var ErrForeignPage = &Denied{Status: http.StatusForbidden, Text: "pages of other sites may not do this; the server's --cors-origins names those that may"}

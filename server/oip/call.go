@@ -25,19 +25,24 @@ import (
 // methods is the table of all methods, with the scope that each needs. A method that is
 // not in it is refused.
 var methods = map[string]auth.Scope{
-	inference.GRPCInferenceService_ServerLive_FullMethodName:            auth.Open,
-	inference.GRPCInferenceService_ServerReady_FullMethodName:           auth.Open,
-	inference.GRPCInferenceService_ServerMetadata_FullMethodName:        auth.Read,
-	inference.GRPCInferenceService_ModelReady_FullMethodName:            auth.Read,
-	inference.GRPCInferenceService_ModelMetadata_FullMethodName:         auth.Read,
-	inference.GRPCInferenceService_ModelStatistics_FullMethodName:       auth.Read,
-	inference.GRPCInferenceService_ModelInfer_FullMethodName:            auth.Infer,
-	inference.GRPCInferenceService_RepositoryIndex_FullMethodName:       auth.Read,
-	inference.GRPCInferenceService_RepositoryModelLoad_FullMethodName:   auth.Admin,
-	inference.GRPCInferenceService_RepositoryModelUnload_FullMethodName: auth.Admin,
-	"/grpc.health.v1.Health/Check":                                      auth.Open,
-	"/grpc.health.v1.Health/List":                                       auth.Open,
-	"/grpc.health.v1.Health/Watch":                                      auth.Open,
+	inference.GRPCInferenceService_ModelConfig_FullMethodName:                  auth.Read,
+	inference.GRPCInferenceService_SystemSharedMemoryStatus_FullMethodName:     auth.Read,
+	inference.GRPCInferenceService_SystemSharedMemoryUnregister_FullMethodName: auth.Read,
+	inference.GRPCInferenceService_CudaSharedMemoryStatus_FullMethodName:       auth.Read,
+	inference.GRPCInferenceService_CudaSharedMemoryUnregister_FullMethodName:   auth.Read,
+	inference.GRPCInferenceService_ServerLive_FullMethodName:                   auth.Open,
+	inference.GRPCInferenceService_ServerReady_FullMethodName:                  auth.Open,
+	inference.GRPCInferenceService_ServerMetadata_FullMethodName:               auth.Read,
+	inference.GRPCInferenceService_ModelReady_FullMethodName:                   auth.Read,
+	inference.GRPCInferenceService_ModelMetadata_FullMethodName:                auth.Read,
+	inference.GRPCInferenceService_ModelStatistics_FullMethodName:              auth.Read,
+	inference.GRPCInferenceService_ModelInfer_FullMethodName:                   auth.Infer,
+	inference.GRPCInferenceService_RepositoryIndex_FullMethodName:              auth.Read,
+	inference.GRPCInferenceService_RepositoryModelLoad_FullMethodName:          auth.Admin,
+	inference.GRPCInferenceService_RepositoryModelUnload_FullMethodName:        auth.Admin,
+	"/grpc.health.v1.Health/Check":                                             auth.Open,
+	"/grpc.health.v1.Health/List":                                              auth.Open,
+	"/grpc.health.v1.Health/Watch":                                             auth.Open,
 }
 
 // routeOf returns the name under which a method is measured: grpc_ModelInfer, or none for
@@ -117,22 +122,24 @@ func (s messageStream) RecvMsg(q any) error      { return s.message.decode(s.ctx
 // unknownMethod answers a call of a method that does not exist.
 func (g *GRPC) unknownMethod(_ any, stream grpc.ServerStream) error {
 	method, _ := grpc.MethodFromServerStream(stream)
-	g.observe(stream.Context(), method, time.Now(), errNoMethod)
-	return errNoMethod
+	err := errNoMethod(method)
+	g.observe(stream.Context(), method, time.Now(), err)
+	return err
 }
-
-var errNoMethod = grpcstatus.Error(codes.Unimplemented, "no such method")
 
 // admit returns ctx with the caller in it, and an error if the caller may not call the
 // method.
 func (g *GRPC) admit(ctx context.Context, method string) (context.Context, error) {
 	need, known := methods[method]
 	if !known {
-		return ctx, errNoMethod
+		return ctx, errNoMethod(method)
 	}
 	caller, err := g.options.Tokens.Admit(strings.Join(metadata.ValueFromIncomingContext(ctx, "authorization"), ","), need)
 	return context.WithValue(ctx, callerKey{}, caller), err
 }
+
+// lists says where the names of a kind are listed.
+var lists = map[string]string{"model": "RepositoryIndex lists them"}
 
 // callError returns the error that the caller is shown. Internal errors are logged, and
 // their text is not shown.
@@ -151,7 +158,7 @@ func (g *GRPC) callError(ctx context.Context, method string, err error) error {
 		if after := wire.RetryAfter(err); after > 0 {
 			_ = grpc.SetTrailer(ctx, metadata.Pairs("retry-after", fmt.Sprint(after)))
 		}
-		return grpcstatus.Error(answer.GRPC, known.Text)
+		return grpcstatus.Error(answer.GRPC, known.Text+known.Advice(callerOf(ctx).Sees, lists))
 	case errors.Is(err, context.DeadlineExceeded):
 		return grpcstatus.Error(codes.DeadlineExceeded, "the call's deadline has passed")
 	case errors.Is(err, context.Canceled):

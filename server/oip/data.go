@@ -14,6 +14,9 @@ import (
 // of the body, and returns what is left of that. It allocates memory in proportion to the
 // bytes that were sent.
 func (in restInput) tensor(binary []byte) (t tensor, rest []byte, err error) {
+	if in.Parameters.SharedMemory != nil {
+		return t, nil, errSharedMemory
+	}
 	n, err := checkInput(in.Name, in.Datatype, in.Shape)
 	if err != nil {
 		return t, nil, err

@@ -30,12 +30,18 @@ func TestGRPCMetadata(t *testing.T) {
 	if r, err := c.ServerReady(ctx, &inference.ServerReadyRequest{}); err != nil || !r.Ready {
 		t.Error(r, err)
 	}
-	if r, err := c.ServerMetadata(ctx, &inference.ServerMetadataRequest{}); err != nil || r.Name != "eigenserve" || r.Version != "v1" || len(r.Extensions) != 5 {
+	if r, err := c.ServerMetadata(ctx, &inference.ServerMetadataRequest{}); err != nil || r.Name != "eigenserve" || r.Version != "v1" || len(r.Extensions) != 6 {
 		t.Error(r, err)
 	}
 	m, err := c.ModelMetadata(ctx, &inference.ModelMetadataRequest{Name: "sans-lao", Version: "1"})
 	if err != nil || m.Name != "sans-lao" || strings.Join(m.Versions, " ") != "1 2" || m.Platform != "eigenserve" || len(m.Inputs) != 2 || m.Outputs[0].Shape[1] != 3 {
 		t.Error(m, err)
+	}
+	config, err := c.ModelConfig(ctx, &inference.ModelConfigRequest{Name: "sans-lao"})
+	if err != nil || config.Config.MaxBatchSize != runtime.MaxRows || config.Config.Backend != "eigenserve" || len(config.Config.Input) != 2 ||
+		config.Config.Input[0].DataType != inference.DataType_TYPE_FP32 || config.Config.Input[0].Format != inference.ModelInput_FORMAT_NCHW ||
+		len(config.Config.Input[0].Dims) != 3 || config.Config.Input[1].DataType != inference.DataType_TYPE_STRING || config.Config.Output[0].Dims[0] != 3 {
+		t.Error(config, err)
 	}
 	stats, err := c.ModelStatistics(ctx, &inference.ModelStatisticsRequest{Name: "sans-lao"})
 	if err != nil || stats.ModelStats[0].InferenceCount != 5 || stats.ModelStats[0].InferenceStats.Success.Ns != 1000 || stats.ModelStats[0].MemoryUsage[0].ByteSize != 1234 ||
@@ -45,6 +51,53 @@ func TestGRPCMetadata(t *testing.T) {
 	index, err := c.RepositoryIndex(ctx, &inference.RepositoryIndexRequest{})
 	if err != nil || len(index.Models) != 6 || index.Models[0].State != "READY" {
 		t.Error(index, err)
+	}
+}
+
+func TestGRPCSuggestsNames(t *testing.T) {
+	c := protocol(t, servertest.NewEngine(), oip.GRPCOptions{})
+	for name, want := range map[string]string{"sans-la": `did you mean "sans-lao"?`, "nobody": "RepositoryIndex lists them"} {
+		_, err := c.ModelMetadata(t.Context(), &inference.ModelMetadataRequest{Name: name})
+		if grpcstatus.Code(err) != codes.NotFound || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", name, err, want)
+		}
+	}
+}
+
+// TestGRPCUnsupported calls what other servers of the protocol have and this one does not.
+func TestGRPCUnsupported(t *testing.T) {
+	_, conn := dial(t, servertest.NewEngine(), oip.GRPCOptions{})
+	c, ctx := inference.NewGRPCInferenceServiceClient(conn), t.Context()
+	if _, err := c.SystemSharedMemoryUnregister(ctx, &inference.SystemSharedMemoryUnregisterRequest{}); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.CudaSharedMemoryUnregister(ctx, &inference.CudaSharedMemoryUnregisterRequest{Name: "x"}); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.SystemSharedMemoryStatus(ctx, &inference.SystemSharedMemoryStatusRequest{}); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.CudaSharedMemoryStatus(ctx, &inference.CudaSharedMemoryStatusRequest{}); err != nil {
+		t.Error(err)
+	}
+	for method, want := range map[string]string{
+		"ModelStreamInfer": "call ModelInfer once for each request", "SystemSharedMemoryRegister": "shared memory is not supported",
+		"CudaSharedMemoryRegister": "shared memory is not supported", "TraceSetting": "--otlp-endpoint", "LogSettings": "--log-level", "None": `no method "None"`,
+	} {
+		err := conn.Invoke(ctx, "/inference.GRPCInferenceService/"+method, &inference.ServerLiveRequest{}, &inference.ServerLiveResponse{})
+		if grpcstatus.Code(err) != codes.Unimplemented || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", method, err, want)
+		}
+	}
+	input, output := pixelsMessage(), pixelsMessage()
+	region := map[string]*inference.InferParameter{"shared_memory_region": {ParameterChoice: &inference.InferParameter_StringParam{StringParam: "r"}}}
+	input.Inputs[0].Parameters = region
+	output.RawInputContents = [][]byte{make([]byte, 16)}
+	output.Outputs = []*inference.ModelInferRequest_InferRequestedOutputTensor{{Name: "logits", Parameters: region}}
+	for name, q := range map[string]*inference.ModelInferRequest{"input": input, "output": output} {
+		if _, err := c.ModelInfer(ctx, q); grpcstatus.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "shared memory") {
+			t.Errorf("%s in shared memory: %v", name, err)
+		}
 	}
 }
 
@@ -104,6 +157,9 @@ func TestGRPCInfer(t *testing.T) {
 	q := pixelsMessage()
 	q.Inputs[0].Contents = &inference.InferTensorContents{Fp32Contents: []float32{1, 2, 3, 4.5}}
 	var header metadata.MD
+	if _, err := c.ModelInfer(ctx, q, grpc.UseCompressor("deflate")); err != nil {
+		t.Error(err)
+	}
 	got, err := c.ModelInfer(ctx, q, grpc.Header(&header), grpc.UseCompressor(gzip.Name))
 	if err != nil {
 		t.Fatal(err)
@@ -316,12 +372,14 @@ func TestGRPCLimits(t *testing.T) {
 	if _, err := c.ModelInfer(t.Context(), q); grpcstatus.Code(err) != codes.ResourceExhausted {
 		t.Errorf("a message over the limit: %v", err)
 	}
-	if _, err := c.ModelInfer(t.Context(), q, grpc.UseCompressor(gzip.Name)); grpcstatus.Code(err) != codes.Unavailable {
-		t.Errorf("a message over what all may take, compressed: %v", err)
-	}
 	roomy := protocol(t, servertest.NewEngine(), oip.GRPCOptions{MessageLimit: 1 << 20})
-	if _, err := roomy.ModelInfer(t.Context(), q, grpc.UseCompressor(gzip.Name)); grpcstatus.Code(err) != codes.ResourceExhausted {
-		t.Errorf("a message over the limit, compressed: %v", err)
+	for _, name := range []string{gzip.Name, "deflate"} {
+		if _, err := c.ModelInfer(t.Context(), q, grpc.UseCompressor(name)); grpcstatus.Code(err) != codes.Unavailable {
+			t.Errorf("a message over what all may take, by %s: %v", name, err)
+		}
+		if _, err := roomy.ModelInfer(t.Context(), q, grpc.UseCompressor(name)); grpcstatus.Code(err) != codes.ResourceExhausted {
+			t.Errorf("a message over the limit, by %s: %v", name, err)
+		}
 	}
 	q.RawInputContents = [][]byte{make([]byte, 1<<17)}
 	if _, err := c.ModelInfer(t.Context(), q); grpcstatus.Code(err) != codes.Unavailable {

@@ -58,6 +58,9 @@ func parseMessage(q *inference.ModelInferRequest) (p *InferRequest, err error) {
 	// A client that sends raw tensors reads them, too.
 	p.output.binary = len(q.RawInputContents) > 0
 	if len(q.Outputs) == 1 {
+		if q.Outputs[0].Parameters[sharedMemory] != nil {
+			return nil, errSharedMemory
+		}
 		p.output.name = q.Outputs[0].Name
 		if k, ok := q.Outputs[0].Parameters["classification"]; ok {
 			if p.output.classes = int(min(k.GetInt64Param(), 1<<30)); p.output.classes < 1 {
@@ -70,6 +73,9 @@ func parseMessage(q *inference.ModelInferRequest) (p *InferRequest, err error) {
 
 // parseTensor reads an input, from its contents or from the raw contents of the message.
 func parseTensor(in *inference.ModelInferRequest_InferInputTensor, raw [][]byte) (t tensor, err error) {
+	if in.Parameters[sharedMemory] != nil {
+		return t, errSharedMemory
+	}
 	n, err := checkInput(in.Name, in.Datatype, in.Shape)
 	if err != nil {
 		return t, err

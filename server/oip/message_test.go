@@ -244,6 +244,7 @@ func TestInvalidGRPCMessages(t *testing.T) {
 		{"not protobuf", methodInfer, []byte{0, 0, 0, 0, 1, 7}, "identity", codes.InvalidArgument},
 		{"compressed, without the name of the compression", methodInfer, packed, "identity", codes.InvalidArgument},
 		{"not compressed as named", methodInfer, packed, "gzip", codes.InvalidArgument},
+		{"not compressed as named, by deflate", methodInfer, packed, "deflate", codes.InvalidArgument},
 		{"over the limit", methodInfer, []byte{0, 255, 0, 0, 0}, "identity", codes.ResourceExhausted},
 		{"over the limit of an open method", methodWatch, framed(t, bulkyMessage(oip.MaxOpenMessage)), "identity", codes.ResourceExhausted},
 	}
@@ -296,8 +297,8 @@ func TestRefusedCallsAreLogged(t *testing.T) {
 		{"route=grpc_ModelInfer code=Unauthenticated", "remote=", "a token is required"},
 		{"route=grpc_ModelInfer code=Unauthenticated", "the token is not known to this server"},
 		{"route=grpc_ModelInfer code=PermissionDenied", "lacks the scope"},
-		{"route=none code=Unimplemented", "no such method"},
-		{"route=none code=Unimplemented", "no such method"},
+		{"route=none code=Unimplemented", `no method \"None\"`},
+		{"route=none code=Unimplemented", `no method \"None\"`},
 		{"route=grpc_ModelInfer code=InvalidArgument", "token=slow"},
 		{"route=grpc_ModelInfer code=ResourceExhausted", "token=slow", "this token may be used"},
 	}

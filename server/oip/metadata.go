@@ -6,7 +6,7 @@ import "strconv"
 const platform = "eigenserve"
 
 // extensions are the protocol's extensions that the server supports.
-var extensions = []string{"binary_tensor_data", "classification", "model_repository", "statistics", "parameters"}
+var extensions = []string{"binary_tensor_data", "classification", "model_configuration", "model_repository", "statistics", "parameters"}
 
 // Names of the tensors. A request has one of the two inputs.
 const (

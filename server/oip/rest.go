@@ -29,7 +29,8 @@ type restInput struct {
 	Datatype   string `json:"datatype"`
 	Shape      shape  `json:"shape"`
 	Parameters struct {
-		BinarySize *int64 `json:"binary_data_size"`
+		BinarySize   *int64          `json:"binary_data_size"`
+		SharedMemory json.RawMessage `json:"shared_memory_region"`
 	} `json:"parameters"`
 	Data json.RawMessage `json:"data"`
 }
@@ -37,8 +38,9 @@ type restInput struct {
 type restOutput struct {
 	Name       string `json:"name"`
 	Parameters struct {
-		Binary         *bool `json:"binary_data"`
-		Classification *int  `json:"classification"`
+		Binary         *bool           `json:"binary_data"`
+		Classification *int            `json:"classification"`
+		SharedMemory   json.RawMessage `json:"shared_memory_region"`
 	} `json:"parameters"`
 }
 
@@ -130,6 +132,9 @@ func splitBody(body []byte, jsonLength string) (text, binary []byte, err error) 
 // say whether it must be binary.
 func (o restOutput) spec(binary bool) (spec outputSpec, err error) {
 	spec = outputSpec{name: o.Name, binary: binary}
+	if o.Parameters.SharedMemory != nil {
+		return spec, errSharedMemory
+	}
 	if o.Parameters.Binary != nil {
 		spec.binary = *o.Parameters.Binary
 	}
@@ -158,12 +163,12 @@ func (q *InferRequest) Answer(out runtime.Outputs) (a InferAnswer, err error) {
 		Outputs: []outputTensor{{Name: t.name, Datatype: t.datatype, Shape: t.shape}}}
 	if !q.output.binary {
 		answer.Outputs[0].Data = t.data()
-		a.Body, err = json.Marshal(answer)
+		a.Body, err = wire.MarshalJSON(answer)
 		return a, err
 	}
 	binary := t.appendBinary(nil)
 	answer.Outputs[0].Parameters = &outputSize{len(binary)}
-	text, err := json.Marshal(answer)
+	text, err := wire.MarshalJSON(answer)
 	if err != nil {
 		return a, err
 	}

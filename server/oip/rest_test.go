@@ -50,9 +50,18 @@ func TestInferenceProtocol(t *testing.T) {
 		status                   int
 		want                     string
 	}{
-		{name: "server", method: "GET", path: "/v2", status: 200, want: `{"name":"eigenserve","version":"devel","extensions":["binary_tensor_data","classification","model_repository","statistics","parameters"]}`},
+		{name: "server", method: "GET", path: "/v2", status: 200, want: `{"name":"eigenserve","version":"devel","extensions":["binary_tensor_data","classification","model_configuration","model_repository","statistics","parameters"]}`},
 		{name: "model", method: "GET", path: "/v2/models/sans-lao", status: 200, want: `{"name":"sans-lao","versions":["1","2"],"platform":"eigenserve",` +
 			`"inputs":[{"name":"pixel_values","datatype":"FP32","shape":[-1,3,32,32]},{"name":"image","datatype":"BYTES","shape":[-1]}],"outputs":[{"name":"logits","datatype":"FP32","shape":[-1,3]}]}`},
+		{name: "configuration", method: "GET", path: "/v2/models/sans-lao/config", status: 200, want: `{"name":"sans-lao","platform":"eigenserve","backend":"eigenserve","max_batch_size":1024,` +
+			`"input":[{"name":"pixel_values","data_type":"TYPE_FP32","format":"FORMAT_NCHW","dims":[3,32,32],"optional":true},{"name":"image","data_type":"TYPE_STRING","format":"FORMAT_NONE","dims":[],"optional":true}],` +
+			`"output":[{"name":"logits","data_type":"TYPE_FP32","dims":[3]}]}`},
+		{name: "configuration of a version", method: "GET", path: "/v2/models/sans-lao/versions/1/config", status: 200, want: `"name":"sans-lao"`},
+		{name: "configuration of nobody", method: "GET", path: "/v2/models/nobody/config", status: 404},
+		{name: "shared memory", method: "GET", path: "/v2/systemsharedmemory/status", status: 200, want: `[]`},
+		{name: "CUDA shared memory", method: "GET", path: "/v2/cudasharedmemory/status", status: 200, want: `[]`},
+		{name: "unregister shared memory", method: "POST", path: "/v2/systemsharedmemory/unregister", status: 200, want: `{}`},
+		{name: "unregister CUDA shared memory", method: "POST", path: "/v2/cudasharedmemory/unregister", status: 200, want: `{}`},
 		{name: "model by version", method: "GET", path: "/v2/models/sans-lao/versions/1", status: 200, want: `"name":"sans-lao"`},
 		{name: "unknown version", method: "GET", path: "/v2/models/sans-lao/versions/9", status: 404, want: `{"error":"`},
 		{name: "unknown model", method: "GET", path: "/v2/models/nobody", status: 404, want: `{"error":"`},
@@ -60,7 +69,7 @@ func TestInferenceProtocol(t *testing.T) {
 		{name: "ready", method: "GET", path: "/v2/models/sans-lao/ready", status: 200, want: `"ready":true`},
 		{name: "version ready", method: "GET", path: "/v2/models/sans-lao/versions/1/ready", status: 200},
 		{name: "unknown model ready", method: "GET", path: "/v2/models/nobody/ready", status: 404},
-		{name: "infer with GET", method: "GET", path: "/v2/models/sans-lao/infer", status: 405, want: `{"error":"method not allowed"}`},
+		{name: "infer with GET", method: "GET", path: "/v2/models/sans-lao/infer", status: 405, want: `{"error":"method not allowed; use POST"}`},
 
 		{name: "flat pixels", method: "POST", path: "/v2/models/sans-lao/infer", body: twoPixels(`"data":[1,2,3,4.5]`), status: 200,
 			want: `{"model_name":"sans-lao","model_version":"2","id":"x",` + logits + `}`},
@@ -76,6 +85,8 @@ func TestInferenceProtocol(t *testing.T) {
 		{name: "raw image", method: "POST", path: "/v2/models/sans-lao/infer", body: "PNG", headers: []string{oip.HeaderJSONLength, "0"}, status: 200,
 			want: `"shape":[1,2],"data":[1,0.5]`},
 
+		{name: "input in shared memory", method: "POST", path: "/v2/models/sans-lao/infer", body: twoPixels(`"parameters":{"shared_memory_region":"in","shared_memory_byte_size":16}`), status: 400, want: "shared memory"},
+		{name: "output in shared memory", method: "POST", path: "/v2/models/sans-lao/infer", body: withOutput(`{"shared_memory_region":"out"}`), status: 400, want: "shared memory"},
 		{name: "nothing", method: "POST", path: "/v2/models/sans-lao/infer", status: 400, want: "empty"},
 		{name: "raw nothing", method: "POST", path: "/v2/models/sans-lao/infer", headers: []string{oip.HeaderJSONLength, "0"}, status: 400, want: "empty"},
 		{name: "not JSON", method: "POST", path: "/v2/models/sans-lao/infer", body: "PNG", status: 400, want: "does not have the form"},

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,18 @@ import (
 
 	"eigenserve/runtime"
 )
+
+// MarshalJSON returns a value as JSON. Unlike json.Marshal it leaves <, > and & as they
+// are: answers are never part of a page, and people read them.
+func MarshalJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
 
 // JSONFault says where a JSON body is wrong, without Go's names for types.
 func JSONFault(err error) string {

@@ -4,6 +4,7 @@ usage: triton.py HTTP-ADDRESS GRPC-ADDRESS MODEL IMAGE VARIANT-FILE
 """
 
 import json
+import queue
 import sys
 import urllib.request
 
@@ -65,10 +66,21 @@ def drive(api, client):
     score, index, label = best[0][0].decode().split(":", 2)
     assert int(index) == int(two[0].argmax()) and abs(float(score) - two[0].max()) < 1e-2 and label, best
 
-    if grpc:
-        zipped, _ = logits(api, client, model, encoded, compression_algorithm="gzip")
-        assert np.abs(zipped - two).max() < 1e-2
-    else:
+    for coding in ("gzip", "deflate"):
+        if grpc:
+            options = [{"compression_algorithm": coding}]
+        else:
+            options = [{"request_compression_algorithm": coding}, {"response_compression_algorithm": coding},
+                       {"request_compression_algorithm": coding, "response_compression_algorithm": coding}]
+        for compressed in options:
+            for inputs, plain in ((encoded, two), (("pixel_values", shape, "FP32", pixels), three)):
+                same, _ = logits(api, client, model, inputs, **compressed)
+                assert np.abs(same - plain).max() < 1e-2, compressed
+    check_config(client.get_model_config(model), grpc, shape, labels)
+    check_config(client.get_model_config(model, "1"), grpc, shape, labels)
+    unsupported(api, client, encoded)
+
+    if not grpc:
         for sent in ({"binary_data": False}, {"binary_data": True}):
             for back in (True, False):
                 output = [api.InferRequestedOutput("logits", binary_data=back)]
@@ -102,6 +114,39 @@ def drive(api, client):
     assert np.abs(same - two).max() < 1e-2
     refused(lambda: client.load_model("broken", config="{}", files={"file:1/model.safetensors": b"x"}))
     return three, two
+
+
+def check_config(config, grpc, shape, labels):
+    """the model's configuration says what its metadata says"""
+    if grpc:
+        kinds, config = ("TYPE_INVALID", 11, 13), config.config
+        fields = lambda t: (t.name, t.data_type, list(t.dims))
+        inputs, outputs, name, most = config.input, config.output, config.name, config.max_batch_size
+    else:
+        kinds = ("TYPE_INVALID", "TYPE_FP32", "TYPE_STRING")
+        fields = lambda t: (t["name"], t["data_type"], t["dims"])
+        inputs, outputs, name, most = config["input"], config["output"], config["name"], config["max_batch_size"]
+    assert name == model and most >= shape[0], config
+    assert [fields(t) for t in inputs] == [("pixel_values", kinds[1], shape[1:]), ("image", kinds[2], [])], config
+    assert [fields(t) for t in outputs] == [("logits", kinds[1], [labels])], config
+
+
+def unsupported(api, client, encoded):
+    """Triton's examples begin with these calls; what is not there says so"""
+    client.unregister_system_shared_memory()
+    client.unregister_cuda_shared_memory()
+    assert not client.get_system_shared_memory_status() or api is over_grpc
+    assert not client.get_cuda_shared_memory_status() or api is over_grpc
+    refused(lambda: client.register_system_shared_memory("region", "/key", 64), "shared memory is not supported")
+    tensor = api.InferInput(*encoded[:3])
+    tensor.set_shared_memory("region", 64)
+    refused(lambda: client.infer(model, [tensor]), "shared memory")
+    if api is over_grpc:
+        answers = queue.Queue()
+        client.start_stream(callback=lambda result, error: answers.put((result, error)))
+        result, error = answers.get(timeout=20)
+        client.stop_stream()
+        assert result is None and "call ModelInfer" in str(error), error
 
 
 def main():

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"eigenserve/runtime/fault"
 )
 
 // ErrUsage is the target of errors.Is for an error in how the program was called.
@@ -22,11 +24,17 @@ func Usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 // parseNumberPrefix is how errors of Go's number parsers begin.
 var parseNumberPrefix = regexp.MustCompile(`strconv\.Parse\w+: parsing "[^"]*": `)
 
+// Lists says which commands list the names of a kind.
+var Lists = map[string]string{"model": "`eigenserve ls` lists them", "alias": "`eigenserve alias` lists them", "family": "`eigenserve fit` makes one"}
+
 // OneLine returns the text of an error on one line, for people and for scripts.
 func OneLine(err error) string {
 	if errors.Is(err, context.Canceled) {
 		return "interrupted"
 	}
 	text := parseNumberPrefix.ReplaceAllString(err.Error(), "")
+	if known, ok := errors.AsType[*fault.Error](err); ok {
+		text += known.Advice(nil, Lists)
+	}
 	return strings.Join(strings.Fields(strings.ReplaceAll(text, "\n", "; ")), " ")
 }

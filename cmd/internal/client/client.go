@@ -91,7 +91,7 @@ func (c *Client) Call(ctx context.Context, method, path, contentType string, bod
 		if res.StatusCode == http.StatusUnauthorized {
 			e.Error += "; set " + TokenVariable + " to a token of the server"
 		}
-		return res.StatusCode, &Error{res.StatusCode, c.BaseURL + ": " + e.Error}
+		return res.StatusCode, &Error{res.StatusCode, c.BaseURL + ": " + commandFor(e.Error)}
 	}
 	if out == nil {
 		return res.StatusCode, nil
@@ -100,6 +100,17 @@ func (c *Client) Call(ctx context.Context, method, path, contentType string, bod
 		return res.StatusCode, fmt.Errorf("%s does not answer like eigenserve: %w", c.BaseURL, err)
 	}
 	return res.StatusCode, nil
+}
+
+// commandFor returns a server's error with the command that lists names instead of the
+// route.
+func commandFor(text string) string {
+	for route, kind := range map[string]string{"models": "model", "aliases": "alias", "families": "family"} {
+		if text, ok := strings.CutSuffix(text, "GET /v1/"+route+" lists them"); ok {
+			return text + cli.Lists[kind]
+		}
+	}
+	return text
 }
 
 // CallJSON is Call with a JSON body.

@@ -15,6 +15,7 @@ import (
 	"eigenserve/cmd/internal/version"
 	"eigenserve/server"
 	"eigenserve/server/auth"
+	"eigenserve/server/cors"
 )
 
 // ListenFlags say where a server listens, for whom, and within which limits.
@@ -26,7 +27,7 @@ type ListenFlags struct {
 	addr, adminAddr string
 	tokens          string
 	insecure        bool
-	hosts           []string
+	hosts, origins  []string
 	tlsCert, tlsKey string
 
 	imageUpload, variantUpload, checkpointUpload cli.SizeValue
@@ -53,6 +54,7 @@ func (f *ListenFlags) addAddresses(flags *pflag.FlagSet) {
 	flags.StringVar(&f.tokens, "tokens", "", "`file` of the tokens that requests must carry")
 	flags.BoolVar(&f.insecure, "insecure", false, "serve other machines without tokens: anyone may do anything")
 	flags.StringSliceVar(&f.hosts, "hosts", nil, "host `names` to accept in requests besides localhost, on loopback without tokens")
+	flags.StringSliceVar(&f.origins, "cors-origins", nil, "`origins` whose web pages may call this server from a browser, such as https://app.example, or * for all (default: only the server's own page)")
 	flags.StringVar(&f.tlsCert, "tls-cert", "", "`file` with the TLS certificate and its chain, in PEM; read again when it changes")
 	flags.StringVar(&f.tlsKey, "tls-key", "", "`file` with the certificate's key, in PEM")
 }
@@ -88,6 +90,9 @@ func (f *ListenFlags) Check() error {
 	}
 	if f.tokens != "" && f.insecure {
 		return cli.Usagef("give one of --tokens and --insecure")
+	}
+	if _, err := cors.New(f.origins); err != nil {
+		return cli.Usagef("--cors-origins: %v", err)
 	}
 	if _, err := f.resolve(f.addr); err != nil {
 		return err
@@ -169,6 +174,9 @@ func (f *ListenFlags) ServerOptions(log *slog.Logger) (o server.Options, err err
 		ImageLimit: int64(f.imageUpload), VariantLimit: int64(f.variantUpload), CheckpointLimit: int64(f.checkpointUpload),
 		BodyMemory: int64(f.uploadMemory), Connections: f.connections,
 		ReadTimeout: f.read, WriteTimeout: f.write, IdleTimeout: f.idle,
+	}
+	if o.CORS, err = cors.New(f.origins); err != nil {
+		return o, err
 	}
 	if f.tokens != "" {
 		if o.Tokens, err = auth.OpenTokens(f.tokens, log); err != nil {

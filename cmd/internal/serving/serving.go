@@ -78,6 +78,9 @@ func (p Program) Run(ctx context.Context) error {
 	if o.Tokens != nil && p.Listen.tlsCert == "" && !l.http.Addr().(*net.TCPAddr).IP.IsLoopback() {
 		log.Warn("tokens cross the network unencrypted: give --tls-cert and --tls-key, or put a proxy with TLS in front of this server")
 	}
+	if o.CORS.IsForAll() && o.Tokens == nil {
+		log.Warn("any web page that is open on this machine may use and change the models: give --tokens, or name the origins in --cors-origins")
+	}
 	p.announce(l, eng)
 	select {
 	case err := <-l.served:
@@ -86,6 +89,11 @@ func (p Program) Run(ctx context.Context) error {
 	}
 	return p.Listen.shutDown(srv, l.served, log)
 }
+
+// IgnoreClosedLog makes writes to a pipe that nobody reads any more fail instead of ending
+// the process: a server outlives the reader of its log, whose lines are then lost. It must
+// be called before the server writes anything.
+func IgnoreClosedLog() { signal.Ignore(syscall.SIGPIPE) }
 
 // announce says where the server answers.
 func (p Program) announce(l listeners, eng *runtime.Engine) {

@@ -5,6 +5,7 @@ package servertest
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -81,7 +82,19 @@ func (f *Engine) find(name string) (runtime.VariantInfo, error) {
 			return v, runtime.Errorf(runtime.NotFound, "model %q has no version %s", name, version)
 		}
 	}
-	return runtime.VariantInfo{}, runtime.Errorf(runtime.NotFound, "no variant %q", name)
+	return runtime.VariantInfo{}, &runtime.Error{Code: runtime.NotFound, Text: fmt.Sprintf("no variant %q", name), Missing: "model", Similar: f.similar(name)}
+}
+
+// similar suggests, for a name without its last letter, the name that has it.
+func (f *Engine) similar(name string) func(visible func(string) bool) string {
+	return func(visible func(string) bool) string {
+		for _, v := range f.Models {
+			if v.Name[:len(v.Name)-1] == name && visible(v.Name) {
+				return v.Name
+			}
+		}
+		return ""
+	}
 }
 
 func (f *Engine) Classify(ctx context.Context, name string, image []byte, o runtime.ClassifyOptions) (runtime.Answer, error) {
