@@ -6,26 +6,26 @@ import (
 	"eigenserve/runtime/fault"
 )
 
-// Options say how much of its original's answers a variant must keep, and in how many
+// Options say how closely a variant must answer as its original does, and in how many
 // bytes. The zero value of each field means its default.
 type Options struct {
-	// MinAgreement is the least share of the judged images whose best label must be the
-	// original's: DefaultMinAgreement. A negative value asks for nothing.
+	// MinAgreement is the least share of the held-out images whose best label must be the
+	// original's, DefaultMinAgreement by default. A negative value requires none.
 	MinAgreement float64
-	// MaxKL is the largest mean divergence from the original's probabilities on them, in
-	// nats. The default is DefaultShare of what the family's mean diverges from its
-	// members, which is how far answers lie apart in this family, times the leniency of
-	// the head. A family of one member, or of copies, has no such measure and uses
-	// defaultMaxKL.
+	// MaxKL is the largest mean divergence from the original's probabilities on these
+	// images, in nats. The default is DefaultShare of the divergence of the family's mean
+	// from its members, which shows how far answers are apart in this family, times the
+	// leniency of the head. A family of one member, or of copies, has no such measure;
+	// its default is defaultMaxKL times the leniency.
 	MaxKL float64
-	// MaxBytes is the largest size of the variant's file: half of what its tensors take
-	// in float16.
+	// MaxBytes is the largest size of a variant without its metadata, by default half of
+	// what its tensors take in float16.
 	MaxBytes int64
-	// AllowLossy stores what cannot pass in MaxBytes in the best form that fits. The
-	// variant is marked lossy for good.
+	// AllowLossy accepts a checkpoint that cannot pass in MaxBytes, at the finest step
+	// that fits. The variant is marked lossy permanently.
 	AllowLossy bool
 	// Refine moves the coefficients towards the original's answers before they are
-	// rounded. It saves a fifth of the bytes at the same answers, for about a hundred
+	// rounded. It saves a fifth of the bytes at equal answers, and takes about a hundred
 	// more passes.
 	Refine bool
 	// Step, if positive, replaces the search: the quantisation step in units of the
@@ -35,31 +35,29 @@ type Options struct {
 	Exact bool
 }
 
-// Defaults of Options, chosen by their results on held-out images. The agreement is
-// measured on images that are harder than a model's own.
+// Defaults of Options, chosen by their results on test models. The agreement is measured
+// on images that are harder than those a model is for.
 const (
 	DefaultMinAgreement = 0.75
 	DefaultShare        = 0.092
-	// defaultMaxKL is for families whose mean was not measured when they were fitted, or
-	// diverges by less than minDivergence. In the latter the mean answers as the members
-	// do up to rounding, and a share of that would be a limit that only an exact copy
-	// keeps.
+	// defaultMaxKL is for families whose mean diverges by less than minDivergence, or was
+	// not measured when they were fitted. A mean that answers as its members do, up to
+	// rounding, would make a limit that only an exact copy meets.
 	defaultMaxKL  = 0.008
 	minDivergence = 0.001
 )
 
-// withDefaults completes the options for a variant that takes the given bytes in
-// float16, whose head has the given leniency, in a family whose mean diverges by the
-// given amount.
+// withDefaults returns the options with their defaults, for a variant whose tensors take
+// float16 bytes in that type and a family whose mean diverges by divergence.
 func (o Options) withDefaults(float16 int64, divergence, leniency float64) Options {
 	if o.MinAgreement == 0 {
 		o.MinAgreement = DefaultMinAgreement
 	}
 	switch {
 	case o.MaxKL == 0 && divergence >= minDivergence:
-		o.MaxKL = Digits(DefaultShare * divergence * leniency)
+		o.MaxKL = Round(DefaultShare * divergence * leniency)
 	case o.MaxKL == 0:
-		o.MaxKL = Digits(defaultMaxKL * leniency)
+		o.MaxKL = Round(defaultMaxKL * leniency)
 	}
 	if o.MaxBytes == 0 {
 		o.MaxBytes = float16 / 2
