@@ -3,6 +3,7 @@ package image
 import (
 	"bytes"
 	"compress/zlib"
+	"encoding/binary"
 	"errors"
 	"hash/crc32"
 	"io"
@@ -165,5 +166,23 @@ func TestErrorsNameTheCause(t *testing.T) {
 		if !errors.Is(err, ErrFormat) || err.Error() != c.want {
 			t.Errorf("error %v, want %s", err, c.want)
 		}
+	}
+}
+
+// Rows that are missing are black, in an image of several pieces of the repairer, too.
+func TestMissingRowsAreBlack(t *testing.T) {
+	const side, rows = 300, 150
+	data := pngOfHeader(side, side)
+	pixels := bytes.Repeat(append([]byte{0}, bytes.Repeat([]byte{7}, 3*side)...), rows)
+	body := append([]byte("IDAT"), deflate(pixels)...)
+	data = binary.BigEndian.AppendUint32(data, uint32(len(body)-4))
+	data = binary.BigEndian.AppendUint32(append(data, body...), crc32.ChecksumIEEE(body))
+	img, err := Spec{Channels: 3}.Decode(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := append(bytes.Repeat([]byte{7}, 3*side*rows), make([]byte, 3*side*(side-rows))...)
+	if !bytes.Equal(img.Pix, want) {
+		t.Error("other pixels")
 	}
 }

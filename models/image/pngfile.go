@@ -286,20 +286,21 @@ func (r *pngRepairer) more() error {
 
 // inflate reads pixels. Rows that are missing at the end are black, if the data ends on purpose.
 func (r *pngRepairer) inflate(pixels []byte) error {
-	for n := 0; n < len(pixels) && !r.ended; {
-		m, err := r.pixels.Read(pixels[n:])
-		n += m
-		had := r.header.bytes() - r.left + int64(n)
-		switch {
-		case err == io.EOF && n < len(pixels) && (had == 0 || !r.header.isWhole(had)):
-			return errCutShort
-		case err == io.EOF:
-			r.ended = true
-		case err != nil && n < len(pixels):
-			return pixelError(err)
-		}
+	if r.ended {
+		clear(pixels)
+		return nil
 	}
-	return nil
+	n, err := io.ReadFull(r.pixels, pixels)
+	if err == nil {
+		return nil
+	}
+	_, end := r.pixels.Read(pixels[n:]) // again, as ReadFull does not tell its ends apart
+	had := r.header.bytes() - r.left + int64(n)
+	if r.ended = end == io.EOF && had > 0 && r.header.isWhole(had); r.ended {
+		clear(pixels[n:])
+		return nil
+	}
+	return pixelError(err)
 }
 
 // end checks the end of the pixels, which may be missing, or not be the end.
