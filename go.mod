@@ -3,7 +3,6 @@ module eigenserve
 go 1.26.0
 
 require (
-	github.com/bep/imagemeta v1.0.1
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.23.0
 	github.com/dustin/go-humanize v1.1.0

@@ -28,11 +28,12 @@ var mayImport = map[string][]string{
 	"store/zoo":                 {"store"},
 	"store/zoo/_gen/pack":       {"store", "store/tensorfile"},
 
-	"models":       {"models/...", "runtime/plainjson"},
-	"models/image": {"runtime/plainjson"},
-	"models/input": {"models/image"},
-	"models/nn":    {"runtime/kernel"},
-	"models/vit":   {"models/image", "models/input", "models/nn", "runtime/plainjson"},
+	"models":            {"models/...", "runtime/plainjson"},
+	"models/image":      {"models/image/jpeg", "runtime/plainjson"},
+	"models/image/jpeg": {},
+	"models/input":      {"models/image"},
+	"models/nn":         {"runtime/kernel"},
+	"models/vit":        {"models/image", "models/input", "models/nn", "runtime/plainjson"},
 
 	"runtime":             {"models/...", "store/...", "runtime/cache", "runtime/fault", "runtime/family", "runtime/internal/similar", "runtime/kernel", "runtime/learn/gate", "runtime/sched"},
 	"runtime/cache":       {"runtime/fault", "runtime/mem"},

@@ -1,6 +1,10 @@
 package image
 
-import stdimage "image"
+import (
+	stdimage "image"
+
+	"eigenserve/models/image/jpeg"
+)
 
 // planarRGB converts luma and chroma planes to interleaved RGB. JPEG and WebP store colour at half
 // the resolution. libjpeg and libwebp interpolate it, each with its own rounding. Go's image
@@ -9,35 +13,24 @@ import stdimage "image"
 func planarRGB(m *stdimage.YCbCr, video bool) []byte {
 	width, height := m.Rect.Dx(), m.Rect.Dy()
 	rgb := make([]byte, 3*width*height)
-	c := newChroma(m, video)
 	convert := fullRangeRow
 	if video {
 		convert = videoRangeRow
 	}
+	blue, red := newUpsampler(chromaPlane(m, m.Cb), video), newUpsampler(chromaPlane(m, m.Cr), video)
 	for y := range height {
-		blue, red := c.row(c.blue, m.Cb, y), c.row(c.red, m.Cr, y)
-		convert(rgb[3*y*width:][:3*width], m.Y[y*m.YStride:], blue, red)
+		convert(rgb[3*y*width:][:3*width], m.Y[y*m.YStride:], blue.row(y), red.row(y))
 	}
 	return rgb
 }
 
-// chroma upsamples the rows of the two chroma planes.
-type chroma struct {
-	stride, width, height int // of the part of a plane that is inside the image
-	across, down          int // pixels of the image per pixel of a plane
-	video                 bool
-	blue, red             []byte // one upsampled row each, at least as wide as the image
-	sums                  []int32
-}
-
-func newChroma(m *stdimage.YCbCr, video bool) *chroma {
-	c := &chroma{stride: m.CStride, video: video}
-	c.across, c.down = subsampling(m.SubsampleRatio)
-	c.width = (m.Rect.Dx() + c.across - 1) / c.across
-	c.height = (m.Rect.Dy() + c.down - 1) / c.down
-	c.blue, c.red = make([]byte, c.width*c.across), make([]byte, c.width*c.across)
-	c.sums = make([]int32, c.width)
-	return c
+// chromaPlane describes a chroma plane of m.
+func chromaPlane(m *stdimage.YCbCr, pix []byte) jpeg.Plane {
+	across, down := subsampling(m.SubsampleRatio)
+	return jpeg.Plane{
+		Pix: pix, Stride: m.CStride, Across: across, Down: down,
+		Width: (m.Rect.Dx() + across - 1) / across, Height: (m.Rect.Dy() + down - 1) / down,
+	}
 }
 
 // subsampling returns the pixels of the image per pixel of a chroma plane.
@@ -57,42 +50,54 @@ func subsampling(r stdimage.YCbCrSubsampleRatio) (across, down int) {
 	return 1, 1
 }
 
-// row returns the chroma plane at row y of the image. If it has to interpolate, it writes to dst.
-func (c *chroma) row(dst, plane []byte, y int) []byte {
-	near := y / c.down
+// upsampler scales the rows of a plane to the size of the image.
+type upsampler struct {
+	jpeg.Plane
+	video bool
+	dst   []byte // one row, at least as wide as the image
+	sums  []int32
+}
+
+func newUpsampler(p jpeg.Plane, video bool) *upsampler {
+	return &upsampler{Plane: p, video: video, dst: make([]byte, p.Width*p.Across), sums: make([]int32, p.Width)}
+}
+
+// row returns the plane at row y of the image, valid until the next call.
+func (u *upsampler) row(y int) []byte {
+	near := y / u.Down
 	far := near
-	if c.down == 2 { // the row above for the upper of two, the row below for the lower
-		far = max(0, min(near-1+y%2*2, c.height-1))
+	if u.Down == 2 { // the row above for the upper of two, the row below for the lower
+		far = max(0, min(near-1+y%2*2, u.Height-1))
 	}
-	n, f := plane[near*c.stride:][:c.width], plane[far*c.stride:][:c.width]
+	n, f := u.Pix[near*u.Stride:][:u.Width], u.Pix[far*u.Stride:][:u.Width]
 	switch {
-	case c.video:
-		webpRow(dst, n, f)
-	case c.across == 1 && c.down == 1:
+	case u.video:
+		webpRow(u.dst, n, f)
+	case u.Across == 1 && u.Down != 2:
 		return n
-	case c.across == 1:
+	case u.Across == 1:
 		for i := range n {
-			dst[i] = byte((3*int32(n[i]) + int32(f[i]) + 1 + int32(y%2)) >> 2)
+			u.dst[i] = byte((3*int32(n[i]) + int32(f[i]) + 1 + int32(y%2)) >> 2)
 		}
-	case c.across == 2 && c.width > 2:
-		c.jpegRow(dst, n, f)
+	case u.Across == 2 && u.Down <= 2 && u.Width > 2:
+		u.jpegRow(n, f)
 	default: // libjpeg repeats planes that are this narrow or this coarse
-		for i := range dst {
-			dst[i] = n[i/c.across]
+		for i := range u.dst {
+			u.dst[i] = n[i/u.Across]
 		}
 	}
-	return dst
+	return u.dst
 }
 
 // jpegRow interpolates as libjpeg does: three quarters of the near sample and one quarter of the
 // far one in each subsampled direction. Ties alternately round down and up, to avoid a bias.
-func (c *chroma) jpegRow(dst, near, far []byte) {
+func (u *upsampler) jpegRow(near, far []byte) {
 	shift, even, odd := 2, int32(1), int32(2)
-	sums := c.sums
+	sums, dst := u.sums, u.dst
 	for i := range sums {
 		sums[i] = int32(near[i])
 	}
-	if c.down == 2 {
+	if u.Down == 2 {
 		shift, even, odd = 4, 8, 7
 		for i := range sums {
 			sums[i] = 3*int32(near[i]) + int32(far[i])

@@ -15,7 +15,7 @@ import (
 )
 
 // pngHeader returns a PNG with nothing but a header.
-func pngHeader(width, height uint32) []byte {
+func pngOfHeader(width, height uint32) []byte {
 	chunk := append([]byte("IHDR"), binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, width), height)...)
 	chunk = append(chunk, 8, 2, 0, 0, 0)
 	b := append([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\x0d"), chunk...)
@@ -51,6 +51,11 @@ func TestDecodeRejects(t *testing.T) {
 	binary.LittleEndian.PutUint32(hugeGIF[6:], 0xffff_ffff)
 	hugeWebP := append([]byte("RIFF\x16\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x00\x00\x00\x00"), 0xff, 0x9f, 0, 0xff, 0x9f, 0)
 
+	grownGIF := bytes.Clone(encoded(t, "gif", 8, 8))
+	binary.LittleEndian.PutUint32(grownGIF[bytes.IndexByte(grownGIF, ',')+5:], 0xffff_ffff)
+	hugeArithmetic := bytes.Clone(hugeJPEG)
+	hugeArithmetic[frame+1] = 0xc9
+
 	for _, c := range []struct {
 		name string
 		data []byte
@@ -60,18 +65,20 @@ func TestDecodeRejects(t *testing.T) {
 		{"a text", []byte("GIF, not really"), ErrFormat},
 		{"a bitmap", []byte("BM6\x00\x00\x00"), ErrFormat},
 		{"a signature only", []byte("\x89PNG\r\n\x1a\n"), ErrFormat},
-		{"a png with a header only", pngHeader(2, 2), ErrFormat},
-		{"a png of no width", pngHeader(0, 2), ErrFormat},
+		{"a png with a header only", pngOfHeader(2, 2), ErrFormat},
+		{"a png of no width", pngOfHeader(0, 2), ErrFormat},
 		{"a png cut short", whole["png rgb"][:len(whole["png rgb"])/2], ErrFormat},
 		{"a jpeg cut short", whole["jpeg 4:2:0"][:len(whole["jpeg 4:2:0"])/2], ErrFormat},
 		{"a gif cut short", whole["gif"][:len(whole["gif"])/2], ErrFormat},
 		{"a webp cut short", whole["webp lossy"][:len(whole["webp lossy"])/2], ErrFormat},
 		{"a gif of no screen", append([]byte("GIF89a"), make([]byte, 20)...), ErrFormat},
-		{"a hundred megapixels of png", pngHeader(10_000, 10_000), ErrTooLarge},
-		{"a png whose pixels overflow", pngHeader(1<<31-1, 1<<31-1), ErrFormat}, // the limit of the decoder
-		{"a png of one very long row", pngHeader(1<<31-1, 1), ErrTooLarge},
+		{"a hundred megapixels of png", pngOfHeader(10_000, 10_000), ErrTooLarge},
+		{"a png whose pixels overflow", pngOfHeader(1<<31-1, 1<<31-1), ErrTooLarge},
+		{"a png of one very long row", pngOfHeader(1<<31-1, 1), ErrTooLarge},
 		{"a large jpeg", hugeJPEG, ErrTooLarge},
 		{"a large gif", hugeGIF, ErrTooLarge},
+		{"a large gif frame on a small screen", grownGIF, ErrTooLarge},
+		{"a large arithmetic jpeg", hugeArithmetic, ErrTooLarge},
 		{"a large webp", hugeWebP, ErrTooLarge},
 	} {
 		if _, err := (Spec{Channels: 3}).Decode(c.data); !errors.Is(err, c.want) {
@@ -91,7 +98,7 @@ func TestMaxPixels(t *testing.T) {
 }
 
 func TestMaxPixelsIsCheckedBeforeDecoding(t *testing.T) {
-	data := pngHeader(10_000, 10_000)
+	data := pngOfHeader(10_000, 10_000)
 	var before, after goruntime.MemStats
 	goruntime.ReadMemStats(&before)
 	_, _ = Spec{Channels: 3}.Decode(data)
@@ -102,9 +109,9 @@ func TestMaxPixelsIsCheckedBeforeDecoding(t *testing.T) {
 }
 
 func TestDecoderPanicIsAnError(t *testing.T) {
-	f := format{name: "broken", config: func(io.Reader) (stdimage.Config, error) { panic("index out of range") }}
-	if _, err := f.header([]byte("x")); !errors.Is(err, ErrFormat) {
-		t.Errorf("error %v", err)
+	_, err := guardBytes([]byte("x"), func(io.Reader) (int, error) { panic("index out of range") })
+	if err == nil {
+		t.Error("no error")
 	}
 }
 
@@ -112,7 +119,10 @@ func FuzzDecode(f *testing.F) {
 	for _, c := range golden[decodeCase](f, "decode.json") {
 		f.Add(c.File)
 	}
-	f.Add(pngHeader(1<<20, 1<<20))
+	for _, c := range golden[fileCase](f, "files.json") {
+		f.Add(c.File)
+	}
+	f.Add(pngOfHeader(1<<20, 1<<20))
 	colour, err := ParseSpec([]byte(`{"size":{"shortest_edge":9},"do_center_crop":true}`), 3, 8, 8)
 	if err != nil {
 		f.Fatal(err)

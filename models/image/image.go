@@ -16,8 +16,9 @@ import (
 var (
 	// ErrSpec is the error for a preprocessor_config.json that is malformed or not supported.
 	ErrSpec = errors.New("unusable image preprocessing")
-	// ErrFormat is the error for data that is not a whole PNG, JPEG, GIF or WebP image.
-	ErrFormat = errors.New("not a readable PNG, JPEG, GIF or WebP image")
+	// ErrFormat is the error for data that is not a whole PNG, JPEG, GIF or WebP image. Errors that
+	// wrap it say what the data is instead.
+	ErrFormat = errors.New("not a PNG, JPEG, GIF or WebP image")
 	// ErrTooLarge is the error for an image of more pixels than Spec.MaxPixels, in the file or
 	// after resizing.
 	ErrTooLarge = errors.New("image is too large")

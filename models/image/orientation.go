@@ -1,48 +1,5 @@
 package image
 
-import (
-	"bytes"
-
-	"github.com/bep/imagemeta"
-)
-
-// Cameras store images as the sensor reads them, and write the way the camera was held to the EXIF
-// orientation. The pipelines and datasets of Hugging Face rotate images accordingly with Pillow's
-// ImageOps.exif_transpose. This package does the same from EXIF; it does not read an orientation in
-// XMP or in the text of a PNG.
-
-// upright is the orientation of an image that is stored the way it is shown. The others, up to 8,
-// say on which sides its first row and column are shown (EXIF 2.32, tag 0x0112).
-const upright = 1
-
-var exifFormats = map[string]imagemeta.ImageFormat{"jpeg": imagemeta.JPEG, "png": imagemeta.PNG, "webp": imagemeta.WebP}
-
-// orientation returns the EXIF orientation of an image, or upright if it cannot be read.
-func (f format) orientation(data []byte) int {
-	kind, ok := exifFormats[f.name]
-	if !ok {
-		return upright
-	}
-	found := 0
-	imagemeta.Decode(imagemeta.Options{ // its error is ignored: tags read before it are valid
-		R: bytes.NewReader(data), ImageFormat: kind, Sources: imagemeta.EXIF,
-		ShouldHandleTag: func(tag imagemeta.TagInfo) bool { return tag.Namespace == "IFD0" && tag.Tag == "Orientation" },
-		HandleTag: func(tag imagemeta.TagInfo) error {
-			switch v := tag.Value.(type) {
-			case uint16:
-				found = int(v)
-			case uint32:
-				found = int(v)
-			}
-			return imagemeta.ErrStopWalking
-		},
-	})
-	if found < upright || found > 8 {
-		return upright
-	}
-	return found
-}
-
 // oriented returns the image as it is shown.
 func (img *Image) oriented(orientation int) *Image {
 	if orientation == upright {
