@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"eigenserve/cmd/internal/cli"
+	"eigenserve/cmd/internal/version"
 )
 
 func main() {
@@ -111,7 +112,8 @@ requests need them.
 				return unknownCommand(cmd, args[0])
 			}
 			if showVersion {
-				return m.printVersion()
+				_, err := fmt.Fprintln(m.Stdout, "eigenserve", version.Version)
+				return err
 			}
 			return cmd.Help()
 		},

@@ -81,11 +81,30 @@ func (m *Main) runRefit(ctx context.Context, f learning.FitFlags, o learn.Option
 		return err
 	}
 	if asJSON {
-		err = cli.PrintJSON(m.Stdout, done)
+		err = cli.PrintJSON(m.Stdout, newRefitReport(done))
 	} else {
 		err = m.printRefit(done)
 	}
 	return errors.Join(err, refitFailures(done))
+}
+
+// refitReport is a refit as JSON. The new versions have the keys of all lists of models.
+type refitReport struct {
+	*learn.Refitted
+	Moved []movedVariant `json:"moved"`
+}
+
+type movedVariant struct {
+	learn.Move
+	Now runtime.VariantInfo `json:"now"`
+}
+
+func newRefitReport(r *learn.Refitted) refitReport {
+	moved := make([]movedVariant, len(r.Moved))
+	for i, v := range r.Moved {
+		moved[i] = movedVariant{v, runtime.NewVariantInfo(v.Now)}
+	}
+	return refitReport{r, moved}
 }
 
 // refitFailures returns an error if variants could not be moved.

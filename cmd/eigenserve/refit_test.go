@@ -49,10 +49,19 @@ func TestRefitAndCollect(t *testing.T) {
 	for _, path := range folders[1:3] {
 		must(t, "show", "--store", dir, filepath.Base(path))
 	}
-	var done learn.Refitted
+	var done struct {
+		Stayed []learn.Stay
+		Unused []string
+		Moved  []struct{ Now map[string]any }
+	}
 	raw := must(t, append(append([]string{"refit", "--json"}, quick...), folders[1:]...)...)
 	if err := json.Unmarshal([]byte(raw), &done); err != nil || done.Stayed == nil || len(done.Unused) != 1 {
 		t.Errorf("%+v, %v: %s", done, err, raw)
+	}
+	for _, v := range done.Moved {
+		if v.Now["digest"] == nil || v.Now["resident"] != "disk" {
+			t.Errorf("the new version has not the keys of a list of models: %v", v.Now)
+		}
 	}
 	status, out, errs := program(t, "refit", "--store", dir, "--family", "f", "--metric", "none", "--rank", "4", "--max-kl", "1e-9", "--variant-budget", "9", folders[1])
 	if status != 1 || !strings.Contains(out, "0 variants moved") || !strings.Contains(errs, "1 of 1 variant could not be moved") {

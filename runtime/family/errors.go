@@ -22,7 +22,7 @@ func Coded(err error) error {
 	case store.IsFull(err):
 		return &fault.Error{Code: fault.Full, Text: "the disk of the store is full; nothing was changed", Err: err}
 	case store.IsReadOnly(err):
-		return &fault.Error{Code: fault.Full, Text: "the store is read-only for this user; nothing was changed", Err: err}
+		return &fault.Error{Code: fault.Full, Text: "a file of the store cannot be read or written by this user, or the store is read-only; nothing was changed", Err: err}
 	case errors.Is(err, store.ErrNotFound):
 		return fault.With(fault.NotFound, err)
 	case errors.Is(err, store.ErrBasis), errors.Is(err, store.ErrInUse), errors.Is(err, store.ErrChanged):

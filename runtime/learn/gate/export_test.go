@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"eigenserve/store"
 	"eigenserve/store/checkpoint"
 	"eigenserve/store/subspace"
 	"eigenserve/store/tensorfile"
@@ -45,12 +46,19 @@ func CheckLineage(g *Gate, c *checkpoint.Checkpoint) error {
 // AcquireProjector exports acquire.
 func (g *Gate) AcquireProjector() (*subspace.Projector, func(), error) { return g.projector.acquire() }
 
+// BeforeOpen has f called before the basis of a projector is opened.
+func (g *Gate) BeforeOpen(f func()) {
+	open := g.projector.open
+	g.projector.open = func() (*store.Basis, error) {
+		f()
+		return open()
+	}
+}
+
 // DropProjector exports drop, and reports whether there still is a projector.
 func (g *Gate) DropProjector() (left bool) {
 	g.projector.drop()
-	g.projector.mu.Lock()
-	defer g.projector.mu.Unlock()
-	return g.projector.current != nil
+	return g.projector.current.Load() != nil
 }
 
 // SetCloseFile replaces the function that closes the file of a projector that was garbage

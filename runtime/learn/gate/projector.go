@@ -3,6 +3,7 @@ package gate
 import (
 	goruntime "runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"eigenserve/runtime/family"
@@ -20,10 +21,11 @@ const projectorIdle = 30 * time.Second
 type projectorCache struct {
 	open func() (*store.Basis, error)
 
-	mu      sync.Mutex // guards current, users and idle, and is held while a projector is made
-	current *openProjector
-	users   int
-	idle    *time.Timer // drops current
+	current atomic.Pointer[openProjector] // nil if there is none; written under mu
+
+	mu    sync.Mutex // guards users and idle, and is held while a projector is made
+	users int
+	idle  *time.Timer // drops current
 }
 
 // openProjector is a projector and the basis that it reads.
@@ -42,13 +44,15 @@ var closeFile = func(file *tensorfile.File) { file.Close() }
 func (c *projectorCache) acquire() (p *subspace.Projector, done func(), err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.current == nil {
-		if c.current, err = c.make(); err != nil {
+	current := c.current.Load()
+	if current == nil {
+		if current, err = c.make(); err != nil {
 			return nil, nil, err
 		}
+		c.current.Store(current)
 	}
 	c.users++
-	return c.current.Projector, c.release, nil
+	return current.Projector, c.release, nil
 }
 
 // make opens the basis and makes its projector.
@@ -82,9 +86,11 @@ func (c *projectorCache) release() {
 func (c *projectorCache) drop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.users == 0 && c.current != nil {
-		c.current.close()
-		c.current = nil
+	if c.users > 0 {
+		return
+	}
+	if current := c.current.Swap(nil); current != nil {
+		current.close()
 	}
 }
 
@@ -95,26 +101,25 @@ func (p *openProjector) close() error {
 }
 
 // close closes the projector, which must not be in use.
-func (c *projectorCache) close() (err error) {
+func (c *projectorCache) close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.current != nil {
-		err = c.current.close()
-		c.current = nil
+	if current := c.current.Swap(nil); current != nil {
+		return current.close()
 	}
-	return err
+	return nil
 }
 
 // bytes returns the memory of the projector, and the part of it that is on the Go heap.
-// The matrices of the basis are mapped from its file, their inverses are on the heap.
+// The matrices of the basis are mapped from its file, their inverses are on the heap. It
+// takes no lock: who asks for the memory must not wait until a projector is made.
 func (c *projectorCache) bytes() (all, heap int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.current == nil {
+	current := c.current.Load()
+	if current == nil {
 		return 0, 0
 	}
-	for i := range c.current.basis.Layers {
-		l := &c.current.basis.Layers[i]
+	for i := range current.basis.Layers {
+		l := &current.basis.Layers[i]
 		all += int64(len(l.Mean.Data) + len(l.Left.Data) + len(l.Right.Data))
 		heap += 4 * int64(l.Left.Len()+l.Right.Len())
 	}

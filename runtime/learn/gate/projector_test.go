@@ -43,6 +43,35 @@ func TestIdleProjectorIsDropped(t *testing.T) {
 	doneC()
 }
 
+// TestBytesDoesNotWait checks that the memory is known while a projector is being made, which
+// takes minutes for a large basis.
+func TestBytesDoesNotWait(t *testing.T) {
+	g := openGate(t, teststore.Fitted(t), testfamily.Name)
+	opening, proceed, made := make(chan struct{}), make(chan struct{}), make(chan error)
+	g.BeforeOpen(func() {
+		close(opening)
+		<-proceed
+	})
+	go func() {
+		_, done, err := g.AcquireProjector()
+		if err == nil {
+			done()
+		}
+		made <- err
+	}()
+	<-opening
+	if all, heap := g.Bytes(); all != 0 || heap != 0 {
+		t.Errorf("%d bytes, %d on the heap before there is a projector", all, heap)
+	}
+	close(proceed)
+	if err := <-made; err != nil {
+		t.Fatal(err)
+	}
+	if all, heap := g.Bytes(); all <= heap || heap <= 0 {
+		t.Errorf("%d bytes, %d on the heap with a projector", all, heap)
+	}
+}
+
 // TestProjectorFileIsClosedOnce checks that the file of a projector is closed by its cleanup
 // if the projector is garbage collected, but not after the projector was dropped: the
 // memory might be mapped again by then.
