@@ -1,6 +1,7 @@
 // Package models is the table of the architectures that can be served, and the
 // interface that they share. It opens a model from a checkpoint's configuration; a
-// package for each architecture says how the model works.
+// package for each architecture says how the model works. It knows nothing about
+// families, stores or requests.
 package models
 
 import (

@@ -1,5 +1,6 @@
-// Package durable replaces and removes files so that a crash at any moment leaves the old
-// content or the new, whole, and a change lasts once the call has returned.
+// Package durable replaces and removes files so that a crash at any moment leaves the
+// old content or the new, whole, and a change lasts once the call has returned. It
+// locks nothing: two writers of one file are the caller's business.
 package durable
 
 import (

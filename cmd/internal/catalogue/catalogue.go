@@ -1,5 +1,5 @@
-// Package catalogue lets commands look into a store on disk (--store) or into a
-// running server (--server) in the same way.
+// Package catalogue lets commands look into a store on disk (--store) or into a running
+// server (--server) in the same way. It changes neither.
 package catalogue
 
 import (

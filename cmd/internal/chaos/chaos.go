@@ -1,6 +1,7 @@
 // Package chaos runs a server under faults (kills, full disks, broken uploads, slow
 // clients, refits by other processes) and checks every answer and every acknowledged
-// write against a model of what the server may do.
+// write against a model of what the server may do. It measures no speed: see package
+// load.
 package chaos
 
 import (

@@ -1,4 +1,5 @@
-// Package client calls the HTTP API of a running server.
+// Package client calls the HTTP API of a running server. It knows no flags and prints
+// nothing.
 package client
 
 import (

@@ -1,8 +1,8 @@
-// Package config reads the settings of a server. Each flag is a setting, which may
-// also come from the environment (--weight-cache from EIGENSERVE_WEIGHT_CACHE) or
-// from the YAML file that --config names (weight-cache: 4GiB). A flag takes
-// precedence over the environment, the environment over the file, the file over the
-// default.
+// Package config reads the settings of a server. Each flag is a setting, which may also
+// come from the environment (--weight-cache from EIGENSERVE_WEIGHT_CACHE) or from the
+// YAML file that --config names (weight-cache: 4GiB). A flag takes precedence over the
+// environment, the environment over the file, the file over the default. It does not
+// know what the settings mean: the commands define the flags and check their values.
 package config
 
 import (

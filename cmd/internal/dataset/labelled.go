@@ -1,5 +1,6 @@
 // Package dataset reads images from folders and safetensors files: labelled ones to
-// evaluate on, and unlabelled ones to probe with.
+// evaluate on, and unlabelled ones to probe with. It prepares none for a model: see
+// models/input.
 package dataset
 
 import (

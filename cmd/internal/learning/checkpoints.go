@@ -1,5 +1,6 @@
 // Package learning holds what the commands share that fit bases and make variants:
-// flags, checkpoints, and the families found among them.
+// flags, checkpoints, and the families found among them. It runs no fit: see
+// runtime/learn.
 package learning
 
 import (

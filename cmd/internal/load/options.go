@@ -1,5 +1,6 @@
 // Package load puts an open-loop load on a server, as independent clients would, and
-// measures latencies, refusals, memory, and whether the answers are right.
+// measures latencies, refusals, memory, and whether the answers are right. It starts no
+// server: see package process.
 package load
 
 import (

@@ -1,5 +1,5 @@
 // Package measure times the parts of an inference and whole answers, next to what the
-// machine itself can do in the same run.
+// machine itself can do in the same run. It puts no load on servers: see package load.
 package measure
 
 import (

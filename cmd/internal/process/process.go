@@ -1,5 +1,6 @@
 // Package process runs this program again, as other processes: servers that are
-// measured or killed, and commands beside them.
+// measured or killed, and commands beside them. It knows nothing about what they are
+// measured for.
 package process
 
 import (

@@ -1,6 +1,6 @@
 // Package synth makes synthetic families, stores and checkpoints, of known sizes and
-// from a seed. Their answers mean nothing, but their bytes and their times are those
-// of real ones.
+// from a seed. Their answers mean nothing, but their bytes and their times are those of
+// real ones. None of them says anything about fidelity.
 package synth
 
 import (

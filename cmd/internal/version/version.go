@@ -1,4 +1,5 @@
-// Package version says which version of the program this is.
+// Package version says which version of the program this is. It knows no versions of
+// formats: each format's package has its own.
 package version
 
 import (

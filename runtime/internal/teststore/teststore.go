@@ -1,4 +1,5 @@
-// Package teststore makes stores of the family of package testfamily, for tests.
+// Package teststore makes stores of the family of package testfamily, for tests. It is
+// not part of the program.
 package teststore
 
 import (

@@ -1,4 +1,5 @@
-// Package reload keeps what was parsed from files up to date while a server runs.
+// Package reload keeps what was parsed from files up to date while a server runs. It
+// does not know what the files mean.
 package reload
 
 import (

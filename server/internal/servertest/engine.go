@@ -1,5 +1,5 @@
 // Package servertest is what the tests of the server's packages share: an engine
-// without models, a client, files of tokens.
+// without models, a client, files of tokens. It is not part of the program.
 package servertest
 
 import (

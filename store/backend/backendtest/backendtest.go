@@ -1,4 +1,4 @@
-// Package backendtest holds the conformance test of backends.
+// Package backendtest holds the conformance test of backends. It knows no backend.
 package backendtest
 
 import (

@@ -1,9 +1,10 @@
 // Package folder keeps the files of a store in a folder of the local file system.
 //
-// A file is written to a temporary name in its directory, synced and renamed, and
-// the directory is synced: see package durable. A lock is an flock(2) on a file
-// named lock in the locked directory, or the equivalent of the system, which releases
-// it when its holder ends. The change counter is the file changes.
+// A file is written to a temporary name in its directory, synced and renamed, and the
+// directory is synced: see package durable. A lock is an flock(2) on a file named lock
+// in the locked directory, or the equivalent of the system, which releases it when its
+// holder ends. The change counter is the file changes. It does not know what the files
+// hold.
 package folder
 
 import (
