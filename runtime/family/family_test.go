@@ -2,6 +2,7 @@ package family_test
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -152,8 +153,9 @@ func TestOpenOfFilesAndNames(t *testing.T) {
 	if _, err := family.Open(s, strings.Repeat("ab", 32), nn.Float32); testfamily.CodeOf(err) != fault.NotFound {
 		t.Errorf("unknown digest: error %v, want code NotFound", err)
 	}
-	if _, err := family.OpenCurrent(s, "none", nn.Float32); testfamily.CodeOf(err) != fault.NotFound || !strings.Contains(err.Error(), "eigenserve fit") {
-		t.Errorf("unknown name: error %v, want code NotFound and what to do", err)
+	var missing *fault.Error
+	if _, err := family.OpenCurrent(s, "none", nn.Float32); !errors.As(err, &missing) || missing.Code != fault.NotFound || missing.Missing != "family" {
+		t.Errorf("unknown name: error %v, want code NotFound and that a family is missing", err)
 	}
 	if _, err := family.OpenCurrent(s, "a/b", nn.Float32); testfamily.CodeOf(err) != fault.Invalid {
 		t.Errorf("impossible name: error %v, want code Invalid", err)
