@@ -28,11 +28,12 @@ var mayImport = map[string][]string{
 	"store/zoo":                 {"store"},
 	"store/zoo/_gen/pack":       {"store", "store/tensorfile"},
 
-	"models":       {"models/..."},
-	"models/image": {},
-	"models/input": {"models/image"},
-	"models/nn":    {"runtime/kernel"},
-	"models/vit":   {"models/image", "models/input", "models/nn"},
+	"models":        {"models/..."},
+	"models/image":  {},
+	"models/input":  {"models/image"},
+	"models/nn":     {"runtime/kernel"},
+	"models/output": {},
+	"models/vit":    {"models/image", "models/input", "models/nn", "models/output"},
 
 	"runtime":             {"models/...", "store/...", "runtime/cache", "runtime/fault", "runtime/family", "runtime/kernel", "runtime/learn/gate", "runtime/sched"},
 	"runtime/cache":       {"runtime/fault", "runtime/mem"},

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"eigenserve/models/nn"
+	"eigenserve/models/output"
 )
 
 var (
@@ -28,6 +29,7 @@ type Options struct {
 	Eps          float32
 	QKVBias      bool
 	Labels       []string
+	ProblemType  string // "" if it is not set
 
 	activation string // the name of Activation
 }
@@ -64,6 +66,7 @@ type config struct {
 	NumChannels      int               `json:"num_channels"`
 	QKVBias          bool              `json:"qkv_bias"`
 	ID2Label         map[string]string `json:"id2label"`
+	ProblemType      string            `json:"problem_type"`
 }
 
 // ParseOptions reads a config.json. Missing fields have the defaults of transformers'
@@ -80,7 +83,7 @@ func ParseOptions(data []byte) (Options, error) {
 	}
 	activation, actErr := nn.ParseActivation(c.HiddenAct)
 	labels, labelErr := c.labels()
-	if err := errors.Join(c.check(), actErr, labelErr); err != nil {
+	if err := errors.Join(c.check(), actErr, labelErr, output.CheckProblemType(c.ProblemType)); err != nil {
 		return Options{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	return Options{
@@ -88,6 +91,7 @@ func ParseOptions(data []byte) (Options, error) {
 		Hidden: c.HiddenSize, Layers: c.NumHiddenLayers, Heads: c.NumHeads, MLP: c.IntermediateSize,
 		Activation: activation, activation: c.HiddenAct,
 		Eps: float32(c.LayerNormEps), QKVBias: c.QKVBias, Labels: labels,
+		ProblemType: c.ProblemType,
 	}, nil
 }
 

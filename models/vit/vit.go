@@ -166,11 +166,14 @@ func (l *layer) transform(p *nn.Pass, x []float32) {
 func (m *Model) Plan() *nn.Plan { return m.plan }
 
 // Architecture names everything in the configuration that answers depend on besides
-// the labels. Checkpoints with the same one can share a basis.
+// the labels and what they stand for. Checkpoints with the same one can share a basis.
 func (m *Model) Architecture() string { return m.options.architecture() }
 
 // Labels returns the names of the checkpoint's logits, in their order.
 func (m *Model) Labels() []string { return m.options.Labels }
+
+// ProblemType returns problem_type of config.json, "" if it is not set.
+func (m *Model) ProblemType() string { return m.options.ProblemType }
 
 // Input describes how an image file becomes the pixels of an input.
 func (m *Model) Input() input.Spec { return input.Images(m.image) }

@@ -85,8 +85,8 @@ func writeFile(path string, content []byte) error {
 	})
 }
 
-// exportConfig returns the family's config.json with the variant's labels and the type
-// of the exported tensors.
+// exportConfig returns the family's config.json with the variant's labels, its own
+// problem_type if it has one, and the type of the exported tensors.
 func exportConfig(config []byte, v *store.Variant) ([]byte, error) {
 	var c map[string]any
 	if err := json.Unmarshal(config, &c); err != nil {
@@ -98,6 +98,11 @@ func exportConfig(config []byte, v *store.Variant) ([]byte, error) {
 		ids[l] = i
 	}
 	c["id2label"], c["label2id"] = names, ids
+	if own := v.ProblemType; own != nil && *own != "" {
+		c["problem_type"] = *own
+	} else if own != nil {
+		delete(c, "problem_type")
+	}
 	for _, key := range []string{"torch_dtype", "dtype"} {
 		if _, ok := c[key]; ok {
 			c[key] = "float32"

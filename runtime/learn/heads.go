@@ -5,6 +5,7 @@ import (
 
 	"eigenserve/models"
 	"eigenserve/models/nn"
+	"eigenserve/models/output"
 	"eigenserve/runtime/family"
 	"eigenserve/runtime/learn/gate"
 	"eigenserve/store"
@@ -33,8 +34,10 @@ func fitHeads(ctx context.Context, m models.Model, sources []family.Source, prob
 		return err
 	}
 	h, members := plan.Heads()[0], pickMembers(sources, headMembers)
+	task := output.TaskOf(m.ProblemType(), len(m.Labels()))
 	var heads [][]float32
 	var rows []float32
+	var divergences []float64 // of members with a task like the first one's
 	for _, s := range members {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -47,8 +50,18 @@ func fitHeads(ctx context.Context, m models.Model, sources []family.Source, prob
 		if err != nil {
 			return err
 		}
-		b.Divergence += gate.Compare(gate.Logits(mean, head, labels), gate.Logits(x, head, labels), labels).KL / float64(len(members))
+		own, err := s.Task(labels)
+		if err != nil {
+			return err
+		}
+		if own.Function() == task.Function() {
+			divergences = append(divergences, gate.Compare(own, gate.Logits(mean, head, labels), gate.Logits(x, head, labels), labels).KL)
+		}
 		rows, heads = append(rows, x...), append(heads, head)
+	}
+	b.DivergenceTask = string(task)
+	for _, d := range divergences {
+		b.Divergence += d / float64(len(divergences))
 	}
 	if b.Divergence = gate.Digits(b.Divergence); b.Divergence-b.Divergence != 0 { // not finite
 		b.Divergence = 0

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"eigenserve/models"
+	"eigenserve/models/output"
 	"eigenserve/runtime/family"
 	"eigenserve/store"
 	"eigenserve/store/checkpoint"
@@ -70,6 +71,9 @@ func (g *Gate) Variant(ctx context.Context, c *checkpoint.Checkpoint, name strin
 	if !sameJSON(s.Preprocessor, g.family.Basis.Preprocessor) {
 		v.Preprocessor = s.Preprocessor
 	}
+	if own := m.ProblemType(); !output.SameProblem(own, g.family.Model.ProblemType()) {
+		v.ProblemType = &own
+	}
 	return v, countBytes(v, s.Bytes())
 }
 
@@ -91,7 +95,12 @@ func (g *Gate) smallest(ctx context.Context, s family.Source, m models.Model, o 
 	if err != nil {
 		return nil, err
 	}
-	o = o.withDefaults(g.family.DenseBytesWith(t.labels)/2, g.family.Basis.Divergence, leniency(t.head, t.labels, t.inputs()))
+	if o.MaxKL == 0 {
+		if o.MaxKL, err = t.defaultMaxKL(g.family.Basis); err != nil {
+			return nil, err
+		}
+	}
+	o = o.withDefaults(g.family.DenseBytesWith(t.labels) / 2)
 	if err := t.chooseHead(o); err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"eigenserve/models/image"
 	"eigenserve/models/nn"
+	"eigenserve/models/output"
 	"eigenserve/runtime/family"
 	"eigenserve/runtime/fault"
 	"eigenserve/runtime/internal/testfamily"
@@ -84,7 +85,7 @@ func TestCoarsestAmongLuckyOnes(t *testing.T) {
 
 func TestCompare(t *testing.T) {
 	p, q := []float32{2, 0, 0, 1}, []float32{0, 1, 1, 2} // two images of two labels
-	got := gate.Compare(q, p, 2)
+	got := gate.Compare(output.SingleLabel, q, p, 2)
 	share := func(a, b float64) float64 { return math.Exp(a) / (math.Exp(a) + math.Exp(b)) }
 	kl := 0.0
 	for _, x := range [][2]float64{{share(2, 0), share(0, 1)}, {share(0, 1), share(1, 2)}} {
@@ -93,7 +94,7 @@ func TestCompare(t *testing.T) {
 	if got.Agreement != 0.5 || math.Abs(got.KL-kl) > 1e-4 || got.Logit != 1.5 {
 		t.Errorf("%+v, want 0.5, %g, 1.5", got, kl)
 	}
-	if same := gate.Compare(p, p, 2); same != (store.Answers{Agreement: 1}) {
+	if same := gate.Compare(output.SingleLabel, p, p, 2); same != (store.Answers{Agreement: 1}) {
 		t.Errorf("the same answers differ by %+v", same)
 	}
 }

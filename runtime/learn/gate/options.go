@@ -3,20 +3,25 @@ package gate
 import (
 	"math"
 
+	"eigenserve/models/output"
 	"eigenserve/runtime/fault"
+	"eigenserve/store"
 )
 
 // Options say how much of its original's answers a variant must keep, and in how many
 // bytes. The zero value of each field means its default.
 type Options struct {
-	// MinAgreement is the least share of the judged images whose best label must be the
-	// original's: DefaultMinAgreement. A negative value asks for nothing.
+	// MinAgreement is the least share of the judged images that must be answered as the
+	// original does: DefaultMinAgreement. A negative value asks for nothing. What counts
+	// as the same answer depends on the task: see store.Answers.
 	MinAgreement float64
-	// MaxKL is the largest mean divergence from the original's probabilities on them, in
-	// nats. The default is DefaultShare of what the family's mean diverges from its
-	// members, which is how far answers lie apart in this family, times the leniency of
-	// the head. A family of one member, or of copies, has no such measure and uses
-	// defaultMaxKL.
+	// MaxKL is the largest mean divergence from the original's answers to them, in nats:
+	// see store.Answers. The default is DefaultShare of what the family's mean diverges
+	// from its members, which is how far answers lie apart in this family. If the family
+	// was measured for another task, it is that share of what the mean diverges from this
+	// checkpoint. For single-label models it is multiplied by the leniency of the head;
+	// for regressions it is at most maxRegressionKL for each output. A family of one
+	// member, or of copies, has no such measure and uses defaultMaxKL.
 	MaxKL float64
 	// MaxBytes is the largest size of the variant's file: half of what its tensors take
 	// in float16.
@@ -46,25 +51,46 @@ const (
 	// keeps.
 	defaultMaxKL  = 0.008
 	minDivergence = 0.001
+	// maxRegressionKL allows the outputs of a regression a mean squared error of 1% of
+	// their variance over the images: a root-mean-square error of a tenth of a standard
+	// deviation.
+	maxRegressionKL = 0.005
 )
 
-// withDefaults completes the options for a variant that takes the given bytes in
-// float16, whose head has the given leniency, in a family whose mean diverges by the
-// given amount.
-func (o Options) withDefaults(float16 int64, divergence, leniency float64) Options {
+// withDefaults completes the options, but for MaxKL, for a variant that takes the given
+// bytes in float16.
+func (o Options) withDefaults(float16 int64) Options {
 	if o.MinAgreement == 0 {
 		o.MinAgreement = DefaultMinAgreement
-	}
-	switch {
-	case o.MaxKL == 0 && divergence >= minDivergence:
-		o.MaxKL = Digits(DefaultShare * divergence * leniency)
-	case o.MaxKL == 0:
-		o.MaxKL = Digits(defaultMaxKL * leniency)
 	}
 	if o.MaxBytes == 0 {
 		o.MaxBytes = float16 / 2
 	}
 	return o
+}
+
+// defaultMaxKL returns the default of Options.MaxKL for the checkpoint, in a family of
+// the given basis.
+func (t *trial) defaultMaxKL(b *store.Basis) (float64, error) {
+	divergence := b.Divergence
+	if output.Task(b.DivergenceTask).Function() != t.task.Function() {
+		mean, err := t.meanOnly()
+		if err != nil {
+			return 0, err
+		}
+		divergence = mean.KL
+	}
+	most := defaultMaxKL
+	if divergence >= minDivergence {
+		most = DefaultShare * divergence
+	}
+	switch t.task {
+	case output.SingleLabel:
+		most *= leniency(t.head, t.labels, t.inputs())
+	case output.Regression:
+		most = min(most, maxRegressionKL*float64(t.labels))
+	}
+	return Digits(most), nil
 }
 
 // Check returns an error for options that no variant could satisfy.

@@ -5,6 +5,7 @@ import (
 
 	"eigenserve/models"
 	"eigenserve/models/nn"
+	"eigenserve/models/output"
 	"eigenserve/runtime/family"
 	"eigenserve/runtime/fault"
 	"eigenserve/runtime/learn/teach"
@@ -22,6 +23,7 @@ type trial struct {
 	coefficients *subspace.Coefficients
 	images       *Images
 	labels       int
+	task         output.Task
 	workers      int
 
 	head     []float32 // the original's [W b], (labels, width)
@@ -46,6 +48,7 @@ func newTrial(f *family.Family, p *subspace.Projector, s family.Source, m models
 	if t.labels != len(m.Labels()) {
 		return nil, fault.Errorf(fault.Invalid, "checkpoint %q: %d labels for a head of %d outputs; id2label of its config.json names them", s.Name(), len(m.Labels()), t.labels)
 	}
+	t.task = output.TaskOf(m.ProblemType(), t.labels)
 	if t.coefficients, err = p.Project(s); err != nil {
 		return nil, err
 	}
@@ -124,7 +127,7 @@ func (t *trial) refined(ctx context.Context, step float64) (*form, error) {
 		t.refiner = teach.NewRefiner(t.family, teach.Target{
 			Images:   t.fitting(t.images.input),
 			Features: withoutOnes(t.fitting(t.features), len(t.head)/t.labels, t.inputs()),
-			Head:     t.head, Labels: t.labels,
+			Head:     t.head, Labels: t.labels, Task: t.task, Spread: Spread(t.original, t.labels),
 		})
 	}
 	v := &store.Variant{Private: map[string]tensorfile.Tensor{}}
@@ -163,5 +166,5 @@ func (t *trial) judge(v *store.Variant) (*form, error) {
 
 // compare compares the answers of a head to held-out features with the original's.
 func (t *trial) compare(features, head []float32) store.Answers {
-	return Compare(Logits(features, head, t.labels), t.heldOut(t.original), t.labels)
+	return Compare(t.task, Logits(features, head, t.labels), t.heldOut(t.original), t.labels)
 }
