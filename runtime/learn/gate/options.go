@@ -19,9 +19,10 @@ type Options struct {
 	// see store.Answers. The default is DefaultShare of what the family's mean diverges
 	// from its members, which is how far answers lie apart in this family. If the family
 	// was measured for another task, it is that share of what the mean diverges from this
-	// checkpoint. For single-label models it is multiplied by the leniency of the head;
-	// for regressions it is at most maxRegressionKL for each output. A family of one
-	// member, or of copies, has no such measure and uses defaultMaxKL.
+	// checkpoint. For single-label models it is multiplied by the leniency of the head, and
+	// a family of one member, or of copies, which has no such measure, uses defaultMaxKL.
+	// For other tasks it is at least leastMaxKL, and for regressions at most
+	// maxRegressionKL for each output.
 	MaxKL float64
 	// MaxBytes is the largest size of the variant's file: half of what its tensors take
 	// in float16.
@@ -51,6 +52,9 @@ const (
 	// keeps.
 	defaultMaxKL  = 0.008
 	minDivergence = 0.001
+	// leastMaxKL is the least default of other tasks than single-label ones: scores that
+	// are 0.02 off, or outputs that are 0.04 standard deviations off.
+	leastMaxKL = 0.001
 	// maxRegressionKL allows the outputs of a regression a mean squared error of 1% of
 	// their variance over the images: a root-mean-square error of a tenth of a standard
 	// deviation.
@@ -80,15 +84,17 @@ func (t *trial) defaultMaxKL(b *store.Basis) (float64, error) {
 		}
 		divergence = mean.KL
 	}
-	most := defaultMaxKL
-	if divergence >= minDivergence {
-		most = DefaultShare * divergence
-	}
+	most := DefaultShare * divergence
 	switch t.task {
 	case output.SingleLabel:
+		if divergence < minDivergence {
+			most = defaultMaxKL
+		}
 		most *= leniency(t.head, t.labels, t.inputs())
 	case output.Regression:
-		most = min(most, maxRegressionKL*float64(t.labels))
+		most = max(leastMaxKL, min(most, maxRegressionKL*float64(t.labels)))
+	default:
+		most = max(leastMaxKL, most)
 	}
 	return Digits(most), nil
 }
