@@ -2,33 +2,31 @@ package runtime
 
 import (
 	"math"
-	"math/rand/v2"
 	goruntime "runtime"
-	"sort"
 	"testing"
 	"time"
 
 	"eigenserve/runtime/cache"
 )
 
-// patience is longer than any test waits for an event.
-const patience = time.Minute
+// timeout is longer than any test waits for an event.
+const timeout = time.Minute
 
 // eventually waits until a condition holds that other goroutines bring about.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !holds(); goruntime.Gosched() {
+	for end := time.Now().Add(timeout); !holds(); goruntime.Gosched() {
 		if time.Now().After(end) {
-			t.Fatalf("never: %s", what)
+			t.Fatalf("timed out waiting until %s", what)
 		}
 	}
 }
 
-// quiet waits until no entry of the cache is leased and nobody waits for one, and checks
-// the account. The leases of a batch end shortly after its rows are answered.
-func quiet(t *testing.T, c *cache.Cache) {
+// waitIdle waits until no entry of the cache is leased and no call waits for one, and checks
+// the cache's account. A batch releases its leases shortly after its inputs are answered.
+func waitIdle(t *testing.T, c *cache.Cache) {
 	t.Helper()
-	eventually(t, "the leases end", func() bool {
+	eventually(t, "all leases have ended", func() bool {
 		s := c.Stats()
 		return s.Weights.Leased+s.Decoded.Leased+s.Dropped+s.Waiters == 0
 	})
@@ -37,14 +35,17 @@ func quiet(t *testing.T, c *cache.Cache) {
 	}
 }
 
-// zipf returns a function that draws from n variants, the k-th most popular of which
-// has the weight k^-s. A random permutation says which those are.
-func zipf(r *rand.Rand, n int, s float64) func() int {
-	cumulative, total := make([]float64, n), 0.0
-	for i := range cumulative {
-		total += math.Pow(float64(i+1), -s)
-		cumulative[i] = total
+// near reports whether two answers have the same labels and scores that differ by no more
+// than a tolerance.
+func near(a, b map[string]float64, tolerance float64) bool {
+	for label, x := range a {
+		if y, ok := b[label]; !ok || !(math.Abs(x-y) <= tolerance) {
+			return false
+		}
 	}
-	variants := r.Perm(n)
-	return func() int { return variants[sort.SearchFloat64s(cumulative, r.Float64()*total)] }
+	return len(a) == len(b)
 }
+
+// same reports whether two answers are equal but for rounding: in a larger batch the sums
+// of a product are added in another order.
+func same(a, b map[string]float64) bool { return near(a, b, 1e-5) }

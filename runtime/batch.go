@@ -109,7 +109,7 @@ func (eng *Engine) forward(b *sched.Batch, groups []*group, weights []*nn.Weight
 	f.costs.observePass(took, warm, len(inputs)-warm)
 	if err == nil {
 		for _, g := range groups { // before any input is finished, whose caller may read the statistics
-			g.h.ran(len(inputs), g.preprocessing(), took)
+			g.h.recordBatch(len(inputs), g.preprocessing(), took)
 		}
 	}
 	for i, in := range inputs {

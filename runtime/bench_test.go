@@ -12,24 +12,24 @@ func BenchmarkClassify(b *testing.B) {
 	name, image := eng.store.Variants()[0].Name, picture(1, 32, 32)
 	_, l, err := eng.open(name)
 	must(err)
-	ask := func(b *testing.B) {
+	classifyOnce := func(b *testing.B) {
 		if _, err := eng.Classify(context.Background(), name, image, ClassifyOptions{TopK: 5}); err != nil {
 			b.Fatal(err)
 		}
 	}
 	b.Run("op=classify/warm", func(b *testing.B) {
-		ask(b)
+		classifyOnce(b)
 		b.ReportAllocs()
 		for b.Loop() {
-			ask(b)
+			classifyOnce(b)
 		}
 	})
 	b.Run("op=classify/warm/clients=many", func(b *testing.B) {
-		ask(b)
+		classifyOnce(b)
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				ask(b)
+				classifyOnce(b)
 			}
 		})
 	})
@@ -37,10 +37,10 @@ func BenchmarkClassify(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			eng.cache.Drop(l.variant.Digest)
-			ask(b)
+			classifyOnce(b)
 		}
 	})
-	b.Run("op=decode-image", func(b *testing.B) { // what of the above is the image's
+	b.Run("op=decode-image", func(b *testing.B) { // a part of all of the above
 		b.ReportAllocs()
 		for b.Loop() {
 			if _, err := prepare(l.variant.Input.Image, image); err != nil {

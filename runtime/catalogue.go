@@ -9,8 +9,9 @@ import (
 	"eigenserve/store"
 )
 
-// catalogue says which versions and aliases there are. It follows the store's pointers,
-// but changes only when the files that they lead to have been read.
+// catalogue holds the versions and aliases that requests can name. It follows the store's
+// pointers. Versions and aliases are changed with Engine.change held, so only one goroutine
+// changes them at a time.
 type catalogue struct {
 	mu       sync.Mutex           // guards what follows; no file is read under it
 	names    []string             // of versions, sorted
@@ -95,10 +96,9 @@ func (c *catalogue) set(name string, versions []*handle) {
 }
 
 // swap replaces the versions of some names, and all aliases, at once. It returns the
-// versions before. A name with another current version is no longer unloaded. Only one
-// goroutine may change names at a time.
+// versions that these names had. A name with another current version is no longer unloaded.
 func (c *catalogue) swap(next map[string][]*handle, aliases map[string]store.Alias) (was map[string][]*handle) {
-	names := c.namesWith(next) // sorting many names takes too long to hold mu
+	names := c.namesWith(next) // before mu is locked, since sorting many names takes long
 	was = map[string][]*handle{}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -132,6 +132,7 @@ func (c *catalogue) namesWith(next map[string][]*handle) []string {
 	return names
 }
 
+// sameDigest reports whether a and b, which may be nil, are versions with the same file.
 func sameDigest(a, b *handle) bool { return a != nil && b != nil && a.entry.Digest == b.entry.Digest }
 
 // allAliases returns the aliases, sorted by name.
@@ -146,6 +147,7 @@ func (c *catalogue) allAliases() []store.Alias {
 	return out
 }
 
+// alias returns an alias, and whether there is one.
 func (c *catalogue) alias(name string) (a store.Alias, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

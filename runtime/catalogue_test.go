@@ -1,289 +1,297 @@
 package runtime
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"os"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
-	"time"
 
-	"eigenserve/runtime/cache"
+	"eigenserve/store"
 )
 
-func TestVariantsComeInPages(t *testing.T) {
-	eng := tinyEngine(t, Options{})
-	for _, c := range []struct {
+// version returns a handle of a version whose file has the given digest.
+func version(name string, number int, digest string) *handle {
+	return newHandle(store.Entry{Name: name, Version: number, Digest: digest})
+}
+
+// versions returns the handles of versions 1, 2, … of a name with these digests.
+func versions(name string, digests ...string) (out []*handle) {
+	for i, digest := range digests {
+		out = append(out, version(name, i+1, digest))
+	}
+	return out
+}
+
+// newTestCatalogue returns a catalogue of names, each with its versions.
+func newTestCatalogue(all ...[]*handle) *catalogue {
+	c := newCatalogue()
+	for _, v := range all {
+		c.set(v[0].entry.Name, v)
+	}
+	return c
+}
+
+// describe lists what a catalogue holds, each name with the numbers of its versions.
+func describe(c *catalogue) string {
+	var out []string
+	for _, h := range c.current() {
+		out = append(out, fmt.Sprintf("%s%v", h.entry.Name, c.numbers(h.entry.Name)))
+	}
+	return strings.Join(out, " ")
+}
+
+func TestCatalogueSet(t *testing.T) {
+	c := newCatalogue()
+	b := versions("b", "x", "y")
+	for _, step := range []struct {
+		name     string
+		versions []*handle
+		want     string
+	}{
+		{"b", b, "b[1 2]"},
+		{"c", versions("c", "x"), "b[1 2] c[1]"},
+		{"a", versions("a", "x"), "a[1] b[1 2] c[1]"},
+		{"b", b[1:], "a[1] b[2] c[1]"},
+		{"c", nil, "a[1] b[2]"},
+		{"c", nil, "a[1] b[2]"},
+		{"a", nil, "b[2]"},
+	} {
+		c.set(step.name, step.versions)
+		if got := describe(c); got != step.want {
+			t.Fatalf("after %d versions of %q were set: %s, want %s", len(step.versions), step.name, got, step.want)
+		}
+	}
+	if c.contains(b[0]) || !c.contains(b[1]) || c.contains(version("b", 2, "y")) {
+		t.Error("contains does not report whether a handle is in the catalogue")
+	}
+	if all := c.all(); len(all) != 1 || all[0] != b[1] {
+		t.Errorf("all returned %d handles, want the one of b's version 2", len(all))
+	}
+}
+
+func TestCataloguePage(t *testing.T) {
+	c := newTestCatalogue(versions("a", "x"), versions("c", "x", "y"), versions("e", "x"))
+	for _, test := range []struct {
 		after string
 		limit int
 		want  string
 		next  string
 	}{
-		{"", 0, "m0 m1 m2 m3 m4 m5", ""},
-		{"", 2, "m0 m1", "m1"},
-		{"m1", 2, "m2 m3", "m3"},
-		{"m3", 2, "m4 m5", ""},
-		{"m3", 3, "m4 m5", ""},
-		{"m2x", 1, "m3", "m3"}, // deleted since it was listed
-		{"m5", 2, "", ""},
-		{"z", 0, "", ""},
-		{"", -1, "m0 m1 m2 m3 m4 m5", ""},
+		{"", 0, "a c e", ""},
+		{"", 1, "a", "a"},
+		{"a", 1, "c", "c"},
+		{"a", 2, "c e", ""},
+		{"b", 1, "c", "c"}, // the name to continue after need not exist
+		{"c", 5, "e", ""},
+		{"e", 1, "", ""},
 	} {
-		list, next := eng.Variants(c.after, c.limit)
-		if got := strings.Join(names(list), " "); got != c.want || next != c.next {
-			t.Errorf("%d after %q: %q then %q, want %q then %q", c.limit, c.after, got, next, c.want, c.next)
+		page, next := c.page(test.after, test.limit)
+		var got []string
+		for _, v := range page {
+			got = append(got, last(v).entry.Name)
+		}
+		if strings.Join(got, " ") != test.want || next != test.next {
+			t.Errorf("page(%q, %d) returned %q and %q, want %q and %q", test.after, test.limit, got, next, test.want, test.next)
 		}
 	}
 }
 
-func TestVariantTellsWhereItsWeightsAre(t *testing.T) {
-	eng := tinyEngine(t, Options{WeightCache: tinySlab})
-	is := func(name, want string) {
-		t.Helper()
-		d, _ := eng.Variants("", 0)
-		if i := slices.IndexFunc(d, func(v VariantInfo) bool { return v.Name == name }); d[i].Resident != want {
-			t.Errorf("%s is said to be at %q, not %q", name, d[i].Resident, want)
-		}
-	}
-	is("m1", "disk")
-	classify(t, eng, "m1", picture(1, 8, 8))
-	is("m1", "slab")
-	classify(t, eng, "m2", picture(1, 8, 8)) // takes the only slab
-	is("m1", "coefficients")
-	is("m2", "slab")
-	is("m3", "disk")
-	if err := eng.Preload(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	is("m3", "coefficients")
-}
-
-func TestDelete(t *testing.T) {
-	eng := tinyEngine(t, Options{})
-	classify(t, eng, "m1", picture(1, 8, 8))
-	digest := eng.store.Variants()[1].Digest
-	if err := eng.DeleteVariant(context.Background(), "m1"); err != nil {
-		t.Fatal(err)
-	}
-	for what, err := range map[string]error{
-		"classify": func() error {
-			_, err := eng.Classify(context.Background(), "m1", picture(1, 8, 8), ClassifyOptions{})
-			return err
-		}(),
-		"show":         func() error { _, err := eng.Variant("m1"); return err }(),
-		"delete again": eng.DeleteVariant(context.Background(), "m1"),
-		"pin":          eng.SetPinned(context.Background(), "m1", true),
-		"unpin":        eng.SetPinned(context.Background(), "m1", false),
-		"export":       eng.Export("m1", t.TempDir()),
+func TestCatalogueResolve(t *testing.T) {
+	const one, two, three = "11111111aaaa", "22222222bbbb", "11111111cccc"
+	c := newTestCatalogue(versions("m", one, two, three, two), versions("n", one))
+	for name, target := range map[string]store.Target{
+		"current":    {Model: "m"},
+		"fixed":      {Model: "m", Version: 1},
+		"no-model":   {Model: "removed"},
+		"no-version": {Model: "n", Version: 2},
+		"n":          {Model: "m"}, // a model's name comes first
 	} {
-		if codeOf(err) != NotFound {
-			t.Errorf("%s: %v", what, err)
+		c.setAlias(store.Alias{Name: name, Targets: []store.Target{target}})
+	}
+	for ref, want := range map[string]string{
+		"m": "m 4", "n": "n 1", "m:1": "m 1", "m:3": "m 3", "current": "m 4", "fixed": "m 1",
+		"m@" + two: "m 4", "m@2222222": "is not a digest", "m@22222222": "m 4", "m@11111111a": "m 1",
+		"m@11111111": "has several versions whose digest begins with 11111111",
+		"m@33333333": "has no version with digest",
+		"m:5":        "has no version 5, only [1 2 3 4]",
+		"m:x":        "is not a version number",
+		"no-version": "has no version 2, only [1]",
+		"other":      `no model "other"`,
+		"other:1":    `no model "other"`,
+		"other@1":    `no model "other"`,
+		"no-model":   `no model "removed"`,
+		"current:1":  `no model "current"`, // aliases have no versions
+		"":           `no model ""`,
+	} {
+		h, err := c.resolve(ref, heaviest)
+		var got string
+		if err != nil {
+			got = err.Error()
+		} else {
+			got = fmt.Sprint(h.entry.Name, " ", h.entry.Version)
+		}
+		if err == nil && got != want || !strings.Contains(got, want) {
+			t.Errorf("resolve(%q) returned %s, want %s", ref, got, want)
+		}
+		var unknown unknownName
+		if isUnknown := errors.As(err, &unknown); isUnknown != strings.HasPrefix(want, "no model") {
+			t.Errorf("resolve(%q) returned %v, an unknownName: %t", ref, err, isUnknown)
 		}
 	}
-	if eng.cache.Contains(cache.Weights, digest) {
-		t.Error("its weights are still in the cache")
+}
+
+func TestCatalogueAliases(t *testing.T) {
+	m := versions("m", "x", "y")
+	c := newTestCatalogue(m)
+	if a := c.allAliases(); a == nil || len(a) != 0 {
+		t.Errorf("a new catalogue has aliases %v, want an empty list", a)
 	}
-	if _, err := os.Stat(blobPath(eng.store, digest)); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("its file: %v", err)
+	c.setAlias(store.Alias{Name: "b", Targets: []store.Target{{Model: "m", Version: 1}, {Model: "removed"}}})
+	c.setAlias(store.Alias{Name: "a", Targets: []store.Target{{Model: "removed", Version: 3}}})
+	c.setAlias(store.Alias{Name: "c", Targets: []store.Target{{Model: "m"}}})
+	var names []string
+	for _, a := range c.allAliases() {
+		names = append(names, a.Name)
 	}
-	if list, _ := eng.Variants("", 0); len(list) != tinyMembers-1 {
-		t.Errorf("%d are listed", len(list))
+	if got := strings.Join(names, " "); got != "a b c" {
+		t.Errorf("the aliases are %q, want a b c", got)
 	}
-	if s := reopen(t, eng.store.Dir()); len(s.Variants()) != tinyMembers-1 {
-		t.Errorf("%d are stored", len(s.Variants()))
+	if a, ok := c.alias("b"); !ok || a.Name != "b" {
+		t.Errorf("alias returned %+v, %t", a, ok)
+	}
+	if _, ok := c.alias("m"); ok {
+		t.Error("a model counts as an alias")
+	}
+	targets := c.aliasTargets()
+	slices.SortFunc(targets, func(a, b *handle) int { return a.entry.Version - b.entry.Version })
+	if !slices.Equal(targets, m) {
+		t.Errorf("aliasTargets returned %d handles, want versions 1 and 2 of m", len(targets))
+	}
+	if !c.isAliased(m[0]) || c.isAliased(m[1]) { // "c" follows the current version
+		t.Error("isAliased is not limited to the versions that aliases name by number")
+	}
+	c.removeAlias("b")
+	if _, ok := c.alias("b"); ok || c.isAliased(m[0]) {
+		t.Error("a removed alias is still there")
 	}
 }
 
-func TestTwoNamesOfOneFile(t *testing.T) {
-	eng := tinyEngine(t, Options{})
-	ctx := context.Background()
-	if _, _, err := eng.PutVariant(ctx, "twin", fileOf(t, eng, "m1")); err != nil {
-		t.Fatal(err)
+func TestCatalogueUnloaded(t *testing.T) {
+	c := newTestCatalogue(versions("m", "x"), versions("n", "x"))
+	c.setUnloaded("m", true)
+	if !c.isUnloaded("m") || c.isUnloaded("n") {
+		t.Error("not just m is unloaded")
 	}
-	if err := eng.SetPinned(ctx, "twin", true); err != nil {
-		t.Fatal(err)
+	c.set("m", versions("m", "x", "y"))
+	if !c.isUnloaded("m") {
+		t.Error("set loads a model that was unloaded")
 	}
-	classify(t, eng, "m1", picture(1, 8, 8))
-	if err := eng.DeleteVariant(ctx, "m1"); err != nil {
-		t.Fatal(err)
+	c.setUnloaded("m", false)
+	if c.isUnloaded("m") {
+		t.Error("m is unloaded after it was loaded")
 	}
-	classify(t, eng, "twin", picture(1, 8, 8))
-	if n := eng.Counters(); n.Rebuilds != 1 {
-		t.Errorf("%d rebuilds: deleting one name threw the other's weights away", n.Rebuilds)
+	c.setUnloaded("n", true)
+	c.set("n", nil)
+	c.set("n", versions("n", "x"))
+	if c.isUnloaded("n") {
+		t.Error("a removed model is still unloaded when its name comes back")
 	}
 }
 
-func TestPinsSurviveEviction(t *testing.T) {
-	ctx := context.Background()
-	eng := tinyEngine(t, Options{WeightCache: 2 * tinySlab})
-	pinned := func() int { return eng.cache.Stats().Weights.Leased }
-	if err := eng.SetPinned(ctx, "m1", true); err != nil {
-		t.Fatal(err)
+func TestCatalogueSwap(t *testing.T) {
+	kept, replaced, removed := versions("kept", "x"), versions("replaced", "x"), versions("removed", "x")
+	c := newTestCatalogue(kept, replaced, removed)
+	c.setAlias(store.Alias{Name: "before", Targets: []store.Target{{Model: "kept"}}})
+	next := map[string][]*handle{
+		"added":    versions("added", "x"),
+		"replaced": versions("replaced", "x", "y"),
+		"removed":  nil,
+		"unknown":  nil,
 	}
-	if err := eng.SetPinned(ctx, "m1", true); err != nil || pinned() != 1 { // again: no second lease
-		t.Fatalf("%v, %d leases", err, pinned())
+	was := c.swap(next, map[string]store.Alias{"after": {Name: "after"}})
+	if got, want := describe(c), "added[1] kept[1] replaced[1 2]"; got != want {
+		t.Errorf("the catalogue has %s, want %s", got, want)
 	}
-	for i := range 3 * tinyMembers {
-		classify(t, eng, fmt.Sprintf("m%d", i%tinyMembers), picture(1, 8, 8))
+	want := map[string][]*handle{"added": nil, "replaced": replaced, "removed": removed, "unknown": nil}
+	if !maps.EqualFunc(was, want, slices.Equal[[]*handle]) {
+		t.Errorf("swap returned %v, want %v", was, want)
 	}
-	list, _ := eng.Variants("", 0)
-	if v := list[1]; !v.Pinned || v.Resident != "slab" || v.Hits != 3 || v.Rebuilds != 0 {
-		t.Errorf("%+v", v)
+	if a := c.allAliases(); len(a) != 1 || a[0].Name != "after" {
+		t.Errorf("the aliases are %+v, want only the new one", a)
 	}
-	if err := eng.SetPinned(ctx, "m2", true); codeOf(err) != Conflict {
-		t.Errorf("both slabs pinned: %v", err)
-	}
-	classify(t, eng, "m2", picture(1, 8, 8)) // the other slab is free to use
-	if err := eng.SetPinned(ctx, "m1", false); err != nil {
-		t.Fatal(err)
-	}
-	quiet(t, eng.cache) // no lease is left, once that of m2's batch has ended
-	for _, name := range []string{"m3", "m4"} {
-		classify(t, eng, name, picture(1, 8, 8))
-	}
-	if list, _ := eng.Variants("", 0); list[1].Resident == "slab" || list[1].Pinned {
-		t.Errorf("unpinned, it was not evicted: %+v", list[1])
-	}
-	quiet(t, eng.cache)
 }
 
-func TestPinsEndWithTheirVariant(t *testing.T) {
-	ctx := context.Background()
-	eng := tinyEngine(t, Options{})
-	same, other := fileOf(t, eng, "m1"), fileOf(t, eng, "m2")
-	for _, c := range []struct {
-		what   string
-		change func() error
-		pinned bool
+// A swap loads a model that was unloaded if its current version has another file.
+func TestCatalogueSwapLoads(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		next     map[string][]*handle
+		unloaded bool
 	}{
-		{"put again", func() error { _, _, err := eng.PutVariant(ctx, "m1", same); return err }, true},
-		{"replaced", func() error { _, _, err := eng.PutVariant(ctx, "m1", other); return err }, false},
-		{"deleted", func() error { return eng.DeleteVariant(ctx, "m1") }, false},
+		{"another name changes", map[string][]*handle{"other": versions("other", "x")}, true},
+		{"the current version stays", map[string][]*handle{"m": {version("m", 2, "y")}}, true},
+		{"a version with the same file", map[string][]*handle{"m": versions("m", "x", "y", "y")}, true},
+		{"a version with another file", map[string][]*handle{"m": versions("m", "x", "y", "z")}, false},
+		{"removed", map[string][]*handle{"m": nil}, false},
 	} {
-		if err := eng.SetPinned(ctx, "m1", true); err != nil {
-			t.Fatal(err)
-		}
-		if err := c.change(); err != nil {
-			t.Fatal(err)
-		}
-		if got := eng.cache.Stats().Weights.Leased == 1; got != c.pinned {
-			t.Errorf("%s: pinned %t, want %t", c.what, got, c.pinned)
-		}
-	}
-	quiet(t, eng.cache)
-}
-
-func TestFamilies(t *testing.T) {
-	eng := tinyEngine(t, Options{})
-	list := eng.Families()
-	if len(list) != 1 {
-		t.Fatalf("%+v", list)
-	}
-	plan := tinyModel().Plan()
-	parameters := 0
-	for _, s := range plan.Specs() {
-		n := 1
-		for _, d := range s.Shape {
-			n *= d
-		}
-		if n > 0 { // not the head's
-			parameters += n
-		}
-	}
-	if f := list[0]; f.Name != tinyFamily || f.Variants != tinyMembers || f.Fitted != tinyMembers || f.Parameters != int64(parameters) ||
-		f.DenseBytes != 4*f.Parameters || f.SlabBytes != 4*int64(plan.SlabLen()) || f.Input != (Input{3, 8, 8}) || f.RMS <= 0 || f.Resident <= 0 {
-		t.Errorf("%+v", f)
-	}
-	d, err := eng.Family(tinyFamily)
-	if err != nil || len(d.Layers) != len(plan.Layers) || d.FamilyInfo != list[0] {
-		t.Errorf("%+v, %v", d, err)
-	}
-	for _, l := range d.Layers {
-		if l.Left < 1 || l.Left > l.Outputs || l.Right < 1 || l.Right > l.Inputs+1 || l.Energy90 < 1 || l.Energy90 > l.Left {
-			t.Errorf("%+v", l)
-		}
-	}
-	for name, code := range map[string]Code{"other": NotFound, "../tiny": Invalid, "": Invalid} {
-		if _, err := eng.Family(name); codeOf(err) != code {
-			t.Errorf("family %q: %v", name, err)
-		}
-	}
-}
-
-func TestDamagedFiles(t *testing.T) {
-	ctx := context.Background()
-	image := picture(1, 8, 8)
-	damage := func(t *testing.T, path string, at int) {
-		raw := mustRead(path)
-		raw[(len(raw)+at)%len(raw)] ^= 1
-		must(os.WriteFile(path, raw, 0o644))
-	}
-	for _, at := range []int{0, 9, 500, -1} {
-		t.Run(fmt.Sprintf("a variant's byte %d", at), func(t *testing.T) {
-			eng := tinyEngine(t, Options{})
-			damage(t, blobPath(eng.store, eng.store.Variants()[1].Digest), at)
-			if err := eng.Preload(ctx); codeOf(err) != Damaged || !strings.Contains(err.Error(), `"m1"`) {
-				t.Errorf("preload: %v", err)
+		t.Run(test.name, func(t *testing.T) {
+			c := newTestCatalogue(versions("m", "x", "y"))
+			c.setUnloaded("m", true)
+			c.swap(test.next, nil)
+			if got := c.isUnloaded("m"); got != test.unloaded {
+				t.Errorf("unloaded: %t, want %t", got, test.unloaded)
 			}
-			for range 2 {
-				if _, err := eng.Classify(ctx, "m1", image, ClassifyOptions{}); codeOf(err) != Damaged || strings.Contains(err.Error(), eng.store.Dir()) {
-					t.Errorf("classify: %v", err)
+		})
+	}
+}
+
+// An alias and the version that it names change together.
+func TestCatalogueSwapIsAtomic(t *testing.T) {
+	m := versions("m", "x", "y")
+	c := newTestCatalogue(m[:1])
+	alias := func(number int) map[string]store.Alias {
+		return map[string]store.Alias{"live": {Name: "live", Targets: []store.Target{{Model: "m", Version: number}}}}
+	}
+	c.swap(nil, alias(1))
+	var all sync.WaitGroup
+	resolved := make(chan struct{}, 1)
+	stop := make(chan struct{})
+	for range 2 {
+		all.Go(func() {
+			for {
+				if _, err := c.resolve("live", heaviest); err != nil {
+					t.Error(err)
+				}
+				select {
+				case resolved <- struct{}{}:
+				case <-stop:
+					return
 				}
 			}
-			if _, err := eng.Variant("m1"); codeOf(err) != Damaged {
-				t.Errorf("show: %v", err)
-			}
-			for _, name := range []string{"m0", "m2", "m3", "m4", "m5"} {
-				classify(t, eng, name, image)
-			}
-			quiet(t, eng.cache)
-		})
-		t.Run(fmt.Sprintf("the basis's byte %d", at), func(t *testing.T) {
-			eng := tinyEngine(t, Options{})
-			path := blobPath(eng.store, eng.store.Variants()[1].Basis)
-			whole := mustRead(path)
-			damage(t, path, at)
-			if _, err := eng.Classify(ctx, "m1", image, ClassifyOptions{}); codeOf(err) != Damaged {
-				t.Errorf("classify: %v", err)
-			}
-			if _, err := eng.Family(tinyFamily); codeOf(err) != Damaged {
-				t.Errorf("family: %v", err)
-			}
-			if _, _, err := eng.AddCheckpoint(ctx, tinyFamily, "new", upload(newTiny(9, 3))); codeOf(err) != Damaged {
-				t.Errorf("add: %v", err)
-			}
-			if list := eng.Families(); len(list) != 1 || list[0].Name != tinyFamily {
-				t.Errorf("%+v", list)
-			}
-			must(os.WriteFile(path, whole, 0o644)) // restored
-			classify(t, eng, "m1", image)
 		})
 	}
-	t.Run("a variant's file is gone", func(t *testing.T) {
-		eng := tinyEngine(t, Options{})
-		must(os.Remove(blobPath(eng.store, eng.store.Variants()[1].Digest)))
-		if _, err := eng.Classify(ctx, "m1", image, ClassifyOptions{}); codeOf(err) != Damaged {
-			t.Errorf("classify: %v", err)
-		}
-		classify(t, eng, "m2", image)
-	})
+	for i := range 200 {
+		now := i % 2
+		c.swap(map[string][]*handle{"m": m[now : now+1]}, alias(now+1))
+		<-resolved
+	}
+	close(stop)
+	all.Wait()
 }
 
-func TestPreloadEndsWithItsContext(t *testing.T) {
-	eng := tinyEngine(t, Options{})
-	ctx, cancel := context.WithDeadline(context.Background(), time.Unix(0, 0))
-	defer cancel()
-	if err := eng.Preload(ctx); err != context.DeadlineExceeded {
-		t.Error(err)
+func TestHeaviestAndWeighted(t *testing.T) {
+	targets := []Target{{Model: "a", Weight: 90}, {Model: "b"}, {Model: "c", Weight: 10}}
+	if got := heaviest(targets).Model; got != "a" {
+		t.Errorf("the heaviest target is %q, want a", got)
 	}
-}
-
-// names are those of a list.
-func names(list []VariantInfo) (out []string) {
-	for _, v := range list {
-		out = append(out, v.Name)
+	n := map[string]int{}
+	for range 10000 {
+		n[weighted(targets).Model]++
 	}
-	return out
+	if n["a"] < 8800 || n["a"] > 9200 || n["b"] > 0 {
+		t.Errorf("targets were chosen %v times, want a 9,000 times or so and b never", n)
+	}
 }

@@ -34,12 +34,12 @@ func (eng *Engine) classify(ctx context.Context, ref string, image []byte, o Cla
 	if o.Function != "" && scorers[o.Function] == nil {
 		return Answer{}, Errorf(Invalid, "function_to_apply %q: use softmax, sigmoid or none", o.Function)
 	}
-	h, l, err := eng.ask(ref)
+	h, l, err := eng.openForRequest(ref)
 	if err != nil {
 		return Answer{}, err
 	}
 	started := time.Now()
-	defer func() { h.record(started, 1, a.Timing, err) }()
+	defer func() { h.recordCall(started, 1, a.Timing, err) }()
 	logits, timing, err := eng.compute(ctx, h, l, decoding(l.variant.Input.Image, image))
 	if err != nil {
 		return Answer{}, blameModel(h, withoutIndex(err))

@@ -3,6 +3,7 @@ package runtime
 import (
 	"bytes"
 	"context"
+	"eigenserve/runtime/internal/testfamily"
 	"encoding/binary"
 	"hash/crc32"
 	"image"
@@ -15,20 +16,20 @@ import (
 	"testing"
 )
 
-func TestClassifyAnswersAsTheRebuiltTensors(t *testing.T) {
+func TestClassifyAnswersAsRebuiltTensors(t *testing.T) {
 	eng := tinyEngine(t, Options{})
-	m := tinyModel()
+	m := testfamily.Model()
 	for _, e := range eng.store.Variants() {
 		v, tensors := rebuiltTensors(t, eng.store, e.Digest)
 		for seed, size := range [][2]int{{8, 8}, {20, 31}, {3, 5}} {
 			file := picture(uint64(seed), size[0], size[1])
-			want := denseLogits(t, m, tensors, len(v.Labels), file)
+			want := testfamily.DenseLogits(t, m, tensors, len(v.Labels), file)
 			a, got := classify(t, eng, e.Name, file)
 			if a.Variant != e.Name || a.Digest != e.Digest || a.Basis != e.Basis {
-				t.Errorf("%s: answered as %s@%s on %s", e.Name, a.Variant, a.Digest, a.Basis)
+				t.Errorf("%s is answered by %s@%s on basis %s, want %s on %s", e.Name, a.Variant, a.Digest, a.Basis, e.Digest, e.Basis)
 			}
 			if len(got) != len(v.Labels) {
-				t.Errorf("%s: %d scores for %d labels", e.Name, len(got), len(v.Labels))
+				t.Errorf("%s answers %d scores for %d labels", e.Name, len(got), len(v.Labels))
 			}
 			for i, label := range v.Labels {
 				if d := math.Abs(got[label] - float64(want[i])); !(d < 1e-4) {
@@ -39,15 +40,15 @@ func TestClassifyAnswersAsTheRebuiltTensors(t *testing.T) {
 	}
 }
 
+// Tests that compare answers of several variants rely on it.
 func TestVariantsDifferInTheirAnswers(t *testing.T) {
-	// Else the tests of mixed answers would see nothing.
 	eng := tinyEngine(t, Options{})
 	file := picture(1, 8, 8)
 	seen := map[float64]string{}
 	for _, e := range eng.store.Variants() {
 		a, _ := classify(t, eng, e.Name, file)
 		if other := seen[a.Scores[0].Score]; other != "" {
-			t.Errorf("%s answers as %s does", e.Name, other)
+			t.Errorf("%s answers as %s", e.Name, other)
 		}
 		seen[a.Scores[0].Score] = e.Name
 	}
@@ -56,21 +57,21 @@ func TestVariantsDifferInTheirAnswers(t *testing.T) {
 func TestScores(t *testing.T) {
 	eng := tinyEngine(t, Options{})
 	file := picture(1, 8, 8)
-	ask := func(o ClassifyOptions) []Score {
+	scores := func(o ClassifyOptions) []Score {
 		a, err := eng.Classify(context.Background(), "m2", file, o) // five labels
 		if err != nil {
 			t.Fatal(err)
 		}
 		return a.Scores
 	}
-	logits, softmax, sigmoid := ask(ClassifyOptions{Function: "none"}), ask(ClassifyOptions{}), ask(ClassifyOptions{Function: "sigmoid"})
+	logits, softmax, sigmoid := scores(ClassifyOptions{Function: "none"}), scores(ClassifyOptions{}), scores(ClassifyOptions{Function: "sigmoid"})
 	if len(logits) != 5 || !slices.IsSortedFunc(logits, func(a, b Score) int {
 		if a.Score > b.Score {
 			return -1
 		}
 		return 1
 	}) {
-		t.Errorf("not all labels, best first: %v", logits)
+		t.Errorf("logits %v, want all 5 labels, the best first", logits)
 	}
 	sum, total := 0.0, 0.0
 	for _, s := range logits {
@@ -79,26 +80,26 @@ func TestScores(t *testing.T) {
 	for i := range logits {
 		sum += softmax[i].Score
 		if softmax[i].Label != logits[i].Label || sigmoid[i].Label != logits[i].Label {
-			t.Errorf("place %d: %v, %v, %v", i, logits[i], softmax[i], sigmoid[i])
+			t.Errorf("place %d has %v as logit, %v under softmax and %v under sigmoid", i, logits[i], softmax[i], sigmoid[i])
 		}
 		if d := softmax[i].Score - math.Exp(logits[i].Score)/total; math.Abs(d) > 1e-6 {
-			t.Errorf("softmax %d is off by %g", i, d)
+			t.Errorf("the softmax of place %d is off by %g", i, d)
 		}
 		if d := sigmoid[i].Score - 1/(1+math.Exp(-logits[i].Score)); math.Abs(d) > 1e-6 {
-			t.Errorf("sigmoid %d is off by %g", i, d)
+			t.Errorf("the sigmoid of place %d is off by %g", i, d)
 		}
 	}
 	if math.Abs(sum-1) > 1e-6 {
-		t.Errorf("softmax sums to %g", sum)
+		t.Errorf("the softmax adds up to %g", sum)
 	}
 	for k, want := range map[int]int{0: 5, 1: 1, 3: 3, 5: 5, 99: 5, -1: 5} {
-		if got := ask(ClassifyOptions{TopK: k}); len(got) != want || got[0] != softmax[0] {
-			t.Errorf("top %d: %v", k, got)
+		if got := scores(ClassifyOptions{TopK: k}); len(got) != want || got[0] != softmax[0] {
+			t.Errorf("the top %d are %v, want %d", k, got, want)
 		}
 	}
 }
 
-func TestEqualScoresKeepTheLabelsOrder(t *testing.T) {
+func TestEqualScoresKeepLabelOrder(t *testing.T) {
 	got := best([]float32{1, 2, 1, 2}, []string{"a", "b", "c", "d"}, 3)
 	if want := []Score{{"b", 2}, {"d", 2}, {"a", 1}}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
@@ -108,7 +109,7 @@ func TestEqualScoresKeepTheLabelsOrder(t *testing.T) {
 func TestClassifyRefuses(t *testing.T) {
 	eng := tinyEngine(t, Options{})
 	file := picture(1, 8, 8)
-	for name, c := range map[string]struct {
+	for name, test := range map[string]struct {
 		model    string
 		image    []byte
 		function string
@@ -128,19 +129,19 @@ func TestClassifyRefuses(t *testing.T) {
 		"a format that is not decoded": {"m1", append([]byte("BM"), file...), "", Unsupported},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a, err := eng.Classify(context.Background(), c.model, c.image, ClassifyOptions{Function: c.function})
-			if codeOf(err) != c.code {
-				t.Errorf("code %d, want %d: %v, %v", codeOf(err), c.code, err, a)
+			a, err := eng.Classify(context.Background(), test.model, test.image, ClassifyOptions{Function: test.function})
+			if codeOf(err) != test.code {
+				t.Errorf("%v, %v; want code %d", a, err, test.code)
 			}
 		})
 	}
 	if n := eng.Counters(); n.Requests != 12 || n.Failures != 12 || n.Running != 0 || n.Waiting != 0 {
-		t.Errorf("counted %+v", n)
+		t.Errorf("counters %+v, want 12 requests that failed", n)
 	}
-	quiet(t, eng.cache)
+	waitIdle(t, eng.cache)
 }
 
-// bomb is a PNG that says to be so large and ends there.
+// bomb returns a PNG file that ends after a header with this size.
 func bomb(width, height uint32) []byte {
 	file := slices.Clone(picture(1, 8, 8))
 	binary.BigEndian.PutUint32(file[16:], width)
@@ -166,19 +167,15 @@ func TestClassifyReadsOtherFormats(t *testing.T) {
 	red, blue := frame(color.NRGBA{255, 0, 0, 255}), frame(color.NRGBA{0, 0, 255, 255})
 	_, still := classify(t, eng, "m1", encoded(red))
 	if _, moving := classify(t, eng, "m1", encoded(red, blue)); !same(still, moving) {
-		t.Error("an animation is not answered by its first frame")
+		t.Error("an animation is not answered as its first frame")
 	}
 	if _, other := classify(t, eng, "m1", encoded(blue, red)); same(still, other) {
-		t.Error("the colour makes no difference")
+		t.Error("a red image and a blue one have the same answer")
 	}
 	var grey bytes.Buffer
 	must(jpeg.Encode(&grey, image.NewGray(image.Rect(0, 0, 40, 9)), nil))
 	classify(t, eng, "m1", grey.Bytes())
 }
-
-// same tells whether two answers are one, whatever else was in their batches:
-// the sums of a larger product run in another order.
-func same(a, b map[string]float64) bool { return near(a, b, 1e-5) }
 
 func TestConcurrentRequestsRebuildOnce(t *testing.T) {
 	eng := tinyEngine(t, Options{Parallel: 16})
@@ -190,39 +187,39 @@ func TestConcurrentRequestsRebuildOnce(t *testing.T) {
 		all.Go(func() {
 			a, err := eng.Classify(context.Background(), "m3", file, ClassifyOptions{Function: "none"})
 			if err != nil || !same(byLabel(a), want) {
-				t.Errorf("%v, %v, want %v", a, err, want)
+				t.Errorf("m3 answers %v, %v; want %v", a, err, want)
 			}
 		})
 	}
 	all.Wait()
 	if n := eng.Counters(); n.Rebuilds != 2 || n.Misses != 2 || n.Hits != 15 {
-		t.Errorf("one rebuild for each of two misses: %+v", n)
+		t.Errorf("counters %+v, want 2 misses and a rebuild for each", n)
 	}
 	list, _ := eng.Variants("m2", 1)
 	if v := list[0]; v.Name != "m3" || v.Requests != 17 || v.Rebuilds != 2 || v.Hits != 15 || v.Resident != "slab" {
-		t.Errorf("counted as %+v", v)
+		t.Errorf("m3 is %+v, want 17 requests, 2 rebuilds and 15 hits", v)
 	}
 }
 
 func TestQueueIsBounded(t *testing.T) {
 	eng := tinyEngine(t, Options{Parallel: 1, Queue: 1})
-	release := holdSlot(eng) // the one slot is busy
+	release := holdSlot(eng)
 	ctx, cancel := context.WithCancel(context.Background())
-	var waits sync.WaitGroup
-	waits.Go(func() {
+	var request sync.WaitGroup
+	request.Go(func() {
 		if _, err := eng.Classify(ctx, "m1", picture(1, 8, 8), ClassifyOptions{}); err != context.Canceled {
-			t.Errorf("given up while queued: %v", err)
+			t.Errorf("canceled in the queue: %v, want context.Canceled", err)
 		}
 	})
-	eventually(t, "one waits", func() bool { return eng.Counters().Waiting == 1 })
+	eventually(t, "one request waits", func() bool { return eng.Counters().Waiting == 1 })
 	if _, err := eng.Classify(context.Background(), "m1", picture(1, 8, 8), ClassifyOptions{}); codeOf(err) != Overloaded {
-		t.Errorf("the second to wait: %v", err)
+		t.Errorf("a request to a full queue: %v, want code Overloaded", err)
 	}
 	cancel()
-	waits.Wait()
+	request.Wait()
 	release()
 	if n := eng.Counters(); n.Waiting != 0 || n.Running != 0 {
-		t.Errorf("%+v", n)
+		t.Errorf("counters %+v, want nothing waiting or running", n)
 	}
 	classify(t, eng, "m1", picture(1, 8, 8))
 }

@@ -5,9 +5,8 @@ import (
 	"testing"
 )
 
-// TestDenseTakesThePlaceOfRebuilding has each variant's weights read from what the
-// caller opens for it, and its own head answer from them.
-func TestDenseTakesThePlaceOfRebuilding(t *testing.T) {
+// With Options.Dense the shared weights come from the caller. The head is still the variant's.
+func TestDenseReplacesRebuild(t *testing.T) {
 	image := picture(1, 8, 8)
 	var opened []string
 	read := 0
@@ -21,9 +20,9 @@ func TestDenseTakesThePlaceOfRebuilding(t *testing.T) {
 	}})
 	_, dense := classify(t, eng, "m1", image)
 	if strings.Join(opened, " ") != "m1" || read == 0 {
-		t.Errorf("opened %q, %d tensors read", opened, read)
+		t.Errorf("%q were opened and %d tensors read, want m1 and all of its tensors", opened, read)
 	}
 	if _, rebuilt := classify(t, tinyEngine(t, Options{}), "m1", image); same(dense, rebuilt) {
-		t.Error("weights of zeros answer as the rebuilt ones")
+		t.Error("weights of zeros and rebuilt ones have the same answer")
 	}
 }

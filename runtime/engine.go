@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	goruntime "runtime"
 	"sync"
 	"sync/atomic"
 
@@ -64,7 +65,7 @@ func Open(s *store.Store, o Options) (*Engine, error) {
 	eng := &Engine{options: o, store: s, catalogue: newCatalogue(), cache: weights,
 		families: newFamilies(s, precision, o.Dense),
 		idleRSS:  residentSetSize(), idleManaged: managedMemory(),
-		preparing: make(chan struct{}, parallel), images: newImageMemory(),
+		preparing: make(chan struct{}, goruntime.GOMAXPROCS(0)), images: newImageMemory(),
 		promotions: promotions{known: map[*handle]bool{}}, unread: map[string]bool{}}
 	eng.scheduler = eng.newScheduler()
 	if err := eng.readCatalogue(); err != nil {

@@ -46,8 +46,8 @@ func (f *servedFamily) rebuild(v *store.Variant, slab []float32) (*nn.Weights, e
 // tensor in float32; done ends the reading.
 type Dense func(variant string) (read func(tensor string, dst []float32) error, done func() error, err error)
 
-// loadDense fills a slab with the weights of a dense checkpoint and adds the variant's
-// own heads.
+// loadDense fills a slab with the weights of a dense checkpoint and adds the heads of the
+// variant.
 func (f *servedFamily) loadDense(v *store.Variant, slab []float32) (*nn.Weights, error) {
 	read, done, err := f.dense(v.Name)
 	if err != nil {
@@ -123,8 +123,8 @@ func (fs *families) open() map[string]*servedFamily {
 	return out
 }
 
-// removeUnused forgets the families whose basis is not in use, and returns those of them
-// that were in memory.
+// removeUnused forgets the families whose basis is not in use, and returns the ones that
+// were in memory.
 func (fs *families) removeUnused(used map[string]bool) (removed []*servedFamily) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -173,7 +173,7 @@ func (eng *Engine) Family(name string) (FamilyDetail, error) {
 		return FamilyDetail{}, err
 	}
 	defer eng.leave()
-	f, p, err := eng.current(name)
+	f, p, err := eng.familyNamed(name)
 	if err != nil {
 		return FamilyDetail{}, err
 	}
@@ -187,8 +187,8 @@ func (eng *Engine) Family(name string) (FamilyDetail, error) {
 	return d, nil
 }
 
-// current returns a family by name, on its current basis.
-func (eng *Engine) current(name string) (*servedFamily, store.Family, error) {
+// familyNamed returns a family by name, on its current basis.
+func (eng *Engine) familyNamed(name string) (*servedFamily, store.Family, error) {
 	if err := store.CheckName(name); err != nil {
 		return nil, store.Family{}, family.Coded(err)
 	}

@@ -21,7 +21,7 @@ type handle struct {
 	mu     sync.Mutex // held while the variant is read, so that it is read once
 	loaded atomic.Pointer[loaded]
 	pinned atomic.Pointer[cache.Lease]
-	tally  atomic.Pointer[tally]
+	usage  atomic.Pointer[usage]
 	// removed is set once no name leads to the handle any more, before its weights are
 	// dropped from the cache.
 	removed atomic.Bool
@@ -49,12 +49,14 @@ func (eng *Engine) open(ref string) (*handle, *loaded, error) {
 	return eng.openBy(func() (*handle, error) { return eng.find(ref) })
 }
 
-// ask is open for a request: an alias's targets are chosen by their weights, and an
-// unloaded model is refused.
-func (eng *Engine) ask(ref string) (*handle, *loaded, error) {
-	return eng.openBy(func() (*handle, error) { return eng.served(eng.resolve(ref, weighted)) })
+// openForRequest is open for a request: an alias's targets are chosen by their weights, and
+// an unloaded model is refused.
+func (eng *Engine) openForRequest(ref string) (*handle, *loaded, error) {
+	return eng.openBy(func() (*handle, error) { return eng.refuseUnloaded(eng.resolve(ref, weighted)) })
 }
 
+// openBy loads the version that find returns. If the version's file has disappeared, it
+// catches up with the store and calls find again.
 func (eng *Engine) openBy(find func() (*handle, error)) (*handle, *loaded, error) {
 	for {
 		h, err := find()
@@ -106,8 +108,10 @@ func (h *handle) unpin() {
 	}
 }
 
-// inheritPin takes over another handle's pin of the same weights.
-func (h *handle) inheritPin(from *handle) {
+// inherit takes over what another handle of the same file has in memory: its coefficients
+// and its pin.
+func (h *handle) inherit(from *handle) {
+	h.loaded.CompareAndSwap(nil, from.loaded.Load())
 	if l := from.pinned.Swap(nil); l != nil && !h.pinned.CompareAndSwap(nil, l) {
 		l.Release()
 	}

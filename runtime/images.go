@@ -24,7 +24,7 @@ const (
 )
 
 // imageMemory limits the memory of large images while they are decoded, and returns it to
-// the system a moment after the last of them. Otherwise it would stay resident for long.
+// the system a moment after the last one. Otherwise it would stay resident for long.
 type imageMemory struct {
 	large *semaphore.Weighted // bytes
 	free  *time.Timer

@@ -50,12 +50,12 @@ func (eng *Engine) infer(ctx context.Context, ref string, in Inputs) (out Output
 		return Outputs{}, err
 	}
 	defer eng.leave()
-	h, l, err := eng.ask(ref)
+	h, l, err := eng.openForRequest(ref)
 	if err != nil {
 		return Outputs{}, err
 	}
 	began := time.Now()
-	defer func() { h.record(began, out.Rows, out.Timing, err) }()
+	defer func() { h.recordCall(began, out.Rows, out.Timing, err) }()
 	inputs, err := in.openers(l)
 	if err != nil {
 		return Outputs{}, err

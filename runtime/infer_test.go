@@ -2,15 +2,16 @@ package runtime
 
 import (
 	"context"
+	"eigenserve/runtime/internal/testfamily"
 	"math"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// TestInferAnswersAsClassifyDoes asks for several rows at once, as images and as
-// pixel values: each row is what classify answers for it alone.
-func TestInferAnswersAsClassifyDoes(t *testing.T) {
+// TestInferAnswersAsClassify sends several inputs at once, as images and as pixel values.
+// Each is answered as Classify answers it alone.
+func TestInferAnswersAsClassify(t *testing.T) {
 	for _, factored := range []bool{false, true} {
 		eng := tinyEngine(t, Options{Factored: factored})
 		var in, prepared Inputs
@@ -18,7 +19,7 @@ func TestInferAnswersAsClassifyDoes(t *testing.T) {
 		for seed := range uint64(3) {
 			file := picture(seed, 9, 11)
 			in.Images = append(in.Images, file)
-			pixels, err := prepare(tinyModel().Input().Image, file)
+			pixels, err := prepare(testfamily.Model().Input().Image, file)
 			must(err)
 			prepared.Pixels = append(prepared.Pixels, pixels...)
 		}
@@ -28,13 +29,13 @@ func TestInferAnswersAsClassifyDoes(t *testing.T) {
 				t.Fatal(err)
 			}
 			if out.Rows != 3 || len(out.Logits) != 3*len(out.Labels) || out.Variant != "m2" || out.Timing.Compute <= 0 {
-				t.Fatalf("%+v", out)
+				t.Fatalf("Infer returned %+v, want 3 rows of m2", out)
 			}
 			for i := range 3 {
 				a, want := classify(t, eng, "m2", picture(uint64(i), 9, 11))
 				for j, label := range out.Labels {
 					if got := float64(out.Logits[i*len(out.Labels)+j]); math.Abs(got-want[label]) > 1e-4 || a.Digest != out.Digest {
-						t.Errorf("row %d: %q scores %g, want %g", i, label, got, want[label])
+						t.Errorf("in row %d of %.12s, %q scores %g; want %g by %.12s", i, out.Digest, label, got, want[label], a.Digest)
 					}
 				}
 			}
@@ -51,7 +52,7 @@ func TestInferRefuses(t *testing.T) {
 		v[i] = float32(x)
 		return v
 	}
-	for _, c := range []struct {
+	for _, test := range []struct {
 		name string
 		in   Inputs
 		code Code
@@ -68,19 +69,19 @@ func TestInferRefuses(t *testing.T) {
 		{"too many", Inputs{Images: make([][]byte, MaxRows+1)}, TooLarge, "1025 rows"},
 		{"a bad image among good ones", Inputs{Images: [][]byte{picture(1, 8, 8), []byte("no")}}, Unsupported, "row 1: "},
 	} {
-		if _, err := eng.Infer(context.Background(), "m1", c.in); codeOf(err) != c.code || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: %v", c.name, err)
+		if _, err := eng.Infer(context.Background(), "m1", test.in); codeOf(err) != test.code || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want code %d and %q", test.name, err, test.code, test.want)
 		}
 	}
 	if _, err := eng.Infer(context.Background(), "nobody", Inputs{Images: [][]byte{nil}}); codeOf(err) != NotFound {
-		t.Error(err)
+		t.Errorf("an unknown model: %v, want code NotFound", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := eng.Infer(ctx, "m1", Inputs{Images: [][]byte{picture(1, 8, 8)}}); err != context.Canceled {
-		t.Error(err)
+		t.Errorf("canceled: %v, want context.Canceled", err)
 	}
 	if n := eng.Counters(); n.Failures != n.Requests-1 || n.Canceled != 1 {
-		t.Errorf("%+v", n)
+		t.Errorf("counters %+v, want every request failed but the canceled one", n)
 	}
 }

@@ -11,27 +11,28 @@ import (
 	"eigenserve/runtime/learn/gate"
 )
 
+// A checkpoint of another lineage is refused, unless it is to be stored exactly.
 func TestAnotherLineageIsRefused(t *testing.T) {
 	eng := tinyEngine(t, Options{})
-	before := digests(eng.store)
-	_, _, err := eng.AddCheckpoint(context.Background(), tinyFamily, "foreign", upload(testfamily.Foreign(1)))
+	before := digestsOf(eng.store)
+	_, _, err := eng.AddCheckpoint(context.Background(), testfamily.Name, "foreign", upload(testfamily.Foreign(1)))
 	if codeOf(err) != Conflict {
-		t.Fatalf("code %d: %v", codeOf(err), err)
+		t.Fatalf("%v, want code Conflict", err)
 	}
-	for _, says := range []string{`"foreign"`, "another lineage", `"tiny"`, "cosine", "times as far", "family of its own", "--exact"} {
-		if !strings.Contains(err.Error(), says) {
-			t.Errorf("%q does not say %q", err, says)
+	for _, want := range []string{`"foreign"`, "another lineage", `"tiny"`, "cosine", "times as far", "new family", "--exact"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not contain %q", err, want)
 		}
 	}
 	if strings.Contains(err.Error(), "\n") {
-		t.Errorf("several lines: %q", err)
+		t.Errorf("%q has several lines", err)
 	}
-	if after := digests(eng.store); fmt.Sprint(after) != fmt.Sprint(before) {
-		t.Errorf("the store changed: %v", after)
+	if after := digestsOf(eng.store); fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Errorf("the store has %v, want %v", after, before)
 	}
-	// Bit for bit it is taken, and answers as it does.
+
 	c := testfamily.Foreign(1).Open(t, "foreign")
-	info, _, err := eng.Add(context.Background(), tinyFamily, "foreign", c, gate.Options{Exact: true})
+	info, _, err := eng.Add(context.Background(), testfamily.Name, "foreign", c, gate.Options{Exact: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,13 +42,13 @@ func TestAnotherLineageIsRefused(t *testing.T) {
 		tensor, _ := c.Tensor(name)
 		must(tensor.Float32(want))
 		if !slices.Equal(values, want) {
-			t.Errorf("%s is not as it came", name)
+			t.Errorf("%s of the exact variant differs from the checkpoint's", name)
 		}
 	}
 	if len(v.Exact) == 0 {
-		t.Error("nothing is exact")
+		t.Error("the variant has no exact tensors")
 	}
-	if _, _, err := eng.AddCheckpoint(context.Background(), tinyFamily, "next", upload(newTiny(99, 3))); err != nil {
-		t.Errorf("of the lineage: %v", err)
+	if _, _, err := eng.AddCheckpoint(context.Background(), testfamily.Name, "next", upload(testfamily.New(99, 3))); err != nil {
+		t.Errorf("a checkpoint of the lineage: %v", err)
 	}
 }

@@ -17,7 +17,7 @@ func (eng *Engine) Reference(ref string, images [][]byte) ([][]float32, error) {
 		return nil, err
 	}
 	defer eng.leave()
-	h, l, err := eng.ask(ref)
+	h, l, err := eng.openForRequest(ref)
 	if err != nil {
 		return nil, err
 	}

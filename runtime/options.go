@@ -20,7 +20,7 @@ type Options struct {
 	Factored bool
 	// WeightCache is the budget of rebuilt weights in bytes: 1 GiB.
 	WeightCache int64
-	// CachePolicy says which of them are evicted first: CacheTinyLFU.
+	// CachePolicy says which rebuilt weights are evicted first: CacheTinyLFU.
 	CachePolicy CachePolicy
 	// Parallel is how many batches are computed at once: one per processor.
 	Parallel int
@@ -32,7 +32,8 @@ type Options struct {
 	// NotMixed keeps each batch to one variant.
 	NotMixed bool
 	// MaxWait is the longest wait for a turn, as estimated from measured rates. A request
-	// that would wait longer is refused with Overloaded. By default it follows the model.
+	// that would wait longer is refused with Overloaded. By default it follows the measured
+	// cost of an input.
 	MaxWait time.Duration
 	// Deadline is how long a request may take whose context has no deadline: 30 s.
 	Deadline time.Duration
@@ -52,7 +53,7 @@ func (o Options) withDefaults() Options {
 		o.WeightCache = 1 << 30
 	}
 	if o.Parallel <= 0 {
-		o.Parallel = parallel
+		o.Parallel = goruntime.GOMAXPROCS(0)
 	}
 	if o.MaxBatch <= 0 {
 		o.MaxBatch = 8
@@ -69,7 +70,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// parallel is the number of goroutines that one computation runs on.
+// parallel is the number of goroutines that adding a checkpoint and Preload use.
 var parallel = goruntime.GOMAXPROCS(0)
 
 // CachePolicy names the order in which rebuilt weights are evicted.

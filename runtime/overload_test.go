@@ -37,32 +37,32 @@ func newTraffic(eng *Engine) *traffic {
 }
 
 // trace returns the variants of n requests.
-func (l *traffic) trace(n int) []int {
+func (tr *traffic) trace(n int) []int {
 	r := rand.New(rand.NewPCG(7, 7))
-	cumulative, total := make([]float64, l.variants), 0.0
+	cumulative, total := make([]float64, tr.variants), 0.0
 	for i := range cumulative {
 		total += 1 / float64(i+1)
 		cumulative[i] = total
 	}
-	byRank := r.Perm(l.variants)
+	byRank := r.Perm(tr.variants)
 	out := make([]int, n)
 	for i := range out {
-		out[i] = byRank[min(sort.SearchFloat64s(cumulative, r.Float64()*total), l.variants-1)]
+		out[i] = byRank[min(sort.SearchFloat64s(cumulative, r.Float64()*total), tr.variants-1)]
 	}
 	return out
 }
 
-// closedLoop has each of a number of clients make one request after the other for some
-// time, and returns the answers a second.
-func (l *traffic) closedLoop(clients int, d time.Duration) float64 {
+// closedLoop makes requests from a number of clients, each one after the other, for some
+// time. It returns the answers a second.
+func (tr *traffic) closedLoop(clients int, d time.Duration) float64 {
 	var answered atomic.Int64
 	var all sync.WaitGroup
-	trace := l.trace(1 << 14)
+	trace := tr.trace(1 << 14)
 	began := time.Now()
 	for k := range clients {
 		all.Go(func() {
 			for i := k; time.Since(began) < d; i += clients {
-				if l.request(trace[i%len(trace)], i) == nil {
+				if tr.request(trace[i%len(trace)], i) == nil {
 					answered.Add(1)
 				}
 			}
@@ -74,10 +74,10 @@ func (l *traffic) closedLoop(clients int, d time.Duration) float64 {
 
 // openLoop makes requests at a rate for some time, whether or not others are answered, with
 // exponential gaps. It returns the latencies of those that were answered and of those that
-// were refused, each since the request was due.
-func (l *traffic) openLoop(rate float64, d time.Duration) (answered, refused []time.Duration) {
+// were refused, measured from when the request was due.
+func (tr *traffic) openLoop(rate float64, d time.Duration) (answered, refused []time.Duration) {
 	r := rand.New(rand.NewPCG(8, 8))
-	trace := l.trace(int(rate*d.Seconds()*1.2) + 100)
+	trace := tr.trace(int(rate*d.Seconds()*1.2) + 100)
 	var mu sync.Mutex // guards answered, refused
 	var all sync.WaitGroup
 	began, at := time.Now(), time.Duration(0)
@@ -88,7 +88,7 @@ func (l *traffic) openLoop(rate float64, d time.Duration) (answered, refused []t
 		}
 		due := began.Add(at)
 		all.Go(func() {
-			err := l.request(trace[i], i)
+			err := tr.request(trace[i], i)
 			took := time.Since(due)
 			mu.Lock()
 			defer mu.Unlock()
@@ -106,8 +106,8 @@ func (l *traffic) openLoop(rate float64, d time.Duration) (answered, refused []t
 }
 
 // report makes requests at a share of a rate and returns a line about what became of them.
-func (l *traffic) report(share, capacity float64, d time.Duration) string {
-	answered, refused := l.openLoop(share*capacity, d)
+func (tr *traffic) report(share, capacity float64, d time.Duration) string {
+	answered, refused := tr.openLoop(share*capacity, d)
 	return fmt.Sprintf("%.1f of %.0f/s: answered %.0f/s, p50 %v p99 %v; refused %.0f/s, p50 %v p99 %v", share, capacity,
 		float64(len(answered))/d.Seconds(), quantile(answered, .5), quantile(answered, .99),
 		float64(len(refused))/d.Seconds(), quantile(refused, .5), quantile(refused, .99))
@@ -124,12 +124,12 @@ func quantile(sorted []time.Duration, q float64) time.Duration {
 // capacity, at five times capacity, and at 80% again.
 func BenchmarkOverload(b *testing.B) {
 	eng := zooEngine(b, Options{Factored: true, WeightCache: 12 << 20})
-	l := newTraffic(eng)
-	l.closedLoop(32, time.Second)
-	capacity := l.closedLoop(32, 2*time.Second)
+	tr := newTraffic(eng)
+	tr.closedLoop(32, time.Second)
+	capacity := tr.closedLoop(32, 2*time.Second)
 	for range b.N {
 		for _, share := range []float64{0.8, 5, 0.8} {
-			b.Log(l.report(share, capacity, 3*time.Second))
+			b.Log(tr.report(share, capacity, 3*time.Second))
 		}
 	}
 }
@@ -150,7 +150,7 @@ func BenchmarkSchedulerOverload(b *testing.B) {
 		}
 	}})
 	var class sched.Class
-	l := &traffic{50, func(variant, _ int) error {
+	tr := &traffic{50, func(variant, _ int) error {
 		r := sched.NewRequest(variant, &class, 1)
 		if err := s.Admit(r); err != nil {
 			return err
@@ -160,7 +160,7 @@ func BenchmarkSchedulerOverload(b *testing.B) {
 	}}
 	for range b.N {
 		for _, share := range []float64{0.8, 5, 0.8} {
-			b.Log(l.report(share, capacity, d))
+			b.Log(tr.report(share, capacity, d))
 		}
 	}
 }
@@ -172,10 +172,10 @@ func BenchmarkMixed(b *testing.B) {
 		for _, o := range []Options{{}, {NotMixed: true}, {MaxBatch: 1}} {
 			o.Factored, o.WeightCache, o.MaxWait = true, 12<<20, time.Minute
 			eng := zooEngine(b, o)
-			l := newTraffic(eng)
-			l.closedLoop(64, 500*time.Millisecond)
+			tr := newTraffic(eng)
+			tr.closedLoop(64, 500*time.Millisecond)
 			before, used := eng.Counters(), processorTime()
-			rate := l.closedLoop(64, 2*time.Second)
+			rate := tr.closedLoop(64, 2*time.Second)
 			used = processorTime() - used
 			n := eng.Counters()
 			inputs := n.Batches.Sum - before.Batches.Sum

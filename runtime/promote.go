@@ -25,7 +25,7 @@ func (eng *Engine) payRent(g *group) {
 }
 
 // promotions are the variants whose rebuild is due. One goroutine rebuilds them, several
-// at a time, while the slots go on computing.
+// at a time, while the slots keep computing.
 type promotions struct {
 	mu      sync.Mutex // guards the rest
 	due     []promotion
@@ -42,7 +42,7 @@ type promotion struct {
 // decoded coefficients all that time.
 const maxTogether = 4
 
-// promote schedules the rebuild of a variant, unless that has been done.
+// promote schedules the rebuild of a variant, unless it is scheduled already.
 func (eng *Engine) promote(h *handle, l *loaded) {
 	p := &eng.promotions
 	p.mu.Lock()
@@ -94,9 +94,9 @@ func (p *promotions) take() (now []promotion) {
 	return now
 }
 
-// rebuildNow rebuilds those of some variants of one family into the cache that are worth
-// more than what they would evict. An error would occur the next time too, and is returned
-// to whoever needs a rebuild; until then the variant is answered factored.
+// rebuildNow rebuilds variants of one family into the cache. It skips a variant that is
+// worth less than what it would evict. An error is not reported: it would occur again, so
+// the next request that needs the rebuild returns it; the others are answered factored.
 func (eng *Engine) rebuildNow(due []promotion) {
 	var reserved []promotion
 	var entries []cache.Reservation

@@ -3,112 +3,18 @@ package runtime
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"math/rand/v2"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
-	"eigenserve/runtime/family"
+	"eigenserve/runtime/internal/testfamily"
 	"eigenserve/store"
 	"eigenserve/store/tensorfile"
 )
-
-// fileOf gives the bytes of a stored variant's file.
-func fileOf(t testing.TB, eng *Engine, name string) []byte {
-	t.Helper()
-	e, err := eng.store.Entry(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := os.ReadFile(blobPath(eng.store, e.Digest))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
-}
-
-func blobPath(s *store.Store, digest string) string {
-	return s.Dir() + "/blobs/" + digest + ".safetensors"
-}
-
-// state is all that must not change when something is refused: the list, the
-// folder's files and an answer.
-type state struct {
-	List   []VariantInfo
-	Files  map[string][32]byte
-	Answer map[string]float64
-}
-
-func stateOf(t testing.TB, eng *Engine) state {
-	t.Helper()
-	s := state{Files: map[string][32]byte{}}
-	folder := os.DirFS(eng.store.Dir())
-	err := fs.WalkDir(folder, ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		raw, err := fs.ReadFile(folder, path)
-		s.Files[path] = sha256.Sum256(raw)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, s.Answer = classify(t, eng, "m1", picture(1, 8, 8))
-	s.List, _ = eng.Variants("", 0)
-	for i := range s.List {
-		s.List[i].Requests, s.List[i].Hits, s.List[i].Rebuilds = 0, 0, 0
-		s.List[i].Answers, s.List[i].Took, s.List[i].Rate, s.List[i].Latency = 0, 0, 0, 0
-	}
-	return s
-}
-
-// edited is m1's file after a change.
-func edited(t testing.TB, eng *Engine, change func(v *store.Variant)) []byte {
-	t.Helper()
-	v, err := store.ParseVariant(fileOf(t, eng, "m1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := eng.store.OpenBasis(v.Basis)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.Close()
-	plainHead(b, v)
-	change(v)
-	raw, err := v.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
-}
-
-// withHead is m1's variant changed with its head coded as it came from the gate.
-func withHead(t testing.TB, eng *Engine, change func(v *store.Variant)) []byte {
-	t.Helper()
-	v, err := store.ParseVariant(fileOf(t, eng, "m1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(v.Head) == 0 {
-		t.Fatal("m1's head is not coded")
-	}
-	change(v)
-	raw, err := v.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
-}
 
 func TestPutVariant(t *testing.T) {
 	eng := tinyEngine(t, Options{})
@@ -117,25 +23,24 @@ func TestPutVariant(t *testing.T) {
 
 	info, replaced, err := eng.PutVariant(context.Background(), "new", file)
 	if err != nil || replaced || info.Name != "new" || info.Resident == "disk" {
-		t.Fatalf("%+v, %t, %v", info, replaced, err)
+		t.Fatalf("the first file is %+v, replaced %t, %v", info, replaced, err)
 	}
 	if a, got := classify(t, eng, "new", image); a.Variant != "new" || a.Digest != info.Digest || !same(got, want) {
-		t.Errorf("%+v does not answer as m1 does", a)
+		t.Errorf("new answers %+v, want the answer of m1", a)
 	}
 	other := fileOf(t, eng, "m2")
 	_, want = classify(t, eng, "m2", image)
 	info, replaced, err = eng.PutVariant(context.Background(), "new", other)
 	if err != nil || !replaced {
-		t.Fatalf("%t, %v", replaced, err)
+		t.Fatalf("the second file: replaced %t, %v", replaced, err)
 	}
 	if a, got := classify(t, eng, "new", image); a.Digest != info.Digest || !same(got, want) {
-		t.Errorf("%+v does not answer as m2 does", a)
+		t.Errorf("after it was replaced, new answers %+v, want the answer of m2", a)
 	}
-	again := serve(t, reopen(t, eng.store.Dir()), Options{})
-	if a, got := classify(t, again, "new", image); a.Digest != info.Digest || !same(got, want) {
-		t.Errorf("reopened, %+v does not answer as m2 does", a)
+	if a, got := classify(t, openAgain(t, eng), "new", image); a.Digest != info.Digest || !same(got, want) {
+		t.Errorf("after the store was opened again, new answers %+v, want the answer of m2", a)
 	}
-	classify(t, eng, "m1", image) // its file is still there
+	classify(t, eng, "m1", image) // the first file is still in use
 }
 
 func TestPutVariantRefuses(t *testing.T) {
@@ -158,196 +63,143 @@ func TestPutVariantRefuses(t *testing.T) {
 		}
 	}
 	header := func(old, new string) []byte {
-		// Of the same length, so that the file stays whole.
+		// If the length changed, the file would be damaged.
 		if len(old) != len(new) || !bytes.Contains(file, []byte(old)) {
-			t.Fatalf("%q can't become %q", old, new)
+			t.Fatalf("%q cannot be replaced by %q", old, new)
 		}
 		return bytes.Replace(file, []byte(old), []byte(new), 1)
 	}
 	change := func(by func(*store.Variant)) []byte { return edited(t, eng, by) }
+	changeCoded := func(by func(*store.Variant)) []byte { return editedCoded(t, eng, by) }
 
 	before := stateOf(t, eng)
-	for what, c := range map[string]struct {
-		name string
+	for _, name := range []string{"a/b", "..", "", strings.Repeat("a", 129), "a\x00b"} {
+		if info, _, err := eng.PutVariant(context.Background(), name, file); codeOf(err) != Invalid {
+			t.Errorf("put as %q: %+v, %v; want code Invalid", name, info, err)
+		}
+	}
+	for name, test := range map[string]struct {
 		file []byte
 		code Code
 	}{
-		"nothing":                       {"new", nil, Invalid},
-		"junk":                          {"new", []byte(strings.Repeat("junk", 100)), Invalid},
-		"a header of 2^60 bytes":        {"new", append([]byte{0, 0, 0, 0, 0, 0, 0, 16}, file[8:]...), Invalid},
-		"a truncated file":              {"new", file[:len(file)-1], Invalid},
-		"a file cut in its header":      {"new", file[:100], Invalid},
-		"a byte too many":               {"new", append(bytes.Clone(file), 0), Invalid},
-		"a checkpoint":                  {"new", upload(newTiny(1, 3)).Model, Invalid},
-		"a basis":                       {"new", mustRead(blobPath(eng.store, before.List[0].Basis)), Invalid},
-		"a version of the future":       {"new", header(`"version":"2"`, `"version":"3"`), Invalid},
-		"an unknown basis":              {"new", change(func(v *store.Variant) { v.Basis = strings.Repeat("ab", 32) }), Conflict},
-		"a variant's file as its basis": {"new", change(func(v *store.Variant) { v.Basis = before.List[0].Digest }), Invalid},
-		"a basis that is a path":        {"new", change(func(v *store.Variant) { v.Basis = "../../etc/passwd" }), Invalid},
-		"another family's name":         {"new", change(func(v *store.Variant) { v.Family = "other" }), Conflict},
-		"a name with a slash":           {"a/b", file, Invalid},
-		"a name that climbs":            {"..", file, Invalid},
-		"an empty name":                 {"", file, Invalid},
-		"a name of 129 bytes":           {strings.Repeat("a", 129), file, Invalid},
-		"a name with a zero":            {"a\x00b", file, Invalid},
-		"one gain too few":              {"new", change(func(v *store.Variant) { v.Gains = v.Gains[1:] }), Invalid},
-		"one gain too many":             {"new", change(func(v *store.Variant) { v.Gains = append(v.Gains, 128) }), Invalid},
-		"other gains":                   {"new", change(func(v *store.Variant) { v.Gains = bytes.Repeat([]byte{255}, len(v.Gains)) }), Invalid},
-		"no gains at all":               {"new", change(func(v *store.Variant) { v.Gains = make([]byte, len(v.Gains)) }), Invalid},
-		"a step of zero":                {"new", change(func(v *store.Variant) { v.Step = 0 }), Invalid},
-		"a negative step":               {"new", change(func(v *store.Variant) { v.Step = -1 }), Invalid},
-		"a step that overflows":         {"new", change(func(v *store.Variant) { v.Step *= 1e300 }), Invalid},
-		"another step":                  {"new", change(func(v *store.Variant) { v.Step *= 1.5 }), Invalid},
-		"a stream cut short":            {"new", change(func(v *store.Variant) { v.Coefficients = v.Coefficients[:len(v.Coefficients)-4] }), Invalid},
-		"a stream too long":             {"new", change(func(v *store.Variant) { v.Coefficients = append(v.Coefficients, 0, 0, 0, 0) }), Invalid},
-		"no stream":                     {"new", change(func(v *store.Variant) { v.Coefficients = nil }), Invalid},
-		"a random stream":               {"new", change(func(v *store.Variant) { v.Coefficients = random }), Invalid},
-		"a random stream of this version": {"new", change(func(v *store.Variant) {
+		"an empty file":                 {nil, Invalid},
+		"junk":                          {[]byte(strings.Repeat("junk", 100)), Invalid},
+		"a header of 2^60 bytes":        {append([]byte{0, 0, 0, 0, 0, 0, 0, 16}, file[8:]...), Invalid},
+		"a truncated file":              {file[:len(file)-1], Invalid},
+		"a file cut in its header":      {file[:100], Invalid},
+		"one byte too many":             {append(bytes.Clone(file), 0), Invalid},
+		"a checkpoint":                  {upload(testfamily.New(1, 3)).Model, Invalid},
+		"a basis":                       {mustRead(blobPath(eng.store, before.List[0].Basis)), Invalid},
+		"a later format version":        {header(`"version":"2"`, `"version":"3"`), Invalid},
+		"an unknown basis":              {change(func(v *store.Variant) { v.Basis = strings.Repeat("ab", 32) }), Conflict},
+		"a variant's file as its basis": {change(func(v *store.Variant) { v.Basis = before.List[0].Digest }), Invalid},
+		"a basis that is a path":        {change(func(v *store.Variant) { v.Basis = "../../etc/passwd" }), Invalid},
+		"another family's name":         {change(func(v *store.Variant) { v.Family = "other" }), Conflict},
+		"one gain too few":              {change(func(v *store.Variant) { v.Gains = v.Gains[1:] }), Invalid},
+		"one gain too many":             {change(func(v *store.Variant) { v.Gains = append(v.Gains, 128) }), Invalid},
+		"other gains":                   {change(func(v *store.Variant) { v.Gains = bytes.Repeat([]byte{255}, len(v.Gains)) }), Invalid},
+		"no gains at all":               {change(func(v *store.Variant) { v.Gains = make([]byte, len(v.Gains)) }), Invalid},
+		"a step of zero":                {change(func(v *store.Variant) { v.Step = 0 }), Invalid},
+		"a negative step":               {change(func(v *store.Variant) { v.Step = -1 }), Invalid},
+		"a step that overflows":         {change(func(v *store.Variant) { v.Step *= 1e300 }), Invalid},
+		"another step":                  {change(func(v *store.Variant) { v.Step *= 1.5 }), Invalid},
+		"a stream cut short":            {change(func(v *store.Variant) { v.Coefficients = v.Coefficients[:len(v.Coefficients)-4] }), Invalid},
+		"a stream too long":             {change(func(v *store.Variant) { v.Coefficients = append(v.Coefficients, 0, 0, 0, 0) }), Invalid},
+		"no stream":                     {change(func(v *store.Variant) { v.Coefficients = nil }), Invalid},
+		"a random stream":               {change(func(v *store.Variant) { v.Coefficients = random }), Invalid},
+		"a random stream of this version": {change(func(v *store.Variant) {
 			v.Coefficients = append([]byte{v.Coefficients[0]}, random[:len(random)-len(random)%4]...)
 		}), Invalid},
-		"a head of another width":    {"new", change(shape("classifier.weight", 4, 17)), Invalid},
-		"a head of more labels":      {"new", change(shape("classifier.weight", 5, 16)), Invalid},
-		"a head of three dimensions": {"new", change(shape("classifier.weight", 4, 4, 4)), Invalid},
-		"an empty head":              {"new", change(shape("classifier.weight", 0, 16)), Invalid},
-		"a bias of fewer labels":     {"new", change(shape("classifier.bias", 3)), Invalid},
-		"no bias":                    {"new", change(func(v *store.Variant) { delete(v.Private, "classifier.bias") }), Invalid},
-		"a tensor that nobody knows": {"new", change(shape("classifier.extra", 4)), Invalid},
-		"a shared tensor as private": {"new", change(shape("vit.layernorm.weight", 16)), Invalid},
-		"an exact tensor, misshaped": {"new", change(func(v *store.Variant) { v.Exact["vit.layernorm.weight"] = v.Private["classifier.bias"] }), Invalid},
-		"an exact tensor not shared": {"new", change(func(v *store.Variant) { v.Exact["classifier.bias"] = v.Private["classifier.bias"] }), Invalid},
-		"NaN in the head":            {"new", change(value(math.NaN())), Invalid},
-		"infinity in the head":       {"new", change(value(math.Inf(1))), Invalid},
-		"a head of whole numbers": {"new", change(func(v *store.Variant) {
+		"a head of another width":     {change(shape("classifier.weight", 4, 17)), Invalid},
+		"a head of more labels":       {change(shape("classifier.weight", 5, 16)), Invalid},
+		"a head of three dimensions":  {change(shape("classifier.weight", 4, 4, 4)), Invalid},
+		"an empty head":               {change(shape("classifier.weight", 0, 16)), Invalid},
+		"a bias of fewer labels":      {change(shape("classifier.bias", 3)), Invalid},
+		"no bias":                     {change(func(v *store.Variant) { delete(v.Private, "classifier.bias") }), Invalid},
+		"an unknown tensor":           {change(shape("classifier.extra", 4)), Invalid},
+		"a shared tensor as private":  {change(shape("vit.layernorm.weight", 16)), Invalid},
+		"a misshaped exact tensor":    {change(func(v *store.Variant) { v.Exact["vit.layernorm.weight"] = v.Private["classifier.bias"] }), Invalid},
+		"an exact tensor of the head": {change(func(v *store.Variant) { v.Exact["classifier.bias"] = v.Private["classifier.bias"] }), Invalid},
+		"NaN in the head":             {change(value(math.NaN())), Invalid},
+		"infinity in the head":        {change(value(math.Inf(1))), Invalid},
+		"an integer head": {change(func(v *store.Variant) {
 			v.Private["classifier.bias"] = tensorfile.Tensor{DType: "I32", Shape: []int{4}, Data: make([]byte, 16)}
 		}), Invalid},
-		"a coded head cut short":       {"new", withHead(t, eng, func(v *store.Variant) { v.Head = v.Head[:len(v.Head)-4] }), Invalid},
-		"a coded head at random":       {"new", withHead(t, eng, func(v *store.Variant) { v.Head = append([]byte{200}, random...) }), Invalid},
-		"a coded head of another step": {"new", withHead(t, eng, func(v *store.Variant) { v.HeadStep *= 2 }), Invalid},
-		"a coded head that overflows":  {"new", withHead(t, eng, func(v *store.Variant) { v.HeadStep *= 1e38 }), Invalid},
-		"a coded head of more labels":  {"new", withHead(t, eng, func(v *store.Variant) { v.Labels = append(v.Labels, "more") }), Invalid},
-		"a negative step of the head":  {"new", withHead(t, eng, func(v *store.Variant) { v.HeadStep *= -1 }), Invalid},
-		"a head that is there twice": {"new", withHead(t, eng, func(v *store.Variant) {
+		"a coded head cut short":       {changeCoded(func(v *store.Variant) { v.Head = v.Head[:len(v.Head)-4] }), Invalid},
+		"a random coded head":          {changeCoded(func(v *store.Variant) { v.Head = append([]byte{200}, random...) }), Invalid},
+		"a coded head of another step": {changeCoded(func(v *store.Variant) { v.HeadStep *= 2 }), Invalid},
+		"a coded head that overflows":  {changeCoded(func(v *store.Variant) { v.HeadStep *= 1e38 }), Invalid},
+		"a coded head of more labels":  {changeCoded(func(v *store.Variant) { v.Labels = append(v.Labels, "more") }), Invalid},
+		"a negative head step":         {changeCoded(func(v *store.Variant) { v.HeadStep *= -1 }), Invalid},
+		"a head both coded and private": {changeCoded(func(v *store.Variant) {
 			v.Private["classifier.bias"] = tensorfile.FromFloat32("F32", []int{4}, make([]float32, 4))
 		}), Invalid},
-		"a label too many":             {"new", change(func(v *store.Variant) { v.Labels = append(v.Labels, "more") }), Invalid},
-		"a label too few":              {"new", change(func(v *store.Variant) { v.Labels = v.Labels[1:] }), Invalid},
-		"no labels":                    {"new", change(func(v *store.Variant) { v.Labels = nil }), Invalid},
-		"preprocessing for no size":    {"new", change(func(v *store.Variant) { v.Preprocessor = []byte(`{"size":{"height":9,"width":9}}`) }), Invalid},
-		"preprocessing that is a list": {"new", change(func(v *store.Variant) { v.Preprocessor = []byte(`[]`) }), Invalid},
+		"one label too many":             {change(func(v *store.Variant) { v.Labels = append(v.Labels, "more") }), Invalid},
+		"one label too few":              {change(func(v *store.Variant) { v.Labels = v.Labels[1:] }), Invalid},
+		"no labels":                      {change(func(v *store.Variant) { v.Labels = nil }), Invalid},
+		"a preprocessor of another size": {change(func(v *store.Variant) { v.Preprocessor = []byte(`{"size":{"height":9,"width":9}}`) }), Invalid},
+		"a preprocessor that is a list":  {change(func(v *store.Variant) { v.Preprocessor = []byte(`[]`) }), Invalid},
 	} {
-		t.Run(what, func(t *testing.T) {
-			for _, name := range []string{c.name, "m1"} { // neither added nor replaced
-				if c.name != "new" && name == "m1" {
-					continue
-				}
-				info, _, err := eng.PutVariant(context.Background(), name, c.file)
-				if codeOf(err) != c.code {
-					t.Errorf("put as %q: code %d, want %d: %v %+v", name, codeOf(err), c.code, err, info)
+		t.Run(name, func(t *testing.T) {
+			for _, name := range []string{"new", "m1"} { // to add and to replace
+				info, _, err := eng.PutVariant(context.Background(), name, test.file)
+				if codeOf(err) != test.code {
+					t.Errorf("put as %q: %+v, %v; want code %d", name, info, err, test.code)
 				}
 			}
 		})
 	}
 	if after := stateOf(t, eng); !reflect.DeepEqual(after, before) {
-		t.Errorf("something changed:\n%+v\n%+v", after, before)
+		t.Errorf("the state changed from\n%+v\nto\n%+v", before, after)
 	}
-	quiet(t, eng.cache)
+	waitIdle(t, eng.cache)
 }
 
-func mustRead(path string) []byte {
-	raw, err := os.ReadFile(path)
-	must(err)
-	return raw
-}
-
-// A coded head of zeros takes next to no bytes, however many numbers it becomes.
-func TestCodedHeadIsBounded(t *testing.T) {
-	eng := tinyEngine(t, Options{})
-	_, l, err := eng.open("m1")
-	must(err)
-	labels := 24<<20/family.HeadWidth(l.family.Plan.Heads()[0]) + 1
-	if _, err := l.family.Private(&store.Variant{Head: []byte{1}, HeadStep: 1, Labels: make([]string, labels)}); !errors.Is(err, store.ErrFormat) || !strings.Contains(err.Error(), "may have") {
-		t.Errorf("%d labels: %v", labels, err)
-	}
-}
-
-func TestPutVariantGivenUp(t *testing.T) {
+func TestCanceledChanges(t *testing.T) {
 	eng := tinyEngine(t, Options{})
 	before := stateOf(t, eng)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, _, err := eng.PutVariant(ctx, "new", fileOf(t, eng, "m2")); err != context.Canceled {
-		t.Error(err)
+		t.Errorf("put: %v, want context.Canceled", err)
 	}
 	if err := eng.DeleteVariant(ctx, "m1"); err != context.Canceled {
-		t.Error(err)
+		t.Errorf("delete: %v, want context.Canceled", err)
 	}
 	if after := stateOf(t, eng); !reflect.DeepEqual(after, before) {
-		t.Errorf("something changed:\n%+v\n%+v", after, before)
+		t.Errorf("the state changed from\n%+v\nto\n%+v", before, after)
 	}
 }
 
-// TestDamagedStreams flips bits all over a stream: either the variant is
-// refused, or it is served without harm.
-func TestDamagedStreams(t *testing.T) {
-	eng := tinyEngine(t, Options{})
-	stride := 11
-	if testing.Short() {
-		stride = 101
-	}
-	v, err := store.ParseVariant(fileOf(t, eng, "m1"))
-	must(err)
-	f, err := eng.families.get(v.Basis)
-	must(err)
-	refused := 0
-	for bit := 0; bit < 8*len(v.Coefficients); bit += stride {
-		v.Coefficients[bit/8] ^= 1 << (bit % 8)
-		if err := f.Check(v); err != nil {
-			if refused++; codeOf(err) != Invalid {
-				t.Fatalf("bit %d: %v", bit, err)
-			}
-		} else if _, err := f.rebuild(v, make([]float32, f.Plan.SlabLen())); err != nil {
-			t.Fatalf("bit %d was accepted and fails: %v", bit, err)
-		}
-		v.Coefficients[bit/8] ^= 1 << (bit % 8)
-	}
-	if refused == 0 {
-		t.Error("every flipped bit was accepted")
-	}
-}
-
-func TestAnswersThatAreNoNumbers(t *testing.T) {
-	// Finite as they stand, these weights overflow when they are multiplied.
+// Weights can be finite and still overflow when they are multiplied. Then the model's file
+// is at fault, not the request.
+func TestAnswersThatOverflow(t *testing.T) {
 	eng := tinyEngine(t, Options{})
 	file := edited(t, eng, func(v *store.Variant) {
 		w := v.Private["classifier.weight"]
 		v.Private["classifier.weight"] = tensorfile.FromFloat32("F32", w.Shape, slices.Repeat([]float32{1e30}, w.Len()))
 		v.Exact["vit.layernorm.weight"] = tensorfile.FromFloat32("F32", []int{16}, slices.Repeat([]float32{1e30}, 16))
 	})
-	if _, _, err := eng.PutVariant(context.Background(), "wild", file); err != nil {
-		t.Fatal(err)
-	}
+	putFile(t, eng, "wild", file)
 	a, err := eng.Classify(context.Background(), "wild", picture(1, 8, 8), ClassifyOptions{})
 	if codeOf(err) != Damaged || !strings.Contains(fmt.Sprint(err), "wild") {
-		t.Errorf("%v, %v", a, err)
+		t.Errorf("%v, %v; want code Damaged and the name wild", a, err)
 	}
 	classify(t, eng, "m1", picture(1, 8, 8))
 }
 
 func TestExactTensorsAreServed(t *testing.T) {
 	eng := tinyEngine(t, Options{})
-	_, tiny := member(1)
+	_, c := testfamily.Member(1)
 	exact := []string{"vit.encoder.layer.0.attention.attention.key.weight", "vit.encoder.layer.1.output.dense.bias", "vit.layernorm.weight"}
 	file := edited(t, eng, func(v *store.Variant) {
 		for _, name := range exact {
-			v.Exact[name] = tiny.Tensors[name]
+			v.Exact[name] = c.Tensors[name]
 		}
 	})
-	info, _, err := eng.PutVariant(context.Background(), "exact", file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	info := putFile(t, eng, "exact", file)
 	v, tensors := rebuiltTensors(t, eng.store, info.Digest)
-	want := denseLogits(t, tinyModel(), tensors, len(v.Labels), picture(1, 8, 8))
+	want := testfamily.DenseLogits(t, testfamily.Model(), tensors, len(v.Labels), picture(1, 8, 8))
 	_, got := classify(t, eng, "exact", picture(1, 8, 8))
 	_, plain := classify(t, eng, "m1", picture(1, 8, 8))
 	for i, label := range v.Labels {
@@ -356,16 +208,18 @@ func TestExactTensorsAreServed(t *testing.T) {
 		}
 	}
 	if same(got, plain) {
-		t.Error("the exact tensors make no difference")
+		t.Error("the answer is the same with and without exact tensors")
 	}
 }
 
-// A store that may not be written is no fault of the server's, and the caller is told.
-func TestReadOnlyStoreIsTold(t *testing.T) {
-	for _, cause := range []error{syscall.EROFS, syscall.EACCES, syscall.EPERM} {
-		err := family.Coded(fmt.Errorf("store: %w", &fs.PathError{Op: "open", Path: "x", Err: cause}))
-		if e, ok := errors.AsType[*Error](err); !ok || e.Code != Full || strings.Contains(e.Text, "x\"") {
-			t.Errorf("%v became %v", cause, err)
-		}
+func TestPreprocessorIsServed(t *testing.T) {
+	eng := tinyEngine(t, Options{})
+	file := edited(t, eng, func(v *store.Variant) {
+		v.Preprocessor = []byte(`{"size":{"height":8,"width":8},"resample":0,"image_mean":[0.1,0.2,0.3]}`)
+	})
+	putFile(t, eng, "other", file)
+	_, got := classify(t, eng, "other", picture(1, 30, 30))
+	if _, plain := classify(t, eng, "m1", picture(1, 30, 30)); same(got, plain) {
+		t.Error("the answer is the same with and without a preprocessor of the variant")
 	}
 }

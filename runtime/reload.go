@@ -77,7 +77,7 @@ func (eng *Engine) follow(ctx context.Context, force bool) (done Reloaded, pinne
 }
 
 // compare counts what a swap to next will change, and returns the names of the pinned
-// variants that it will replace.
+// variants whose weights it will replace.
 func (eng *Engine) compare(next map[string][]*handle) (done Reloaded, pinned []string) {
 	for name, now := range next {
 		switch was, is := last(eng.catalogue.of(name)), last(now); {
@@ -163,7 +163,7 @@ func (eng *Engine) storedAliases(next map[string][]*handle) map[string]store.Ali
 }
 
 // retireBases frees the bases that no variant in memory uses and that are no family's
-// current one. Running calls keep theirs until they end.
+// current one, and returns how many it freed. Running calls keep theirs until they end.
 func (eng *Engine) retireBases() int {
 	used := map[string]bool{}
 	for _, f := range eng.store.Families() {

@@ -43,7 +43,7 @@ func (eng *Engine) SetPinned(ctx context.Context, ref string, pinned bool) error
 	if err != nil {
 		return err
 	}
-	if _, err := eng.served(h, nil); err != nil {
+	if _, err := eng.refuseUnloaded(h, nil); err != nil {
 		return err
 	}
 	lease, err := eng.lease(ctx, h, l)
@@ -62,7 +62,7 @@ func (eng *Engine) SetPinned(ctx context.Context, ref string, pinned bool) error
 func (eng *Engine) keepPin(ref string, h *handle, l *loaded, lease *cache.Lease) (kept bool, err error) {
 	eng.change.Lock()
 	defer eng.change.Unlock()
-	now, err := eng.served(eng.find(ref))
+	now, err := eng.refuseUnloaded(eng.find(ref))
 	if err != nil {
 		return false, err
 	}
@@ -113,7 +113,7 @@ func (eng *Engine) Ready(ref string) error {
 		return err
 	}
 	defer eng.leave()
-	_, _, err := eng.ask(ref)
+	_, _, err := eng.openForRequest(ref)
 	return err
 }
 
@@ -151,13 +151,13 @@ func (eng *Engine) Unload(ref string) error {
 		return Errorf(Conflict, "%q is a version or an alias of model %q, which can only be unloaded as a whole: use its name", ref, name)
 	}
 	eng.catalogue.setUnloaded(name, true)
-	own := map[string]int{} // the name's versions by digest
+	versions := map[string]int{} // of the name, by digest
 	for _, h := range eng.catalogue.of(name) {
 		h.unpin()
 		h.loaded.Store(nil)
-		own[h.entry.Digest]++
+		versions[h.entry.Digest]++
 	}
-	for digest, n := range own {
+	for digest, n := range versions {
 		if eng.store.Uses(digest) == n {
 			eng.cache.Drop(digest)
 		}
@@ -165,8 +165,8 @@ func (eng *Engine) Unload(ref string) error {
 	return nil
 }
 
-// served returns its arguments, or an error if the model was unloaded.
-func (eng *Engine) served(h *handle, err error) (*handle, error) {
+// refuseUnloaded returns its arguments, or an error if the model was unloaded.
+func (eng *Engine) refuseUnloaded(h *handle, err error) (*handle, error) {
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,8 @@ package runtime
 
 import (
 	"context"
+	"eigenserve/runtime/internal/testfamily"
+	"eigenserve/runtime/internal/teststore"
 	"math"
 	"os"
 	"os/exec"
@@ -10,14 +12,15 @@ import (
 	"testing"
 )
 
-// rssChild names the store that a child process of the test is to serve.
-const rssChild = "EIGENSERVE_TEST_RSS_STORE"
+// rssStore is the environment variable with the path of the store that a child process of the
+// test serves.
+const rssStore = "EIGENSERVE_TEST_RSS_STORE"
 
-// TestLedgerIsWhatTheSystemMeasures compares the ledger with the resident set
-// of a process that does nothing but serve: this one has run other tests.
-func TestLedgerIsWhatTheSystemMeasures(t *testing.T) {
-	if dir := os.Getenv(rssChild); dir != "" {
-		serveAll(t, dir)
+// TestLedgerAgreesWithRSS compares the ledger with the resident set of a child process that
+// only serves. The memory of this process also depends on the tests before.
+func TestLedgerAgreesWithRSS(t *testing.T) {
+	if dir := os.Getenv(rssStore); dir != "" {
+		compareLedgerWithRSS(t, dir)
 		return
 	}
 	if goruntime.GOOS != "linux" {
@@ -27,10 +30,10 @@ func TestLedgerIsWhatTheSystemMeasures(t *testing.T) {
 		t.Skip("installs 200 variants")
 	}
 	if race {
-		t.Skip("the race detector's memory is not ours")
+		t.Skip("the race detector takes memory that the ledger does not count")
 	}
 	child := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-	child.Env = append(os.Environ(), rssChild+"="+zooStore())
+	child.Env = append(os.Environ(), rssStore+"="+teststore.Zoo(t).Dir())
 	out, err := child.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -38,26 +41,24 @@ func TestLedgerIsWhatTheSystemMeasures(t *testing.T) {
 	t.Logf("%s", out)
 }
 
-// serveAll compares both at rest, with few variants rebuilt and with all.
-func serveAll(t *testing.T, dir string) {
-	s := reopen(t, dir)
+// compareLedgerWithRSS compares both with no variant rebuilt, with a few, and with all.
+func compareLedgerWithRSS(t *testing.T, dir string) {
+	s := testfamily.Reopen(t, dir)
 	eng := serve(t, s, Options{WeightCache: 1 << 30})
-	// What the system measures may differ by a share, and by so many bytes of the
-	// program's own pages that a first use touches.
-	compare := func(when string, within, own float64, collect bool) {
+	// The two may differ by a part of the RSS, and by the bytes of the program's pages that
+	// are touched for the first time.
+	compare := func(when string, part, bytes float64, collect bool) {
 		if collect {
 			debug.FreeOSMemory()
 		}
 		l := eng.Ledger()
 		measured := float64(l.RSS - l.IdleRSS)
-		t.Logf("%s: the ledger says %d, the system %.0f above idle: %+.1f%%\n%+v", when, l.Total, measured, 100*(float64(l.Total)/measured-1), l)
-		if math.Abs(float64(l.Total)-measured) > within*measured+own {
-			t.Errorf("%s: the ledger says %d, the system %.0f above idle", when, l.Total, measured)
+		t.Logf("%s: the ledger has %d bytes, the RSS rose by %.0f: %+.1f%%\n%+v", when, l.Total, measured, 100*(float64(l.Total)/measured-1), l)
+		if math.Abs(float64(l.Total)-measured) > part*measured+bytes {
+			t.Errorf("%s: the ledger has %d bytes, the RSS rose by %.0f", when, l.Total, measured)
 		}
 	}
-	if err := eng.Preload(context.Background()); err != nil {
-		t.Fatal(err)
-	}
+	must(eng.Preload(context.Background()))
 	compare("coefficients alone", 0.1, 2<<20, true)
 	image := picture(1, 32, 32)
 	for i, e := range s.Variants() {

@@ -15,37 +15,23 @@ func TestSpectrumInfo(t *testing.T) {
 	}
 	s := spectrumInfo(store.Spectrum{Left: left, Right: []float64{0.4, 0.3}, Energy: 1})
 	if s.At[0] != 1 || s.At[len(s.At)-1] != 100 || !slices.IsSorted(s.At) || len(s.At) > 40 {
-		t.Errorf("at %v", s.At)
+		t.Errorf("at %v, want 40 numbers or fewer that rise from 1 to 100", s.At)
 	}
 	if len(s.Left) != len(s.At) || s.Left[0] != 0.5 || s.Left[3] != 0.0625 {
-		t.Errorf("left %v", s.Left)
+		t.Errorf("left %v, want 2^-k for each of %v", s.Left, s.At)
 	}
 	if !slices.Equal(s.Right, []float64{0.6, 0.3}) {
-		t.Errorf("right %v", s.Right)
+		t.Errorf("right %v, want [0.6 0.3]", s.Right)
 	}
 	if s.LeftFor != [3]int{1, 4, 7} || s.RightFor != [3]int{2, 0, 0} {
-		t.Errorf("for %v: left %v, right %v", spectrumShares, s.LeftFor, s.RightFor)
+		t.Errorf("%v of the energy in %v left and %v right directions, want [1 4 7] and [2 0 0]", spectrumShares, s.LeftFor, s.RightFor)
 	}
 	for _, empty := range []store.Spectrum{{}, {Left: []float64{0}, Right: []float64{0}}} { // one checkpoint
 		s := spectrumInfo(empty)
 		for _, x := range append(s.Left, s.Right...) {
 			if x != 0 {
-				t.Errorf("no energy: %+v", s)
+				t.Errorf("without energy: %+v, want zeros", s)
 			}
-		}
-	}
-}
-
-func TestFamilyTellsItsSpectra(t *testing.T) {
-	eng := tinyEngine(t, Options{})
-	f, err := eng.Family(tinyFamily)
-	if err != nil || f.Metric != "full" || f.Lineage == nil || f.Lineage.Cosine.Min < 0.9 {
-		t.Errorf("%+v, %v", f, err)
-	}
-	for _, l := range f.Layers {
-		last := l.Spectrum.Left[len(l.Spectrum.Left)-1]
-		if l.Spectrum.LeftFor[1] != l.Energy90 || last > 1e-3 || l.Spectrum.LeftFor[2] > tinyMembers*l.Inputs {
-			t.Errorf("%s: %+v", l.Name, l.Spectrum)
 		}
 	}
 }

@@ -41,43 +41,43 @@ func (t *Total) add(n int64, d time.Duration) {
 	t.Took += d
 }
 
-// tally keeps a handle's statistics, from its first request on.
-type tally struct {
+// usage is what a version's requests came to, from the first one on.
+type usage struct {
 	mu     sync.Mutex // guards what follows
 	stats  VersionStats
 	recent recent
 }
 
-// tallied returns the handle's tally.
-func (h *handle) tallied() *tally {
-	if y := h.tally.Load(); y != nil {
-		return y
+// usageOrNew returns the handle's usage, a new one before the first request.
+func (h *handle) usageOrNew() *usage {
+	if u := h.usage.Load(); u != nil {
+		return u
 	}
-	h.tally.CompareAndSwap(nil, &tally{})
-	return h.tally.Load()
+	h.usage.CompareAndSwap(nil, &usage{})
+	return h.usage.Load()
 }
 
-// ran records a batch of the given size that answered some of the version's inputs.
-func (h *handle) ran(size int, preprocess, compute time.Duration) {
-	y := h.tallied()
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	y.stats.Runs++
-	i, found := slices.BinarySearchFunc(y.stats.Batches, size, func(b BatchStats, n int) int { return b.Size - n })
+// recordBatch records a batch of the given size that answered some of the version's inputs.
+func (h *handle) recordBatch(size int, preprocess, compute time.Duration) {
+	u := h.usageOrNew()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.stats.Runs++
+	i, found := slices.BinarySearchFunc(u.stats.Batches, size, func(b BatchStats, n int) int { return b.Size - n })
 	if !found {
-		y.stats.Batches = slices.Insert(y.stats.Batches, i, BatchStats{Size: size})
+		u.stats.Batches = slices.Insert(u.stats.Batches, i, BatchStats{Size: size})
 	}
-	y.stats.Batches[i].Preprocess.add(1, preprocess)
-	y.stats.Batches[i].Compute.add(1, compute)
+	u.stats.Batches[i].Preprocess.add(1, preprocess)
+	u.stats.Batches[i].Compute.add(1, compute)
 }
 
-// record records a call that began at the given time.
-func (h *handle) record(began time.Time, inputs int, t Timing, err error) {
-	y := h.tallied()
+// recordCall records a call that began at the given time.
+func (h *handle) recordCall(began time.Time, inputs int, t Timing, err error) {
+	u := h.usageOrNew()
 	now := time.Now()
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	s := &y.stats
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	s := &u.stats
 	if err != nil {
 		s.Fail.add(1, now.Sub(began))
 		return
@@ -85,7 +85,7 @@ func (h *handle) record(began time.Time, inputs int, t Timing, err error) {
 	s.Last = now
 	s.Rows += int64(inputs)
 	s.Success.add(1, now.Sub(began))
-	y.recent.add(now, now.Sub(began))
+	u.recent.add(now, now.Sub(began))
 	s.Queue.add(1, t.Queue)
 	s.Preprocess.add(1, t.Preprocess)
 	s.Compute.add(1, t.Rebuild+t.Compute)
@@ -93,10 +93,10 @@ func (h *handle) record(began time.Time, inputs int, t Timing, err error) {
 
 // answered returns the sum of the calls that a version answered, and the recent ones.
 func (h *handle) answered() (t Total, r recent) {
-	if y := h.tally.Load(); y != nil {
-		y.mu.Lock()
-		defer y.mu.Unlock()
-		return y.stats.Success, y.recent
+	if u := h.usage.Load(); u != nil {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		return u.stats.Success, u.recent
 	}
 	return t, r
 }
@@ -113,7 +113,7 @@ func (eng *Engine) Stats(ref string) ([]VersionStats, error) {
 	}
 	var out []VersionStats
 	for _, h := range eng.catalogue.all() {
-		if h.tally.Load() != nil {
+		if h.usage.Load() != nil {
 			out = append(out, eng.stats(h))
 		}
 	}
@@ -121,11 +121,11 @@ func (eng *Engine) Stats(ref string) ([]VersionStats, error) {
 }
 
 func (eng *Engine) stats(h *handle) (s VersionStats) {
-	if y := h.tally.Load(); y != nil {
-		y.mu.Lock()
-		s = y.stats
+	if u := h.usage.Load(); u != nil {
+		u.mu.Lock()
+		s = u.stats
 		s.Batches = slices.Clone(s.Batches)
-		y.mu.Unlock()
+		u.mu.Unlock()
 	}
 	s.Name, s.Version = h.entry.Name, h.entry.Version
 	if l := h.loaded.Load(); l != nil {

@@ -2,13 +2,12 @@ package runtime
 
 import (
 	"context"
-	"strings"
+	"math"
 	"testing"
-
-	"eigenserve/runtime/cache"
+	"time"
 )
 
-func TestStatsCountWhatWasAsked(t *testing.T) {
+func TestStats(t *testing.T) {
 	eng, _ := versionedEngine(t, Options{})
 	ctx := context.Background()
 	image := picture(1, 8, 8)
@@ -17,99 +16,73 @@ func TestStatsCountWhatWasAsked(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := eng.Infer(ctx, "m1", Inputs{}); err == nil {
-		t.Fatal("nothing is answered")
+		t.Fatal("a request without inputs was answered")
 	}
 	classify(t, eng, "m1:1", image)
-	is := func(ref string, version int, rows, calls, failed int64) {
+	check := func(ref string, version int, rows, calls, failed int64) {
 		t.Helper()
 		list, err := eng.Stats(ref)
 		if err != nil || len(list) != 1 {
-			t.Fatal(list, err)
+			t.Fatalf("Stats(%q) returned %+v, %v; want one version", ref, list, err)
 		}
 		s := list[0]
 		if s.Name != "m1" && s.Name != "m2" || s.Version != version || s.Rows != rows || s.Success.Count != calls || s.Fail.Count != failed || s.Compute.Count != calls {
-			t.Errorf("%s: %+v", ref, s)
+			t.Errorf("%s has %+v, want version %d with %d rows, %d calls answered and %d failed", ref, s, version, rows, calls, failed)
 		}
-		if asked := calls > 0; asked == s.Last.IsZero() || asked != (s.Success.Took > 0) || asked != (s.Memory > 0) {
-			t.Errorf("%s: %+v", ref, s)
+		if used := calls > 0; used == s.Last.IsZero() || used != (s.Success.Took > 0) || used != (s.Memory > 0) {
+			t.Errorf("%s has %+v after %d calls", ref, s, calls)
 		}
-		var runs, inBatches int64 // nobody else's inputs were there to be mixed with
+		var runs, inBatches int64 // no batch was mixed, so all inputs are the version's
 		for _, b := range s.Batches {
 			runs += b.Compute.Count
 			inBatches += b.Compute.Count * int64(b.Size)
 			if b.Compute.Took <= 0 || b.Preprocess.Took <= 0 {
-				t.Errorf("%s: %+v", ref, b)
+				t.Errorf("%s has batches that took no time: %+v", ref, b)
 			}
 		}
 		if inBatches != rows || runs != s.Runs || runs < calls {
-			t.Errorf("%s: %d rows in %d batches, want %d and %d: %+v", ref, inBatches, runs, rows, s.Runs, s.Batches)
+			t.Errorf("%s has %d rows in %d batches, want %d and %d: %+v", ref, inBatches, runs, rows, s.Runs, s.Batches)
 		}
 	}
-	is("m1", 3, 4, 2, 1)
-	is("m1:1", 1, 1, 1, 0)
-	is("m2", 1, 0, 0, 0)
+	check("m1", 3, 4, 2, 1)
+	check("m1:1", 1, 1, 1, 0)
+	check("m2", 1, 0, 0, 0)
 	if all, err := eng.Stats(""); err != nil || len(all) != 2 {
-		t.Errorf("%v, %v", all, err)
+		t.Errorf("Stats of all returned %+v, %v; want the two versions with requests", all, err)
 	}
 	if _, err := eng.Stats("nobody"); codeOf(err) != NotFound {
-		t.Error(err)
+		t.Errorf("an unknown model: %v, want code NotFound", err)
 	}
 }
 
-func TestUnload(t *testing.T) {
-	eng, d := versionedEngine(t, Options{})
-	ctx := context.Background()
-	image := picture(1, 8, 8)
-	must(eng.SetPinned(ctx, "m1", true))
-	if _, _, err := eng.PutAlias(ctx, "live", []Target{{Model: "m1"}}); err != nil {
-		t.Fatal(err)
+// The rate follows the calls of the last seconds and decays without any. The latency is that
+// of the last calls, however long ago they were.
+func TestRecent(t *testing.T) {
+	var r recent
+	now := time.Unix(1000, 0)
+	if r.rate(now) != 0 || r.took != 0 {
+		t.Errorf("before the first call: %g a second of %g s, want 0", r.rate(now), r.took)
 	}
-	must(eng.Unload("m1"))
-	for _, ref := range []string{"m1", "m1:1", "m1@" + d[0], "live"} {
-		_, err := eng.Classify(ctx, ref, image, ClassifyOptions{})
-		if codeOf(err) != Unloaded || !strings.Contains(err.Error(), "/v2/repository/models/m1/load") || codeOf(eng.Ready(ref)) != Unloaded {
-			t.Errorf("%s: %v", ref, err)
+	calls := func(n int, every, took time.Duration) {
+		for range n {
+			now = now.Add(every)
+			r.add(now, took)
 		}
 	}
-	if err := eng.SetPinned(ctx, "m1", true); codeOf(err) != Unloaded {
-		t.Error(err)
-	}
-	if v, err := eng.Variant("m1"); err != nil || !v.Unloaded || v.Pinned {
-		t.Errorf("%+v, %v", v.VariantInfo, err)
-	}
-	must(eng.Ready("m2"))
-	a, _ := classify(t, eng, "m5", image)
-	must(eng.Unload("m5"))
-	if eng.cache.Contains(cache.Weights, a.Digest) {
-		t.Error("the weights of what was unloaded are still there")
-	}
-	must(eng.Load("m1"))
-	must(eng.Ready("live"))
-	classify(t, eng, "m1", image)
-	must(eng.Unload("m1"))
-	if _, _, err := eng.PutVariant(ctx, "m1", fileOf(t, eng, "m4")); err != nil {
-		t.Fatal(err)
-	}
-	classify(t, eng, "m1", image) // a new version is loaded
-	for what, err := range map[string]error{"load": eng.Load("nobody"), "unload": eng.Unload("nobody"), "ready": eng.Ready("nobody")} {
-		if codeOf(err) != NotFound {
-			t.Errorf("%s: %v", what, err)
+	check := func(when string, rate, took float64) {
+		t.Helper()
+		if got := r.rate(now); math.Abs(got-rate) > 0.05*rate+1e-9 || math.Abs(r.took-took) > 0.02*took {
+			t.Errorf("%s: %g a second of %g s, want %g of %g s", when, got, r.took, rate, took)
 		}
 	}
-	quiet(t, eng.cache)
-}
-
-// Two versions of one file are let go of as one is.
-func TestUnloadOfTwoVersionsOfOneFile(t *testing.T) {
-	eng := tinyEngine(t, Options{})
-	first := fileOf(t, eng, "m1")
-	for _, file := range [][]byte{fileOf(t, eng, "m5"), first} {
-		_, _, err := eng.PutVariant(context.Background(), "m1", file)
-		must(err)
-	}
-	a, _ := classify(t, eng, "m1", picture(1, 8, 8))
-	must(eng.Unload("m1"))
-	if eng.cache.Contains(cache.Weights, a.Digest) {
-		t.Error("the weights of what was unloaded are still there")
-	}
+	calls(300, 200*time.Millisecond, 10*time.Millisecond)
+	check("at five a second", 5, 0.01)
+	calls(1200, 50*time.Millisecond, 40*time.Millisecond)
+	check("at twenty a second, slower", 20, 0.04)
+	now = now.Add(recency)
+	check("without calls for a while", 20/math.E, 0.04)
+	now = now.Add(24 * time.Hour)
+	check("without calls for a day", 0, 0.04)
+	calls(1, 0, 7*time.Millisecond)
+	check("after one more call", 0.1, 0.007)
 }

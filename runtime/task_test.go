@@ -10,6 +10,7 @@ import (
 
 	"eigenserve/models/output"
 	"eigenserve/runtime/internal/testfamily"
+	"eigenserve/runtime/internal/teststore"
 	"eigenserve/runtime/learn"
 	"eigenserve/runtime/learn/gate"
 	"eigenserve/store"
@@ -38,8 +39,8 @@ func mixedStore(t *testing.T) *store.Store {
 	for i, m := range mixed {
 		opened = append(opened, testfamily.New(uint64(i), 5).WithTask(m.problemType, m.labels).Open(t, m.name))
 	}
-	s := emptyStore(t)
-	must(learn.Fit(t.Context(), s, tinyFamily, opened, learn.Options{Gate: gate.Options{Step: 0.5}}))
+	s := testfamily.EmptyStore(t)
+	must(learn.Fit(t.Context(), s, testfamily.Name, opened, learn.Options{Gate: gate.Options{Step: 0.5}}))
 	return s
 }
 
@@ -122,7 +123,7 @@ func TestOwnProblemType(t *testing.T) {
 			t.Errorf("%s is exported with problem_type %q", m.name, config.ProblemType)
 		}
 	}
-	for _, e := range tinyStore(t).Variants() {
+	for _, e := range teststore.Fitted(t).Variants() {
 		if e.Task != "" {
 			t.Errorf("%s: task %q", e.Name, e.Task)
 		}
@@ -132,7 +133,7 @@ func TestOwnProblemType(t *testing.T) {
 func TestUnknownProblemType(t *testing.T) {
 	eng := tinyEngine(t, Options{})
 	u := upload(testfamily.New(50, 3).WithTask("ranking", 3))
-	if _, _, err := eng.AddCheckpoint(context.Background(), tinyFamily, "new", u); testfamily.CodeOf(err) != Invalid {
+	if _, _, err := eng.AddCheckpoint(context.Background(), testfamily.Name, "new", u); testfamily.CodeOf(err) != Invalid {
 		t.Errorf("a checkpoint with an unknown problem_type: %v", err)
 	}
 	e := eng.store.Variants()[0]

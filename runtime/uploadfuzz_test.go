@@ -6,15 +6,16 @@ import (
 	"runtime/metrics"
 	"testing"
 
+	"eigenserve/runtime/internal/testfamily"
 	"eigenserve/runtime/learn/gate"
 )
 
-// FuzzUpload uploads any files as a checkpoint. What is refused is the uploader's
-// fault; what is taken answers; and either takes memory in proportion to the files.
+// FuzzUpload uploads files as a checkpoint. They are refused with a code that blames the
+// caller, or the model answers. Either takes memory in proportion to the files.
 func FuzzUpload(f *testing.F) {
 	eng := tinyEngine(f, Options{Gate: gate.Options{Step: 1}})
 	add := func(u Upload) { f.Add(u.Model, u.Config, u.Preprocessor) }
-	u := upload(newTiny(5, 3))
+	u := upload(testfamily.New(5, 3))
 	add(u)
 	add(Upload{Model: u.Model[:len(u.Model)/2], Config: u.Config})
 	add(Upload{Model: u.Model, Config: []byte(`{"model_type":"vit","num_hidden_layers":512,"hidden_size":16384}`)})
@@ -22,23 +23,21 @@ func FuzzUpload(f *testing.F) {
 	f.Fuzz(func(t *testing.T, model, config, preprocessor []byte) {
 		const name = "fuzzed"
 		before := allocated()
-		_, _, err := eng.AddCheckpoint(context.Background(), tinyFamily, name, Upload{Model: model, Config: config, Preprocessor: preprocessor})
+		_, _, err := eng.AddCheckpoint(context.Background(), testfamily.Name, name, Upload{Model: model, Config: config, Preprocessor: preprocessor})
 		if used, most := allocated()-before, uint64(256<<20+256*(len(model)+len(config)+len(preprocessor))); used > most {
-			t.Errorf("%d bytes were allocated for files of %d, %d and %d", used, len(model), len(config), len(preprocessor))
+			t.Errorf("%d bytes were allocated for files of %d, %d and %d, want %d at most", used, len(model), len(config), len(preprocessor), most)
 		}
 		if err != nil {
-			if code := codeOf(err); code == Internal || code == Damaged {
-				t.Errorf("%v", err)
-			}
+			checkBlamesCaller(t, err)
 			return
 		}
-		answersOrOverflows(t, eng, name)
+		checkAnswersOrOverflows(t, eng, name)
 		must(eng.DeleteVariant(context.Background(), name))
 	})
 }
 
-// FuzzVariant puts any file as a variant, as far as its coefficients, which
-// FuzzDecodeVariant of the store does not read.
+// FuzzVariant puts files as a variant, whose coefficients are decoded. FuzzDecodeVariant of
+// package store does not do that.
 func FuzzVariant(f *testing.F) {
 	eng := tinyEngine(f, Options{})
 	raw := fileOf(f, eng, "m1")
@@ -49,31 +48,36 @@ func FuzzVariant(f *testing.F) {
 		before := allocated()
 		_, _, err := eng.PutVariant(context.Background(), name, raw)
 		if used, most := allocated()-before, uint64(192<<20+64*len(raw)); used > most {
-			t.Errorf("%d bytes were allocated for a file of %d", used, len(raw))
+			t.Errorf("%d bytes were allocated for a file of %d, want %d at most", used, len(raw), most)
 		}
 		if err != nil {
-			if code := codeOf(err); code == Internal || code == Damaged {
-				t.Errorf("%v", err)
-			}
+			checkBlamesCaller(t, err)
 			return
 		}
-		answersOrOverflows(t, eng, name)
+		checkAnswersOrOverflows(t, eng, name)
 		must(eng.DeleteVariant(context.Background(), name))
 	})
 }
 
-// answersOrOverflows holds a model that was taken to answering, unless its weights, which may
-// be any numbers, are such that sums overflow.
-func answersOrOverflows(t *testing.T, eng *Engine, name string) {
+// checkBlamesCaller checks that an error blames neither the engine nor a stored file.
+func checkBlamesCaller(t *testing.T, err error) {
 	t.Helper()
-	_, err := eng.Classify(context.Background(), name, picture(1, 8, 8), ClassifyOptions{})
-	if err != nil && !errors.Is(err, errNotFinite) {
-		t.Errorf("it was taken, and does not answer: %v", err)
+	if code := codeOf(err); code == Internal || code == Damaged {
+		t.Errorf("%v, want another code than %d", err, code)
 	}
 }
 
-// allocated is how many bytes were allocated since the start. Other goroutines
-// allocate meanwhile, a little.
+// checkAnswersOrOverflows checks that a model which was accepted answers. Its weights may be
+// any numbers, so sums may overflow.
+func checkAnswersOrOverflows(t *testing.T, eng *Engine, name string) {
+	t.Helper()
+	_, err := eng.Classify(context.Background(), name, picture(1, 8, 8), ClassifyOptions{})
+	if err != nil && !errors.Is(err, errNotFinite) {
+		t.Errorf("the model was accepted but does not answer: %v", err)
+	}
+}
+
+// allocated returns how many bytes this process has allocated, other goroutines included.
 func allocated() uint64 {
 	bytes := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
 	metrics.Read(bytes)

@@ -161,7 +161,7 @@ func (eng *Engine) AddCheckpoint(ctx context.Context, family, name string, u Upl
 	if err := checkName(name); err != nil {
 		return VariantInfo{}, false, err
 	}
-	if _, _, err := eng.current(family); err != nil {
+	if _, _, err := eng.familyNamed(family); err != nil {
 		return VariantInfo{}, false, err
 	}
 	file, err := tensorfile.Parse(u.Model)
@@ -186,7 +186,7 @@ func (eng *Engine) Add(ctx context.Context, family, name string, c *checkpoint.C
 		return VariantInfo{}, false, err
 	}
 	defer eng.leave()
-	f, _, err := eng.current(family)
+	f, _, err := eng.familyNamed(family)
 	if err != nil {
 		return VariantInfo{}, false, err
 	}
@@ -293,16 +293,17 @@ func (eng *Engine) release(was, now []*handle) {
 	for _, h := range was {
 		switch kept := slices.Contains(now, h); {
 		case h == before && h != current && sameDigest(h, current):
-			current.inheritPin(h) // the same weights stay pinned
+			h.removed.Store(!kept)
+			current.inherit(h) // the same weights stay pinned
 		case !kept || h == before && h != current:
 			eng.retire(h, kept)
 		}
 	}
 }
 
-// retire frees what a handle holds in memory. The version was removed, or it is kept but
-// no longer current; in the latter case it is left alone if an alias names it. Weights
-// stay if another version has the same digest.
+// retire unpins a version that was removed or, if kept, is no longer current, and frees
+// what it holds in memory. A kept version that an alias names stays in memory. Weights stay
+// if another version has the same digest.
 func (eng *Engine) retire(h *handle, kept bool) {
 	h.removed.Store(!kept)
 	h.unpin()

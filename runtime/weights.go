@@ -11,8 +11,7 @@ import (
 )
 
 // readyWeights returns the slab of a request's variant if it has one. Otherwise its inputs
-// are answered factored or, if that is not possible, in a batch of their own after a
-// rebuild.
+// are answered factored or, if that is not possible, alone in their batch after a rebuild.
 func (eng *Engine) readyWeights(r *sched.Request) (slab sched.Lease, alone bool) {
 	l := requestOf(r).l
 	if slab := eng.cache.Lookup(cache.Weights, l.variant.Digest); slab != nil {

@@ -45,7 +45,7 @@ func OpenOn(files backend.Backend) (*Store, error) {
 	var mark struct{ Format, Version string }
 	if err := readJSON(files, marker, &mark); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("%q: %w: it has no %s; `eigenserve fit --store %s …` makes one", files, ErrNoStore, marker, files)
+			return nil, fmt.Errorf("%q: %w: it has no %s; `eigenserve fit --store DIR …` makes one in a new or empty folder", files, ErrNoStore, marker)
 		}
 		return nil, fmt.Errorf("%q: %s: %w", files, marker, err)
 	}

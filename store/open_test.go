@@ -29,7 +29,7 @@ func TestOpenRefusals(t *testing.T) {
 		says  string
 	}{
 		{"no folder", nil, store.ErrNoStore, "eigenserve fit --store"},
-		{"another folder", map[string]string{"photo.png": "x"}, store.ErrNoStore, "it has no store.json"},
+		{"another folder", map[string]string{"photo.png": "x"}, store.ErrNoStore, "it has no store.json; `eigenserve fit --store DIR …` makes one in a new or empty folder"},
 		{"a future version", map[string]string{"store.json": `{"format":"eigenserve.store","version":"2"}`}, store.ErrNoStore, `version "2"; this program reads`},
 		{"another program's marker", map[string]string{"store.json": `{"format":"else","version":"1"}`}, store.ErrNoStore, `format "else"`},
 		{"a truncated marker", map[string]string{"store.json": `{"format":`}, store.ErrFormat, "store.json"},

@@ -87,6 +87,7 @@ func TestUsage(t *testing.T) {
 		"no command":               {nil, 0, "Make families and variants:"},
 		"help":                     {[]string{"fit", "--help"}, 0, "--family"},
 		"unknown command":          {[]string{"sevre"}, 2, `did you mean "serve"?`},
+		"unknown, with a flag":     {[]string{"sevre", "--store", "x"}, 2, `did you mean "serve"?`},
 		"versions of a server":     {[]string{"add", "--server", "http://x", "--family", "f", "--keep-versions", "1", "c"}, 2, "a server has its own setting"},
 		"help with no command":     {[]string{"help", "sevre"}, 2, `did you mean "serve"?`},
 		"unknown flag":             {[]string{"ls", "--stroe", "x"}, 2, "--stroe"},

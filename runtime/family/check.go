@@ -10,8 +10,8 @@ import (
 	"eigenserve/store/subspace"
 )
 
-// Check returns an error unless a variant can be served. Whatever it finds would fail
-// every request.
+// Check returns an error if a variant cannot be served. Anything it finds would make
+// every request for the variant fail.
 func (f *Family) Check(v *store.Variant) error {
 	if err := v.CheckBasis(f.Basis); err != nil {
 		return Coded(err)
@@ -31,8 +31,8 @@ func (f *Family) Check(v *store.Variant) error {
 	return f.checkPrivate(v)
 }
 
-// checkCoefficients decodes the whole stream. A step may be any positive number, but
-// the coefficients that it scales must be finite.
+// checkCoefficients decodes all coefficients of a variant. A step may be any positive
+// number, but the coefficients must be finite once they are scaled by it.
 func (f *Family) checkCoefficients(v *store.Variant) error {
 	finite := func(q []int32) error {
 		for _, x := range q {
@@ -47,7 +47,8 @@ func (f *Family) checkCoefficients(v *store.Variant) error {
 		func(_ int, q []int32) error { return finite(q) })
 }
 
-// checkPrivate binds the heads and refuses tensors that are not part of one.
+// checkPrivate binds a variant's heads, and returns an error for tensors that belong to
+// none.
 func (f *Family) checkPrivate(v *store.Variant) error {
 	known := map[string]bool{}
 	for _, p := range f.Plan.Private {

@@ -7,8 +7,8 @@ import (
 	"eigenserve/store"
 )
 
-// Coded returns an error of the store with the code that says what its reader should
-// do. An error that has a code, and nil, are returned as they are.
+// Coded returns an error of the store with the code that tells its reader what to do.
+// It returns nil and errors that have a code unchanged.
 func Coded(err error) error {
 	var known *fault.Error
 	switch {
@@ -32,8 +32,8 @@ func Coded(err error) error {
 	return fault.With(fault.Internal, err)
 }
 
-// Stored returns err with the code Damaged in place of one that blames the request. It
-// is for files of the store: the request chose nothing but a name.
+// Stored returns an error of reading a file of the store. A code that blames the request
+// is replaced with Damaged: the request chose only a name.
 func Stored(err error) error {
 	var known *fault.Error
 	if errors.As(err, &known) && (known.Code == fault.Invalid || known.Code == fault.Conflict) {
@@ -42,8 +42,8 @@ func Stored(err error) error {
 	return err
 }
 
-// CodedChange is Coded for an error of a change to a name. A damaged pointer of that
-// name forbids the change, but is no failure of the store.
+// CodedChange is Coded for an error of changing a name. The damaged pointer of a name
+// forbids the change, but is no failure of the store.
 func CodedChange(err error) error {
 	if errors.Is(err, store.ErrDamaged) {
 		return fault.With(fault.Conflict, err)

@@ -6,8 +6,8 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// Factorable reports whether a variant can be answered without a rebuild. One with
-// exact tensors in its layers cannot: no core yields them.
+// Factorable reports whether a pass can run on the factored form of a variant. A variant
+// with exact tensors in its layers must be rebuilt: no core yields them.
 func (f *Family) Factorable(v *store.Variant) bool {
 	for i := range f.Basis.Layers {
 		for _, part := range f.Basis.Layers[i].Parts {

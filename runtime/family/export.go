@@ -18,10 +18,10 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// Export writes a variant as a full checkpoint in float32: a folder as Hugging Face
-// saves it. The folder must not exist yet, or be empty.
+// Export writes a variant as a checkpoint in float32, to a folder as Hugging Face saves
+// it. The folder must be empty or not exist.
 func (f *Family) Export(v *store.Variant, dir string) error {
-	b, err := f.Whole()
+	b, err := f.OpenBasis()
 	if err != nil {
 		return err
 	}
@@ -34,10 +34,7 @@ func (f *Family) Export(v *store.Variant, dir string) error {
 	if err != nil {
 		return err
 	}
-	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
-		return fault.Errorf(fault.Invalid, "%q is not empty: name a new folder", dir)
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := makeEmptyFolder(dir); err != nil {
 		return err
 	}
 	if err := writeFile(filepath.Join(dir, "config.json"), config); err != nil {
@@ -53,6 +50,14 @@ func (f *Family) Export(v *store.Variant, dir string) error {
 		}
 	}
 	return tensorfile.WriteFile(filepath.Join(dir, "model.safetensors"), tensors, map[string]string{"format": "pt", checkpoint.RebuiltKey: v.Digest})
+}
+
+// makeEmptyFolder makes a folder unless it exists, and refuses one that is not empty.
+func makeEmptyFolder(dir string) error {
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+		return fault.Errorf(fault.Invalid, "%q is not empty: name a new folder", dir)
+	}
+	return os.MkdirAll(dir, 0o755)
 }
 
 // exportTensors returns all tensors of a variant in float32.
@@ -78,6 +83,7 @@ func (f *Family) exportTensors(b *store.Basis, v *store.Variant) (map[string]ten
 	return out, nil
 }
 
+// writeFile writes a file all at once.
 func writeFile(path string, content []byte) error {
 	return durable.Replace(path, func(w io.Writer) error {
 		_, err := w.Write(content)
@@ -85,8 +91,8 @@ func writeFile(path string, content []byte) error {
 	})
 }
 
-// exportConfig returns the family's config.json with the variant's labels, its own
-// problem_type if it has one, and the type of the exported tensors.
+// exportConfig returns the family's config.json with the labels of a variant, its own
+// problem_type if it has one, and float32 as the type of the tensors.
 func exportConfig(config []byte, v *store.Variant) ([]byte, error) {
 	var c map[string]any
 	if err := json.Unmarshal(config, &c); err != nil {
@@ -111,7 +117,7 @@ func exportConfig(config []byte, v *store.Variant) ([]byte, error) {
 	return json.MarshalIndent(c, "", "  ")
 }
 
-// indent returns JSON indented, or as it is if it cannot be parsed.
+// indent returns JSON indented, or unchanged if it cannot be parsed.
 func indent(raw []byte) []byte {
 	var v any
 	if json.Unmarshal(raw, &v) != nil {

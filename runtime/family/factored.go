@@ -8,19 +8,18 @@ import (
 	"eigenserve/store"
 )
 
-// Factor decodes a variant into weights that a pass reads straight from the basis: the
-// variant's cores, vectors and heads.
+// Factor decodes a variant into its factored form: cores that a pass multiplies with the
+// directions of the basis, vectors and heads.
 func (f *Family) Factor(v *store.Variant) (*nn.Weights, error) {
 	w := &nn.Weights{Vectors: make([][]float32, len(f.Basis.Vectors)),
 		Factored: &nn.Factored{Basis: f.layers, Cores: make([]kernel.Core, len(f.layers)), Precision: f.Plan.Precision()}}
 	for i := range w.Vectors {
 		w.Vectors[i] = make([]float32, f.Basis.Vectors[i].Len())
 	}
-	return w, f.read(v, w, func(i int, c kernel.Core) { w.Factored.Cores[i] = c })
+	return w, f.decode(v, w, func(i int, c kernel.Core) { w.Factored.Cores[i] = c })
 }
 
-// FactoredLen returns how many 32-bit numbers of factored weights belong to the
-// variant alone.
+// FactoredLen returns the number of 32-bit values in factored weights, without the basis.
 func FactoredLen(w *nn.Weights) (n int) {
 	for i := range w.Factored.Cores {
 		c := &w.Factored.Cores[i]
@@ -35,10 +34,10 @@ func FactoredLen(w *nn.Weights) (n int) {
 	return n
 }
 
-// CopyFactored copies factored weights into memory of FactoredLen numbers and returns
-// the weights that lie there.
+// CopyFactored copies factored weights into memory, which has FactoredLen values, and
+// returns the copy. The basis is shared.
 func CopyFactored(memory []float32, w *nn.Weights) *nn.Weights {
-	m := carver{memory}
+	m := arena{memory}
 	f := *w.Factored
 	f.Cores = make([]kernel.Core, len(w.Factored.Cores))
 	out := &nn.Weights{Factored: &f, Vectors: make([][]float32, len(w.Vectors)), Heads: make([]nn.Dense, len(w.Heads))}
@@ -55,24 +54,24 @@ func CopyFactored(memory []float32, w *nn.Weights) *nn.Weights {
 	return out
 }
 
-// carver copies slices one behind the other into memory.
-type carver struct{ rest []float32 }
+// arena copies slices into one block of memory, one after another.
+type arena struct{ rest []float32 }
 
-func (m *carver) floats(v []float32) []float32 {
+func (m *arena) floats(v []float32) []float32 {
 	if len(v) == 0 {
 		return v
 	}
-	piece := m.rest[:copy(m.rest, v):len(v)]
+	out := m.rest[:copy(m.rest, v):len(v)]
 	m.rest = m.rest[len(v):]
-	return piece
+	return out
 }
 
-func (m *carver) ints(v []int32) []int32 {
+func (m *arena) ints(v []int32) []int32 {
 	if len(v) == 0 {
 		return v
 	}
-	piece := unsafe.Slice((*int32)(unsafe.Pointer(&m.rest[0])), len(v))
-	copy(piece, v)
+	out := unsafe.Slice((*int32)(unsafe.Pointer(&m.rest[0])), len(v))
+	copy(out, v)
 	m.rest = m.rest[len(v):]
-	return piece
+	return out
 }

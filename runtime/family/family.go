@@ -1,10 +1,11 @@
 // Package family holds one basis in memory, in the order that the kernels read, with
 // the architecture that runs on it. From a variant's coefficients it rebuilds weights,
-// or makes the factored form that a pass reads without a rebuild. It also says whether
-// a variant or a checkpoint fits the basis, and writes a variant out as a checkpoint.
+// or makes the factored form that a forward pass reads without a rebuild. It also checks
+// whether a variant or a checkpoint fits the basis, and exports a variant as a
+// checkpoint.
 //
-// The package keeps no cache, serves no requests and learns nothing: who holds
-// weights, and for how long, is the engine's business.
+// The package keeps no cache, serves no requests and learns nothing: its callers decide
+// who holds weights, and for how long.
 package family
 
 import (
@@ -27,26 +28,24 @@ import (
 // once it is open, and any number of goroutines may use it.
 type Family struct {
 	Name string
-	// Basis lacks the matrices of its layers, which are packed for the kernels; Whole
-	// opens the file that has them.
-	Basis *store.Basis
-	Model models.Model
-	Plan  *nn.Plan // in the precision that the family was opened in
-	// Passes are the forward passes that have run on the family, kept for reuse.
-	Passes nn.Pool
+	// Basis is without the matrices of its layers, which are packed for the kernels.
+	// OpenBasis opens the file that has them.
+	Basis  *store.Basis
+	Model  models.Model
+	Plan   *nn.Plan // in the precision that the family was opened in
+	Passes nn.Pool  // forward passes on the family, kept for reuse
 
 	open   func() (*store.Basis, error)
 	layers []kernel.Layer
 	memory *mem.Region    // of layers
-	head   *subspace.Head // nil if heads are stored as they came
-	shared int64          // parameters without heads
+	head   *subspace.Head // nil if heads are stored unchanged
+	shared int64          // parameters of the shared tensors
 }
 
 // Open reads the basis with the given digest from a store and packs it for the
 // kernels. The file is not kept open: its pages would take as much memory again.
 func Open(s *store.Store, digest string, precision nn.Precision) (*Family, error) {
-	open := func() (*store.Basis, error) { return s.OpenBasis(digest) }
-	b, err := open()
+	b, err := s.OpenBasis(digest)
 	if err != nil {
 		return nil, Coded(err)
 	}
@@ -55,11 +54,11 @@ func Open(s *store.Store, digest string, precision nn.Precision) (*Family, error
 	if err != nil {
 		return nil, Coded(fmt.Errorf("family %q: %w", b.Family, err))
 	}
-	f.open = open
+	f.open = func() (*store.Basis, error) { return s.OpenBasis(digest) }
 	return f, nil
 }
 
-// OpenCurrent opens the current basis of the family of a name.
+// OpenCurrent opens the current basis of the named family.
 func OpenCurrent(s *store.Store, name string, precision nn.Precision) (*Family, error) {
 	if err := store.CheckName(name); err != nil {
 		return nil, Coded(err)
@@ -75,6 +74,7 @@ func OpenCurrent(s *store.Store, name string, precision nn.Precision) (*Family, 
 	return f, Stored(err)
 }
 
+// newFamily returns the family of a basis, which it reads but does not keep open.
 func newFamily(b *store.Basis, precision nn.Precision) (*Family, error) {
 	model, err := models.Open(b.Config, b.Preprocessor)
 	if err != nil {
@@ -91,8 +91,8 @@ func newFamily(b *store.Basis, precision nn.Precision) (*Family, error) {
 	if err := f.pack(b); err != nil {
 		return nil, err
 	}
-	// Passes may still read a family that the engine has let go of. The memory is freed
-	// when the last of them has ended: every user of f.layers keeps f alive.
+	// A pass may still read the layers of a family that its owner has dropped. Every user
+	// of f.layers keeps f alive, so the memory is freed after the last of them.
 	goruntime.AddCleanup(f, func(r *mem.Region) { r.Free() }, f.memory)
 	return f, nil
 }
@@ -110,8 +110,8 @@ func LayoutOf(p *nn.Plan) (l store.Layout) {
 	return l
 }
 
-// withoutMatrices returns a copy of b that does not refer to its file. It must not be
-// closed: the file belongs to b.
+// withoutMatrices returns a copy of b that does not refer to the matrices in its file.
+// The copy must not be closed: the file belongs to b.
 func withoutMatrices(b *store.Basis) *store.Basis {
 	light := *b
 	light.Layers = slices.Clone(b.Layers)
@@ -123,13 +123,13 @@ func withoutMatrices(b *store.Basis) *store.Basis {
 	return &light
 }
 
-// Whole opens the basis with its matrices. The caller closes it.
-func (f *Family) Whole() (*store.Basis, error) {
+// OpenBasis opens the file of the basis, with its matrices. The caller closes it.
+func (f *Family) OpenBasis() (*store.Basis, error) {
 	b, err := f.open()
 	return b, Coded(err)
 }
 
-// Head returns the code of the family's heads, nil if heads are stored as they came.
+// Head returns the code of the family's heads, nil if heads are stored unchanged.
 func (f *Family) Head() *subspace.Head { return f.head }
 
 // Layers returns the packed layers, by index in the plan. The caller must keep the
@@ -139,8 +139,8 @@ func (f *Family) Layers() []kernel.Layer { return f.layers }
 // Bytes returns the memory that the basis takes: its packed layers and HeapBytes.
 func (f *Family) Bytes() int64 { return int64(f.memory.Len()) + f.HeapBytes() }
 
-// HeapBytes returns the part of Bytes that lies on the Go heap: scales, vectors and
-// spectra.
+// HeapBytes returns the part of Bytes that is on the Go heap: scales, vectors, spectra
+// and the code of heads.
 func (f *Family) HeapBytes() (n int64) {
 	for i := range f.Basis.Layers {
 		l := &f.Basis.Layers[i]
@@ -156,17 +156,17 @@ func (f *Family) HeapBytes() (n int64) {
 	return n
 }
 
-// Parameters returns the number of parameters that all variants share.
+// Parameters returns the number of parameters of the shared tensors.
 func (f *Family) Parameters() int64 { return f.shared }
 
 // SlabBytes returns the size of one variant's rebuilt weights.
 func (f *Family) SlabBytes() int64 { return 4 * int64(f.Plan.SlabLen()) }
 
-// DenseBytes returns the size of one float32 copy of the shared tensors.
+// DenseBytes returns the size of the shared tensors of one variant in float32.
 func (f *Family) DenseBytes() int64 { return 4 * f.shared }
 
-// DenseBytesWith returns the size of one float32 copy of a variant with the given
-// number of labels.
+// DenseBytesWith returns the size of all tensors of a variant with the given number of
+// labels in float32.
 func (f *Family) DenseBytesWith(labels int) int64 {
 	private := 0
 	for _, p := range f.Plan.Private {
@@ -182,12 +182,12 @@ func (f *Family) DenseBytesWith(labels int) int64 {
 	return f.DenseBytes() + 4*int64(private)
 }
 
-// Fitted reports whether the basis was fitted on the checkpoint with the given digest.
-func (f *Family) Fitted(digest string) bool {
+// FittedOn reports whether the basis was fitted on the checkpoint with the given digest.
+func (f *Family) FittedOn(digest string) bool {
 	return slices.ContainsFunc(f.Basis.Sources, func(s store.Source) bool { return s.Digest == digest })
 }
 
-// Close frees the memory of the layers. Nothing may use the family any more.
+// Close frees the memory of the layers. No one may use the family afterwards.
 func (f *Family) Close() error { return f.memory.Free() }
 
 // pack copies the mean and the directions of every layer into one region, in the
@@ -203,9 +203,9 @@ func (f *Family) pack(b *store.Basis) (err error) {
 	}
 	rest := f.memory.Halves()
 	cut := func(n int) []uint16 {
-		piece := rest[:n:n]
+		out := rest[:n:n]
 		rest = rest[n:]
-		return piece
+		return out
 	}
 	for i := range b.Layers {
 		from := &b.Layers[i]

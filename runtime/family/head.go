@@ -13,13 +13,13 @@ import (
 )
 
 // maxCodedHead is the largest number of parameters of a coded head. Zeros take almost
-// no bytes of a file but as much memory as anything else, so a small hostile file could
-// ask for a lot. ImageNet's 21,843 labels make 22 million parameters of a ViT-L; a
-// larger head is kept as it came.
+// no bytes of a file but as much memory as any other number, so a small hostile file
+// could claim a lot of memory. ImageNet's 21,843 labels make 22 million parameters of a
+// ViT-L; a larger head is stored unchanged.
 const maxCodedHead = 24 << 20
 
-// Codable reports whether a head of n parameters may be stored coded.
-func (f *Family) Codable(n int) bool { return f.head != nil && n <= maxCodedHead }
+// CanCodeHead reports whether a head of n parameters can be stored coded.
+func (f *Family) CanCodeHead(n int) bool { return f.head != nil && n <= maxCodedHead }
 
 // HeadName returns the name of a plan's only head, without the suffixes of its tensors.
 func HeadName(p *nn.Plan) string { return strings.TrimSuffix(p.Heads()[0].Weight, ".weight") }
@@ -32,8 +32,8 @@ func HeadWidth(h nn.HeadTensors) int {
 	return h.Inputs
 }
 
-// CheckSingleHead returns an error unless a plan has exactly one head: a pass that
-// stops before the head needs to know which one.
+// CheckSingleHead returns an error unless a plan has exactly one head, before which a
+// pass can stop.
 func CheckSingleHead(p *nn.Plan) error {
 	if n := len(p.Heads()); n != 1 {
 		return fmt.Errorf("the architecture has %d heads; only one is supported here", n)
@@ -41,11 +41,11 @@ func CheckSingleHead(p *nn.Plan) error {
 	return nil
 }
 
-// ReadPrivate reads a private tensor and its shape.
-type ReadPrivate func(name string) (values []float32, shape []int, err error)
+// A ReadPrivateFunc returns the values and the shape of a private tensor.
+type ReadPrivateFunc func(name string) (values []float32, shape []int, err error)
 
-// JoinHead reads a head as [W b], (labels, width).
-func JoinHead(h nn.HeadTensors, read ReadPrivate) (w []float32, labels int, err error) {
+// JoinHead reads the tensors of a head and returns them as [W b], (labels, width).
+func JoinHead(h nn.HeadTensors, read ReadPrivateFunc) (w []float32, labels int, err error) {
 	weight, shape, err := read(h.Weight)
 	if err != nil {
 		return nil, 0, err
@@ -75,7 +75,7 @@ func JoinHead(h nn.HeadTensors, read ReadPrivate) (w []float32, labels int, err 
 	return w, labels, nil
 }
 
-// SplitHead returns the tensors that [W b], (labels, width), is made of.
+// SplitHead returns the tensors of a head [W b], (labels, width), by their names.
 func SplitHead(h nn.HeadTensors, w []float32, labels int) map[string]tensorfile.Tensor {
 	width := HeadWidth(h)
 	weight, bias := make([]float32, 0, labels*h.Inputs), make([]float32, 0, labels)
@@ -105,7 +105,7 @@ func openHead(b *store.Basis, p *nn.Plan) (*subspace.Head, error) {
 	return subspace.NewHead(&has)
 }
 
-// Private returns a variant's private tensors. A coded head is decoded.
+// Private returns a variant's private tensors by name, those of a coded head decoded.
 func (f *Family) Private(v *store.Variant) (map[string]tensorfile.Tensor, error) {
 	if len(v.Head) == 0 {
 		return v.Private, nil
@@ -114,8 +114,8 @@ func (f *Family) Private(v *store.Variant) (map[string]tensorfile.Tensor, error)
 		return nil, fmt.Errorf("%w: its head is coded, but its basis has no code for heads", store.ErrFormat)
 	}
 	h := f.Plan.Heads()[0]
-	if most := maxCodedHead / HeadWidth(h); len(v.Labels) > most {
-		return nil, fmt.Errorf("%w: %d labels for a coded head, which may have %d", store.ErrFormat, len(v.Labels), most)
+	if limit := maxCodedHead / HeadWidth(h); len(v.Labels) > limit {
+		return nil, fmt.Errorf("%w: a coded head of %d labels; at most %d are allowed", store.ErrFormat, len(v.Labels), limit)
 	}
 	w, err := f.head.Decode(v.Head, len(v.Labels), v.HeadStep)
 	if err != nil {
@@ -141,7 +141,8 @@ func (f *Family) BindHeads(w *nn.Weights, v *store.Variant) error {
 	return nil
 }
 
-func privateReader(tensors map[string]tensorfile.Tensor) ReadPrivate {
+// privateReader returns a function that reads tensors.
+func privateReader(tensors map[string]tensorfile.Tensor) ReadPrivateFunc {
 	return func(name string) ([]float32, []int, error) {
 		t, ok := tensors[name]
 		if !ok {
@@ -152,8 +153,7 @@ func privateReader(tensors map[string]tensorfile.Tensor) ReadPrivate {
 	}
 }
 
-// headBytes returns the memory that BindHeads will take, so that it can be charged
-// before.
+// headBytes returns the memory that BindHeads takes for a variant.
 func (f *Family) headBytes(v *store.Variant) int64 {
 	n := 0
 	if len(v.Head) > 0 {

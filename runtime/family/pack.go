@@ -6,7 +6,7 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// kernelLayer returns the sizes and types of a layer as the kernels want them.
+// kernelLayer returns the sizes and types of a layer, without its matrices.
 func kernelLayer(b *store.BasisLayer) kernel.Layer {
 	p, q := b.Directions()
 	l := kernel.Layer{M: b.Rows(), N: b.Cols(), P: p, Q: q, Bias: b.Layer.Bias, MeanType: kernel.BF16}
@@ -16,7 +16,7 @@ func kernelLayer(b *store.BasisLayer) kernel.Layer {
 	return l
 }
 
-// packLayer fills the matrices of l, which have their lengths.
+// packLayer fills the matrices of l, which have the right lengths.
 func packLayer(l *kernel.Layer, b *store.BasisLayer) error {
 	if err := packHalves(l.Mean, b.Mean, l.M, l.N, l.MeanType); err != nil {
 		return err

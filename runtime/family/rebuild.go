@@ -14,31 +14,32 @@ import (
 )
 
 // Rebuild fills a slab with a variant's weights and returns them with the variant's
-// heads. Each layer takes one pass over mean, directions and core. A second goroutine
-// decodes the variant a few layers ahead.
+// heads. It reads the mean, the directions and the core of each layer once. A second
+// goroutine decodes the variant a few layers ahead.
 func (f *Family) Rebuild(v *store.Variant, slab []float32) (*nn.Weights, error) {
-	return f.rebuild(f.read, f.Plan, v, slab)
+	return f.rebuild(f.decode, f.Plan, v, slab)
 }
 
 // RebuildShared is Rebuild without the heads, for a plan of the same architecture that
 // may be in another precision.
 func (f *Family) RebuildShared(plan *nn.Plan, v *store.Variant, slab []float32) (*nn.Weights, error) {
-	return f.rebuild(f.readShared, plan, v, slab)
+	return f.rebuild(f.decodeShared, plan, v, slab)
 }
 
-// reader decodes a variant: it calls layer with each core, in order, and writes
-// everything else to w.
-type reader func(v *store.Variant, w *nn.Weights, layer func(i int, c kernel.Core)) error
+// decoder is a function that decodes a variant. It calls layer with each core, in order,
+// and writes everything else to w.
+type decoder func(v *store.Variant, w *nn.Weights, layer func(i int, c kernel.Core)) error
 
-func (f *Family) rebuild(read reader, plan *nn.Plan, v *store.Variant, slab []float32) (*nn.Weights, error) {
+// rebuild rebuilds the layers of a variant as decode decodes their cores.
+func (f *Family) rebuild(decode decoder, plan *nn.Plan, v *store.Variant, slab []float32) (*nn.Weights, error) {
 	defer goruntime.KeepAlive(f)
 	const ahead = 4
 	w, cores, done := plan.Bind(slab), make(chan kernel.Core, ahead), make(chan error, 1)
 	go func() {
 		defer close(cores)
-		done <- fault.Catch(func() error { return read(v, &w, func(_ int, c kernel.Core) { cores <- c }) })
+		done <- fault.Catch(func() error { return decode(v, &w, func(_ int, c kernel.Core) { cores <- c }) })
 	}()
-	defer func() { // the reader writes to the slab, so it must end first
+	defer func() { // the decoder writes to the slab, so it must end before rebuild returns
 		for range cores {
 		}
 	}()
@@ -56,23 +57,23 @@ func (f *Family) rebuild(read reader, plan *nn.Plan, v *store.Variant, slab []fl
 	return &w, <-done
 }
 
-// read is a reader that also binds the heads.
-func (f *Family) read(v *store.Variant, w *nn.Weights, layer func(i int, c kernel.Core)) error {
-	if err := f.readShared(v, w, layer); err != nil {
+// decode is a decoder of the whole variant, heads included.
+func (f *Family) decode(v *store.Variant, w *nn.Weights, layer func(i int, c kernel.Core)) error {
+	if err := f.decodeShared(v, w, layer); err != nil {
 		return err
 	}
 	return f.BindHeads(w, v)
 }
 
-// readShared is a reader of what the family shares: layers and vectors.
-func (f *Family) readShared(v *store.Variant, w *nn.Weights, layer func(i int, c kernel.Core)) error {
+// decodeShared is a decoder of the shared tensors: layers and vectors.
+func (f *Family) decodeShared(v *store.Variant, w *nn.Weights, layer func(i int, c kernel.Core)) error {
 	return subspace.Visit(f.Basis, v, func(i int, c *rans.Sparse) error {
 		layer(i, CoreOf(c, v.Step))
 		return nil
-	}, func(i int, q []int32) error { return f.readVector(w.Vectors[i], v, i, q) })
+	}, func(i int, q []int32) error { return f.rebuildVector(w.Vectors[i], v, i, q) })
 }
 
-// CoreOf returns a copy of a decoded core, scaled by the step.
+// CoreOf returns a copy of a decoded core with its values scaled by the step.
 func CoreOf(c *rans.Sparse, step float64) kernel.Core {
 	values := make([]float32, len(c.Q))
 	for i, q := range c.Q {
@@ -81,19 +82,18 @@ func CoreOf(c *rans.Sparse, step float64) kernel.Core {
 	return kernel.Core{Rights: slices.Clone(c.Rights), Starts: slices.Clone(c.Starts), Lefts: slices.Clone(c.Lefts), Values: values}
 }
 
-// readVector sets dst to a variant's i-th vector, mean + scale ⊙ (step·q), or to its
-// exact tensor.
-func (f *Family) readVector(dst []float32, v *store.Variant, i int, q []int32) error {
-	b := &f.Basis.Vectors[i]
-	if t, ok := v.Exact[b.Name]; ok {
+// rebuildVector sets dst to a variant's i-th vector: to its exact tensor if it has one,
+// or else to that of the integers q.
+func (f *Family) rebuildVector(dst []float32, v *store.Variant, i int, q []int32) error {
+	if t, ok := v.Exact[f.Basis.Vectors[i].Name]; ok {
 		return t.Float32(dst)
 	}
-	f.Vector(i, dst, q, v.Step)
+	f.RebuildVector(i, dst, q, v.Step)
 	return nil
 }
 
-// Vector sets dst to the i-th vector that integers q stand for: mean + scale ⊙ (step·q).
-func (f *Family) Vector(i int, dst []float32, q []int32, step float64) {
+// RebuildVector sets dst to the i-th vector, mean + scale ⊙ (step·q), of integers q.
+func (f *Family) RebuildVector(i int, dst []float32, q []int32, step float64) {
 	b := &f.Basis.Vectors[i]
 	for k := range q {
 		dst[k] = b.Mean[k] + b.Scale[k]*float32(float64(q[k])*step)

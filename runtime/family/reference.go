@@ -6,12 +6,11 @@ import (
 	"eigenserve/store/subspace"
 )
 
-// Reference returns a variant's weights as the mathematics defines them: dense tensors
-// rebuilt by package subspace in double precision, without the kernels that rebuild.
-// Servers' answers are checked against them. They take as much memory as one or two
-// dense models.
+// Reference returns a variant's weights as the mathematics defines them: rebuilt by
+// package subspace in double precision, without the kernels that Rebuild uses. Answers
+// are checked against them. It takes the memory of one or two dense models.
 func (f *Family) Reference(v *store.Variant) (*nn.Weights, error) {
-	basis, err := f.Whole()
+	basis, err := f.OpenBasis()
 	if err != nil {
 		return nil, err
 	}

@@ -23,8 +23,8 @@ func (s Source) Name() string { return s.Checkpoint.Name }
 // Digest returns the digest of the checkpoint's tensors.
 func (s Source) Digest() string { return s.digest }
 
-// Read fills dst with a tensor, whose shape was checked before, and releases the pages
-// that it was read from: sources are read tensor by tensor, from many files in turn.
+// Read fills dst with a tensor, whose shape was checked before. It then releases the
+// memory pages of the tensor, since callers read one tensor of many files in turn.
 func (s Source) Read(tensor string, dst []float32) error {
 	t, ok := s.Tensor(tensor)
 	if !ok {
@@ -34,7 +34,7 @@ func (s Source) Read(tensor string, dst []float32) error {
 	return t.Float32(dst)
 }
 
-// ReadPrivate reads a tensor that the checkpoint does not share with its family.
+// ReadPrivate returns the values and the shape of a private tensor.
 func (s Source) ReadPrivate(name string) ([]float32, []int, error) {
 	t, ok := s.Tensor(name)
 	if !ok {
@@ -53,7 +53,7 @@ func (s Source) Task(labels int) (output.Task, error) {
 	return output.TaskOf(m.ProblemType(), labels), nil
 }
 
-// OpenSource checks a checkpoint against an architecture and reads its digest.
+// OpenSource checks a checkpoint against an architecture and computes its digest.
 func OpenSource(c *checkpoint.Checkpoint, p *nn.Plan) (Source, error) {
 	s, err := CheckSource(c, p)
 	if err != nil {
@@ -65,7 +65,7 @@ func OpenSource(c *checkpoint.Checkpoint, p *nn.Plan) (Source, error) {
 	return s, nil
 }
 
-// CheckSource is OpenSource without the digest, which takes reading all of the file.
+// CheckSource is OpenSource without the digest, for which the whole file must be read.
 func CheckSource(c *checkpoint.Checkpoint, p *nn.Plan) (Source, error) {
 	var want []checkpoint.Spec
 	for _, s := range p.Specs() {
@@ -86,7 +86,8 @@ func OpenModel(c *checkpoint.Checkpoint) (models.Model, error) {
 	return m, nil
 }
 
-// OpenMember opens a checkpoint that must be of the family's architecture.
+// OpenMember opens a checkpoint of the family's architecture. A checkpoint of another
+// architecture is refused with code Conflict.
 func (f *Family) OpenMember(c *checkpoint.Checkpoint) (Source, models.Model, error) {
 	m, err := OpenModel(c)
 	if err != nil {

@@ -9,12 +9,12 @@ import (
 	"eigenserve/store/subspace"
 )
 
-// Read fills dst, which has the length of the named tensor's shape, with the tensor's
-// values.
-type Read func(name string, dst []float32) error
+// A ReadFunc fills dst with the values of the named tensor. The length of dst is the
+// number of the tensor's elements.
+type ReadFunc func(name string, dst []float32) error
 
-// Collect runs produce and returns a Read of the tensors that it put.
-func Collect(produce func(put subspace.Put) error) (Read, error) {
+// Collect runs produce and returns a ReadFunc of the tensors that produce put.
+func Collect(produce func(put subspace.Put) error) (ReadFunc, error) {
 	tensors := map[string]*tensor.Dense{}
 	if err := produce(func(name string, t *tensor.Dense) { tensors[name] = t }); err != nil {
 		return nil, err
@@ -28,9 +28,9 @@ func Collect(produce func(put subspace.Put) error) (Read, error) {
 	}, nil
 }
 
-// LoadDense fills a slab with the shared tensors of a dense checkpoint, with no basis
-// in between, and returns the weights without heads.
-func LoadDense(plan *nn.Plan, read Read, slab []float32) (*nn.Weights, error) {
+// LoadDense fills a slab with shared tensors that need no basis, such as those of a
+// checkpoint, and returns the weights without heads.
+func LoadDense(plan *nn.Plan, read ReadFunc, slab []float32) (*nn.Weights, error) {
 	if err := plan.Load(slab, read); err != nil {
 		return nil, err
 	}

@@ -11,8 +11,8 @@ import (
 	"eigenserve/store"
 )
 
-// RebuildTogether is Rebuild for several variants without exact tensors. It goes layer
-// by layer, so that the basis is read from memory once.
+// RebuildTogether is Rebuild for several variants without exact tensors. It rebuilds a
+// layer of all variants before the next layer, so that the basis is read once.
 func (f *Family) RebuildTogether(variants []*store.Variant, slabs [][]float32) ([]*nn.Weights, error) {
 	defer goruntime.KeepAlive(f)
 	decoded, err := f.factorAll(variants)
@@ -40,7 +40,7 @@ func (f *Family) RebuildTogether(variants []*store.Variant, slabs [][]float32) (
 	return out, nil
 }
 
-// factorAll factors variants, one per processor at a time.
+// factorAll factors variants, as many at a time as there are processors.
 func (f *Family) factorAll(variants []*store.Variant) ([]*nn.Weights, error) {
 	out := make([]*nn.Weights, len(variants))
 	var group errgroup.Group

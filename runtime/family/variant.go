@@ -11,19 +11,19 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// Variant is what answering needs of a variant, in memory of its own. It does not
-// change.
+// Variant is the part of a store.Variant that answering requests needs, in memory that
+// belongs to no file. It does not change.
 type Variant struct {
 	*store.Variant
-	Input input.Spec  // how what it reads is prepared
+	Input input.Spec  // how the model's inputs are prepared
 	Task  output.Task // what its logits stand for
-	// CoefficientBytes and PrivateBytes are its size as coded, HeadBytes what its
-	// packed heads will take.
+	// CoefficientBytes and PrivateBytes are sizes as stored, HeadBytes is the memory of
+	// the packed heads.
 	CoefficientBytes, PrivateBytes, HeadBytes int64
 }
 
-// Load copies what answering needs of a variant, so that the buffer of its file can be
-// freed.
+// Load copies the part of a variant that answering requests needs, so that the buffer of
+// its file can be freed.
 func (f *Family) Load(v *store.Variant) (*Variant, error) {
 	if err := v.CheckBasis(f.Basis); err != nil {
 		return nil, Coded(err)
@@ -46,7 +46,8 @@ func (f *Family) Load(v *store.Variant) (*Variant, error) {
 	return out, nil
 }
 
-// PrivateBytes returns the size of a variant's private and exact tensors as stored.
+// PrivateBytes returns the stored size of a variant's head, private tensors and exact
+// tensors.
 func PrivateBytes(v *store.Variant) int64 {
 	n := len(v.Head)
 	for _, tensors := range []map[string]tensorfile.Tensor{v.Private, v.Exact} {
@@ -57,6 +58,7 @@ func PrivateBytes(v *store.Variant) int64 {
 	return int64(n)
 }
 
+// cloneTensors returns a copy of tensors and their data, nil for none.
 func cloneTensors(m map[string]tensorfile.Tensor) map[string]tensorfile.Tensor {
 	if len(m) == 0 {
 		return nil
@@ -69,8 +71,8 @@ func cloneTensors(m map[string]tensorfile.Tensor) map[string]tensorfile.Tensor {
 	return out
 }
 
-// InputOf returns how what a variant reads is prepared: as the variant's own
-// preprocessor_config.json says if it has one, else as the family's does.
+// InputOf returns how a variant's inputs are prepared: as its own
+// preprocessor_config.json says if it has one, or else as the family's does.
 func (f *Family) InputOf(v *store.Variant) (input.Spec, error) {
 	if len(v.Preprocessor) == 0 {
 		return f.Model.Input(), nil

@@ -20,7 +20,7 @@ func TestCatch(t *testing.T) {
 	}
 	zero := 0
 	err := fault.Catch(func() error {
-		divide(1, zero)
+		_ = divide(1, zero)
 		return nil
 	})
 	var coded *fault.Error

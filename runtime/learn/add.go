@@ -36,15 +36,15 @@ func (a *Adder) Close() error {
 	return a.family.Close()
 }
 
-// Add stores a checkpoint under a name, in the fewest bytes that pass. A checkpoint that
-// cannot pass is refused with code Refused, and nothing changes. It reports whether it
-// replaced a version.
+// Add stores a checkpoint as a variant of the given name, in the fewest bytes that pass,
+// and reports whether the variant replaced a version. A checkpoint that cannot pass is
+// refused with code Refused, and nothing changes.
 func (a *Adder) Add(ctx context.Context, name string, c *checkpoint.Checkpoint, o gate.Options) (e store.Entry, replaced bool, err error) {
 	return a.add(ctx, name, "", c, o, parallel)
 }
 
-// add is Add in place of the version with the digest was, "" for any. At most the given
-// number of forward passes run at once.
+// add is Add with the condition that the current version has the digest was, if that is
+// not "". At most workers forward passes run at once.
 func (a *Adder) add(ctx context.Context, name, was string, c *checkpoint.Checkpoint, o gate.Options, workers int) (e store.Entry, replaced bool, err error) {
 	if err := store.CheckName(name); err != nil {
 		return e, false, family.Coded(err)
@@ -57,7 +57,7 @@ func (a *Adder) add(ctx context.Context, name, was string, c *checkpoint.Checkpo
 	if err != nil {
 		return e, false, err
 	}
-	// The file is checked as an upload would be.
+	// Check the file as an upload is checked.
 	v, err := store.ParseVariant(file)
 	if err != nil {
 		return e, false, fault.With(fault.Invalid, err)

@@ -12,20 +12,21 @@ import (
 	"eigenserve/store/subspace"
 )
 
-// Cluster is a group of checkpoints that one basis serves best.
+// Cluster is a group of checkpoints that should share a basis.
 type Cluster struct {
-	Checkpoints []*checkpoint.Checkpoint // by name
-	// MinCosine is the least cosine of a member to the mean of the cluster.
+	Checkpoints []*checkpoint.Checkpoint // sorted by name
+	// MinCosine is the smallest cosine of a member to the mean of the cluster.
 	MinCosine float64
-	// MaxDistance is the largest distance of a member from that mean, over its length.
+	// MaxDistance is the largest distance of a member from that mean, relative to the
+	// length of the mean.
 	MaxDistance float64
-	// OtherCosine is the largest cosine of the cluster's mean to another cluster's, -1 if
-	// there is none.
+	// OtherCosine is the largest cosine of the cluster's mean to the mean of another
+	// cluster, -1 if there is no other.
 	OtherCosine float64
 }
 
-// Clusters finds which checkpoints should share a basis: those of one architecture and
-// lineage; a lineage whose parts are far apart is divided. The largest cluster comes
+// Clusters groups checkpoints that should share a basis: those of one architecture and
+// one lineage. It divides a lineage whose parts are far apart. The largest cluster comes
 // first. Each checkpoint is read once.
 func Clusters(ctx context.Context, checkpoints []*checkpoint.Checkpoint, progress func(done, total int)) ([]Cluster, error) {
 	if err := checkNames(checkpoints); err != nil {
@@ -60,6 +61,7 @@ func Clusters(ctx context.Context, checkpoints []*checkpoint.Checkpoint, progres
 	return out, nil
 }
 
+// sketch returns a checkpoint's architecture and its sketch.
 func sketch(c *checkpoint.Checkpoint) (architecture string, s subspace.Sketch, err error) {
 	m, err := family.OpenModel(c)
 	if err != nil {
@@ -73,8 +75,8 @@ func sketch(c *checkpoint.Checkpoint) (architecture string, s subspace.Sketch, e
 	return m.Architecture(), s, err
 }
 
-// clustersOf groups checkpoints of one architecture. The result does not depend on
-// their order. The largest cluster comes first.
+// clustersOf groups checkpoints of one architecture, by their sketches. The result does
+// not depend on their order. The largest cluster comes first.
 func clustersOf(checkpoints []*checkpoint.Checkpoint, sketches []subspace.Sketch) []Cluster {
 	order := make([]int, len(checkpoints))
 	for i := range order {
@@ -88,13 +90,13 @@ func clustersOf(checkpoints []*checkpoint.Checkpoint, sketches []subspace.Sketch
 	groups := subspace.Clusters(sorted)
 	out, means := make([]Cluster, len(groups)), make([]subspace.Sketch, len(groups))
 	for i, members := range groups {
-		var own []subspace.Sketch
+		var group []subspace.Sketch
 		for _, k := range members {
 			out[i].Checkpoints = append(out[i].Checkpoints, checkpoints[order[k]])
-			own = append(own, sorted[k])
+			group = append(group, sorted[k])
 		}
-		means[i] = subspace.MeanSketch(own)
-		l := lineageOf(own)
+		means[i] = subspace.MeanSketch(group)
+		l := lineageOf(group)
 		out[i].MinCosine, out[i].MaxDistance, out[i].OtherCosine = l.Cosine.Min, l.Distance.Max, -1
 	}
 	for i := range out {
@@ -108,16 +110,18 @@ func clustersOf(checkpoints []*checkpoint.Checkpoint, sketches []subspace.Sketch
 	return out
 }
 
+// largerFirst compares clusters by size, and those of one size by name.
 func largerFirst(a, b Cluster) int {
 	return cmp.Or(cmp.Compare(len(b.Checkpoints), len(a.Checkpoints)), strings.Compare(a.Checkpoints[0].Name, b.Checkpoints[0].Name))
 }
 
-// Names lists the names of at most the given number of the cluster's checkpoints.
-func (c Cluster) Names(most int) string {
+// Names returns the names of the first checkpoints of the cluster, at most limit, and how
+// many more there are.
+func (c Cluster) Names(limit int) string {
 	var names []string
 	for i, x := range c.Checkpoints {
-		if i == most {
-			names = append(names, fmt.Sprintf("and %d more", len(c.Checkpoints)-most))
+		if i == limit {
+			names = append(names, fmt.Sprintf("and %d more", len(c.Checkpoints)-limit))
 			break
 		}
 		names = append(names, x.Name)

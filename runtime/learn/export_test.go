@@ -11,7 +11,7 @@ import (
 	"eigenserve/store/subspace"
 )
 
-// Exported for tests.
+// Constants exported for tests.
 const (
 	MetricImages  = metricImages
 	MetricMembers = metricMembers
@@ -20,14 +20,14 @@ const (
 // PickMembers exports pickMembers.
 var PickMembers = pickMembers
 
-// SaveEvery returns options that save sums so often.
+// SaveEvery returns options that save unfinished sums at the given interval.
 func SaveEvery(o Options, every time.Duration) Options {
 	o.saveEvery = every
 	return o
 }
 
-// MetricOptions exports what metrics are measured with.
-type MetricOptions struct {
+// Measurement exports measurement.
+type Measurement struct {
 	Kind     string
 	Model    models.Model
 	Input    []float32
@@ -36,22 +36,22 @@ type MetricOptions struct {
 	Progress func(done, total int)
 }
 
-func (m MetricOptions) inner() metricOptions {
-	return metricOptions{kind: m.Kind, model: m.Model, input: m.Input, memory: m.Memory, batch: m.Batch, progress: m.Progress}
+func (m Measurement) inner() measurement {
+	return measurement{kind: m.Kind, model: m.Model, input: m.Input, memory: m.Memory, batch: m.Batch, progress: m.Progress}
 }
 
-// Groups is how many groups the layers are measured in.
-func (m MetricOptions) Groups() int { return len(m.inner().groups()) }
+// Groups returns the number of groups that the layers are measured in.
+func (m Measurement) Groups() int { return len(m.inner().groups()) }
 
 // TapeImages exports tapeImages.
-func (m MetricOptions) TapeImages() int { return m.inner().tapeImages() }
+func (m Measurement) TapeImages() int { return m.inner().tapeImages() }
 
-// Measure exports metricOf.
-func (m MetricOptions) Measure(ctx context.Context, sources []family.Source) (*subspace.Metric, error) {
-	return metricOf(ctx, sources, m.inner())
+// Metric exports metric.
+func (m Measurement) Metric(ctx context.Context, sources []family.Source) (*subspace.Metric, error) {
+	return m.inner().metric(ctx, sources)
 }
 
-// PlanRefit plans the moves of a refit to checkpoints.
+// PlanRefit plans a refit to checkpoints and returns the number of moves.
 func PlanRefit(s *store.Store, name string, checkpoints []*checkpoint.Checkpoint) (moves int, out Refitted, err error) {
 	r := refit{store: s, out: Refitted{Family: name}}
 	planned, err := r.plan(newOriginals(nil, checkpoints))

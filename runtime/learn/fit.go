@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	goruntime "runtime"
 	"strings"
 	"sync"
 
@@ -18,9 +17,9 @@ import (
 	"eigenserve/store/subspace"
 )
 
-// Fit learns a family's basis from checkpoints, makes it the family's current one, and
-// stores each checkpoint as a variant of its name. The store does not change before the
-// basis is complete. A fit that was interrupted continues when it is run again, and
+// Fit learns a basis from checkpoints, makes it the current one of the named family, and
+// stores each checkpoint as a variant named after it. The catalogue of the store does not
+// change before the basis is complete. An interrupted fit that is run again continues and
 // comes to the same result.
 func Fit(ctx context.Context, s *store.Store, name string, checkpoints []*checkpoint.Checkpoint, o Options) error {
 	if err := o.complete(); err != nil {
@@ -44,7 +43,7 @@ func Fit(ctx context.Context, s *store.Store, name string, checkpoints []*checkp
 	return o.work.remove()
 }
 
-// checkFit refuses, before the work, what storing would refuse after it.
+// checkFit returns the errors of names that would otherwise come only after the work.
 func checkFit(s *store.Store, name string, checkpoints []*checkpoint.Checkpoint) error {
 	if err := s.CheckFamily(name); err != nil {
 		return err
@@ -60,7 +59,7 @@ func checkFit(s *store.Store, name string, checkpoints []*checkpoint.Checkpoint)
 	return nil
 }
 
-// FitBasis learns a basis as Fit does and stores nothing.
+// FitBasis is Fit without a store: it returns the basis and keeps nothing.
 func FitBasis(ctx context.Context, name string, checkpoints []*checkpoint.Checkpoint, o Options) (*store.Basis, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
@@ -68,6 +67,7 @@ func FitBasis(ctx context.Context, name string, checkpoints []*checkpoint.Checkp
 	return fitBasis(ctx, name, checkpoints, o)
 }
 
+// fitBasis learns a basis. Its finished parts are kept in o.work.
 func fitBasis(ctx context.Context, name string, checkpoints []*checkpoint.Checkpoint, o Options) (*store.Basis, error) {
 	if len(checkpoints) == 0 {
 		return nil, subspace.ErrNoSources
@@ -105,8 +105,9 @@ func fitBasis(ctx context.Context, name string, checkpoints []*checkpoint.Checkp
 	return b, err
 }
 
-// packProbes returns the user's probes as the store will keep them, nil if there are
-// none, and makes the fit use these: they are what later additions will see.
+// packProbes returns the user's probes in the form that the store keeps, nil if there are
+// none. It sets o.Probes to these, so that the fit uses the same images as checkpoints
+// that are added later.
 func packProbes(m models.Model, o *Options) (*store.Probes, error) {
 	if o.Probes == nil {
 		return nil, nil
@@ -119,7 +120,7 @@ func packProbes(m models.Model, o *Options) (*store.Probes, error) {
 	return packed, nil
 }
 
-// fitLayers learns mean, directions and scales of the shared tensors.
+// fitLayers learns the mean, the directions and the scales of the shared tensors.
 func fitLayers(ctx context.Context, name string, model models.Model, sources []family.Source, o Options) (*store.Basis, error) {
 	layout, first := family.LayoutOf(model.Plan()), sources[0]
 	config, err := familyConfig(first.Config)
@@ -154,13 +155,14 @@ func fitLayers(ctx context.Context, name string, model models.Model, sources []f
 	})
 }
 
-// openSources checks, digests and sketches the checkpoints, one per processor at a time.
+// openSources checks, digests and sketches checkpoints, as many at a time as there are
+// processors.
 func openSources(ctx context.Context, model models.Model, checkpoints []*checkpoint.Checkpoint, o Options) ([]family.Source, []subspace.Sketch, error) {
 	out, sketches := make([]family.Source, len(checkpoints)), make([]subspace.Sketch, len(checkpoints))
-	var mu sync.Mutex // guards done, and orders calls of o.Progress
+	var mu sync.Mutex // guards done, and is held during calls of o.Progress
 	done := 0
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(goruntime.GOMAXPROCS(0))
+	group.SetLimit(parallel)
 	for _, c := range checkpoints {
 		if digest := c.Rebuilt(); digest != "" {
 			return nil, nil, fmt.Errorf("checkpoint %q was rebuilt from variant %.12s by `eigenserve export`: a basis is learned from originals only", c.Name, digest)
@@ -184,15 +186,15 @@ func openSources(ctx context.Context, model models.Model, checkpoints []*checkpo
 	return out, sketches, group.Wait()
 }
 
-// openSource checks, digests and sketches a checkpoint, which must have the same
-// architecture as the first.
+// openSource checks, digests and sketches a checkpoint, which must have the architecture
+// of the first.
 func openSource(c *checkpoint.Checkpoint, firstName string, first models.Model) (s family.Source, sketch subspace.Sketch, err error) {
 	m, err := family.OpenModel(c)
 	if err != nil {
 		return s, nil, err
 	}
 	if m.Architecture() != first.Architecture() {
-		return s, nil, fmt.Errorf("checkpoints %q and %q are of different architectures: %s and %s; fit a family of each",
+		return s, nil, fmt.Errorf("checkpoints %q and %q are of different architectures: %s and %s; fit one family for each",
 			firstName, c.Name, first.Architecture(), m.Architecture())
 	}
 	if s, err = family.OpenSource(c, first.Plan()); err != nil {
@@ -202,8 +204,8 @@ func openSource(c *checkpoint.Checkpoint, firstName string, first models.Model) 
 	return s, sketch, err
 }
 
-// familyConfig returns a checkpoint's config.json without its labels, which belong to
-// each variant.
+// familyConfig returns a checkpoint's config.json without its labels, since variants have
+// their own.
 func familyConfig(config []byte) ([]byte, error) {
 	var c map[string]json.RawMessage
 	if err := json.Unmarshal(config, &c); err != nil {

@@ -12,13 +12,13 @@ import (
 	"eigenserve/store/subspace"
 )
 
-// headMembers is how many members the code of heads is learned from.
+// headMembers is the number of members that the code of heads is learned from.
 const headMembers = 8
 
-// fitHeads sets the code of a family's heads, learned from some members' heads and from
-// the features that these make of the gate's images, and how far the mean's answers
-// diverge from theirs. A basis without a metric has no code: heads are kept as they
-// came.
+// fitHeads sets two fields of a basis: the divergence of the mean's answers from those of
+// some members on the gate's images, and the code of heads, which it learns from the same
+// members' heads and features. A basis without a metric has no code for heads: they are
+// stored unchanged.
 func fitHeads(ctx context.Context, m models.Model, sources []family.Source, probes *gate.Probes, b *store.Basis) error {
 	plan := m.Plan()
 	if family.CheckSingleHead(plan) != nil {
@@ -29,47 +29,12 @@ func fitHeads(ctx context.Context, m models.Model, sources []family.Source, prob
 		return err
 	}
 	r := featureReader{model: m, input: images.Input(), slab: make([]float32, plan.SlabLen())}
-	mean, err := r.ofMean(b)
-	if err != nil {
+	features, heads, err := r.measureMembers(ctx, pickMembers(sources, headMembers), b)
+	if err != nil || b.Metric == subspace.MetricNone {
 		return err
 	}
-	h, members := plan.Heads()[0], pickMembers(sources, headMembers)
-	task := output.TaskOf(m.ProblemType(), len(m.Labels()))
-	var heads [][]float32
-	var rows []float32
-	var divergences []float64 // of members with a task like the first one's
-	for _, s := range members {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		x, err := r.of(s.Read)
-		if err != nil {
-			return err
-		}
-		head, labels, err := family.JoinHead(h, s.ReadPrivate)
-		if err != nil {
-			return err
-		}
-		own, err := s.Task(labels)
-		if err != nil {
-			return err
-		}
-		if own.Function() == task.Function() {
-			divergences = append(divergences, gate.Compare(own, gate.Logits(mean, head, labels), gate.Logits(x, head, labels), labels).KL)
-		}
-		rows, heads = append(rows, x...), append(heads, head)
-	}
-	b.DivergenceTask = string(task)
-	for _, d := range divergences {
-		b.Divergence += d / float64(len(divergences))
-	}
-	if b.Divergence = gate.Digits(b.Divergence); b.Divergence-b.Divergence != 0 { // not finite
-		b.Divergence = 0
-	}
-	if b.Metric == subspace.MetricNone {
-		return nil
-	}
-	head, err := subspace.FitHead(family.HeadName(plan), h.Bias != "", subspace.Gram(rows, family.HeadWidth(h)), heads)
+	h := plan.Heads()[0]
+	head, err := subspace.FitHead(family.HeadName(plan), h.Bias != "", subspace.Gram(features, family.HeadWidth(h)), heads)
 	if err != nil {
 		return err
 	}
@@ -77,7 +42,7 @@ func fitHeads(ctx context.Context, m models.Model, sources []family.Source, prob
 	return nil
 }
 
-// featureReader computes the features of the same images under different weights.
+// featureReader computes the features of some images under different weights.
 type featureReader struct {
 	model models.Model
 	input []float32
@@ -85,8 +50,49 @@ type featureReader struct {
 	pool  nn.Pool
 }
 
+// measureMembers sets the divergence of a basis, over members with a task like that of the
+// fit's first checkpoint, and returns the features (members·images,
+// width) and the heads of the members that it measures.
+func (r *featureReader) measureMembers(ctx context.Context, members []family.Source, b *store.Basis) (features []float32, heads [][]float32, err error) {
+	mean, err := r.ofMean(b)
+	if err != nil {
+		return nil, nil, err
+	}
+	task := output.TaskOf(r.model.ProblemType(), len(r.model.Labels()))
+	b.DivergenceTask = string(task)
+	var divergences []float64
+	for _, s := range members {
+		if err := ctx.Err(); err != nil {
+			return nil, nil, err
+		}
+		x, err := r.of(s.Read)
+		if err != nil {
+			return nil, nil, err
+		}
+		head, labels, err := family.JoinHead(r.model.Plan().Heads()[0], s.ReadPrivate)
+		if err != nil {
+			return nil, nil, err
+		}
+		own, err := s.Task(labels)
+		if err != nil {
+			return nil, nil, err
+		}
+		if own.Function() == task.Function() {
+			divergences = append(divergences, gate.Compare(own, gate.Logits(mean, head, labels), gate.Logits(x, head, labels), labels).KL)
+		}
+		features, heads = append(features, x...), append(heads, head)
+	}
+	for _, d := range divergences {
+		b.Divergence += d / float64(len(divergences))
+	}
+	if b.Divergence = gate.Round(b.Divergence); b.Divergence-b.Divergence != 0 { // not finite
+		b.Divergence = 0
+	}
+	return features, heads, nil
+}
+
 // of returns the features under dense weights.
-func (r *featureReader) of(read family.Read) ([]float32, error) {
+func (r *featureReader) of(read family.ReadFunc) ([]float32, error) {
 	plan := r.model.Plan()
 	w, err := family.LoadDense(plan, read, r.slab)
 	if err != nil {

@@ -1,28 +1,49 @@
 package learn_test
 
 import (
-	"context"
-	"errors"
-	"strings"
 	"testing"
 
+	"eigenserve/runtime"
 	"eigenserve/runtime/internal/testfamily"
-	"eigenserve/runtime/learn"
+	"eigenserve/runtime/internal/teststore"
+	"eigenserve/store"
 	"eigenserve/store/checkpoint"
-	"eigenserve/store/subspace"
 )
 
-// A rank above every layer's dimension caps nothing: it is said, not ignored. The
-// largest of the tests' family is the patches' 4·4·3 inputs and their bias.
-func TestRankAboveTheDimension(t *testing.T) {
-	name, c := testfamily.Member(0)
-	all := []*checkpoint.Checkpoint{c.Open(t, name)}
-	_, err := learn.FitBasis(context.Background(), testfamily.Name, all, learn.Options{Rank: 50})
-	if !errors.Is(err, subspace.ErrOptions) || !strings.Contains(err.Error(), "more than 49 directions") {
-		t.Errorf("rank 50: %v", err)
+func TestMain(m *testing.M) { teststore.Main(m) }
+
+// serve opens an engine on a store.
+func serve(t *testing.T, s *store.Store) *runtime.Engine {
+	t.Helper()
+	eng, err := runtime.Open(s, runtime.Options{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	b, err := learn.FitBasis(context.Background(), testfamily.Name, all, learn.Options{Rank: 49})
-	if err != nil || len(b.Layers) == 0 {
-		t.Errorf("rank 49: %v", err)
-	}
+	t.Cleanup(func() {
+		if err := eng.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return eng
 }
+
+// classify returns a model's answer to a picture.
+func classify(t *testing.T, eng *runtime.Engine, name string) runtime.Answer {
+	t.Helper()
+	a, err := eng.Classify(t.Context(), name, testfamily.Picture(1, 8, 8), runtime.ClassifyOptions{})
+	if err != nil {
+		t.Fatalf("classify with %s: %v", name, err)
+	}
+	return a
+}
+
+// otherArchitecture opens a checkpoint of another architecture than the tests' family.
+func otherArchitecture(t *testing.T) *checkpoint.Checkpoint {
+	t.Helper()
+	c := testfamily.New(3, 3)
+	c.Config["num_attention_heads"] = 4
+	return c.Open(t, "other")
+}
+
+// all returns its arguments, for lists in tables.
+func all(c ...*checkpoint.Checkpoint) []*checkpoint.Checkpoint { return c }

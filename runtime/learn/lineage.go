@@ -7,7 +7,7 @@ import (
 	"eigenserve/store/subspace"
 )
 
-// lineageOf returns how far checkpoints are from their mean, by their sketches.
+// lineageOf returns how far checkpoints are from their mean, measured by their sketches.
 func lineageOf(sketches []subspace.Sketch) *store.Lineage {
 	mean := subspace.MeanSketch(sketches)
 	var cosines, distances []float64
@@ -17,6 +17,7 @@ func lineageOf(sketches []subspace.Sketch) *store.Lineage {
 	return &store.Lineage{Cosine: rangeOf(cosines), Distance: rangeOf(distances)}
 }
 
+// rangeOf returns the range of values, which it sorts.
 func rangeOf(v []float64) store.Range {
 	slices.Sort(v)
 	return store.Range{Min: v[0], Median: v[len(v)/2], Max: v[len(v)-1]}

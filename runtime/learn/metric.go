@@ -16,64 +16,64 @@ import (
 	"eigenserve/store/subspace"
 )
 
-// How much a metric is measured on.
+// Limits of what a metric is measured on.
 const (
 	metricMembers = 24
 	metricImages  = 128
-	// metricRows is the most rows that one member reads, but for minImages: an image of
-	// many rows tells more than one of few, and takes as much longer. The members take
-	// turns at the images.
+	// metricRows limits the rows that one member computes, though it reads at least
+	// minImages images. An image of many rows tells more than one of few, and takes longer
+	// in proportion. Each member starts where the one before it ended.
 	metricRows = 1 << 12
 	minImages  = 16
-	// maxTapeFloats bounds the activations recorded at once, in float32s.
+	// maxTapeFloats limits the activations recorded at once, in float32s.
 	maxTapeFloats = 1 << 27
 	maxTapeImages = 32
-	// saveEvery is how often the sums of a measurement are saved. Those of a ViT-B, 650 MB,
-	// are written in a second or two.
+	// saveEvery is how often the sums of a measurement are saved. The sums of a ViT-B,
+	// 650 MB, are written in a second or two.
 	saveEvery = time.Minute
 )
 
-// metricOptions say how a metric is measured.
-type metricOptions struct {
+// measurement describes how a metric is measured.
+type measurement struct {
 	kind      string
 	model     models.Model
-	input     []float32     // the probes as the model reads them
-	memory    int64         // bytes that it may take
+	input     []float32     // the probes, prepared for the model
+	memory    int64         // limit in bytes
 	batch     int           // images recorded at once; 0 for as many as fit
-	work      *workspace    // keeps what is measured; nil for in memory
+	work      *workspace    // keeps the results; nil to keep them in memory
 	saveEvery time.Duration // how often unfinished sums are saved; 0 for the default
 	progress  func(done, total int)
 }
 
-// measureMetric returns the metric that the options ask for, nil for none.
+// measureMetric returns the metric that the options name, nil if that is none.
 func measureMetric(ctx context.Context, m models.Model, sources []family.Source, input []float32, o Options) (*subspace.Metric, error) {
 	if o.Metric == subspace.MetricNone {
 		return nil, nil
 	}
-	return metricOf(ctx, sources, metricOptions{kind: o.Metric, model: m, input: input, memory: o.Memory, work: o.work, saveEvery: o.saveEvery,
-		progress: func(done, total int) { o.Progress("measure", done, total) }})
+	run := measurement{kind: o.Metric, model: m, input: input, memory: o.Memory, work: o.work, saveEvery: o.saveEvery,
+		progress: func(done, total int) { o.Progress("measure", done, total) }}
+	return run.metric(ctx, sources)
 }
 
-// metricOf measures what an error in each shared tensor costs in the answers of some
+// metric measures how much an error in each shared tensor changes the answers of some
 // members to the probes. If the moments of all layers do not fit in memory, the members
 // run once for each group of layers.
-func metricOf(ctx context.Context, sources []family.Source, m metricOptions) (*subspace.Metric, error) {
+func (m measurement) metric(ctx context.Context, sources []family.Source) (*subspace.Metric, error) {
 	members, plan := pickMembers(sources, metricMembers), m.model.Plan()
 	measured := &metricCache{work: m.work, layers: map[int]subspace.LayerMetric{}}
 	groups, progress := m.groups(), m.progress
 	for g, group := range groups {
 		m.progress = func(done, _ int) { progress(g*len(members)+done, len(groups)*len(members)) }
-		if err := m.group(ctx, members, group[0], group[1], measured); err != nil {
+		if err := m.measureGroup(ctx, members, group[0], group[1], measured); err != nil {
 			return nil, err
 		}
 	}
-	vectors, err := measured.vectors(len(plan.Vectors))
-	return &subspace.Metric{Kind: m.kind, Vectors: vectors, Layer: measured.layer}, err
+	return &subspace.Metric{Kind: m.kind, Vectors: measured.vectors(len(plan.Vectors)), Layer: measured.layer}, nil
 }
 
-// groups divides the plan's layers into half-open ranges whose moments fit in memory
-// together with a model and its recorded passes.
-func (m metricOptions) groups() (out [][2]int) {
+// groups divides the plan's layers into half-open ranges. The moments of each fit in
+// memory together with a model and its recorded passes.
+func (m measurement) groups() (out [][2]int) {
 	plan := m.model.Plan()
 	room := m.memory*4/5 - 4*int64(plan.SlabLen()) - 8*m.tapeFloats()
 	from, used := 0, int64(0)
@@ -87,12 +87,12 @@ func (m metricOptions) groups() (out [][2]int) {
 	return append(out, [2]int{from, len(plan.Layers)})
 }
 
-// tapeFloats returns how many float32s of activations may be recorded at once: an eighth
-// of the memory. Their gradients take as much again.
-func (m metricOptions) tapeFloats() int64 { return min(maxTapeFloats, m.memory/32) }
+// tapeFloats returns how many float32s of activations may be recorded at once, which take
+// an eighth of the memory. Their gradients take as much again.
+func (m measurement) tapeFloats() int64 { return min(maxTapeFloats, m.memory/32) }
 
 // tapeImages returns how many images may be recorded at once.
-func (m metricOptions) tapeImages() int {
+func (m measurement) tapeImages() int {
 	row := 0
 	for _, l := range m.model.Plan().Layers {
 		row += l.Cols() + 2*l.Rows()
@@ -100,8 +100,8 @@ func (m metricOptions) tapeImages() int {
 	return max(1, min(maxTapeImages, int(m.tapeFloats())/(row*m.model.Rows(models.Input{}))))
 }
 
-// group measures the layers in [from, to), unless that has been done.
-func (m metricOptions) group(ctx context.Context, members []family.Source, from, to int, measured *metricCache) error {
+// measureGroup measures the layers in [from, to), unless an earlier run has.
+func (m measurement) measureGroup(ctx context.Context, members []family.Source, from, to int, measured *metricCache) error {
 	if measured.hasAll(from, to) {
 		m.progress(len(members), len(members))
 		return nil
@@ -115,7 +115,7 @@ func (m metricOptions) group(ctx context.Context, members []family.Source, from,
 		return err
 	}
 	for i, saved := first, time.Now(); i < len(members); i++ {
-		if err := r.member(ctx, i, members[i], rand.New(rand.NewPCG(1, uint64(i)))); err != nil {
+		if err := r.addMember(ctx, i, members[i], rand.New(rand.NewPCG(1, uint64(i)))); err != nil {
 			return fmt.Errorf("checkpoint %q: measure: %w", members[i].Name(), err)
 		}
 		if i+1 < len(members) && time.Since(saved) >= cmp.Or(m.saveEvery, saveEvery) {
@@ -132,12 +132,12 @@ func (m metricOptions) group(ctx context.Context, members []family.Source, from,
 	return sums.remove()
 }
 
-// pickMembers returns at most the given number of sources, the same ones in whatever
-// order they come.
-func pickMembers(sources []family.Source, most int) []family.Source {
+// pickMembers returns at most limit sources. Which ones, and in what order, does not
+// depend on the order of the sources.
+func pickMembers(sources []family.Source, limit int) []family.Source {
 	sources = slices.Clone(sources)
 	slices.SortStableFunc(sources, func(a, b family.Source) int { return cmp.Compare(a.Digest(), b.Digest()) })
-	n := min(most, len(sources))
+	n := min(limit, len(sources))
 	out := make([]family.Source, n)
 	for i := range out {
 		out[i] = sources[i*len(sources)/n]
@@ -145,7 +145,7 @@ func pickMembers(sources []family.Source, most int) []family.Source {
 	return out
 }
 
-// recorder runs members over the probes, forward and back.
+// recorder runs members on the probes, forward and backward.
 type recorder struct {
 	model   models.Model
 	input   []float32
@@ -158,8 +158,8 @@ type recorder struct {
 	units []float32
 }
 
-// member adds the passes of the i-th checkpoint to the moments.
-func (r *recorder) member(ctx context.Context, i int, s family.Source, random *rand.Rand) error {
+// addMember adds the passes of the i-th member, s, to the moments.
+func (r *recorder) addMember(ctx context.Context, i int, s family.Source, random *rand.Rand) error {
 	plan := r.model.Plan()
 	w, err := family.LoadDense(plan, s.Read, r.slab)
 	if err != nil {
@@ -188,7 +188,7 @@ func (r *recorder) member(ctx context.Context, i int, s family.Source, random *r
 	return nil
 }
 
-// record runs images forward and back.
+// record runs images forward and backward and adds the pass to the moments.
 func (r *recorder) record(w *nn.Weights, images []models.Input, random *rand.Rand) error {
 	tape := r.pass.Record(nn.Group{Spans: models.Spans(r.model, images), Weights: w})
 	outputs, err := r.model.Forward(&r.pass, images)

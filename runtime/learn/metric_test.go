@@ -13,19 +13,14 @@ import (
 	"eigenserve/runtime/learn"
 	"eigenserve/runtime/learn/gate"
 	"eigenserve/store"
-	"eigenserve/store/checkpoint"
 	"eigenserve/store/subspace"
 )
 
-// noProgress ignores progress.
-func noProgress(int, int) {}
-
-func tinySources(t *testing.T, n int) []family.Source {
+// tinySources opens the first n members of the tests' family as sources.
+func tinySources(t *testing.T, n int) (out []family.Source) {
 	t.Helper()
-	var out []family.Source
-	for i := range n {
-		name, c := testfamily.Member(i)
-		s, err := family.OpenSource(c.Open(t, name), testfamily.Model().Plan())
+	for _, c := range testfamily.FirstMembers(t, n) {
+		s, err := family.OpenSource(c, testfamily.Model().Plan())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -34,160 +29,158 @@ func tinySources(t *testing.T, n int) []family.Source {
 	return out
 }
 
-// Members of different numbers of labels go into one metric; which they are, and
-// in what order they come, changes nothing.
-func TestMetricOf(t *testing.T) {
-	model, sources := testfamily.Model(), tinySources(t, 4)
-	measure := func(kind string, s []family.Source, memory int64) *subspace.Metric {
-		var none *gate.Probes
-		input, err := none.Fill(model, learn.MetricImages)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m, err := learn.MetricOptions{Kind: kind, Model: model, Input: input, Memory: memory, Progress: noProgress}.Measure(context.Background(), s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return m
+// newMeasurement returns a measurement of the tests' family on n built-in probes.
+func newMeasurement(t *testing.T, kind string, n int) learn.Measurement {
+	t.Helper()
+	var builtIn *gate.Probes
+	input, err := builtIn.Fill(testfamily.Model(), n)
+	if err != nil {
+		t.Fatal(err)
 	}
-	a := measure(subspace.MetricFull, sources, learn.DefaultMemory)
-	b := measure(subspace.MetricInput, []family.Source{sources[2], sources[0], sources[3], sources[1]}, learn.DefaultMemory)
-	for i, l := range model.Plan().Layers {
-		x, errX := a.Layer(i)
-		y, errY := b.Layer(i)
+	return learn.Measurement{Kind: kind, Model: testfamily.Model(), Input: input, Memory: learn.DefaultMemory, Progress: func(int, int) {}}
+}
+
+// measure measures a metric.
+func measure(t *testing.T, m learn.Measurement, sources []family.Source) *subspace.Metric {
+	t.Helper()
+	metric, err := m.Metric(context.Background(), sources)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return metric
+}
+
+// layerMetric returns the metric of a layer.
+func layerMetric(t *testing.T, m *subspace.Metric, i int) subspace.LayerMetric {
+	t.Helper()
+	l, err := m.Layer(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// TestMetric checks the shapes of a metric of members with different numbers of labels, and
+// that it does not depend on their order or on its kind.
+func TestMetric(t *testing.T) {
+	plan, sources := testfamily.Model().Plan(), tinySources(t, 4)
+	a := measure(t, newMeasurement(t, subspace.MetricFull, learn.MetricImages), sources)
+	b := measure(t, newMeasurement(t, subspace.MetricInput, learn.MetricImages), []family.Source{sources[2], sources[0], sources[3], sources[1]})
+	for i, l := range plan.Layers {
+		x, y := layerMetric(t, a, i), layerMetric(t, b, i)
 		width := l.Cols() + 1
-		if errX != nil || errY != nil || len(x.Input) != width*(width+1)/2 || x.Input[len(x.Input)-1] != 1 {
-			t.Errorf("%s: inputs of %d numbers, the last %g (%v, %v)", l.Name, len(x.Input), x.Input[len(x.Input)-1], errX, errY)
+		if n := width * (width + 1) / 2; len(x.Input) != n || x.Input[n-1] != 1 {
+			t.Errorf("%s: %d numbers of the inputs, the last %g; want %d and 1", l.Name, len(x.Input), x.Input[len(x.Input)-1], n)
 		}
 		if !slices.Equal(x.Input, y.Input) || !slices.Equal(x.Output, y.Output) || !(x.Output[0] > 0) {
-			t.Errorf("%s: other moments in another order", l.Name)
+			t.Errorf("%s: the moments depend on the order of the members", l.Name)
 		}
 	}
 	for i, v := range a.Vectors {
-		if len(v) != model.Plan().Vectors[i].Len() || !(v[0] >= 0) {
-			t.Errorf("vector %d: %v", i, v)
+		if len(v) != plan.Vectors[i].Len() || !(v[0] >= 0) {
+			t.Errorf("vector %d: costs %v", i, v)
 		}
 	}
 }
 
-// With memory for one layer's moments at a time the members run once for each,
-// and the outcome is the same.
-func TestMetricByGroups(t *testing.T) {
-	model, sources := testfamily.Model(), tinySources(t, 3)
-	var none *gate.Probes
-	input, err := none.Fill(model, 8)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := learn.MetricOptions{Kind: subspace.MetricFull, Model: model, Input: input, Memory: learn.DefaultMemory, Progress: noProgress}
+// TestMetricInGroups measures with memory for one layer at a time. The members then run
+// once for each layer, and the metric is the same.
+func TestMetricInGroups(t *testing.T) {
+	sources, layers := tinySources(t, 3), len(testfamily.Model().Plan().Layers)
+	m := newMeasurement(t, subspace.MetricFull, 8)
 	if n := m.Groups(); n != 1 {
-		t.Errorf("%d groups with much memory", n)
+		t.Errorf("%d groups with enough memory, want 1", n)
 	}
-	whole, err := m.Measure(context.Background(), sources)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.Batch = m.TapeImages() // the same sums in the same order
+	whole := measure(t, m, sources)
+	m.Batch = m.TapeImages() // so that both add the same sums in the same order
 	m.Memory = 1
-	told, layers := 0, len(model.Plan().Layers)
+	calls := 0
 	m.Progress = func(done, total int) {
-		if told++; done != told || total != layers*len(sources) {
-			t.Errorf("told %d of %d after %d", done, total, told-1)
+		if calls++; done != calls || total != layers*len(sources) {
+			t.Errorf("call %d of Progress: %d of %d, want %d of %d", calls, done, total, calls, layers*len(sources))
 		}
 	}
 	if n := m.Groups(); n != layers {
-		t.Errorf("%d groups of %d layers with little memory", n, layers)
+		t.Errorf("%d groups with little memory, want %d", n, layers)
 	}
-	grouped, err := m.Measure(context.Background(), sources)
-	if err != nil {
-		t.Fatal(err)
-	}
+	grouped := measure(t, m, sources)
 	for i := range layers {
-		x, _ := whole.Layer(i)
-		y, _ := grouped.Layer(i)
+		x, y := layerMetric(t, whole, i), layerMetric(t, grouped, i)
 		if !slices.Equal(x.Input, y.Input) || !slices.Equal(x.Output, y.Output) {
-			t.Errorf("layer %d: other moments", i)
+			t.Errorf("layer %d: the moments differ", i)
 		}
 	}
 	for i := range whole.Vectors {
 		if !slices.Equal(whole.Vectors[i], grouped.Vectors[i]) {
-			t.Errorf("vector %d: other costs", i)
+			t.Errorf("vector %d: the costs differ", i)
 		}
 	}
 }
 
-func TestMetricOfManyIsOfSome(t *testing.T) {
-	if got := learn.PickMembers(make([]family.Source, 200), learn.MetricMembers); len(got) != learn.MetricMembers {
-		t.Errorf("%d members", len(got))
-	}
-	if got := learn.PickMembers(make([]family.Source, 2), learn.MetricMembers); len(got) != 2 {
-		t.Errorf("%d members of two", len(got))
+func TestPickMembers(t *testing.T) {
+	for n, want := range map[int]int{200: learn.MetricMembers, 2: 2} {
+		if got := learn.PickMembers(make([]family.Source, n), learn.MetricMembers); len(got) != want {
+			t.Errorf("%d members of %d were picked, want %d", len(got), n, want)
+		}
 	}
 }
 
-// errProbe is one of reading an image.
-var errProbe = errors.New("no such image")
-
 func TestFitWithMetrics(t *testing.T) {
-	var checkpoints []*checkpoint.Checkpoint
-	for i := range 3 {
-		name, c := testfamily.Member(i)
-		checkpoints = append(checkpoints, c.Open(t, name))
-	}
-	asked := 0
-	own := &gate.Probes{Count: 5, Image: func(s image.Spec, i int) (*image.Image, error) {
-		asked++
+	checkpoints := testfamily.FirstMembers(t, 3)
+	reads := 0
+	probes := &gate.Probes{Count: 5, Image: func(s image.Spec, i int) (*image.Image, error) {
+		reads++
 		return s.FromRGB(make([]byte, 4*6*3), 4, 6)
 	}}
-	for name, c := range map[string]struct {
-		o    learn.Options
-		says string // the basis of its metric; or an error's text, after "!"
-		asks int
+	for _, c := range []struct {
+		name    string
+		options learn.Options
+		metric  string // of the basis
+		reads   int    // of the user's probes
 	}{
-		"by default":        {learn.Options{}, "full", 0},
-		"inputs alone":      {learn.Options{Metric: "input"}, "input", 0},
-		"none":              {learn.Options{Metric: "none", Probes: own}, "none", 5},
-		"the user's probes": {learn.Options{Probes: own}, "full", 5},
-		"an unknown metric": {learn.Options{Metric: "best"}, `!"best"`, 0},
-		"no probes":         {learn.Options{Probes: &gate.Probes{}}, "!no probe images", 0},
-		"probes that are broken": {learn.Options{Probes: &gate.Probes{Count: 1, Image: func(image.Spec, int) (*image.Image, error) {
-			return nil, errProbe
-		}}}, "!no such image", 0},
+		{"default", learn.Options{}, "full", 0},
+		{"inputs only", learn.Options{Metric: "input"}, "input", 0},
+		{"none", learn.Options{Metric: "none", Probes: probes}, "none", 5},
+		{"the user's probes", learn.Options{Probes: probes}, "full", 5},
 	} {
-		t.Run(name, func(t *testing.T) {
-			asked = 0
+		t.Run(c.name, func(t *testing.T) {
+			reads = 0
 			s := testfamily.EmptyStore(t)
-			err := learn.Fit(context.Background(), s, "family", checkpoints, c.o)
-			if text, fails := strings.CutPrefix(c.says, "!"); fails {
-				if err == nil || !strings.Contains(err.Error(), text) || len(s.Families()) != 0 {
-					t.Errorf("%v does not say %q", err, text)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			f, err := s.Family("family")
-			if err != nil {
-				t.Fatal(err)
-			}
-			b, err := s.OpenBasis(f.Basis)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer b.Close()
-			if b.Metric != c.says || asked != c.asks {
-				t.Errorf("the metric is %q, %d images were asked for", b.Metric, asked)
+			fit(t, s, checkpoints, c.options)
+			b := basisOf(t, s)
+			if b.Metric != c.metric || reads != c.reads {
+				t.Errorf("metric %q and %d images read, want %q and %d", b.Metric, reads, c.metric, c.reads)
 			}
 			eng := serve(t, s)
 			classify(t, eng, "m1")
 			d, err := eng.Variant("m1")
 			if err != nil || d.Fidelity.Measured == nil {
-				t.Fatalf("%+v, %v", d.Fidelity, err)
+				t.Fatalf("m1: %+v, %v", d.Fidelity, err)
 			}
-			if has := d.Fidelity.Measured.Probes; has != b.Probes || (has == store.BuiltInProbes) != (c.o.Probes == nil) {
-				t.Errorf("held against %q, the basis names %q", has, b.Probes)
+			if got := d.Fidelity.Measured.Probes; got != b.Probes || (got == store.BuiltInProbes) != (c.options.Probes == nil) {
+				t.Errorf("m1 was compared on probes %q, the basis names %q", got, b.Probes)
 			}
 		})
+	}
+}
+
+func TestFitRefusesMetrics(t *testing.T) {
+	checkpoints := testfamily.FirstMembers(t, 3)
+	errProbe := errors.New("no such image")
+	for name, c := range map[string]struct {
+		options learn.Options
+		text    string
+	}{
+		"an unknown metric": {learn.Options{Metric: "best"}, `"best"`},
+		"no probes":         {learn.Options{Probes: &gate.Probes{}}, "no probe images"},
+		"unreadable probes": {learn.Options{Probes: &gate.Probes{Count: 1, Image: func(image.Spec, int) (*image.Image, error) {
+			return nil, errProbe
+		}}}, errProbe.Error()},
+	} {
+		s := testfamily.EmptyStore(t)
+		err := learn.Fit(context.Background(), s, "family", checkpoints, c.options)
+		if err == nil || !strings.Contains(err.Error(), c.text) || len(s.Families()) != 0 {
+			t.Errorf("%s: error %v, want one with %q", name, err, c.text)
+		}
 	}
 }

@@ -8,39 +8,40 @@ import (
 	"eigenserve/store/subspace"
 )
 
-// metricCache holds what a metric is made of: in the workspace of the fit, or in memory
-// if there is none.
+// metricCache holds the measured parts of a metric: in the workspace of the fit, or in
+// memory if there is none.
 type metricCache struct {
 	work       *workspace
 	layers     map[int]subspace.LayerMetric
 	vectorCost [][]float64
 }
 
-// metricVectors names the costs of vectors in the workspace.
+// metricVectors is the name of the costs of vectors in the workspace.
 const metricVectors = "metric-vectors"
 
+// metricLayer returns the name of a layer's metric in the workspace.
 func metricLayer(i int) string { return fmt.Sprintf("metric-%04d", i) }
 
-// hasAll reports whether the layers in [from, to) and the vectors are there.
+// hasAll reports whether the workspace has the layers in [from, to) and the vectors.
 func (c *metricCache) hasAll(from, to int) bool {
-	if c.work == nil || !c.work.kept.Has(metricVectors) {
+	if c.work == nil || !c.work.parts.Has(metricVectors) {
 		return false
 	}
 	for i := from; i < to; i++ {
-		if !c.work.kept.Has(metricLayer(i)) {
+		if !c.work.parts.Has(metricLayer(i)) {
 			return false
 		}
 	}
 	return true
 }
 
-// put stores the moments of the layers in [from, to).
+// put stores the metric of the layers in [from, to) and of the vectors.
 func (c *metricCache) put(m *nn.Moments, from, to int) error {
 	for i := from; i < to; i++ {
 		l := subspace.LayerMetric{Input: m.Input(i), Output: m.Output(i)}
 		if c.work == nil {
 			c.layers[i] = l
-		} else if err := c.work.kept.PutNumbers(metricLayer(i), map[string][]float32{"input": l.Input, "output": l.Output}); err != nil {
+		} else if err := c.work.parts.PutNumbers(metricLayer(i), map[string][]float32{"input": l.Input, "output": l.Output}); err != nil {
 			return err
 		}
 	}
@@ -52,27 +53,27 @@ func (c *metricCache) put(m *nn.Moments, from, to int) error {
 	for i, v := range c.vectorCost {
 		numbers[strconv.Itoa(i)] = float32s(v)
 	}
-	return c.work.kept.PutNumbers(metricVectors, numbers)
+	return c.work.parts.PutNumbers(metricVectors, numbers)
 }
 
-// layer returns the metric of the i-th layer. It is a subspace.Metric's Layer.
+// layer returns the metric of the i-th layer.
 func (c *metricCache) layer(i int) (subspace.LayerMetric, error) {
 	if c.work == nil {
 		return c.layers[i], nil
 	}
-	n := c.work.kept.Numbers(metricLayer(i))
+	n := c.work.parts.Numbers(metricLayer(i))
 	if n == nil {
 		return subspace.LayerMetric{}, fmt.Errorf("the measurement of layer %d has disappeared from the store; run fit again", i)
 	}
 	return subspace.LayerMetric{Input: n["input"], Output: n["output"]}, nil
 }
 
-// vectors returns the costs of n vectors. They are rounded as the workspace keeps them,
-// so that an interrupted fit comes to the same basis.
-func (c *metricCache) vectors(n int) ([][]float64, error) {
+// vectors returns the costs of n vectors. They are rounded as in the workspace even if
+// there is none, so that an interrupted fit comes to the same basis.
+func (c *metricCache) vectors(n int) [][]float64 {
 	numbers := map[string][]float32{}
 	if c.work != nil {
-		numbers = c.work.kept.Numbers(metricVectors)
+		numbers = c.work.parts.Numbers(metricVectors)
 	}
 	out := make([][]float64, n)
 	for i := range out {
@@ -84,9 +85,10 @@ func (c *metricCache) vectors(n int) ([][]float64, error) {
 			out[i] = append(out[i], float64(x))
 		}
 	}
-	return out, nil
+	return out
 }
 
+// float32s returns v rounded to float32.
 func float32s(v []float64) []float32 {
 	out := make([]float32, len(v))
 	for i, x := range v {

@@ -16,12 +16,12 @@ import (
 
 // Options of a fit. The zero value of each field means its default.
 type Options struct {
-	Rank     int          // most directions a side; 0 for all
-	Gate     gate.Options // what the checkpoints' variants have to pass
+	Rank     int          // largest number of directions a side; 0 for all
+	Gate     gate.Options // what the variants of the checkpoints must pass
 	MeanType string       // of the stored means: "BF16" (default) or "F16"
 	Metric   string       // subspace.MetricFull (default), MetricInput or MetricNone
-	// Probes are the images that the metric is measured on and variants are compared on;
-	// nil for built-in ones.
+	// Probes are the images on which the metric is measured and variants are compared
+	// with their checkpoints; nil for the built-in ones.
 	Probes *gate.Probes
 	// Progress, if set, is called after each part of a stage.
 	Progress func(stage string, done, total int)
@@ -31,12 +31,12 @@ type Options struct {
 	// others are stored, and Fit returns an error of code Refused.
 	OnRefused func(name string, err error)
 	// OnClusters, if set, is called before the fit if the checkpoints are of several
-	// lineages, or so far apart that several bases would serve better.
+	// lineages, or so far apart that several bases would serve them better.
 	OnClusters func([]Cluster)
-	Memory     int64 // bytes that the fit may take in addition to the basis: DefaultMemory
+	Memory     int64 // limit in bytes, in addition to the basis; DefaultMemory by default
 
-	work      *workspace    // where finished parts are kept; nil for nowhere
-	saveEvery time.Duration // see metricOptions.saveEvery
+	work      *workspace    // keeps finished parts; nil to keep none
+	saveEvery time.Duration // see measurement.saveEvery
 }
 
 // DefaultMemory is the default of Options.Memory.
@@ -58,8 +58,8 @@ func (o *Options) complete() error {
 	return fmt.Errorf("%w: unknown metric %q", subspace.ErrOptions, o.Metric)
 }
 
-// checkNames refuses names that no variant can have, and names that are given twice or
-// differ in case alone, which some file systems would take for one.
+// checkNames returns an error for names that no variant can have, and for names that are
+// equal but for their case, which some file systems ignore.
 func checkNames(checkpoints []*checkpoint.Checkpoint) error {
 	seen := map[string]string{}
 	for _, c := range checkpoints {
@@ -77,7 +77,8 @@ func checkNames(checkpoints []*checkpoint.Checkpoint) error {
 	return nil
 }
 
-// checkRank refuses a rank that no layer reaches: it would limit nothing.
+// checkRank returns an error for a rank above the number of directions of every layer: it
+// would limit nothing.
 func checkRank(rank int, p *nn.Plan) error {
 	most := 0
 	for _, l := range family.LayoutOf(p).Layers {

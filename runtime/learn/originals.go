@@ -5,20 +5,20 @@ import (
 	"eigenserve/store/checkpoint"
 )
 
-// original is a checkpoint that a basis was fitted on.
+// original is a checkpoint that the new basis of a refit was fitted on.
 type original struct {
 	*checkpoint.Checkpoint
 	digest string
-	used   bool
+	used   bool // a variant was made from it
 }
 
-// originals are the checkpoints of a refit, by the digest of their tensors and by name.
+// originals holds the checkpoints of a refit, by the digest of their tensors and by name.
 type originals struct {
 	all              []*original
 	byDigest, byName map[string]*original
 }
 
-// newOriginals returns checkpoints in their order, with their digests from the sources
+// newOriginals returns originals of checkpoints, whose digests it takes from the sources
 // of the basis.
 func newOriginals(sources []store.Source, checkpoints []*checkpoint.Checkpoint) originals {
 	digests := map[string]string{}
@@ -34,8 +34,8 @@ func newOriginals(sources []store.Source, checkpoints []*checkpoint.Checkpoint) 
 	return out
 }
 
-// find returns the original of the variant of a name, nil if it is not there, and
-// whether it was found by "digest" or by "name".
+// find returns the original of the named variant, nil if there is none, and how it was
+// found: by "digest" or by "name".
 func (o originals) find(v *store.Variant, name string) (x *original, by string) {
 	if x := o.byDigest[v.Provenance.Checkpoint]; x != nil {
 		return x, "digest"

@@ -19,38 +19,37 @@ type Refitted struct {
 	Was    string `json:"was"`   // digest of the one before
 	Moved  []Move `json:"moved"`
 	Stayed []Stay `json:"stayed"`
-	// Unused names the checkpoints that the basis was fitted on but that no variant of
-	// the family was made of.
+	// Unused has the names of the checkpoints that are the originals of no variant.
 	Unused []string `json:"unused"`
 }
 
-// Move is a variant that stands on the new basis now.
+// Move is a variant with a new version on the new basis.
 type Move struct {
 	Name       string `json:"name"`
-	Checkpoint string `json:"checkpoint"` // its name
-	// By is "digest" if the variant was made of this very checkpoint, "name" if it was
-	// made of another one of that name.
+	Checkpoint string `json:"checkpoint"` // name of the original
+	// By is "digest" if the variant was made from this checkpoint, "name" if it was made
+	// from another checkpoint of that name.
 	By       string      `json:"by"`
 	WasBytes int64       `json:"was_bytes"`
 	Now      store.Entry `json:"now"`
 	WasBasis string      `json:"was_basis"`
 }
 
-// Stay is a variant that stays on the basis that it stood on.
+// Stay is a variant that stays on its basis.
 type Stay struct {
 	Name  string `json:"name"`
 	Basis string `json:"basis"`
 	Why   string `json:"why"`
-	// Failed is set if the variant's original is known, so that it should have moved.
+	// Failed is set if the variant should have moved but could not.
 	Failed bool `json:"failed,omitempty"`
 }
 
-// Refit learns a new basis for a family from original checkpoints and makes it the
-// current one. Then each variant whose original is among them gets a new version on it;
-// one that was kept bit for bit is kept so again. The others stay on their basis, as
-// does a variant that does not pass on the new one, or that someone else replaces
-// meanwhile. The store does not change before the basis is complete, and each variant
-// changes in one step. A refit that was interrupted continues when it is run again.
+// Refit learns a new basis for a family from checkpoints and makes it the current one.
+// Then it stores a new version, on the new basis, of each variant whose original is among
+// the checkpoints. A variant that was stored with exact tensors is stored so again. The
+// other variants stay on their basis, as do those that do not pass on the new one or that
+// another process replaces meanwhile. The catalogue of the store does not change before
+// the basis is complete. An interrupted refit continues when it is run again.
 func Refit(ctx context.Context, s *store.Store, name string, checkpoints []*checkpoint.Checkpoint, o Options) (*Refitted, error) {
 	was, err := s.Family(name)
 	if errors.Is(err, store.ErrNotFound) {
@@ -79,8 +78,8 @@ func Refit(ctx context.Context, s *store.Store, name string, checkpoints []*chec
 	return r.run(ctx, checkpoints)
 }
 
-// checkArchitecture refuses checkpoints of another architecture than a family's. A
-// family whose basis cannot be read takes any: it is about to get a new one.
+// checkArchitecture returns an error for checkpoints of another architecture than the
+// family's. It accepts any if the basis cannot be read, since the family gets a new one.
 func checkArchitecture(s *store.Store, f store.Family, checkpoints []*checkpoint.Checkpoint) error {
 	b, err := s.OpenBasis(f.Basis)
 	if err != nil || len(checkpoints) == 0 {
@@ -96,13 +95,13 @@ func checkArchitecture(s *store.Store, f store.Family, checkpoints []*checkpoint
 		return err
 	}
 	if given.Architecture() != has.Architecture() {
-		return fmt.Errorf("checkpoint %q is of another architecture than family %q: %s, not %s; `eigenserve fit` makes a family of its own",
+		return fmt.Errorf("checkpoint %q is of another architecture than family %q: %s, not %s; `eigenserve fit` makes a new family",
 			checkpoints[0].Name, f.Name, given.Architecture(), has.Architecture())
 	}
 	return nil
 }
 
-// refit is a refit at work.
+// refit is the state of a refit.
 type refit struct {
 	store  *store.Store
 	family store.Family // before the refit
@@ -110,6 +109,7 @@ type refit struct {
 	out    Refitted
 }
 
+// run fits the new basis and moves the variants to it.
 func (r *refit) run(ctx context.Context, checkpoints []*checkpoint.Checkpoint) (*Refitted, error) {
 	b, err := fitBasis(ctx, r.family.Name, checkpoints, r.o)
 	if err != nil {
@@ -134,8 +134,8 @@ func (r *refit) run(ctx context.Context, checkpoints []*checkpoint.Checkpoint) (
 	return &r.out, err
 }
 
-// checkRelevant refuses checkpoints that are the originals of no variant: a basis that
-// no variant can move to would make strangers of everything that is added later.
+// checkRelevant returns an error if the checkpoints are the originals of no variant. No
+// variant could move to their basis, and it would suit nothing that is added later.
 func (r *refit) checkRelevant(given originals) error {
 	variants := 0
 	for _, e := range r.store.Variants() {
@@ -152,26 +152,27 @@ func (r *refit) checkRelevant(given originals) error {
 	if variants == 0 {
 		return nil
 	}
-	return refused("none of the %d checkpoints is the original of a variant of family %q, by its tensors or by its name; nothing was changed. `eigenserve add` adds them to it, `eigenserve fit` makes a family of their own",
+	return refused("none of the %d checkpoints is the original of a variant of family %q, by its tensors or by its name; nothing was changed. `eigenserve add` adds them to the family, `eigenserve fit` makes a new one",
 		len(given.all), r.family.Name)
 }
 
-// plannedMove is a variant and the checkpoint that its next version is made of.
+// plannedMove is a variant that is to move and its original.
 type plannedMove struct {
 	Move
-	digest string // of the version that moves
+	digest string // of the current version
 	from   *checkpoint.Checkpoint
-	exact  bool // it was kept bit for bit
+	exact  bool // the variant has exact tensors only
 }
 
-// plan finds the original of each variant of the family.
+// plan returns the moves to make. It records the variants that stay because they have no
+// original or cannot be read, and the checkpoints without a variant.
 func (r *refit) plan(given originals) (moves []plannedMove, err error) {
 	for _, e := range r.store.Variants() {
 		if e.Family != r.out.Family || e.Basis == r.out.Basis {
 			continue
 		}
 		v, err := r.store.ReadVariant(e.Digest)
-		if errors.Is(err, store.ErrNotFound) && r.overtaken(e.Name, e.Digest) {
+		if errors.Is(err, store.ErrNotFound) && r.superseded(e.Name, e.Digest) {
 			continue
 		}
 		if err != nil {
@@ -194,11 +195,12 @@ func (r *refit) plan(given originals) (moves []plannedMove, err error) {
 	return moves, nil
 }
 
+// stay records a variant that stays.
 func (r *refit) stay(s Stay) { r.out.Stayed = append(r.out.Stayed, s) }
 
-// overtaken reports whether a version is no longer its name's current one, because
-// someone else replaced or removed it meanwhile. A replaced one is recorded as staying.
-func (r *refit) overtaken(name, digest string) bool {
+// superseded reports whether another process has replaced or removed a version of a name
+// meanwhile. If it was replaced, superseded records the new version as one that stays.
+func (r *refit) superseded(name, digest string) bool {
 	if _, err := r.store.Refresh(false); err != nil {
 		return false
 	}
@@ -212,7 +214,7 @@ func (r *refit) overtaken(name, digest string) bool {
 	return true
 }
 
-// move makes the next version of each variant.
+// move stores the new versions and records which variants moved and which could not.
 func (r *refit) move(ctx context.Context, moves []plannedMove) error {
 	a, err := NewAdder(r.store, r.out.Family)
 	if err != nil {
@@ -221,7 +223,7 @@ func (r *refit) move(ctx context.Context, moves []plannedMove) error {
 	defer a.Close()
 	for i, m := range moves {
 		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("%d of %d variants stand on the new basis, the others on the one before: %w", i, len(moves), err)
+			return fmt.Errorf("%d of %d variants are on the new basis, the others on the previous one: %w", i, len(moves), err)
 		}
 		o := r.o.Gate
 		if m.exact {
@@ -233,7 +235,7 @@ func (r *refit) move(ctx context.Context, moves []plannedMove) error {
 			m.Now = e
 			r.out.Moved = append(r.out.Moved, m.Move)
 			r.o.Progress("move", i+1, len(moves))
-		case errors.Is(err, store.ErrChanged) && r.overtaken(m.Name, m.digest):
+		case errors.Is(err, store.ErrChanged) && r.superseded(m.Name, m.digest):
 		case ctx.Err() != nil:
 			return err
 		default:

@@ -16,16 +16,16 @@ import (
 	"eigenserve/store/subspace"
 )
 
-// workspace keeps the finished parts of a fit in the store until the fit is complete,
-// so that an interrupted fit continues. A nil workspace keeps nothing.
+// workspace keeps the finished parts of a fit in the store until the fit is complete, so
+// that an interrupted fit can continue. A nil workspace keeps nothing.
 type workspace struct {
 	store *store.Store
-	kept  *store.Workspace
+	parts *store.Workspace // nil before open
 }
 
-// open finds what an earlier run of the same fit has left. A fit is identified by a
-// digest of its inputs and options. The inputs count by their own digests, so a changed
-// file makes another fit.
+// open opens the parts that an earlier run of the same fit left. A fit is identified by a
+// digest of its inputs and options. The inputs enter by their own digests, so that a
+// changed file makes another fit.
 func (w *workspace) open(name string, layout store.Layout, sources []family.Source, input []float32, o Options) error {
 	if w == nil {
 		return nil
@@ -37,7 +37,7 @@ func (w *workspace) open(name string, layout store.Layout, sources []family.Sour
 	slices.SortFunc(names, func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
 	inputs := map[string]any{"version": 1, "family": name, "layout": layout, "sources": names,
 		"config": string(sources[0].Config), "preprocessor": string(sources[0].Preprocessor),
-		"rank": o.Rank, "mean": o.MeanType, "metric": o.Metric, "probes": digest(input)}
+		"rank": o.Rank, "mean": o.MeanType, "metric": o.Metric, "probes": digestOf(input)}
 	problems, err := problemsOf(sources)
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func (w *workspace) open(name string, layout store.Layout, sources []family.Sour
 	if err != nil {
 		return err
 	}
-	w.kept, err = w.store.Workspace(name, store.Digest(raw))
+	w.parts, err = w.store.Workspace(name, store.Digest(raw))
 	return err
 }
 
@@ -69,8 +69,8 @@ func problemsOf(sources []family.Source) (map[string]string, error) {
 	return out, nil
 }
 
-// digest returns the SHA-256 of numbers, little-endian, in hexadecimal.
-func digest(v []float32) string {
+// digestOf returns the SHA-256 of numbers, little-endian, in hexadecimal.
+func digestOf(v []float32) string {
 	h := sha256.New()
 	var chunk [4096]byte
 	for len(v) > 0 {
@@ -84,31 +84,31 @@ func digest(v []float32) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// created returns when the fit first began. However often the fit is interrupted, the
-// basis is then the same file, and variants stored before stand on it.
+// created returns the time at which the first run of the fit began. It is part of the
+// basis, which later runs must make again bit for bit: variants may already refer to it.
 func (w *workspace) created() (time.Time, error) {
 	now := time.Now().UTC().Truncate(time.Second)
 	if w == nil {
 		return now, nil
 	}
-	if t, err := time.Parse(time.RFC3339, w.kept.Note("began")); err == nil {
+	if t, err := time.Parse(time.RFC3339, w.parts.Note("began")); err == nil {
 		return t, nil
 	}
-	return now, w.kept.PutNote("began", now.Format(time.RFC3339))
+	return now, w.parts.PutNote("began", now.Format(time.RFC3339))
 }
 
-// layers returns where finished layers are kept.
+// layers returns the store of finished layers, nil if none are kept.
 func (w *workspace) layers() subspace.LayerCache {
 	if w == nil {
 		return nil
 	}
-	return w.kept
+	return w.parts
 }
 
-// stored reports whether an earlier run has stored a checkpoint as a variant on the
-// given basis, under the same demands, and returns its entry.
-func (w *workspace) stored(basis string, c *checkpoint.Checkpoint, demands string) (store.Entry, bool) {
-	if w == nil || w.kept.Note("stored-"+c.Name) != demands {
+// stored returns the entry of the variant that an earlier run stored for a checkpoint on
+// the given basis with the same gate options, and reports whether there is one.
+func (w *workspace) stored(basis string, c *checkpoint.Checkpoint, options string) (store.Entry, bool) {
+	if w == nil || w.parts.Note("stored-"+c.Name) != options {
 		return store.Entry{}, false
 	}
 	e, err := w.store.Entry(c.Name)
@@ -123,15 +123,15 @@ func (w *workspace) stored(basis string, c *checkpoint.Checkpoint, demands strin
 	return e, err == nil && v.Provenance.Checkpoint == digest
 }
 
-// noteStored records that a checkpoint was stored under the demands.
-func (w *workspace) noteStored(c *checkpoint.Checkpoint, demands string) error {
+// noteStored records that a checkpoint was stored with the given gate options.
+func (w *workspace) noteStored(c *checkpoint.Checkpoint, options string) error {
 	if w == nil {
 		return nil
 	}
-	return w.kept.PutNote("stored-"+c.Name, demands)
+	return w.parts.PutNote("stored-"+c.Name, options)
 }
 
-// putProbes stores a family's probes and returns their name, "" if nothing is stored.
+// putProbes stores probes and returns their name, "" without a workspace.
 func (w *workspace) putProbes(p *store.Probes) (string, error) {
 	if w == nil {
 		return "", nil
@@ -139,17 +139,17 @@ func (w *workspace) putProbes(p *store.Probes) (string, error) {
 	return w.store.PutProbes(p)
 }
 
-// close leaves what is kept for the next run.
+// close closes the workspace and keeps the parts for the next run.
 func (w *workspace) close() {
-	if w.kept != nil {
-		w.kept.Close()
+	if w.parts != nil {
+		w.parts.Close()
 	}
 }
 
-// remove deletes what is kept: the fit is complete.
+// remove deletes the parts, once the fit is complete.
 func (w *workspace) remove() error {
-	if w == nil || w.kept == nil {
+	if w == nil || w.parts == nil {
 		return nil
 	}
-	return w.kept.Remove()
+	return w.parts.Remove()
 }

@@ -20,7 +20,7 @@ func OpenLabelled(path string) (eval.Images, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return eval.Images{}, fmt.Errorf("no labelled images at %q: name them with --data", path)
+			return eval.Images{}, fmt.Errorf("there are no labelled images at %q: give the path of some with --data", path)
 		}
 		return eval.Images{}, err
 	}

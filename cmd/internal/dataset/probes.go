@@ -27,7 +27,7 @@ func OpenProbes(path string) (*gate.Probes, error) {
 	}
 	f, err := tensorfile.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("--probes %s: %w", path, err)
+		return nil, fmt.Errorf("--probes: %w; give a folder of images, or a safetensors file of them", err)
 	}
 	defer f.Close()
 	images, ok := f.Tensor("images")

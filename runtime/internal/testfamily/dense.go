@@ -10,8 +10,8 @@ import (
 	"eigenserve/models/nn"
 )
 
-// DenseLogits answers an image with a model of the given tensors: no basis, no cache,
-// no engine.
+// DenseLogits returns the logits of a model with the given tensors for an image file. It
+// uses neither a basis nor an engine.
 func DenseLogits(t testing.TB, m models.Model, tensors map[string][]float32, labels int, file []byte) []float32 {
 	t.Helper()
 	plan := m.Plan()
@@ -43,13 +43,13 @@ func DenseLogits(t testing.TB, m models.Model, tensors map[string][]float32, lab
 	return slices.Clone(outputs[0].Logits)
 }
 
-// ZooFolders lists the checkpoints of a group of the shared zoo, at the given path. The
-// test is skipped if there are none.
+// ZooFolders returns the folders of the checkpoints in a group of the shared zoo, whose
+// path is given. It skips the test if there are none.
 func ZooFolders(t testing.TB, zoo, group string) []string {
 	t.Helper()
 	dirs, _ := filepath.Glob(filepath.Join(zoo, group, "*"))
 	if len(dirs) == 0 {
-		t.Skip(zoo + " is not there")
+		t.Skipf("no checkpoints in %s", filepath.Join(zoo, group))
 	}
 	return dirs
 }

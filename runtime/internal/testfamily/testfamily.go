@@ -1,5 +1,7 @@
 // Package testfamily makes checkpoints of a tiny family for tests: vision transformers
-// of 8×8 images, fine-tunes of one random base with three to five labels each.
+// of 8×8 images, fine-tuned from one random base, with three to five labels each.
+//
+// It makes no stores; package teststore does.
 package testfamily
 
 import (
@@ -25,10 +27,10 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// The family.
+// Properties of the family.
 const (
 	Name         = "tiny"
-	Size         = 6 // members
+	Size         = 6 // number of members
 	Config       = `{"model_type":"vit","hidden_size":16,"num_hidden_layers":2,"num_attention_heads":2,"intermediate_size":24,"image_size":8,"patch_size":4`
 	Preprocessor = `{"image_processor_type":"ViTImageProcessor","size":{"height":8,"width":8}}`
 )
@@ -40,7 +42,7 @@ type Checkpoint struct {
 	Tensors      map[string]tensorfile.Tensor
 }
 
-// New makes the checkpoint of a seed. Its labels name the seed.
+// New returns the checkpoint of a seed, whose labels contain the seed.
 func New(seed uint64, labels int) *Checkpoint {
 	c := &Checkpoint{Config: map[string]any{}, Preprocessor: Preprocessor, Tensors: map[string]tensorfile.Tensor{}}
 	Must(json.Unmarshal([]byte(Config+"}"), &c.Config))
@@ -49,16 +51,16 @@ func New(seed uint64, labels int) *Checkpoint {
 		names[strconv.Itoa(i)] = fmt.Sprintf("label %d of %d", i, seed)
 	}
 	c.Config["id2label"] = names
-	base, own := rand.New(rand.NewPCG(1, 1)), rand.New(rand.NewPCG(2, seed))
+	base, tuned := rand.New(rand.NewPCG(1, 1)), rand.New(rand.NewPCG(2, seed))
 	for _, s := range Model().Plan().Specs() {
 		shape := append([]int(nil), s.Shape...)
 		mean, spread := base, 0.3
 		if shape[0] == -1 {
-			shape[0], mean = labels, own
+			shape[0], mean = labels, tuned
 		}
 		v := make([]float32, tensorfile.Tensor{Shape: shape}.Len())
 		for i := range v {
-			v[i] = float32(spread*mean.NormFloat64() + 0.03*own.NormFloat64())
+			v[i] = float32(spread*mean.NormFloat64() + 0.03*tuned.NormFloat64())
 		}
 		c.Tensors[s.Name] = tensorfile.FromFloat32("F32", shape, v)
 	}
@@ -89,14 +91,13 @@ func (c *Checkpoint) WithTask(problemType string, labels int) *Checkpoint {
 	return c
 }
 
-// Foreign makes a checkpoint of the family's shapes that was trained from another
-// start.
+// Foreign returns a checkpoint of another lineage with the family's shapes. Its labels are
+// those of New(seed, 3).
 func Foreign(seed uint64) *Checkpoint {
-	c := New(seed, 3)
-	for name, t := range c.Tensors {
-		other := New(seed+1000, 3).Tensors[name]
+	c, other := New(seed, 3), New(seed+1000, 3)
+	for name, t := range other.Tensors {
 		v := make([]float32, t.Len())
-		Must(other.Float32(v))
+		Must(t.Float32(v))
 		if strings.HasSuffix(name, ".weight") && len(t.Shape) > 1 {
 			slices.Reverse(v)
 		}
@@ -105,10 +106,10 @@ func Foreign(seed uint64) *Checkpoint {
 	return c
 }
 
-// Member returns the family's i-th checkpoint and its name.
+// Member returns the name and the checkpoint of the family's i-th member.
 func Member(i int) (string, *Checkpoint) { return fmt.Sprintf("m%d", i), New(uint64(i), 3+i%3) }
 
-// Members opens members of the family.
+// Members writes and opens the given members of the family.
 func Members(t testing.TB, which ...int) (out []*checkpoint.Checkpoint) {
 	t.Helper()
 	for _, i := range which {
@@ -118,13 +119,14 @@ func Members(t testing.TB, which ...int) (out []*checkpoint.Checkpoint) {
 	return out
 }
 
-// FirstMembers opens the first n members of the family.
-func FirstMembers(t testing.TB, n int) (out []*checkpoint.Checkpoint) {
+// FirstMembers writes and opens the first n members of the family.
+func FirstMembers(t testing.TB, n int) []*checkpoint.Checkpoint {
 	t.Helper()
-	for i := range n {
-		out = append(out, Members(t, i)...)
+	which := make([]int, n)
+	for i := range which {
+		which[i] = i
 	}
-	return out
+	return Members(t, which...)
 }
 
 // Model returns the family's architecture.
@@ -147,7 +149,7 @@ func Must(err error) {
 	}
 }
 
-// Files returns the checkpoint as it is uploaded: weights, config.json and
+// Files returns the files of the checkpoint: weights, config.json and
 // preprocessor_config.json.
 func (c *Checkpoint) Files() (model, config, preprocessor []byte) {
 	var weights bytes.Buffer
@@ -157,7 +159,7 @@ func (c *Checkpoint) Files() (model, config, preprocessor []byte) {
 	return weights.Bytes(), config, []byte(c.Preprocessor)
 }
 
-// Write saves the checkpoint as a Hugging Face folder.
+// Write writes the checkpoint to a folder as Hugging Face saves it.
 func (c *Checkpoint) Write(dir string) {
 	model, config, preprocessor := c.Files()
 	Must(os.MkdirAll(dir, 0o755))
@@ -166,7 +168,7 @@ func (c *Checkpoint) Write(dir string) {
 	Must(os.WriteFile(filepath.Join(dir, "model.safetensors"), model, 0o644))
 }
 
-// Open writes the checkpoint under a name and opens it.
+// Open writes the checkpoint to a temporary folder of the given name and opens it.
 func (c *Checkpoint) Open(t testing.TB, name string) *checkpoint.Checkpoint {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), name)
@@ -174,7 +176,7 @@ func (c *Checkpoint) Open(t testing.TB, name string) *checkpoint.Checkpoint {
 	return OpenFolder(t, dir)
 }
 
-// OpenFolder opens a checkpoint that is closed at the end of the test.
+// OpenFolder opens a checkpoint and closes it at the end of the test.
 func OpenFolder(t testing.TB, dir string) *checkpoint.Checkpoint {
 	t.Helper()
 	c, err := checkpoint.Open(dir)
@@ -185,11 +187,22 @@ func OpenFolder(t testing.TB, dir string) *checkpoint.Checkpoint {
 	return c
 }
 
-// OpenFolders opens several checkpoints.
+// OpenFolders opens checkpoints and closes them at the end of the test.
 func OpenFolders(t testing.TB, dirs []string) (out []*checkpoint.Checkpoint) {
 	t.Helper()
 	for _, dir := range dirs {
 		out = append(out, OpenFolder(t, dir))
+	}
+	return out
+}
+
+// Values returns the values of all tensors of a checkpoint.
+func Values(c *checkpoint.Checkpoint) map[string][]float32 {
+	out := map[string][]float32{}
+	for _, name := range c.Names() {
+		t, _ := c.Tensor(name)
+		out[name] = make([]float32, t.Len())
+		Must(t.Float32(out[name]))
 	}
 	return out
 }
@@ -204,7 +217,7 @@ func EmptyStore(t testing.TB) *store.Store {
 	return s
 }
 
-// Reopen opens a store once more, as another process would.
+// Reopen opens a store again, as another process would.
 func Reopen(t testing.TB, dir string) *store.Store {
 	t.Helper()
 	s, err := store.Open(dir)
@@ -214,7 +227,7 @@ func Reopen(t testing.TB, dir string) *store.Store {
 	return s
 }
 
-// Picture returns a PNG of random colours.
+// Picture returns an image of random colours as a PNG file.
 func Picture(seed uint64, height, width int) []byte {
 	r := rand.New(rand.NewPCG(3, seed))
 	img := image.NewNRGBA(image.Rect(0, 0, width, height))

@@ -8,8 +8,8 @@ import (
 	"eigenserve/store"
 )
 
-// answerer answers the same images with different weights. Dense weights get the
-// original's head, rebuilt ones the variant's.
+// answerer answers the same images with different weights. Dense weights have the
+// original's head, rebuilt weights the variant's.
 type answerer struct {
 	family *family.Family
 	source family.Source
@@ -18,7 +18,7 @@ type answerer struct {
 }
 
 // dense returns the best label of each image under dense weights.
-func (a *answerer) dense(read family.Read) ([]int, error) {
+func (a *answerer) dense(read family.ReadFunc) ([]int, error) {
 	w, err := family.LoadDense(a.family.Plan, read, a.slab)
 	if err != nil {
 		return nil, err
@@ -29,8 +29,8 @@ func (a *answerer) dense(read family.Read) ([]int, error) {
 	return a.answer(w)
 }
 
-// rebuilt returns the best label of each image under a variant's weights, rebuilt as
-// the server does.
+// rebuilt returns the best label of each image under a variant's weights, rebuilt as a
+// server does.
 func (a *answerer) rebuilt(v *store.Variant) ([]int, error) {
 	w, err := a.family.Rebuild(v, a.slab)
 	if err != nil {
@@ -39,6 +39,7 @@ func (a *answerer) rebuilt(v *store.Variant) ([]int, error) {
 	return a.answer(w)
 }
 
+// answer returns the best label of each image.
 func (a *answerer) answer(w *nn.Weights) ([]int, error) {
 	const batch = 16
 	images := models.Images(a.family.Model, a.input)
@@ -53,7 +54,7 @@ func (a *answerer) answer(w *nn.Weights) ([]int, error) {
 	return out, nil
 }
 
-// batch returns the best label of each image.
+// batch returns the best label of each image of a batch.
 func (a *answerer) batch(w *nn.Weights, images []models.Input) (labels []int, err error) {
 	p := a.family.Passes.Begin(nn.Group{Spans: models.Spans(a.family.Model, images), Weights: w})
 	defer a.family.Passes.End(p)

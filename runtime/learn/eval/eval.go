@@ -1,6 +1,6 @@
-// Package eval measures how a variant answers labelled images compared with its
-// original checkpoint and with the nulls: the family's mean alone, and random
-// directions in the same number of bytes. It stores and serves nothing.
+// Package eval compares the answers of a variant to labelled images with those of its
+// original checkpoint and of two null models: the family's mean alone, and random
+// directions in the same number of bytes. It stores nothing and serves no requests.
 package eval
 
 import (
@@ -21,15 +21,15 @@ import (
 
 // Images are labelled images.
 type Images struct {
-	// Labels are indexes into the checkpoint's labels. If they are nil, Names are the
-	// labels themselves.
+	// Labels are indexes into the checkpoint's labels. If Labels is nil, Names are the
+	// labels.
 	Labels []int
 	Names  []string
 	// Image returns the i-th image, decoded as spec says.
 	Image func(spec image.Spec, i int) (*image.Image, error)
 }
 
-// indexes returns the images' labels as indexes into a checkpoint's.
+// indexes returns the labels as indexes into known, the labels of a checkpoint.
 func (im Images) indexes(known []string) ([]int, error) {
 	if im.Labels != nil {
 		for i, l := range im.Labels {
@@ -48,39 +48,38 @@ func (im Images) indexes(known []string) ([]int, error) {
 	return out, nil
 }
 
-// Evaluation is how a variant answers. Shares are from 0 to 1.
+// Evaluation is the result of evaluating a variant. Shares are from 0 to 1.
 type Evaluation struct {
 	Name string `json:"name"`
-	// Accuracies: of the original checkpoint, of the rebuilt variant, of the family's mean
-	// with the original's head, and of as many random directions coded to as many bytes.
+	// Accuracy of the original checkpoint, of the rebuilt variant, of the family's mean
+	// with the original's head, and of as many random directions coded in as many bytes.
 	Original    float64 `json:"original"`
 	Rebuilt     float64 `json:"rebuilt"`
 	MeanOnly    float64 `json:"mean_only"`
 	RandomBasis float64 `json:"random_basis"`
-	// Agreement is how often the variant's best label is the original's.
+	// Agreement is the share of images for which the variant's best label is the original's.
 	Agreement float64 `json:"agreement"`
 	// Energy is the share of the delta's energy that the stored form keeps.
 	Energy      float64 `json:"energy"`
 	Step        float64 `json:"step"`
 	Bytes       int64   `json:"bytes"`
 	SourceBytes int64   `json:"source_bytes"`
-	// SharedBytes is the size of the coded shared tensors, SharedHalfBytes what they take
-	// in float16.
+	// SharedBytes is the size of the shared tensors as coded, SharedHalfBytes their size in
+	// float16.
 	SharedBytes     int64 `json:"shared_bytes"`
 	SharedHalfBytes int64 `json:"shared_float16_bytes"`
 }
 
-// Evaluator scores the variants of one family.
+// Evaluator evaluates the variants of one family.
 type Evaluator struct {
 	store  *store.Store
 	family *family.Family
 	gate   *gate.Gate
-	// step, if positive, is used instead of the stored one.
-	step float64
+	step   float64 // evaluates a new variant at this step if positive, or else the stored one
 }
 
-// New opens a family of a store. With a positive step, checkpoints are evaluated at that
-// step, whether they are stored or not. The caller closes the evaluator.
+// New opens a family of a store. If step is positive, checkpoints are evaluated at that
+// step and need not be stored. The caller closes the evaluator.
 func New(s *store.Store, name string, step float64) (*Evaluator, error) {
 	f, err := family.OpenCurrent(s, name, nn.Float32)
 	if err != nil {
@@ -98,10 +97,10 @@ func (ev *Evaluator) Close() error {
 	return ev.family.Close()
 }
 
-// Rank returns the largest number of directions a side of the family's layers.
+// Rank returns the largest number of directions on a side of any layer of the family.
 func (ev *Evaluator) Rank() int { return ev.family.Basis.MaxDirections() }
 
-// Evaluate scores a checkpoint and its variant on labelled images.
+// Evaluate compares a checkpoint with its variant on labelled images.
 func (ev *Evaluator) Evaluate(ctx context.Context, c *checkpoint.Checkpoint, images Images) (Evaluation, error) {
 	f := ev.family
 	s, m, err := f.OpenMember(c)
@@ -135,7 +134,7 @@ func (ev *Evaluator) Evaluate(ctx context.Context, c *checkpoint.Checkpoint, ima
 	return out, err
 }
 
-// score sets the accuracies and the agreement.
+// score sets the accuracies and the agreement of an evaluation.
 func (ev *Evaluator) score(out *Evaluation, a *answerer, v *store.Variant, labels []int) error {
 	original, err := a.dense(a.source.Read)
 	if err != nil {
@@ -154,14 +153,14 @@ func (ev *Evaluator) score(out *Evaluation, a *answerer, v *store.Variant, label
 		if err != nil {
 			return err
 		}
-		if read, err = gate.Random(p, c, len(v.Coefficients)); err != nil {
+		if read, err = gate.RandomDirections(p, c, len(v.Coefficients)); err != nil {
 			return err
 		}
 		random, err := a.dense(read)
-		out.MeanOnly, out.RandomBasis = share(mean, labels), share(random, labels)
+		out.MeanOnly, out.RandomBasis = equalShare(mean, labels), equalShare(random, labels)
 		return err
 	})
-	out.Original, out.Rebuilt, out.Agreement = share(original, labels), share(rebuilt, labels), share(rebuilt, original)
+	out.Original, out.Rebuilt, out.Agreement = equalShare(original, labels), equalShare(rebuilt, labels), equalShare(rebuilt, original)
 	return err
 }
 
@@ -185,8 +184,7 @@ func (ev *Evaluator) variant(ctx context.Context, c *checkpoint.Checkpoint, dige
 	return v, v.CheckBasis(ev.family.Basis)
 }
 
-// prepare returns n images as the server would prepare them, (n, channels, height,
-// width).
+// prepare returns n images, prepared as a server does: (n, channels, height, width).
 func (ev *Evaluator) prepare(v *store.Variant, images Images, n int) ([]float32, error) {
 	if n == 0 {
 		return nil, fault.Errorf(fault.Invalid, "there are no images")
@@ -210,8 +208,8 @@ func (ev *Evaluator) prepare(v *store.Variant, images Images, n int) ([]float32,
 	return out, nil
 }
 
-// share returns how often a and b are equal.
-func share(a, b []int) float64 {
+// equalShare returns the share of indexes at which a and b are equal.
+func equalShare(a, b []int) float64 {
 	n := 0
 	for i := range a {
 		if a[i] == b[i] {

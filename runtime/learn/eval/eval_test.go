@@ -1,6 +1,7 @@
 package eval_test
 
 import (
+	"strings"
 	"testing"
 
 	"eigenserve/models/image"
@@ -16,28 +17,23 @@ import (
 
 func TestMain(m *testing.M) { teststore.Main(m) }
 
-// labelledImages returns images labelled as a checkpoint answers them, so that its
+// labelledImages returns images that are labelled as a checkpoint answers them, so that its
 // accuracy is 1.
 func labelledImages(t *testing.T, c *checkpoint.Checkpoint, n int) eval.Images {
 	t.Helper()
 	m, err := family.OpenModel(c)
 	testfamily.Must(err)
-	tensors := map[string][]float32{}
-	for _, name := range c.Names() {
-		x, _ := c.Tensor(name)
-		tensors[name] = make([]float32, x.Len())
-		testfamily.Must(x.Float32(tensors[name]))
-	}
-	files, labels := [][]byte{}, []int{}
+	tensors := testfamily.Values(c)
+	files, labels := make([][]byte, n), make([]int, n)
 	for i := range n {
-		file := testfamily.Picture(uint64(100+i), 8, 8)
-		files = append(files, file)
-		labels = append(labels, gate.Argmax(testfamily.DenseLogits(t, m, tensors, len(m.Labels()), file)))
+		files[i] = testfamily.Picture(uint64(100+i), 8, 8)
+		labels[i] = gate.Argmax(testfamily.DenseLogits(t, m, tensors, len(m.Labels()), files[i]))
 	}
 	return eval.Images{Labels: labels, Image: func(spec image.Spec, i int) (*image.Image, error) { return spec.Decode(files[i]) }}
 }
 
-// newEvaluator opens the family of a store.
+// newEvaluator returns an evaluator of the tests' family, which it closes at the end of the
+// test.
 func newEvaluator(t *testing.T, s *store.Store, step float64) *eval.Evaluator {
 	t.Helper()
 	ev, err := eval.New(s, testfamily.Name, step)
@@ -54,8 +50,7 @@ func newEvaluator(t *testing.T, s *store.Store, step float64) *eval.Evaluator {
 
 func TestEvaluate(t *testing.T) {
 	s := teststore.Fitted(t)
-	_, tiny := testfamily.Member(2)
-	c := tiny.Open(t, "m2")
+	c := testfamily.Members(t, 2)[0]
 	images := labelledImages(t, c, 40) // more than one batch
 	ev := newEvaluator(t, s, 0)
 	got, err := ev.Evaluate(t.Context(), c, images)
@@ -64,53 +59,57 @@ func TestEvaluate(t *testing.T) {
 	}
 	e, err := s.Entry("m2")
 	testfamily.Must(err)
-	d, err := s.ReadVariant(e.Digest)
+	v, err := s.ReadVariant(e.Digest)
 	testfamily.Must(err)
-	if got.Original != 1 || got.Rebuilt < 0.9 || got.Agreement != got.Rebuilt || got.Energy != e.Energy || got.Step != e.Step ||
-		got.Bytes != e.Bytes || got.SourceBytes != e.SourceBytes || got.SharedBytes != d.Fidelity.Bytes.Coefficients ||
+	if got.Original != 1 || got.Rebuilt < 0.9 || got.Agreement != got.Rebuilt ||
 		got.MeanOnly < 0 || got.MeanOnly > 1 || got.RandomBasis < 0 || got.RandomBasis > 1 {
-		t.Errorf("%+v", got)
+		t.Errorf("shares %+v", got)
+	}
+	if got.Energy != e.Energy || got.Step != e.Step || got.Bytes != e.Bytes || got.SourceBytes != e.SourceBytes ||
+		got.SharedBytes != v.Fidelity.Bytes.Coefficients {
+		t.Errorf("sizes %+v, stored %+v", got, e)
 	}
 
-	names := images
-	names.Labels = nil
+	byName := images
+	byName.Labels = nil
 	for _, l := range images.Labels {
-		names.Names = append(names.Names, d.Labels[l])
+		byName.Names = append(byName.Names, v.Labels[l])
 	}
-	if again, err := ev.Evaluate(t.Context(), c, names); err != nil || again != got {
-		t.Errorf("with labels by name: %+v, %v", again, err)
+	if again, err := ev.Evaluate(t.Context(), c, byName); err != nil || again != got {
+		t.Errorf("with labels by name: %+v, want %+v: %v", again, got, err)
 	}
 
 	coarse := newEvaluator(t, s, 50)
-	if worse, err := coarse.Evaluate(t.Context(), c, images); err != nil || worse.Energy >= got.Energy || worse.Bytes >= got.Bytes || worse.Step != 50 {
-		t.Errorf("at a coarse step: %+v, %v", worse, err)
+	if x, err := coarse.Evaluate(t.Context(), c, images); err != nil || x.Energy >= got.Energy || x.Bytes >= got.Bytes || x.Step != 50 {
+		t.Errorf("at a coarse step: %+v, want less than %+v: %v", x, got, err)
 	}
 }
 
 func TestEvaluateRefuses(t *testing.T) {
 	s := teststore.Fitted(t)
-	_, tiny := testfamily.Member(2)
-	c := tiny.Open(t, "m2")
+	c := testfamily.Members(t, 2)[0]
 	ev := newEvaluator(t, s, 0)
 	images := labelledImages(t, c, 2)
 	labels := func(l ...int) eval.Images { return eval.Images{Labels: l, Image: images.Image} }
 	other := testfamily.New(9, 3)
 	other.Config["num_attention_heads"] = 4
-	for what, x := range map[string]struct {
-		c      *checkpoint.Checkpoint
-		images eval.Images
-		code   fault.Code
+	for name, x := range map[string]struct {
+		checkpoint *checkpoint.Checkpoint
+		images     eval.Images
+		code       fault.Code
+		text       string
 	}{
-		"a label too high":         {c, labels(0, 5), fault.Invalid},
-		"a negative label":         {c, labels(0, -1), fault.Invalid},
-		"a label that nobody has":  {c, eval.Images{Names: []string{"nobody's"}, Image: images.Image}, fault.Invalid},
-		"no images":                {c, labels(), fault.Invalid},
-		"one that is not stored":   {testfamily.New(9, 5).Open(t, "nobody"), images, fault.NotFound},
-		"another of the same name": {testfamily.New(9, 5).Open(t, "m2"), images, fault.Conflict},
-		"another architecture":     {other.Open(t, "m2"), images, fault.Conflict},
+		"a label too high":         {c, labels(0, 5), fault.Invalid, "label 5"},
+		"a negative label":         {c, labels(0, -1), fault.Invalid, "label -1"},
+		"an unknown label":         {c, eval.Images{Names: []string{"none"}, Image: images.Image}, fault.Invalid, `label "none"`},
+		"no images":                {c, labels(), fault.Invalid, "no images"},
+		"not stored":               {testfamily.New(9, 5).Open(t, "new"), images, fault.NotFound, "eigenserve add"},
+		"another of the same name": {testfamily.New(9, 5).Open(t, "m2"), images, fault.Conflict, "another checkpoint"},
+		"another architecture":     {other.Open(t, "m2"), images, fault.Conflict, "another architecture"},
 	} {
-		if got, err := ev.Evaluate(t.Context(), x.c, x.images); testfamily.CodeOf(err) != x.code {
-			t.Errorf("%s: code %d, want %d: %v %+v", what, testfamily.CodeOf(err), x.code, err, got)
+		_, err := ev.Evaluate(t.Context(), x.checkpoint, x.images)
+		if testfamily.CodeOf(err) != x.code || !strings.Contains(err.Error(), x.text) {
+			t.Errorf("%s: error %v, want code %d and %q", name, err, x.code, x.text)
 		}
 	}
 }

@@ -23,7 +23,7 @@ func Compare(task output.Task, logits, original []float32, labels int) store.Ans
 		out.Logit = max(out.Logit, m.change(p, q))
 	}
 	out.Agreement = min(1, math.Round(1e6*out.Agreement)/1e6)
-	out.KL, out.Logit = Digits(out.KL), Digits(out.Logit)
+	out.KL, out.Logit = Round(out.KL), Round(out.Logit)
 	return out
 }
 
@@ -38,7 +38,7 @@ func divergence(p, q []float32) float64 {
 	return max(0, kl)
 }
 
-// logSumExp returns log Σ exp(v).
+// logSumExp returns log Σ exp(v) without overflow.
 func logSumExp(v []float32) float64 {
 	most, sum := float64(v[Argmax(v)]), 0.0
 	for _, x := range v {
@@ -47,8 +47,8 @@ func logSumExp(v []float32) float64 {
 	return most + math.Log(sum)
 }
 
-// maxChange returns the largest change of a logit from p to q after the mean change is
-// subtracted, which no answer depends on.
+// maxChange returns the largest change of a logit from p to q, less the mean change,
+// which no answer depends on.
 func maxChange(p, q []float32) float64 {
 	mean, most := 0.0, 0.0
 	for i := range p {
@@ -60,7 +60,7 @@ func maxChange(p, q []float32) float64 {
 	return most
 }
 
-// Argmax returns the index of the largest value, the first of several.
+// Argmax returns the index of the largest value, or of the first of several.
 func Argmax(v []float32) int {
 	best := 0
 	for i, x := range v {
@@ -81,9 +81,8 @@ func Logits(features, head []float32, labels int) []float32 {
 	return out
 }
 
-// Digits rounds to four significant digits. More would only make a variant's file
-// longer.
-func Digits(x float64) float64 {
+// Round rounds x to four significant digits. More would only make a variant's file longer.
+func Round(x float64) float64 {
 	rounded, err := strconv.ParseFloat(strconv.FormatFloat(x, 'g', 4, 64), 64)
 	if err != nil {
 		return x

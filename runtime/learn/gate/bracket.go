@@ -2,7 +2,7 @@ package gate
 
 import "math"
 
-// The search runs over steps in eighths of an octave.
+// The search is over quantisation steps in eighths of an octave.
 const (
 	perOctave  = 8
 	finestStep = -4 * perOctave // 1/16
@@ -13,11 +13,11 @@ const (
 // stepAt returns the k-th step of the search.
 func stepAt(k int) float64 { return math.Exp2(float64(k) / perOctave) }
 
-// A verdict says on which side of the sought step a tried one lies.
+// verdict says on which side of a tried step the coarsest one that passes lies.
 type verdict struct {
 	tooCoarse bool
-	// octaves estimates how far the tried step is above the sought one, negative if it
-	// lies below. It is used if estimated is set.
+	// octaves is an estimate of how far the tried step is above the coarsest one that
+	// passes, negative if it is below. It is valid if estimated is set.
 	octaves   float64
 	estimated bool
 }
@@ -28,25 +28,24 @@ var (
 	searchCoarser = verdict{}
 )
 
-// byOctaves returns the verdict on a step that is above the sought one by about so many
-// octaves, or below it by as many if negative.
+// byOctaves returns the verdict on a step that is about octaves above the coarsest one
+// that passes.
 func byOctaves(octaves float64) verdict {
 	return verdict{tooCoarse: octaves > 0, octaves: octaves, estimated: !math.IsInf(octaves, 0)}
 }
 
-// maxGuesses is how often the search guesses before it bisects.
+// maxGuesses is the number of steps that the search guesses before it bisects.
 const maxGuesses = 6
 
-// trialStep is a step that was tried, with the verdict on it.
+// trialStep is a step that was tried and the verdict on it.
 type trialStep struct {
 	k int
 	verdict
 }
 
-// coarsest returns the largest k that is not too coarse. Each next k is guessed from
-// the last two verdicts, so that few are tried. Where verdicts are not monotone, it
-// returns some k that passes while k+1 does not. It returns finestStep-1 if every step
-// is too coarse.
+// coarsest returns the largest k that is not too coarse, or finestStep-1 if every k is.
+// To try few, it guesses each next k from the last two verdicts. If the verdicts are not
+// monotone, it returns some k that passes while k+1 does not.
 func coarsest(judge func(k int) (verdict, error)) (k int, err error) {
 	low, high := finestStep-1, maxStep+1 // not too coarse; too coarse
 	last, next := trialStep{verdict: searchFiner}, trialStep{k: firstStep}
@@ -68,9 +67,9 @@ func coarsest(judge func(k int) (verdict, error)) (k int, err error) {
 	return low, nil
 }
 
-// guess returns the largest k that is not too coarse, by the secant through two tried
-// steps. If the secant makes no sense, it assumes that what verdicts measure grows as
-// the step does.
+// guess estimates the largest k that is not too coarse by the secant through two tried
+// steps. If the secant is too flat or too steep, it assumes a slope of 1: the distance in
+// octaves is as estimated.
 func guess(a, b trialStep) int {
 	slope := (b.octaves - a.octaves) / float64(b.k-a.k) * perOctave
 	if !a.estimated || !(slope > 1./16 && slope < 16) {

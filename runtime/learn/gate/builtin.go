@@ -7,9 +7,9 @@ import (
 	"eigenserve/models/image"
 )
 
-// builtInProbes returns n images of the model's own size, for users who have none. In
-// turn they are noise, smooth patches of two colours, two colours with sharp borders,
-// and these with noise on top. They are the same every time.
+// builtInProbes returns n images of the model's input size, for users without probes.
+// They are noise, smooth patches of two colours, patches with sharp borders, and such
+// patches with noise added, in turn. They are the same every time.
 func builtInProbes(n int) *Probes {
 	return &Probes{Count: n, Image: func(spec image.Spec, i int) (*image.Image, error) {
 		h, w := spec.Height, spec.Width
@@ -17,7 +17,7 @@ func builtInProbes(n int) *Probes {
 	}}
 }
 
-// drawProbe draws an image of a kind, (h, w, 3).
+// drawProbe returns a random image of one of the four kinds, (h, w, 3).
 func drawProbe(r *rand.Rand, kind, h, w int) []byte {
 	var from, to [3]float64 // two colours
 	for c := range from {

@@ -7,22 +7,22 @@ import (
 	"eigenserve/runtime/kernel"
 )
 
-// Labels that are easily confused change into one another sooner than others when a
-// model is changed a little. Probes do not show that, since they belong to none of a
-// checkpoint's labels. The head does: its rows for labels that are hard to tell apart
-// point nearly the same way. In four groups of test models this similarity predicts
-// how dense the margins of a variant's own images are near zero with a correlation of
-// 0.62 to 0.83; the divergence on probes predicts it with 0.21 to 0.68.
+// When a model changes a little, an image is more likely to change from one label to
+// another if the two are easily confused. Probes do not show that, since they have none
+// of a checkpoint's labels. The head does: its rows for labels that are hard to tell
+// apart point in nearly the same direction. In four groups of test models, the
+// correlation of this similarity with the density of margins near zero, on images that
+// do have the labels, is 0.62 to 0.83; that of the divergence on probes is 0.21 to 0.68.
 const (
-	// usualSimilarity is that of most heads, which are allowed the default share.
+	// usualSimilarity is the similarity of most heads, whose leniency is 1.
 	usualSimilarity = 0.175
-	// leniencyPower is how fast the share falls as the similarity grows.
+	// leniencyPower says how fast the leniency falls as the similarity grows.
 	leniencyPower            = 4
 	minLeniency, maxLeniency = 0.25, 2
 )
 
-// leniency returns the factor on the divergence that a head is allowed: below 1 if its
-// labels are more similar than usual, above 1 if they are less so.
+// leniency returns the factor on the divergence that is allowed for a head (labels,
+// width): below 1 if its labels are more similar than usual, above 1 if they are less.
 func leniency(head []float32, labels, inputs int) float64 {
 	if labels < 3 { // the rows of two labels are always opposite
 		return 1
@@ -31,11 +31,11 @@ func leniency(head []float32, labels, inputs int) float64 {
 	return max(minLeniency, min(maxLeniency, math.Pow(usualSimilarity/x, leniencyPower)))
 }
 
-// labelSimilarity returns the mean over labels of the cosine between its row of a head
-// (labels, width), the mean row subtracted, and the nearest other row. The result is
-// relative to that of rows which are all equally far apart.
+// labelSimilarity returns the mean, over the labels of a head (labels, width), of the
+// largest cosine between the label's row and another row, the mean row subtracted. The
+// cosine of rows that are all equally far apart, −1/(labels−1), counts as 0.
 func labelSimilarity(head []float32, labels, inputs int) float64 {
-	const block = 256 // labels at once: some heads have tens of thousands
+	const block = 256 // labels at a time: some heads have tens of thousands
 	rows, sum := unitRows(head, labels, inputs), 0.0
 	cosines := make([]float32, min(block, labels)*labels)
 	for from := 0; from < labels; from += block {
@@ -50,8 +50,8 @@ func labelSimilarity(head []float32, labels, inputs int) float64 {
 	return sum/float64(labels) + 1/float64(labels-1)
 }
 
-// unitRows returns the rows of a head without the bias, (labels, inputs), the mean row
-// subtracted and scaled to length 1. A row that equals the mean is 0.
+// unitRows returns the rows of a head without the bias, (labels, inputs), less the mean
+// row and scaled to length 1. A row that equals the mean is 0.
 func unitRows(head []float32, labels, inputs int) []float32 {
 	width, mean := len(head)/labels, make([]float64, inputs)
 	for i := range labels {

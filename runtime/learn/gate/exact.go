@@ -8,9 +8,9 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// exact returns a variant that keeps every tensor as it came, with coefficients that
-// are all zero.
-func exact(f *family.Family, s family.Source, p *subspace.Projector) (*store.Variant, error) {
+// exactVariant returns a variant that keeps every tensor unchanged. Its coefficients are
+// all zero.
+func exactVariant(f *family.Family, s family.Source, p *subspace.Projector) (*store.Variant, error) {
 	v := &store.Variant{Private: map[string]tensorfile.Tensor{}, Exact: map[string]tensorfile.Tensor{}}
 	if err := codeMean(v, p.Basis()); err != nil {
 		return nil, err
@@ -19,7 +19,7 @@ func exact(f *family.Family, s family.Source, p *subspace.Projector) (*store.Var
 	for _, spec := range f.Plan.Specs() {
 		t, ok := s.Tensor(spec.Name)
 		if !ok {
-			return nil, missing(s, spec.Name)
+			return nil, missingTensor(s, spec.Name)
 		}
 		v.Exact[spec.Name] = t
 	}
@@ -30,7 +30,7 @@ func exact(f *family.Family, s family.Source, p *subspace.Projector) (*store.Var
 	return v, nil
 }
 
-// codeMean codes coefficients that are all zero, which stand for the family's mean.
+// codeMean sets a variant's coefficients to zero, which rebuilds to the family's mean.
 func codeMean(v *store.Variant, b *store.Basis) error {
 	var layers, vectors [][]int32
 	for i := range b.Layers {
@@ -44,6 +44,7 @@ func codeMean(v *store.Variant, b *store.Basis) error {
 	return subspace.EncodeIntegers(v, b, layers, vectors)
 }
 
-func missing(s family.Source, tensor string) error {
+// missingTensor returns the error for a tensor that a checkpoint does not have.
+func missingTensor(s family.Source, tensor string) error {
 	return fault.Errorf(fault.Invalid, "checkpoint %q: tensor %q is missing", s.Name(), tensor)
 }

@@ -6,7 +6,7 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// Exported for tests.
+// Constants exported for tests.
 const (
 	FinestStep   = finestStep
 	MaxStep      = maxStep
@@ -16,7 +16,7 @@ const (
 	DefaultMaxKL = defaultMaxKL
 )
 
-// Exported for tests.
+// Functions exported for tests.
 var (
 	LabelSimilarity = labelSimilarity
 	Leniency        = leniency
@@ -24,8 +24,8 @@ var (
 	SameJSON        = sameJSON
 )
 
-// Coarsest exports coarsest for verdicts in octaves, an infinity where the distance is
-// not known.
+// Coarsest exports coarsest with a function that returns by how many octaves step k is too
+// coarse, an infinity if only the sign is known.
 func Coarsest(over func(k int) (octaves float64, err error)) (k int, err error) {
 	return coarsest(func(k int) (verdict, error) {
 		x, err := over(k)
@@ -42,15 +42,10 @@ func CheckLineage(g *Gate, c *checkpoint.Checkpoint) error {
 	return g.checkLineage(s)
 }
 
-// ProbeImages fills n built-in probes.
-func (g *Gate) ProbeImages(n int) ([]float32, error) {
-	return builtInProbes(n).pick(g.family.Model.Input().Image, n)
-}
-
 // AcquireProjector exports acquire.
 func (g *Gate) AcquireProjector() (*subspace.Projector, func(), error) { return g.projector.acquire() }
 
-// DropProjector exports drop, and reports whether a projector is left.
+// DropProjector exports drop, and reports whether there still is a projector.
 func (g *Gate) DropProjector() (left bool) {
 	g.projector.drop()
 	g.projector.mu.Lock()
@@ -58,14 +53,15 @@ func (g *Gate) DropProjector() (left bool) {
 	return g.projector.current != nil
 }
 
-// SetCloseFile replaces what closes the file of a collected projector.
+// SetCloseFile replaces the function that closes the file of a projector that was garbage
+// collected.
 func SetCloseFile(f func(*tensorfile.File)) (restore func()) {
-	usual := closeFile
+	old := closeFile
 	closeFile = f
-	return func() { closeFile = usual }
+	return func() { closeFile = old }
 }
 
 // MeanFeatures exports meanFeatures.
-func (g *Images) MeanFeatures(compute func() ([]float32, error)) ([]float32, error) {
-	return g.meanFeatures(compute)
+func (im *Images) MeanFeatures(compute func() ([]float32, error)) ([]float32, error) {
+	return im.meanFeatures(compute)
 }

@@ -8,9 +8,10 @@ import (
 	"eigenserve/runtime/family"
 )
 
-// Features returns what the head reads for images (n, channels, height, width), with
-// the bias's constant 1 behind it: (n, width). The head of the weights must be the
-// identity that nn.Plan.Features sets. At most the given number of passes run at once.
+// Features returns the inputs of the head for images (n, channels, height, width), each
+// followed by the constant 1 of the bias if there is one: (n, width). The head of the
+// weights must be the identity that nn.Plan.Features sets. At most workers passes run at
+// once.
 func Features(m models.Model, pool *nn.Pool, w *nn.Weights, input []float32, workers int) ([]float32, error) {
 	const batch = 16
 	images, width := models.Images(m, input), family.HeadWidth(m.Plan().Heads()[0])

@@ -5,8 +5,8 @@ import (
 	"eigenserve/store"
 )
 
-// countBytes sets the sizes of a variant's parts. The size of the metadata includes
-// these very numbers, so the file is encoded once to measure it.
+// countBytes sets the sizes of a variant's parts. It encodes the file to measure the
+// metadata, which contain these sizes.
 func countBytes(v *store.Variant, source int64) error {
 	parts := &v.Fidelity.Bytes
 	parts.Source, parts.Private = source, family.PrivateBytes(v)
@@ -18,9 +18,9 @@ func countBytes(v *store.Variant, source int64) error {
 	return nil
 }
 
-// File returns the file of a new variant. If the name's current version differs from it
-// in nothing but the time, its file is returned: adding a checkpoint again then makes
-// no new version.
+// File returns the file of a new variant. If it differs from the current version of the
+// name only in the time, File returns that version's file, so that adding a checkpoint
+// again makes no new version.
 func File(s *store.Store, name string, v *store.Variant) ([]byte, error) {
 	if e, err := s.Entry(name); err == nil {
 		if current, err := s.ReadVariant(e.Digest); err == nil {

@@ -1,10 +1,10 @@
-// Package gate makes variants of checkpoints: it searches for the coarsest form of a
-// checkpoint, which takes the fewest bytes, whose answers are still close enough to the
-// original's. It holds the measures that this takes: probe images, agreement and
-// divergence of answers, and the null models that a variant is reported beside.
+// Package gate makes variants of checkpoints. It searches for the variant of the fewest
+// bytes whose answers are close enough to those of the checkpoint, and provides what it
+// measures them with: probe images, the agreement and divergence of answers, and the null
+// models that a variant is compared with.
 //
-// The package serves nothing and learns no basis. It returns variants; storing them is
-// the caller's business.
+// The package serves no requests and learns no basis. It returns variants and does not
+// store them.
 package gate
 
 import (
@@ -26,17 +26,17 @@ import (
 // Gate makes variants of one family. Any number of goroutines may use it.
 type Gate struct {
 	family    *family.Family
-	probes    func() (*Probes, error) // reads the family's probes; nil probes are built in
+	probes    func() (*Probes, error) // reads the family's probes; nil for the built-in ones
 	projector projectorCache
 
 	mu     sync.Mutex      // guards images and sketch, and is held while they are made
-	images *Images         // as the family's own preprocessing has them
+	images *Images         // prepared as the family's preprocessing says
 	sketch subspace.Sketch // of the family's mean
 }
 
-// New returns the gate of a family whose probes lie in s.
+// New returns the gate of a family whose probes are in s.
 func New(f *family.Family, s *store.Store) *Gate {
-	return &Gate{family: f, probes: StoredProbes(s, f.Basis.Probes), projector: projectorCache{open: f.Whole}}
+	return &Gate{family: f, probes: StoredProbes(s, f.Basis.Probes), projector: projectorCache{open: f.OpenBasis}}
 }
 
 // Close frees the projector. No call may be running.
@@ -46,9 +46,9 @@ func (g *Gate) Close() error { return g.projector.close() }
 // that lies on the Go heap.
 func (g *Gate) Bytes() (all, heap int64) { return g.projector.bytes() }
 
-// Variant makes a variant of a checkpoint, in the fewest bytes that pass. It refuses a
-// checkpoint of another architecture or lineage, and with code Refused one that cannot
-// pass. At most the given number of forward passes run at once.
+// Variant makes the variant of a checkpoint that passes in the fewest bytes. It refuses a
+// checkpoint of another architecture or lineage with code Conflict, and one that cannot
+// pass with code Refused. At most workers forward passes run at once.
 func (g *Gate) Variant(ctx context.Context, c *checkpoint.Checkpoint, name string, o Options, workers int) (*store.Variant, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func (g *Gate) Variant(ctx context.Context, c *checkpoint.Checkpoint, name strin
 		return nil, err
 	}
 	v.Name, v.Labels = name, m.Labels()
-	v.Provenance = store.Provenance{Name: s.Name(), Checkpoint: s.Digest(), Added: time.Now().UTC().Truncate(time.Second), Fitted: g.family.Fitted(s.Digest())}
+	v.Provenance = store.Provenance{Name: s.Name(), Checkpoint: s.Digest(), Added: time.Now().UTC().Truncate(time.Second), Fitted: g.family.FittedOn(s.Digest())}
 	if !sameJSON(s.Preprocessor, g.family.Basis.Preprocessor) {
 		v.Preprocessor = s.Preprocessor
 	}
@@ -77,7 +77,7 @@ func (g *Gate) Variant(ctx context.Context, c *checkpoint.Checkpoint, name strin
 	return v, countBytes(v, s.Bytes())
 }
 
-// smallest returns the smallest form of a checkpoint that passes, with its report.
+// smallest returns the smallest variant of a checkpoint that passes, with its report.
 func (g *Gate) smallest(ctx context.Context, s family.Source, m models.Model, o Options, workers int) (*store.Variant, error) {
 	p, done, err := g.projector.acquire()
 	if err != nil {
@@ -85,7 +85,7 @@ func (g *Gate) smallest(ctx context.Context, s family.Source, m models.Model, o 
 	}
 	defer done()
 	if o.Exact {
-		return exact(g.family, s, p)
+		return exactVariant(g.family, s, p)
 	}
 	images, err := g.imagesFor(m, s)
 	if err != nil {
@@ -101,7 +101,7 @@ func (g *Gate) smallest(ctx context.Context, s family.Source, m models.Model, o 
 		}
 	}
 	o = o.withDefaults(g.family.DenseBytesWith(t.labels) / 2)
-	if err := t.chooseHead(o); err != nil {
+	if err := t.chooseHeadStep(o); err != nil {
 		return nil, err
 	}
 	x, err := t.search(ctx, o)
@@ -111,8 +111,8 @@ func (g *Gate) smallest(ctx context.Context, s family.Source, m models.Model, o 
 	return x.variant, t.report(x, o, probesName(g.family.Basis))
 }
 
-// imagesFor returns the images that a checkpoint is judged on. They are prepared once,
-// unless the checkpoint's preprocessing differs from the family's.
+// imagesFor returns the images that a checkpoint is compared on. Those of checkpoints
+// with the family's preprocessing are prepared once.
 func (g *Gate) imagesFor(m models.Model, s family.Source) (*Images, error) {
 	prepare := func(m models.Model) (*Images, error) {
 		p, err := g.probes()
@@ -136,7 +136,7 @@ func (g *Gate) imagesFor(m models.Model, s family.Source) (*Images, error) {
 	return g.images, nil
 }
 
-// probesName returns what reports call a family's probes.
+// probesName returns the name of a family's probes in reports.
 func probesName(b *store.Basis) string {
 	if b.Probes == "" {
 		return store.BuiltInProbes
@@ -144,8 +144,7 @@ func probesName(b *store.Basis) string {
 	return b.Probes
 }
 
-// sameJSON reports whether two JSON texts, either of which may be empty, have the same
-// value.
+// sameJSON reports whether two JSON texts have the same value. Either may be empty.
 func sameJSON(a, b []byte) bool {
 	if len(a) == 0 || len(b) == 0 {
 		return len(a) == len(b)

@@ -5,13 +5,11 @@ import (
 	"context"
 	"errors"
 	"math"
-	"math/rand/v2"
 	"strings"
 	"testing"
 
 	"eigenserve/models/image"
 	"eigenserve/models/nn"
-	"eigenserve/models/output"
 	"eigenserve/runtime/family"
 	"eigenserve/runtime/fault"
 	"eigenserve/runtime/internal/testfamily"
@@ -23,90 +21,30 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-func TestCoarsest(t *testing.T) {
-	curves := map[string]func(octaves float64) float64{
-		"only whether":    func(x float64) float64 { return math.Inf(int(math.Copysign(1, x-1e-9))) },
-		"only by how far": func(x float64) float64 { return x },
-		"half as steep":   func(x float64) float64 { return x / 2 },
-		"a root":          func(x float64) float64 { return math.Copysign(math.Sqrt(math.Abs(x)), x) },
-		"a square":        func(x float64) float64 { return x * math.Abs(x) },
-		"ten times":       func(x float64) float64 { return 10 * x },
-		"a tenth":         func(x float64) float64 { return x / 10 },
-		"below only": func(x float64) float64 {
-			if x > 0 {
-				return math.Inf(1)
-			}
-			return x
-		},
-	}
-	for name, over := range curves {
-		most, sum := 0, 0
-		for border := gate.FinestStep - 1; border <= gate.MaxStep; border++ {
-			tries := 0
-			k, err := gate.Coarsest(func(k int) (float64, error) {
-				if k < gate.FinestStep || k > gate.MaxStep {
-					t.Fatalf("%s: tries step %d", name, k)
-				}
-				tries++
-				return over(float64(k-border) / gate.PerOctave), nil
-			})
-			if err != nil || k != border {
-				t.Fatalf("%s: the border is %d: %d, %v", name, border, k, err)
-			}
-			most, sum = max(most, tries), sum+tries
+func TestMain(m *testing.M) { teststore.Main(m) }
+
+// openGate returns the gate of a family of a store, which it closes at the end of the test.
+func openGate(t *testing.T, s *store.Store, name string) *gate.Gate {
+	t.Helper()
+	f, err := family.OpenCurrent(s, name, nn.Float32)
+	testfamily.Must(err)
+	g := gate.New(f, s)
+	t.Cleanup(func() {
+		if err := errors.Join(g.Close(), f.Close()); err != nil {
+			t.Error(err)
 		}
-		mean := float64(sum) / (gate.MaxStep - gate.FinestStep + 2)
-		t.Logf("%s: %.1f tries, %d at most", name, mean, most)
-		if most > 12 || name == "only by how far" && most > 3 || name == "half as steep" && most > 4 {
-			t.Errorf("%s: %.1f tries, %d at most", name, mean, most)
-		}
-	}
-	fails := errors.New("fails")
-	if _, err := gate.Coarsest(func(int) (float64, error) { return 0, fails }); !errors.Is(err, fails) {
-		t.Error(err)
-	}
+	})
+	return g
 }
 
-// Of a step that passes by luck or fails so, the neighbour decides.
-func TestCoarsestAmongLuckyOnes(t *testing.T) {
-	r := rand.New(rand.NewPCG(5, 5))
-	for range 1000 {
-		over := make([]float64, gate.MaxStep+1-gate.FinestStep)
-		border := float64(r.IntN(len(over)))
-		for i := range over {
-			over[i] = (float64(i)-border)/gate.PerOctave + 0.3*r.NormFloat64()
-		}
-		k, _ := gate.Coarsest(func(k int) (float64, error) { return over[k-gate.FinestStep], nil })
-		if k >= gate.FinestStep && over[k-gate.FinestStep] > 0 || k < gate.MaxStep && over[k+1-gate.FinestStep] <= 0 {
-			t.Fatalf("%d of %v", k-gate.FinestStep, over)
-		}
-	}
-}
-
-func TestCompare(t *testing.T) {
-	p, q := []float32{2, 0, 0, 1}, []float32{0, 1, 1, 2} // two images of two labels
-	got := gate.Compare(output.SingleLabel, q, p, 2)
-	share := func(a, b float64) float64 { return math.Exp(a) / (math.Exp(a) + math.Exp(b)) }
-	kl := 0.0
-	for _, x := range [][2]float64{{share(2, 0), share(0, 1)}, {share(0, 1), share(1, 2)}} {
-		kl += (x[0]*math.Log(x[0]/x[1]) + (1-x[0])*math.Log((1-x[0])/(1-x[1]))) / 2
-	}
-	if got.Agreement != 0.5 || math.Abs(got.KL-kl) > 1e-4 || got.Logit != 1.5 {
-		t.Errorf("%+v, want 0.5, %g, 1.5", got, kl)
-	}
-	if same := gate.Compare(output.SingleLabel, p, p, 2); same != (store.Answers{Agreement: 1}) {
-		t.Errorf("the same answers differ by %+v", same)
-	}
-}
-
-// adder adds checkpoints to a family of a store, and reads what was stored.
+// adder adds checkpoints to a family of a store and reads what was stored.
 type adder struct {
 	*testing.T
-	store *store.Store
 	*learn.Adder
-	family string
+	store *store.Store
 }
 
+// newAdder returns an adder to a family, which it closes at the end of the test.
 func newAdder(t *testing.T, s *store.Store, family string) *adder {
 	t.Helper()
 	a, err := learn.NewAdder(s, family)
@@ -118,7 +56,7 @@ func newAdder(t *testing.T, s *store.Store, family string) *adder {
 			t.Error(err)
 		}
 	})
-	return &adder{t, s, a, family}
+	return &adder{t, a, s}
 }
 
 // add stores a checkpoint as "new" and returns the variant.
@@ -130,6 +68,7 @@ func (a *adder) add(c *checkpoint.Checkpoint, o gate.Options) *store.Variant {
 	return a.variant("new")
 }
 
+// variant reads the current version of a variant.
 func (a *adder) variant(name string) *store.Variant {
 	a.Helper()
 	e, err := a.store.Entry(name)
@@ -143,9 +82,9 @@ func (a *adder) variant(name string) *store.Variant {
 	return v
 }
 
-// TestGateTakesTheCoarsestStep checks that a step passes where the next one does not,
-// and that the report says what was measured.
-func TestGateTakesTheCoarsestStep(t *testing.T) {
+// TestGateTakesCoarsestStep checks that the chosen step passes and the next coarser one
+// does not, that the report has what was measured, and that stricter gates take more bytes.
+func TestGateTakesCoarsestStep(t *testing.T) {
 	a := newAdder(t, teststore.Fitted(t), testfamily.Name)
 	c := testfamily.New(77, 4).Open(t, "new")
 	g := openGate(t, a.store, testfamily.Name)
@@ -158,55 +97,64 @@ func TestGateTakesTheCoarsestStep(t *testing.T) {
 		if m == nil || m.KL > kl || m.MaxKL != kl || m.Images < 30 || m.AtLeast >= m.Agreement || e.Agreement != m.Agreement ||
 			m.Probes != store.BuiltInProbes || m.Mean.KL <= m.KL ||
 			m.Random == nil || m.Random.KL <= m.KL || m.Random.KL >= m.Mean.KL {
-			t.Errorf("at most %g: %+v", kl, m)
+			t.Errorf("divergence of at most %g: measured %+v", kl, m)
 		}
 		coarser, err := g.Variant(context.Background(), c, "new", gate.Options{MinAgreement: -1, MaxKL: kl, Step: f.Step * math.Exp2(1./gate.PerOctave)}, 1)
 		testfamily.Must(err)
 		if f.Step < gate.StepAt(gate.MaxStep) && coarser.Fidelity.Measured.KL <= kl {
-			t.Errorf("at most %g: step %g passes too, but %g was taken", kl, coarser.Fidelity.Step, f.Step)
+			t.Errorf("divergence of at most %g: step %g was taken, but %g passes too", kl, f.Step, coarser.Fidelity.Step)
 		}
 		sizes = append(sizes, f.Bytes.Coefficients)
 	}
 	if sizes[0] >= sizes[1] || sizes[1] >= sizes[2] {
-		t.Errorf("stricter gates take %v bytes", sizes)
+		t.Errorf("stricter gates take %v bytes, want more each time", sizes)
 	}
 }
 
 func TestGateRefuses(t *testing.T) {
 	a := newAdder(t, teststore.Fitted(t), testfamily.Name)
 	c := testfamily.New(77, 4).Open(t, "new")
-	strict := gate.Options{MinAgreement: 1, MaxKL: 1e-9, MaxBytes: 3000}
-	refused := func(o gate.Options, code fault.Code) error {
-		t.Helper()
-		_, _, err := a.Add(context.Background(), "new", c, o)
-		if testfamily.CodeOf(err) != code {
-			t.Errorf("%+v: %v", o, err)
+	for _, x := range []struct {
+		name    string
+		options gate.Options
+		code    fault.Code
+		text    string
+	}{
+		{"a divergence out of reach", gate.Options{MinAgreement: 1, MaxKL: 1e-9, MaxBytes: 3000}, fault.Refused, "3000 bytes"},
+		{"a size out of reach", gate.Options{MinAgreement: 1, MaxKL: 1e-9, MaxBytes: 1, AllowLossy: true}, fault.Refused, "1 bytes"},
+		{"an agreement above 1", gate.Options{MinAgreement: 2}, fault.Invalid, "agreement"},
+		{"an agreement that is no number", gate.Options{MinAgreement: math.NaN()}, fault.Invalid, "agreement"},
+		{"a negative divergence", gate.Options{MaxKL: -1}, fault.Invalid, "divergence"},
+		{"a divergence that is no number", gate.Options{MaxKL: math.NaN()}, fault.Invalid, "divergence"},
+		{"a negative size", gate.Options{MaxBytes: -1}, fault.Invalid, "budget"},
+		{"a negative step", gate.Options{Step: -1}, fault.Invalid, "step"},
+		{"an infinite step", gate.Options{Step: math.Inf(1)}, fault.Invalid, "step"},
+		{"a step that is no number", gate.Options{Step: math.NaN()}, fault.Invalid, "step"},
+		{"a step and exact tensors", gate.Options{Step: 1, Exact: true}, fault.Invalid, "exact"},
+	} {
+		_, _, err := a.Add(context.Background(), "new", c, x.options)
+		if testfamily.CodeOf(err) != x.code || !strings.Contains(err.Error(), x.text) || strings.ContainsRune(err.Error(), '\n') {
+			t.Errorf("%s: error %v, want code %d and %q on one line", x.name, err, x.code, x.text)
 		}
-		return err
+		if _, err := a.store.Entry("new"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s: stored all the same: %v", x.name, err)
+		}
 	}
-	if err := refused(strict, fault.Refused); err == nil || strings.ContainsRune(err.Error(), '\n') || !strings.Contains(err.Error(), "3000 bytes") {
-		t.Error(err)
-	}
-	if _, err := a.store.Entry("new"); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("it was stored all the same: %v", err)
-	}
-	strict.AllowLossy = true
-	v := a.add(c, strict)
+}
+
+func TestGateAllowsLossy(t *testing.T) {
+	a := newAdder(t, teststore.Fitted(t), testfamily.Name)
+	v := a.add(testfamily.New(77, 4).Open(t, "new"), gate.Options{MinAgreement: 1, MaxKL: 1e-9, MaxBytes: 3000, AllowLossy: true})
 	if e, err := a.store.Entry("new"); err != nil || !e.Lossy || !v.Fidelity.Lossy || v.Fidelity.Measured.MaxKL != 1e-9 {
-		t.Fatalf("%+v, %+v, %v", e, v.Fidelity, err)
-	}
-	strict.MaxBytes = 1
-	refused(strict, fault.Refused)
-	for _, o := range []gate.Options{{MinAgreement: 2}, {MaxKL: -1}, {MaxKL: math.NaN()}, {MaxBytes: -1}, {Step: 1, Exact: true}} {
-		refused(o, fault.Invalid)
+		t.Errorf("entry %+v, fidelity %+v: %v", e, v.Fidelity, err)
 	}
 }
 
 func TestExactKeepsEveryBit(t *testing.T) {
 	a := newAdder(t, teststore.Fitted(t), testfamily.Name)
-	tiny := testfamily.New(77, 4)
-	v := a.add(tiny.Open(t, "new"), gate.Options{Exact: true})
-	for name, want := range tiny.Tensors {
+	c := testfamily.New(77, 4)
+	v := a.add(c.Open(t, "new"), gate.Options{Exact: true})
+	for name, want := range c.Tensors {
 		got, ok := v.Exact[name]
 		if !ok {
 			got = v.Private[name]
@@ -217,103 +165,108 @@ func TestExactKeepsEveryBit(t *testing.T) {
 	}
 }
 
-// TestProbesAreKept checks that probes are stored with the family and that later
-// additions are compared on them.
+// TestProbesAreKept checks that probes are stored with the family and that checkpoints
+// which are added later are compared on them.
 func TestProbesAreKept(t *testing.T) {
 	s := testfamily.EmptyStore(t)
-	calls := 0
+	reads := 0
 	probes := &gate.Probes{Count: 7, Image: func(spec image.Spec, i int) (*image.Image, error) {
-		calls++
+		reads++
 		return spec.FromRGB(bytes.Repeat([]byte{byte(30 * i), 90, 200}, 9*11), 9, 11)
 	}}
-	fitted := []*checkpoint.Checkpoint{testfamily.New(1, 3).Open(t, "a"), testfamily.New(2, 3).Open(t, "b")}
-	if err := learn.Fit(context.Background(), s, "family", fitted, learn.Options{Probes: probes, Gate: gate.Options{Step: 2}}); err != nil {
-		t.Fatal(err)
-	}
+	err := learn.Fit(context.Background(), s, "family", testfamily.Members(t, 1, 2), learn.Options{Probes: probes, Gate: gate.Options{Step: 2}})
+	testfamily.Must(err)
 	pointer, err := s.Family("family")
 	testfamily.Must(err)
 	kept, err := s.ReadProbes(pointer.Probes)
 	if err != nil || kept.Count != 7 || kept.Height != 8 || kept.Width != 8 || !s.Referenced()[pointer.Probes] {
-		t.Fatalf("%+v, %v", kept, err)
+		t.Fatalf("stored probes %+v: %v", kept, err)
 	}
-	before := calls
+	reads = 0
 	v := newAdder(t, testfamily.Reopen(t, s.Dir()), "family").add(testfamily.New(3, 3).Open(t, "c"), gate.Options{Step: 2})
-	if v.Fidelity.Measured.Probes != pointer.Probes || calls != before {
-		t.Errorf("compared on %q after %d more calls", v.Fidelity.Measured.Probes, calls-before)
+	if v.Fidelity.Measured.Probes != pointer.Probes || reads != 0 {
+		t.Errorf("compared on probes %q, want %q; %d images were read", v.Fidelity.Measured.Probes, pointer.Probes, reads)
 	}
 }
 
-// TestGateOfAFamilyOfOne checks the default of a family whose mean is its only member
-// up to rounding: the mean's divergence then measures nothing.
-func TestGateOfAFamilyOfOne(t *testing.T) {
+// TestGateOfFamilyOfOne checks the default of a family whose mean is its only member up to
+// rounding. The divergence of the mean then says nothing about the family.
+func TestGateOfFamilyOfOne(t *testing.T) {
 	s := testfamily.EmptyStore(t)
-	if err := learn.Fit(context.Background(), s, "family", []*checkpoint.Checkpoint{testfamily.New(5, 4).Open(t, "one")}, learn.Options{}); err != nil {
-		t.Fatal(err)
-	}
+	err := learn.Fit(context.Background(), s, "family", []*checkpoint.Checkpoint{testfamily.New(5, 4).Open(t, "one")}, learn.Options{})
+	testfamily.Must(err)
 	a := newAdder(t, s, "family")
 	a.add(testfamily.New(6, 4).Open(t, "other"), gate.Options{AllowLossy: true})
 	for _, name := range []string{"one", "new"} {
 		f := a.variant(name).Fidelity
-		m := f.Measured
-		if m == nil || m.MaxKL < gate.DefaultMaxKL/4 || m.MaxKL > 2*gate.DefaultMaxKL {
-			t.Errorf("%s: %+v", name, m)
+		if m := f.Measured; m == nil || m.MaxKL < gate.DefaultMaxKL/4 || m.MaxKL > 2*gate.DefaultMaxKL {
+			t.Errorf("%s: measured %+v, want a default divergence near %g", name, m, gate.DefaultMaxKL)
 		}
 		if name == "one" && f.Bytes.Coefficients > 256 {
-			t.Errorf("the only member's coefficients take %d bytes", f.Bytes.Coefficients)
+			t.Errorf("the coefficients of the only member take %d bytes", f.Bytes.Coefficients)
 		}
 	}
 }
 
-// The mean answers the same images for all variants: it is asked once, and again
-// only if that failed.
-func TestMeanIsReadOnce(t *testing.T) {
-	var g gate.Images
-	reads, fails := 0, errors.New("fails")
-	read := func() ([]float32, error) {
-		if reads++; reads == 1 {
+// TestMeanFeaturesAreComputedOnce checks that the features of the mean are computed once,
+// and again only after an error.
+func TestMeanFeaturesAreComputedOnce(t *testing.T) {
+	var images gate.Images
+	calls, fails := 0, errors.New("fails")
+	compute := func() ([]float32, error) {
+		if calls++; calls == 1 {
 			return nil, fails
 		}
 		return []float32{1}, nil
 	}
-	if _, err := g.MeanFeatures(read); !errors.Is(err, fails) {
-		t.Errorf("the first: %v", err)
+	if _, err := images.MeanFeatures(compute); !errors.Is(err, fails) {
+		t.Errorf("first call: error %v, want %v", err, fails)
 	}
 	for range 2 {
-		if x, err := g.MeanFeatures(read); err != nil || len(x) != 1 {
-			t.Errorf("%v, %v", x, err)
+		if x, err := images.MeanFeatures(compute); err != nil || len(x) != 1 {
+			t.Errorf("later call: %v, %v", x, err)
 		}
 	}
-	if reads != 2 {
-		t.Errorf("%d reads, want 2", reads)
+	if calls != 2 {
+		t.Errorf("computed %d times, want 2", calls)
 	}
 }
 
-// TestGateLooksAtTheHead checks that the default divergence depends on the head, and a
-// given one does not.
-func TestGateLooksAtTheHead(t *testing.T) {
+// TestDefaultDivergenceDependsOnHead checks that heads with similar labels are allowed less
+// divergence by default, and that a given divergence is not changed.
+func TestDefaultDivergenceDependsOnHead(t *testing.T) {
 	a := newAdder(t, teststore.Fitted(t), testfamily.Name)
 	f, err := family.OpenCurrent(a.store, testfamily.Name, nn.Float32)
 	testfamily.Must(err)
 	defer f.Close()
 	c := testfamily.New(77, 4)
-	allowed := func(o gate.Options) float64 {
-		t.Helper()
-		return a.add(c.Open(t, "new"), o).Fidelity.Measured.MaxKL
-	}
 	s, m, err := f.OpenMember(c.Open(t, "new"))
 	testfamily.Must(err)
 	h := f.Plan.Heads()[0]
 	head, labels, err := family.JoinHead(h, s.ReadPrivate)
 	testfamily.Must(err)
 	if labels != len(m.Labels()) {
-		t.Fatalf("%d labels", labels)
+		t.Fatalf("the head has %d labels, want %d", labels, len(m.Labels()))
 	}
-	usual := gate.DefaultShare * f.Basis.Divergence
-	lenient := gate.Leniency(head, labels, h.Inputs)
-	if got := allowed(gate.Options{MinAgreement: -1, MaxBytes: 1 << 30}); got != gate.Digits(usual*lenient) {
-		t.Errorf("allowed %g, want %g", got, usual*lenient)
+	maxKL := func(given float64) float64 {
+		t.Helper()
+		return a.add(c.Open(t, "new"), gate.Options{MinAgreement: -1, MaxBytes: 1 << 30, MaxKL: given}).Fidelity.Measured.MaxKL
 	}
-	// A head whose first two labels are nearly the same.
+	usual := gate.DefaultShare * f.Basis.Divergence * gate.Leniency(head, labels, h.Inputs)
+	if got := maxKL(0); got != gate.Round(usual) {
+		t.Errorf("default divergence %g, want %g", got, usual)
+	}
+	makeLabelsSimilar(c, h)
+	if got := maxKL(0); !(got < 0.9*usual) {
+		t.Errorf("default divergence %g with similar labels, %g with others", got, usual)
+	}
+	if got := maxKL(0.03); got != 0.03 {
+		t.Errorf("divergence %g, want the given 0.03", got)
+	}
+}
+
+// makeLabelsSimilar makes the first two rows of a checkpoint's head nearly equal.
+func makeLabelsSimilar(c *testfamily.Checkpoint, h nn.HeadTensors) {
 	w := c.Tensors[h.Weight]
 	values := make([]float32, w.Len())
 	testfamily.Must(w.Float32(values))
@@ -321,10 +274,4 @@ func TestGateLooksAtTheHead(t *testing.T) {
 		values[h.Inputs+k] = values[k] + 1e-3*float32(k)
 	}
 	c.Tensors[h.Weight] = tensorfile.FromFloat32(w.DType, w.Shape, values)
-	if got := allowed(gate.Options{MinAgreement: -1, MaxBytes: 1 << 30}); !(got < 0.9*usual*lenient) {
-		t.Errorf("similar labels are allowed %g, others %g", got, usual*lenient)
-	}
-	if got := allowed(gate.Options{MinAgreement: -1, MaxBytes: 1 << 30, MaxKL: 0.03}); got != 0.03 {
-		t.Errorf("allowed %g, not what was given", got)
-	}
 }

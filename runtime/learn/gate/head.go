@@ -9,9 +9,9 @@ import (
 	"eigenserve/store/subspace"
 )
 
-// fitHead gives a variant the head that turns its features x into the original's
-// logits, and returns the head as a reader will decode it. Without a code for heads
-// the original's head is kept.
+// fitHead sets the head of a variant with features x to the one that fits the original's
+// logits best, and returns it as it will be decoded. If the head is not to be coded, it
+// keeps the original's.
 func (t *trial) fitHead(v *store.Variant, x []float32) ([]float32, error) {
 	if t.headStep == 0 {
 		return t.head, t.keepHead(v)
@@ -24,7 +24,7 @@ func (t *trial) fitHead(v *store.Variant, x []float32) ([]float32, error) {
 	return t.codeHead(v, head)
 }
 
-// codeHead codes a head into a variant and returns what a reader will decode.
+// codeHead codes a head into a variant and returns the head as it will be decoded.
 func (t *trial) codeHead(v *store.Variant, head []float32) ([]float32, error) {
 	code := t.family.Head()
 	var err error
@@ -35,29 +35,29 @@ func (t *trial) codeHead(v *store.Variant, head []float32) ([]float32, error) {
 	return code.Decode(v.Head, t.labels, t.headStep)
 }
 
-// keepHead gives a variant the tensors of the original's head.
+// keepHead sets the private tensors of a variant to the original's.
 func (t *trial) keepHead(v *store.Variant) error {
 	for _, p := range t.family.Plan.Private {
 		tensor, ok := t.source.Tensor(p.Name)
 		if !ok {
-			return missing(t.source, p.Name)
+			return missingTensor(t.source, p.Name)
 		}
 		v.Private[p.Name] = tensor
 	}
 	return nil
 }
 
-// headShare is the share of the allowed divergence that coding the head may use up. Up
-// to about there a byte buys more in the head than in the coefficients.
+// headShare is the share of the allowed divergence that coding the head may use. At about
+// this share, a byte buys as much in the head as in the coefficients.
 const headShare = 1. / 16
 
-// Steps of the head's code, in logits: the first and the last that are tried.
+// Limits of the steps of the head's code that are tried, in logits.
 const coarsestHead, finestHead = 0.5, 1e-4
 
-// chooseHead sets headStep to the coarsest that hardly changes the answers of the
-// original's head, or to 0 if there is none. It runs no pass: the features are known.
-func (t *trial) chooseHead(o Options) error {
-	if !t.family.Codable(len(t.head)) {
+// chooseHeadStep sets headStep to the coarsest step that hardly changes the answers of
+// the original's head, or to 0 if there is none. It runs no pass: the features are known.
+func (t *trial) chooseHeadStep(o Options) error {
+	if !t.family.CanCodeHead(len(t.head)) {
 		return nil
 	}
 	for t.headStep = coarsestHead; t.headStep > finestHead; t.headStep /= math.Sqrt2 {
@@ -69,7 +69,7 @@ func (t *trial) chooseHead(o Options) error {
 			return err
 		}
 		if t.headPasses(t.compare(t.heldOut(t.features), head), o) {
-			t.headStep = Digits(t.headStep)
+			t.headStep = Round(t.headStep)
 			return nil
 		}
 	}

@@ -8,44 +8,44 @@ import (
 	"eigenserve/models/image"
 )
 
-// How many images a checkpoint and its trials answer.
+// Limits of the number of images that a checkpoint is compared on.
 const (
 	maxImages = 640
 	minImages = 64
-	// maxRows bounds the rows of all of them. Models that make many rows of an image are
-	// judged on fewer images, and the report says how sure that makes it.
+	// maxRows limits the rows of all images. Models that make many rows of an image are
+	// compared on fewer images, and the report gives the uncertainty.
 	maxRows = 11 << 10
 )
 
-// Images are what a checkpoint and its trials answer. The first fitted of them are for
-// fitting heads, the others for judging. Two in five of each part are probes as given,
-// two are composed of two probes, and one is built in: images that are like no probe
-// lie closer to where a model decides, and reveal a variant that only knows the probes.
+// Images are the images on which variants are compared with their checkpoint. The first
+// ones are for fitting heads, the others are held out. Of each part, two fifths are
+// probes as given, two fifths are composed of two probes, and one fifth is built in.
+// Images unlike any probe are closer to where a model decides, and reveal a variant that
+// answers well only on the probes.
 type Images struct {
-	input  []float32 // (n, channels, height, width)
-	fitted int       // images
-	judged int
+	input            []float32 // (n, channels, height, width)
+	fitting, heldOut int       // number of images
 
 	mu   sync.Mutex // guards mean, and is held while it is computed
-	mean []float32  // the family's mean's features of the judged images
+	mean []float32  // features of the held-out images under the family's mean
 }
 
 // Input returns all images, (n, channels, height, width).
-func (g *Images) Input() []float32 { return g.input }
+func (im *Images) Input() []float32 { return im.input }
 
-// meanFeatures returns the features of the judged images under the family's mean. They
-// are the same for every checkpoint, so compute is called once.
-func (g *Images) meanFeatures(compute func() ([]float32, error)) (x []float32, err error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.mean == nil {
-		g.mean, err = compute()
+// meanFeatures returns the features of the held-out images under the family's mean. It
+// calls compute unless an earlier call succeeded: they are the same for all checkpoints.
+func (im *Images) meanFeatures(compute func() ([]float32, error)) (x []float32, err error) {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	if im.mean == nil {
+		im.mean, err = compute()
 	}
-	return g.mean, err
+	return im.mean, err
 }
 
-// NewImages prepares images of the probes, nil for built-in ones, as a model reads
-// them.
+// NewImages returns images made from probes and prepared for a model. Nil probes are the
+// built-in ones.
 func NewImages(probes *Probes, m models.Model) (*Images, error) {
 	n, spec := max(minImages, min(maxImages, maxRows/m.Rows(models.Input{}))), m.Input().Image
 	builtIn := builtInProbes(n)
@@ -62,7 +62,7 @@ func NewImages(probes *Probes, m models.Model) (*Images, error) {
 	}
 	size := spec.Len()
 	r, known := rand.New(rand.NewPCG(3, 3)), len(given)/size
-	var fit, judge []float32
+	var fitting, heldOut []float32
 	for i, used := 0, 0; i < n; i++ {
 		var x []float32
 		switch kind := i / 5 % 5; {
@@ -76,17 +76,17 @@ func NewImages(probes *Probes, m models.Model) (*Images, error) {
 			compose(x, given[r.IntN(known)*size:][:size], given[r.IntN(known)*size:][:size], spec, r)
 		}
 		if i%5 < 2 {
-			fit = append(fit, x...)
+			fitting = append(fitting, x...)
 		} else {
-			judge = append(judge, x...)
+			heldOut = append(heldOut, x...)
 		}
 	}
-	return &Images{input: append(fit, judge...), fitted: len(fit) / size, judged: len(judge) / size}, nil
+	return &Images{input: append(fitting, heldOut...), fitting: len(fitting) / size, heldOut: len(heldOut) / size}, nil
 }
 
-// compose fills dst with one side of a and the other of b. The border runs across or
-// down, between a quarter and three quarters of the way; half of the images are
-// mirrored.
+// compose fills dst with one side of image a and the other side of image b. The border
+// is horizontal or vertical, between a quarter and three quarters of the way. Half of
+// the images are mirrored.
 func compose(dst, a, b []float32, spec image.Spec, r *rand.Rand) {
 	h, w := spec.Height, spec.Width
 	down, mirror := r.IntN(2) == 0, r.IntN(2) == 0

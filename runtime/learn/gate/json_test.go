@@ -9,7 +9,7 @@ import (
 func TestSameJSON(t *testing.T) {
 	for _, c := range []struct {
 		a, b string
-		same bool
+		want bool
 	}{
 		{"", "", true},
 		{"", "{}", false},
@@ -18,8 +18,10 @@ func TestSameJSON(t *testing.T) {
 		{"no JSON", "no JSON", true},
 		{"no JSON", "none", false},
 	} {
-		if gate.SameJSON([]byte(c.a), []byte(c.b)) != c.same || gate.SameJSON([]byte(c.b), []byte(c.a)) != c.same {
-			t.Errorf("%q and %q: the same %t", c.a, c.b, !c.same)
+		for _, x := range [][2]string{{c.a, c.b}, {c.b, c.a}} {
+			if got := gate.SameJSON([]byte(x[0]), []byte(x[1])); got != c.want {
+				t.Errorf("sameJSON(%q, %q) = %t", x[0], x[1], got)
+			}
 		}
 	}
 }

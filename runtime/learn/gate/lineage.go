@@ -9,16 +9,16 @@ import (
 )
 
 // minCosine is the cosine to a family's mean below which a checkpoint is of another
-// lineage: subtracting the mean then leaves more than there was. Models trained from
-// unrelated starts have cosines near 0; fine-tunes, even distant ones, above 0.9.
+// lineage: subtracting the mean would only make it longer. Models trained from unrelated
+// starts have cosines near 0; fine-tunes, even distant ones, have cosines above 0.9.
 const minCosine = 0.5
 
-// checkLineage refuses a checkpoint of another lineage than the family's. It reads the
-// checkpoint once. If the family was itself fitted on several lineages, its members are
-// far from their mean, and others may be twice as far.
+// checkLineage refuses a checkpoint of another lineage than the family's. Members of a
+// family that was fitted on several lineages have a low cosine to their mean; others may
+// then have half of that. It reads the checkpoint once.
 func (g *Gate) checkLineage(s family.Source) error {
 	b := g.family.Basis
-	if g.family.Fitted(s.Digest()) {
+	if g.family.FittedOn(s.Digest()) {
 		return nil
 	}
 	mean, err := g.meanSketch()
@@ -42,7 +42,7 @@ func (g *Gate) checkLineage(s family.Source) error {
 		return nil
 	}
 	return fault.Errorf(fault.Conflict, "checkpoint %q is of another lineage than family %q: the cosine of its weights to the family's mean is %.3f%s; "+
-		"fit a family of its own, or keep it bit for bit with `eigenserve add --store … --exact`", s.Name(), g.family.Name, cosine, members)
+		"fit a new family, or store it unchanged with `eigenserve add --store … --exact`", s.Name(), g.family.Name, cosine, members)
 }
 
 // meanSketch returns the sketch of the family's mean, made at the first use.
@@ -52,7 +52,7 @@ func (g *Gate) meanSketch() (subspace.Sketch, error) {
 	if g.sketch != nil {
 		return g.sketch, nil
 	}
-	b, err := g.family.Whole()
+	b, err := g.family.OpenBasis()
 	if err != nil {
 		return nil, err
 	}

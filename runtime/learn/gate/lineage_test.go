@@ -2,13 +2,10 @@ package gate_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"testing"
 
-	"eigenserve/models/nn"
-	"eigenserve/runtime/family"
 	"eigenserve/runtime/fault"
 	"eigenserve/runtime/internal/testfamily"
 	"eigenserve/runtime/learn"
@@ -17,57 +14,15 @@ import (
 	"eigenserve/store/checkpoint"
 )
 
-// TestLineageOfFewAndOfOld has families of one to three, each also without what
-// newer bases tell of their members.
-func TestLineageOfFewAndOfOld(t *testing.T) {
-	for members := 1; members <= 3; members++ {
-		for _, old := range []bool{false, true} {
-			t.Run(fmt.Sprintf("members=%d/old=%t", members, old), func(t *testing.T) {
-				var checkpoints []*checkpoint.Checkpoint
-				for i := range members {
-					name, c := testfamily.Member(i)
-					checkpoints = append(checkpoints, c.Open(t, name))
-				}
-				b, err := learn.FitBasis(context.Background(), "few", checkpoints, learn.Options{Metric: "none", Progress: func(string, int, int) {}})
-				testfamily.Must(err)
-				if b.Lineage == nil || b.Lineage.Cosine.Min < 0.9 {
-					t.Errorf("the members' lineage: %+v", b.Lineage)
-				}
-				if old {
-					b.Lineage = nil
-				}
-				f := gateOf(t, b)
-				if err := gate.CheckLineage(f, testfamily.Foreign(1).Open(t, "foreign")); testfamily.CodeOf(err) != fault.Conflict {
-					t.Errorf("another lineage: %v", err)
-				}
-				if err := gate.CheckLineage(f, testfamily.New(77, 3).Open(t, "unseen")); err != nil {
-					t.Error(err)
-				}
-			})
-		}
+// fitBasis fits a basis without a metric.
+func fitBasis(t *testing.T, name string, checkpoints []*checkpoint.Checkpoint, o learn.Options) *store.Basis {
+	t.Helper()
+	o.Metric = "none"
+	b, err := learn.FitBasis(context.Background(), name, checkpoints, o)
+	if err != nil {
+		t.Fatal(err)
 	}
-}
-
-// A family that was fitted on two lineages takes more of both: whoever made it
-// so was told.
-func TestLineageOfAMixedFamily(t *testing.T) {
-	var told []learn.Cluster
-	checkpoints := append(testfamily.Members(t, 0, 1, 2), testfamily.Foreign(1).Open(t, "foreign"), testfamily.Foreign(1).Open(t, "again"))
-	b, err := learn.FitBasis(context.Background(), "mixed", checkpoints, learn.Options{Metric: "none",
-		Progress: func(string, int, int) {}, OnClusters: func(c []learn.Cluster) { told = c }})
-	testfamily.Must(err)
-	if len(told) != 2 || told[0].Names(9) != "m0, m1, m2" || told[1].Names(9) != "again, foreign" || told[1].Names(1) != "again, and 1 more" {
-		t.Errorf("told of %v", told)
-	}
-	if told[0].OtherCosine > 0.5 || told[0].MinCosine < 0.9 {
-		t.Errorf("%+v", told[0])
-	}
-	f := gateOf(t, b)
-	for _, c := range append(checkpoints, testfamily.New(77, 3).Open(t, "unseen")) {
-		if err := gate.CheckLineage(f, c); err != nil {
-			t.Error(err)
-		}
-	}
+	return b
 }
 
 // gateOf returns the gate of a family with the given basis.
@@ -79,33 +34,66 @@ func gateOf(t *testing.T, b *store.Basis) *gate.Gate {
 	return openGate(t, s, b.Family)
 }
 
-// openGate returns the gate of a family of a store.
-func openGate(t *testing.T, s *store.Store, name string) *gate.Gate {
-	t.Helper()
-	f, err := family.OpenCurrent(s, name, nn.Float32)
-	testfamily.Must(err)
-	g := gate.New(f, s)
-	t.Cleanup(func() {
-		if err := errors.Join(g.Close(), f.Close()); err != nil {
-			t.Error(err)
+// TestLineageOfFewMembers checks families of one to three members, with the lineage of the
+// members and without it, as in bases from before it was measured.
+func TestLineageOfFewMembers(t *testing.T) {
+	for members := 1; members <= 3; members++ {
+		b := fitBasis(t, "few", testfamily.FirstMembers(t, members), learn.Options{})
+		if b.Lineage == nil || b.Lineage.Cosine.Min < 0.9 {
+			t.Errorf("%d members: lineage %+v, want cosines of at least 0.9", members, b.Lineage)
 		}
-	})
-	return g
+		for _, measured := range []bool{true, false} {
+			t.Run(fmt.Sprintf("members=%d/measured=%t", members, measured), func(t *testing.T) {
+				if !measured {
+					b.Lineage = nil
+				}
+				g := gateOf(t, b)
+				if err := gate.CheckLineage(g, testfamily.Foreign(1).Open(t, "foreign")); testfamily.CodeOf(err) != fault.Conflict {
+					t.Errorf("another lineage: error %v, want code Conflict", err)
+				}
+				if err := gate.CheckLineage(g, testfamily.New(77, 3).Open(t, "unseen")); err != nil {
+					t.Errorf("the same lineage: %v", err)
+				}
+			})
+		}
+	}
 }
 
-const zoo = "../../../../shared/zoo"
+// TestLineageOfMixedFamily fits a family on two lineages, which OnClusters reports. The
+// family must accept checkpoints of both.
+func TestLineageOfMixedFamily(t *testing.T) {
+	var clusters []learn.Cluster
+	checkpoints := append(testfamily.Members(t, 0, 1, 2), testfamily.Foreign(1).Open(t, "foreign"), testfamily.Foreign(1).Open(t, "again"))
+	b := fitBasis(t, "mixed", checkpoints, learn.Options{OnClusters: func(c []learn.Cluster) { clusters = c }})
+	if len(clusters) != 2 || clusters[0].Names(9) != "m0, m1, m2" || clusters[1].Names(9) != "again, foreign" || clusters[1].Names(1) != "again, and 1 more" {
+		t.Fatalf("clusters %v, want two", clusters)
+	}
+	if clusters[0].OtherCosine > 0.5 || clusters[0].MinCosine < 0.9 {
+		t.Errorf("cosines in the first cluster of at least %g, to the other of %g", clusters[0].MinCosine, clusters[0].OtherCosine)
+	}
+	g := gateOf(t, b)
+	for _, c := range append(checkpoints, testfamily.New(77, 3).Open(t, "unseen")) {
+		if err := gate.CheckLineage(g, c); err != nil {
+			t.Errorf("%s: %v", c.Name, err)
+		}
+	}
+}
 
-// TestLineageOnTheZoo: every one of foreign/ is of another lineage than a family
-// of the others, and none of the others is.
+// zooFolder is the folder of the shared zoo: real checkpoints.
+const zooFolder = "../../../../shared/zoo"
+
+// TestLineageOnTheZoo checks that a family accepts all checkpoints that were tuned from its
+// base and none of those that were trained from other starts.
 func TestLineageOnTheZoo(t *testing.T) {
 	if testing.Short() {
 		t.Skip("reads the whole zoo")
 	}
-	models, unseen := testfamily.ZooFolders(t, zoo, "models"), testfamily.ZooFolders(t, zoo, "unseen")
-	hard, hardUnseen := testfamily.ZooFolders(t, zoo, "hard/models"), testfamily.ZooFolders(t, zoo, "hard/unseen")
+	models, unseen := testfamily.ZooFolders(t, zooFolder, "models"), testfamily.ZooFolders(t, zooFolder, "unseen")
+	hard, hardUnseen := testfamily.ZooFolders(t, zooFolder, "hard/models"), testfamily.ZooFolders(t, zooFolder, "hard/unseen")
+	foreign := testfamily.OpenFolders(t, testfamily.ZooFolders(t, zooFolder, "foreign"))
 	for _, c := range []struct {
-		name       string
-		fit, takes []string
+		name            string
+		fitted, related []string
 	}{
 		{"all", models, slices.Concat(models, unseen)},
 		{"one", models[:1], unseen},
@@ -113,29 +101,19 @@ func TestLineageOnTheZoo(t *testing.T) {
 		{"hard", hard, slices.Concat(hard, hardUnseen)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b, err := learn.FitBasis(context.Background(), "zoo", testfamily.OpenFolders(t, c.fit), learn.Options{Metric: "none", Rank: 1, Progress: func(string, int, int) {},
-				OnClusters: func(c []learn.Cluster) { t.Errorf("said to be %d families", len(c)) }})
-			testfamily.Must(err)
-			f := gateOf(t, b)
-			for _, c := range testfamily.OpenFolders(t, c.takes) {
-				if err := gate.CheckLineage(f, c); err != nil {
-					t.Error(err)
+			b := fitBasis(t, "zoo", testfamily.OpenFolders(t, c.fitted), learn.Options{Rank: 1,
+				OnClusters: func(clusters []learn.Cluster) { t.Errorf("%d clusters, want 1", len(clusters)) }})
+			g := gateOf(t, b)
+			for _, c := range testfamily.OpenFolders(t, c.related) {
+				if err := gate.CheckLineage(g, c); err != nil {
+					t.Errorf("%s: %v", c.Name, err)
 				}
 			}
-			for _, c := range testfamily.OpenFolders(t, testfamily.ZooFolders(t, zoo, "foreign")) {
-				err := gate.CheckLineage(f, c)
-				if testfamily.CodeOf(err) != fault.Conflict {
-					t.Errorf("%s: %v", c.Name, err)
+			for _, c := range foreign {
+				if err := gate.CheckLineage(g, c); testfamily.CodeOf(err) != fault.Conflict {
+					t.Errorf("%s: error %v, want code Conflict", c.Name, err)
 				}
 			}
 		})
 	}
-}
-
-func opened(t *testing.T, dirs []string) (out []*checkpoint.Checkpoint) {
-	t.Helper()
-	for _, dir := range dirs {
-		out = append(out, testfamily.OpenFolder(t, dir))
-	}
-	return out
 }

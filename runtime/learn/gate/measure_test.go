@@ -144,7 +144,7 @@ func TestGateOfOneOutputOnTheZoo(t *testing.T) {
 	if testing.Short() {
 		t.Skip("fits a family of the zoo")
 	}
-	testfamily.ZooFolders(t, zoo, "models")
+	testfamily.ZooFolders(t, zooFolder, "models")
 	names := []string{"sans-lao", "looped-lao", "looped-thai", "sans-khmer", "sans-kannada-1", "sans-runic"}
 	for _, c := range []struct {
 		problemType string
@@ -173,7 +173,7 @@ func TestGateOfOneOutputOnTheZoo(t *testing.T) {
 // cutZoo opens a copy of a checkpoint of the zoo with fewer labels.
 func cutZoo(t *testing.T, name, problemType string, labels int) *checkpoint.Checkpoint {
 	t.Helper()
-	from := testfamily.OpenFolder(t, filepath.Join(zoo, "models", name))
+	from := testfamily.OpenFolder(t, filepath.Join(zooFolder, "models", name))
 	c := &testfamily.Checkpoint{Preprocessor: string(from.Preprocessor), Tensors: map[string]tensorfile.Tensor{}}
 	testfamily.Must(json.Unmarshal(from.Config, &c.Config))
 	for _, tensor := range from.Names() {

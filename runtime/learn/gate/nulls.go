@@ -8,17 +8,17 @@ import (
 	"eigenserve/store/subspace"
 )
 
-// meanOnly returns how the family's mean answers with the original's own head.
+// meanOnly compares the answers of the family's mean, with the original's head.
 func (t *trial) meanOnly() (store.Answers, error) {
-	x, err := t.images.meanFeatures(t.readMean)
+	x, err := t.images.meanFeatures(t.computeMean)
 	if err != nil {
 		return store.Answers{}, err
 	}
 	return t.compare(x, t.head), nil
 }
 
-// readMean returns the features of the held-out images under the mean's weights.
-func (t *trial) readMean() ([]float32, error) {
+// computeMean computes the features of the held-out images under the family's mean.
+func (t *trial) computeMean() ([]float32, error) {
 	v := new(store.Variant)
 	if err := codeMean(v, t.projector.Basis()); err != nil {
 		return nil, fmt.Errorf("the mean alone: %w", err)
@@ -30,10 +30,10 @@ func (t *trial) readMean() ([]float32, error) {
 	return t.featuresOf(w, t.heldOut(t.images.input))
 }
 
-// random returns how as many random directions answer, coded to the given number of
-// bytes. It uses up the coefficients, so no other form can be made after it.
-func (t *trial) random(bytes int) (store.Answers, error) {
-	read, err := Random(t.projector, t.coefficients, bytes)
+// randomDirections compares the answers of as many random directions, coded in the given
+// number of bytes. It overwrites the coefficients, so no candidate can be made after it.
+func (t *trial) randomDirections(bytes int) (store.Answers, error) {
+	read, err := RandomDirections(t.projector, t.coefficients, bytes)
 	if err != nil {
 		return store.Answers{}, err
 	}
@@ -44,9 +44,9 @@ func (t *trial) random(bytes int) (store.Answers, error) {
 	return t.compare(x, t.head), nil
 }
 
-// Random returns the weights that random directions make of coefficients, which it uses
-// up, in the given number of bytes.
-func Random(p *subspace.Projector, c *subspace.Coefficients, bytes int) (family.Read, error) {
+// RandomDirections returns the weights of a null model: coefficients over as many random
+// directions, coded in the given number of bytes. It overwrites c.
+func RandomDirections(p *subspace.Projector, c *subspace.Coefficients, bytes int) (family.ReadFunc, error) {
 	null, v, err := p.Random(c, bytes)
 	if err != nil {
 		return nil, fmt.Errorf("random directions: %w", err)

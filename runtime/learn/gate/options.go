@@ -8,10 +8,10 @@ import (
 	"eigenserve/store"
 )
 
-// Options say how much of its original's answers a variant must keep, and in how many
+// Options say how closely a variant must answer as its original does, and in how many
 // bytes. The zero value of each field means its default.
 type Options struct {
-	// MinAgreement is the least share of the judged images that must be answered as the
+	// MinAgreement is the least share of the held-out images that must be answered as the
 	// original does: DefaultMinAgreement. A negative value asks for nothing. What counts
 	// as the same answer depends on the task: see store.Answers.
 	MinAgreement float64
@@ -24,14 +24,14 @@ type Options struct {
 	// For other tasks it is at least leastMaxKL, and for regressions at most
 	// maxRegressionKL for each output.
 	MaxKL float64
-	// MaxBytes is the largest size of the variant's file: half of what its tensors take
-	// in float16.
+	// MaxBytes is the largest size of a variant without its metadata, by default half of
+	// what its tensors take in float16.
 	MaxBytes int64
-	// AllowLossy stores what cannot pass in MaxBytes in the best form that fits. The
-	// variant is marked lossy for good.
+	// AllowLossy accepts a checkpoint that cannot pass in MaxBytes, at the finest step
+	// that fits. The variant is marked lossy permanently.
 	AllowLossy bool
 	// Refine moves the coefficients towards the original's answers before they are
-	// rounded. It saves a fifth of the bytes at the same answers, for about a hundred
+	// rounded. It saves a fifth of the bytes at equal answers, and takes about a hundred
 	// more passes.
 	Refine bool
 	// Step, if positive, replaces the search: the quantisation step in units of the
@@ -41,15 +41,14 @@ type Options struct {
 	Exact bool
 }
 
-// Defaults of Options, chosen by their results on held-out images. The agreement is
-// measured on images that are harder than a model's own.
+// Defaults of Options, chosen by their results on test models. The agreement is measured
+// on images that are harder than those a model is for.
 const (
 	DefaultMinAgreement = 0.75
 	DefaultShare        = 0.092
-	// defaultMaxKL is for families whose mean was not measured when they were fitted, or
-	// diverges by less than minDivergence. In the latter the mean answers as the members
-	// do up to rounding, and a share of that would be a limit that only an exact copy
-	// keeps.
+	// defaultMaxKL is for families whose mean diverges by less than minDivergence, or was
+	// not measured when they were fitted. A mean that answers as its members do, up to
+	// rounding, would make a limit that only an exact copy meets.
 	defaultMaxKL  = 0.008
 	minDivergence = 0.001
 	// leastMaxKL is the least default of other tasks than single-label ones: scores that
@@ -61,8 +60,8 @@ const (
 	maxRegressionKL = 0.005
 )
 
-// withDefaults completes the options, but for MaxKL, for a variant that takes the given
-// bytes in float16.
+// withDefaults returns the options with their defaults, but for MaxKL, for a variant whose
+// tensors take float16 bytes in that type.
 func (o Options) withDefaults(float16 int64) Options {
 	if o.MinAgreement == 0 {
 		o.MinAgreement = DefaultMinAgreement
@@ -96,7 +95,7 @@ func (t *trial) defaultMaxKL(b *store.Basis) (float64, error) {
 	default:
 		most = max(leastMaxKL, most)
 	}
-	return Digits(most), nil
+	return Round(most), nil
 }
 
 // Check returns an error for options that no variant could satisfy.

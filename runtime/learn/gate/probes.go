@@ -9,23 +9,23 @@ import (
 	"eigenserve/store"
 )
 
-// Probes are unlabelled images that show what matters to a family's models.
+// Probes are unlabelled images like those that the models of a family read.
 type Probes struct {
 	Count int
 	// Image returns the i-th image, decoded as spec says.
 	Image func(spec image.Spec, i int) (*image.Image, error)
 }
 
-// Fill prepares at most the given number of probes, evenly picked, as a model reads
-// them: (n, channels, height, width). Nil probes are the built-in ones.
-func (p *Probes) Fill(m models.Model, most int) ([]float32, error) {
+// Fill returns at most limit probes, evenly picked and prepared for a model: (n,
+// channels, height, width). Nil probes are the built-in ones.
+func (p *Probes) Fill(m models.Model, limit int) ([]float32, error) {
 	if p == nil {
-		p = builtInProbes(most)
+		p = builtInProbes(limit)
 	}
-	return p.pick(m.Input().Image, min(most, p.Count))
+	return p.pick(m.Input().Image, min(limit, p.Count))
 }
 
-// pick prepares n of the probes, evenly picked.
+// pick returns n of the probes, evenly picked and prepared.
 func (p *Probes) pick(spec image.Spec, n int) ([]float32, error) {
 	if p.Count < 1 {
 		return nil, errNoProbes
@@ -46,8 +46,8 @@ func (p *Probes) pick(spec image.Spec, n int) ([]float32, error) {
 
 var errNoProbes = fault.Errorf(fault.Invalid, "there are no probe images")
 
-// Pack returns the probes as a store keeps them, at the model's size. At most
-// store.MaxProbes in store.MaxProbeBytes are kept, evenly picked.
+// Pack returns the probes in the form that a store keeps, at the model's input size. It
+// picks at most store.MaxProbes, of store.MaxProbeBytes at most, evenly.
 func (p *Probes) Pack(spec image.Spec) (*store.Probes, error) {
 	if p.Count < 1 {
 		return nil, errNoProbes
@@ -68,7 +68,7 @@ func (p *Probes) Pack(spec image.Spec) (*store.Probes, error) {
 	return out, nil
 }
 
-// Unpack returns probes that a store has kept.
+// Unpack returns the probes that Pack packed.
 func Unpack(p *store.Probes) *Probes {
 	size := p.Height * p.Width * p.Channels
 	return &Probes{Count: p.Count, Image: func(_ image.Spec, i int) (*image.Image, error) {
@@ -76,8 +76,8 @@ func Unpack(p *store.Probes) *Probes {
 	}}
 }
 
-// StoredProbes returns a function that reads the probes that a basis names. It returns
-// nil for the built-in ones.
+// StoredProbes returns a function that reads the named probes of a store. It returns nil
+// for the built-in ones.
 func StoredProbes(s *store.Store, name string) func() (*Probes, error) {
 	return func() (*Probes, error) {
 		if name == "" || name == store.BuiltInProbes {

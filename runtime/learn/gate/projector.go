@@ -11,22 +11,22 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// projectorIdle is how long an unused projector is kept: one checkpoint often follows
-// another.
-var projectorIdle = 30 * time.Second
+// projectorIdle is how long an unused projector is kept, since checkpoints are often
+// added one after another.
+const projectorIdle = 30 * time.Second
 
-// projectorCache holds the projector of a basis while checkpoints are being added, and
-// for projectorIdle after that. A projector takes the memory of a model and a half.
+// projectorCache holds the projector of a basis while checkpoints are added, and for
+// projectorIdle afterwards. A projector takes the memory of one and a half models.
 type projectorCache struct {
 	open func() (*store.Basis, error)
 
-	mu      sync.Mutex // guards what follows, and is held while a projector is made
+	mu      sync.Mutex // guards current, users and idle, and is held while a projector is made
 	current *openProjector
 	users   int
-	idle    *time.Timer
+	idle    *time.Timer // drops current
 }
 
-// openProjector is a projector with the file that it reads.
+// openProjector is a projector and the basis that it reads.
 type openProjector struct {
 	*subspace.Projector
 	basis   *store.Basis
@@ -37,8 +37,8 @@ type openProjector struct {
 // closed. Tests replace it.
 var closeFile = func(file *tensorfile.File) { file.Close() }
 
-// acquire returns the projector, which is made at the first use. The caller must call
-// done once. An error is not kept: the file may be restored.
+// acquire returns the projector, which it makes if there is none. The caller must call
+// done once. Errors are not cached: the file may be restored.
 func (c *projectorCache) acquire() (p *subspace.Projector, done func(), err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -51,6 +51,7 @@ func (c *projectorCache) acquire() (p *subspace.Projector, done func(), err erro
 	return c.current.Projector, c.release, nil
 }
 
+// make opens the basis and makes its projector.
 func (c *projectorCache) make() (*openProjector, error) {
 	b, err := c.open()
 	if err != nil {
@@ -87,12 +88,13 @@ func (c *projectorCache) drop() {
 	}
 }
 
-// close closes the file and cancels the cleanup, which might otherwise close it too.
+// close closes the file and stops the cleanup, which would close it again.
 func (p *openProjector) close() error {
 	p.cleanup.Stop()
 	return p.basis.Close()
 }
 
+// close closes the projector, which must not be in use.
 func (c *projectorCache) close() (err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -103,8 +105,8 @@ func (c *projectorCache) close() (err error) {
 	return err
 }
 
-// bytes returns the memory of the projector: of the mapped file and of the inverses on
-// the Go heap, and the latter alone.
+// bytes returns the memory of the projector, and the part of it that is on the Go heap.
+// The matrices of the basis are mapped from its file, their inverses are on the heap.
 func (c *projectorCache) bytes() (all, heap int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -119,7 +121,7 @@ func (c *projectorCache) bytes() (all, heap int64) {
 	return all + heap, heap
 }
 
-// Project calls f with the projector of the family and a checkpoint's coefficients.
+// Project calls f with the projector of the family and the coefficients of a checkpoint.
 func (g *Gate) Project(s family.Source, f func(p *subspace.Projector, c *subspace.Coefficients) error) error {
 	p, done, err := g.projector.acquire()
 	if err != nil {

@@ -8,15 +8,15 @@ import (
 	"eigenserve/store"
 )
 
-// refuse returns the error of a checkpoint that does not pass, with what x, the finest
-// form that fits, would have kept. A nil x means that none fits.
-func (t *trial) refuse(x *form, o Options) error {
+// refusal returns the error for a checkpoint that does not pass. x is the finest candidate
+// that fits in the allowed bytes, nil if none does.
+func (t *trial) refusal(x *candidate, o Options) error {
 	if x == nil {
 		return fault.Errorf(fault.Refused, "checkpoint %q does not fit in %d bytes at any step; raise --variant-budget", t.source.Name(), o.MaxBytes)
 	}
-	return fault.Errorf(fault.Refused, "checkpoint %q is refused: its finest form within %d bytes (step %.3g) "+t.kept()+"; "+
-		"%.2f%% and %.3g are required. Raise --variant-budget, or store it as it is with --allow-lossy or --exact",
-		t.source.Name(), o.MaxBytes, x.variant.Fidelity.Step, 100*x.answers.Agreement, t.images.judged, x.answers.KL, 100*max(0, o.MinAgreement), o.MaxKL)
+	return fault.Errorf(fault.Refused, "checkpoint %q is refused: its finest variant within %d bytes (step %.3g) "+t.kept()+"; "+
+		"%.2f%% and %.3g are required. Raise --variant-budget, or store it all the same with --allow-lossy or --exact",
+		t.source.Name(), o.MaxBytes, x.variant.Fidelity.Step, 100*x.answers.Agreement, t.images.heldOut, x.answers.KL, 100*max(0, o.MinAgreement), o.MaxKL)
 }
 
 // kept returns the format of a sentence about an agreement in percent, a number of images
@@ -32,14 +32,14 @@ func (t *trial) kept() string {
 	return "keeps %.2f%% of its best labels on %d images, with a mean KL divergence of %.3g"
 }
 
-// report writes what was measured into a form's variant. It must be the last call: the
-// null of random directions uses up the coefficients.
-func (t *trial) report(x *form, o Options, probes string) error {
+// report adds what was measured to a candidate's variant. It must be the last call on a
+// trial: randomDirections overwrites the coefficients.
+func (t *trial) report(x *candidate, o Options, probes string) error {
 	mean, err := t.meanOnly()
 	if err != nil {
 		return err
 	}
-	random, err := t.random(len(x.variant.Coefficients))
+	random, err := t.randomDirections(len(x.variant.Coefficients))
 	if err != nil {
 		return err
 	}
@@ -48,8 +48,8 @@ func (t *trial) report(x *form, o Options, probes string) error {
 			return fault.Errorf(fault.Refused, "checkpoint %q is refused: at step %g its answers to probe images are not finite", t.source.Name(), x.variant.Fidelity.Step)
 		}
 	}
-	r := &store.Measured{Answers: x.answers, Task: string(t.task), Probes: probes, Images: t.images.judged, Mean: mean, Random: &random}
-	r.AtLeast = Digits(store.WilsonLowerBound(r.Agreement, r.Images))
+	r := &store.Measured{Answers: x.answers, Task: string(t.task), Probes: probes, Images: t.images.heldOut, Mean: mean, Random: &random}
+	r.AtLeast = Round(store.WilsonLowerBound(r.Agreement, r.Images))
 	if o.Step == 0 {
 		r.MinAgreement, r.MaxKL = max(0, o.MinAgreement), o.MaxKL
 	}

@@ -9,37 +9,37 @@ import (
 	"eigenserve/store/subspace"
 )
 
-// search returns the form that passes in the fewest bytes.
-func (t *trial) search(ctx context.Context, o Options) (*form, error) {
+// search returns the candidate that passes in the fewest bytes.
+func (t *trial) search(ctx context.Context, o Options) (*candidate, error) {
 	if o.Step > 0 {
 		return t.atGivenStep(ctx, o)
 	}
-	forms := formCache{trial: t, ctx: ctx, known: map[int]*form{}}
+	candidates := candidateCache{trial: t, ctx: ctx, known: map[int]*candidate{}}
 	k, err := coarsest(func(k int) (verdict, error) {
-		x, err := forms.at(k)
-		return o.judge(x), err
+		x, err := candidates.at(k)
+		return o.verdict(x), err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if x := forms.known[k]; x != nil && x.passes(o) && x.bytes() <= o.MaxBytes {
+	if x := candidates.known[k]; x != nil && x.passes(o) && x.bytes() <= o.MaxBytes {
 		return t.refine(ctx, o, k, x)
 	}
-	x, err := forms.finest(o.MaxBytes)
+	x, err := candidates.finest(o.MaxBytes)
 	if err != nil {
 		return nil, err
 	}
 	if x == nil || !o.AllowLossy {
-		return nil, t.refuse(x, o)
+		return nil, t.refusal(x, o)
 	}
 	x.variant.Fidelity.Lossy = true
 	return x, nil
 }
 
-// atGivenStep returns the form of the step that the options name.
-func (t *trial) atGivenStep(ctx context.Context, o Options) (x *form, err error) {
-	if x, err = t.at(o.Step); err == nil && o.Refine {
-		x, err = t.refined(ctx, o.Step)
+// atGivenStep returns the candidate at the step that the options name.
+func (t *trial) atGivenStep(ctx context.Context, o Options) (x *candidate, err error) {
+	if x, err = t.candidate(o.Step); err == nil && o.Refine {
+		x, err = t.refinedCandidate(ctx, o.Step)
 	}
 	if errors.Is(err, subspace.ErrStep) {
 		err = fault.With(fault.Invalid, err)
@@ -47,14 +47,14 @@ func (t *trial) atGivenStep(ctx context.Context, o Options) (x *form, err error)
 	return x, err
 }
 
-// judge returns the verdict on the step of a form, nil if the step has none.
-func (o Options) judge(x *form) verdict {
+// verdict returns the verdict on the step of a candidate, nil if the step has none.
+func (o Options) verdict(x *candidate) verdict {
 	switch {
 	case x == nil:
 		return searchFiner
 	case x.passes(o):
 		return byOctaves(min(0, math.Log2(x.answers.KL/o.MaxKL)))
-	case x.bytes() > o.MaxBytes: // a finer one would take even more
+	case x.bytes() > o.MaxBytes: // a finer step would take even more
 		return searchCoarser
 	case x.answers.KL > o.MaxKL:
 		return byOctaves(math.Log2(x.answers.KL / o.MaxKL))
@@ -62,22 +62,22 @@ func (o Options) judge(x *form) verdict {
 	return searchFiner
 }
 
-// formCache makes the forms of steps, each once.
-type formCache struct {
+// candidateCache makes the candidates of the search's steps, each once.
+type candidateCache struct {
 	trial *trial
 	ctx   context.Context
-	known map[int]*form
+	known map[int]*candidate
 }
 
-// at returns the form of the k-th step, nil if the step is too fine for the coder.
-func (c *formCache) at(k int) (*form, error) {
+// at returns the candidate at the k-th step, nil if the step is too fine for the coder.
+func (c *candidateCache) at(k int) (*candidate, error) {
 	if err := c.ctx.Err(); err != nil {
 		return nil, err
 	}
 	if x, ok := c.known[k]; ok {
 		return x, nil
 	}
-	x, err := c.trial.at(stepAt(k))
+	x, err := c.trial.candidate(stepAt(k))
 	if errors.Is(err, subspace.ErrStep) {
 		x, err = nil, nil
 	}
@@ -85,15 +85,15 @@ func (c *formCache) at(k int) (*form, error) {
 	return x, err
 }
 
-// finest returns the form of the smallest step that fits into so many bytes, nil if
-// none does.
-func (c *formCache) finest(most int64) (*form, error) {
+// finest returns the candidate at the smallest step that fits in maxBytes, nil if none
+// does.
+func (c *candidateCache) finest(maxBytes int64) (*candidate, error) {
 	large, err := coarsest(func(k int) (verdict, error) { // the coarsest that does not fit
 		x, err := c.at(k)
 		if x == nil {
 			return searchCoarser, err
 		}
-		return byOctaves(math.Log2((float64(most) + 1) / float64(x.bytes()))), nil
+		return byOctaves(math.Log2((float64(maxBytes) + 1) / float64(x.bytes()))), nil
 	})
 	if err != nil || large >= maxStep {
 		return nil, err
@@ -101,15 +101,15 @@ func (c *formCache) finest(most int64) (*form, error) {
 	return c.at(large + 1)
 }
 
-// refine looks for a form at a step above the k-th that passes once it is refined, and
-// returns x, the form of the k-th, if there is none. Refinement gains about half an
-// octave.
-func (t *trial) refine(ctx context.Context, o Options, k int, x *form) (*form, error) {
+// refine searches for a refined candidate at a step above the k-th that passes in fewer
+// bytes than x, the candidate at the k-th step. It returns x if there is none. Refinement
+// gains about half an octave.
+func (t *trial) refine(ctx context.Context, o Options, k int, x *candidate) (*candidate, error) {
 	if !o.Refine {
 		return x, nil
 	}
 	for stride, at := perOctave/4, k+perOctave/2; stride > 0; stride /= 2 {
-		next, err := t.refined(ctx, stepAt(at))
+		next, err := t.refinedCandidate(ctx, stepAt(at))
 		if err != nil && !errors.Is(err, subspace.ErrNotFinite) {
 			return nil, err
 		}

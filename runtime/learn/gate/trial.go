@@ -14,8 +14,9 @@ import (
 	"eigenserve/store/tensorfile"
 )
 
-// trial compares forms of one checkpoint with the checkpoint's own answers, which are
-// computed once. Everything runs in float32, whatever the family is served in.
+// trial makes candidates for the variant of one checkpoint and compares them with the
+// checkpoint's own answers, which are computed once. It computes in float32, whatever
+// precision the family is served in.
 type trial struct {
 	family       *family.Family
 	projector    *subspace.Projector
@@ -27,15 +28,15 @@ type trial struct {
 	workers      int
 
 	head     []float32 // the original's [W b], (labels, width)
-	headStep float64   // 0 if the head is kept as it came
+	headStep float64   // 0 if the head is stored unchanged
 	features []float32 // the original's, (images, width)
 	original []float32 // the original's logits, (images, labels)
 	plan     *nn.Plan
 	slab     []float32
-	refiner  *teach.Refiner // made at its first use
+	refiner  *teach.Refiner // nil before the first use
 }
 
-// newTrial computes a checkpoint's answers to the images.
+// newTrial returns a trial for a checkpoint, whose answers to the images it computes.
 func newTrial(f *family.Family, p *subspace.Projector, s family.Source, m models.Model, images *Images, workers int) (*trial, error) {
 	if err := family.CheckSingleHead(f.Plan); err != nil {
 		return nil, err
@@ -46,7 +47,7 @@ func newTrial(f *family.Family, p *subspace.Projector, s family.Source, m models
 		return nil, err
 	}
 	if t.labels != len(m.Labels()) {
-		return nil, fault.Errorf(fault.Invalid, "checkpoint %q: %d labels for a head of %d outputs; id2label of its config.json names them", s.Name(), len(m.Labels()), t.labels)
+		return nil, fault.Errorf(fault.Invalid, "checkpoint %q: %d labels for a head of %d outputs; correct id2label in its config.json", s.Name(), len(m.Labels()), t.labels)
 	}
 	t.task = output.TaskOf(m.ProblemType(), t.labels)
 	if t.coefficients, err = p.Project(s); err != nil {
@@ -65,7 +66,7 @@ func newTrial(f *family.Family, p *subspace.Projector, s family.Source, m models
 	return t, nil
 }
 
-// inputs returns the number of the head's inputs, without the bias.
+// inputs returns the number of the head's inputs, not counting the bias.
 func (t *trial) inputs() int { return t.plan.Heads()[0].Inputs }
 
 // featuresOf returns the features of images under weights.
@@ -75,7 +76,7 @@ func (t *trial) featuresOf(w *nn.Weights, input []float32) ([]float32, error) {
 }
 
 // denseFeatures returns the features of images under dense weights.
-func (t *trial) denseFeatures(read family.Read, input []float32) ([]float32, error) {
+func (t *trial) denseFeatures(read family.ReadFunc, input []float32) ([]float32, error) {
 	w, err := family.LoadDense(t.plan, read, t.slab)
 	if err != nil {
 		return nil, err
@@ -83,46 +84,44 @@ func (t *trial) denseFeatures(read family.Read, input []float32) ([]float32, err
 	return t.featuresOf(w, input)
 }
 
-// heldOut returns the rows of the images that forms are judged on, of rows for all
-// images.
+// heldOut returns the rows of the held-out images, from rows of all images.
 func (t *trial) heldOut(rows []float32) []float32 {
-	width := len(rows) / (t.images.fitted + t.images.judged)
-	return rows[t.images.fitted*width:]
+	width := len(rows) / (t.images.fitting + t.images.heldOut)
+	return rows[t.images.fitting*width:]
 }
 
-// fitting returns the other rows, which heads are fitted to.
+// fitting returns the rows of the images for fitting, from rows of all images.
 func (t *trial) fitting(rows []float32) []float32 {
 	return rows[:len(rows)-len(t.heldOut(rows))]
 }
 
-// form is one way to store the checkpoint, and how it answers.
-type form struct {
+// candidate is a variant of the checkpoint and how it answers.
+type candidate struct {
 	variant *store.Variant
 	answers store.Answers
 }
 
-// bytes returns the size of a form without metadata.
-func (x *form) bytes() int64 {
+// bytes returns the size of the variant without its metadata.
+func (x *candidate) bytes() int64 {
 	v := x.variant
 	return int64(len(v.Coefficients)+len(v.Gains)) + family.PrivateBytes(v)
 }
 
-// passes reports whether a form's answers are close enough to the original's.
-func (x *form) passes(o Options) bool { return x.answers.Passes(o.MinAgreement, o.MaxKL) }
+// passes reports whether the answers are close enough to the original's.
+func (x *candidate) passes(o Options) bool { return x.answers.Passes(o.MinAgreement, o.MaxKL) }
 
-// at returns the form of a step: quantised and rebuilt as a server would, with a head
-// that is fitted to the rebuilt weights' features, and coded.
-func (t *trial) at(step float64) (*form, error) {
+// candidate returns the candidate at a quantisation step.
+func (t *trial) candidate(step float64) (*candidate, error) {
 	v := &store.Variant{Private: map[string]tensorfile.Tensor{}}
 	if err := t.projector.Quantise(v, t.coefficients, step); err != nil {
 		return nil, err
 	}
-	return t.judge(v)
+	return t.score(v)
 }
 
-// refined is at with coefficients that are refined towards the original's answers to
-// the fitting images.
-func (t *trial) refined(ctx context.Context, step float64) (*form, error) {
+// refinedCandidate is candidate with coefficients that are first refined towards the
+// original's answers to the images for fitting.
+func (t *trial) refinedCandidate(ctx context.Context, step float64) (*candidate, error) {
 	if t.refiner == nil {
 		t.refiner = teach.NewRefiner(t.family, teach.Target{
 			Images:   t.fitting(t.images.input),
@@ -134,10 +133,10 @@ func (t *trial) refined(ctx context.Context, step float64) (*form, error) {
 	if err := t.refiner.Refine(ctx, t.projector, v, t.coefficients, step); err != nil {
 		return nil, err
 	}
-	return t.judge(v)
+	return t.score(v)
 }
 
-// withoutOnes returns the first inputs of each row of x (n, width).
+// withoutOnes returns the first inputs values of each row of x (n, width).
 func withoutOnes(x []float32, width, inputs int) []float32 {
 	out := make([]float32, 0, len(x)/width*inputs)
 	for ; len(x) > 0; x = x[width:] {
@@ -146,9 +145,9 @@ func withoutOnes(x []float32, width, inputs int) []float32 {
 	return out
 }
 
-// judge adds a head to a variant whose coefficients are coded, and compares its answers
-// with the original's.
-func (t *trial) judge(v *store.Variant) (*form, error) {
+// score rebuilds a variant as a server does, adds a head that is fitted to its features,
+// and compares its answers with the original's.
+func (t *trial) score(v *store.Variant) (*candidate, error) {
 	w, err := t.family.RebuildShared(t.plan, v, t.slab)
 	if err != nil {
 		return nil, err
@@ -161,10 +160,11 @@ func (t *trial) judge(v *store.Variant) (*form, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &form{variant: v, answers: t.compare(t.heldOut(x), head)}, nil
+	return &candidate{variant: v, answers: t.compare(t.heldOut(x), head)}, nil
 }
 
-// compare compares the answers of a head to held-out features with the original's.
+// compare compares the answers of a head to features of the held-out images with the
+// original's.
 func (t *trial) compare(features, head []float32) store.Answers {
 	return Compare(t.task, Logits(features, head, t.labels), t.heldOut(t.original), t.labels)
 }

@@ -1,8 +1,7 @@
-// Package teach moves a variant's coefficients by gradient steps through the forward
-// pass and back. Today it refines the coefficients of a checkpoint that exists, so that
-// rounding them changes its answers less.
+// Package teach trains a variant's coefficients by gradient descent. Today it refines the
+// coefficients of a checkpoint, so that rounding them changes its answers less.
 //
-// The package stores and serves nothing.
+// The package reads no files, stores nothing and serves no requests.
 package teach
 
 import (
@@ -19,60 +18,61 @@ import (
 	"eigenserve/store/subspace"
 )
 
-// How far a refinement goes.
+// Parameters of a refinement.
 const (
-	steps  = 60
-	images = 8 // of a step
-	// rate is the most that a coefficient moves in the first step, in quantisation steps,
-	// where its gradient is of root-mean-square size or more: a few far larger ones would
-	// overshoot. It falls linearly to 0. Rates by the size of the loss (Polyak's) gained
-	// less at equal bytes.
+	iterations = 60
+	batch      = 8 // images of an iteration
+	// rate is how far a coefficient moves in the first iteration, in quantisation steps, if
+	// its gradient is of root-mean-square size. Larger gradients count as of that size:
+	// a few are so much larger that they would overshoot. The rate falls linearly to 0.
+	// A rate that follows the loss (Polyak's) gained less at equal bytes.
 	rate     = 0.0015
 	momentum = 0.9
-	// featureShare weighs errors of the features against those of the answers.
+	// featureShare is the weight of errors of the features relative to errors of the
+	// answers.
 	featureShare = 0.3
 )
 
-// Target is what a refinement works towards: a checkpoint's answers to some images.
+// Target is what a refinement aims at: a checkpoint's answers to some images.
 type Target struct {
 	Images   []float32 // (n, channels, height, width)
-	Features []float32 // of the original, (n, inputs of the head)
-	Head     []float32 // the original's [W b], (labels, inputs+1), or (labels, inputs) without a bias
+	Features []float32 // of the checkpoint, (n, inputs)
+	Head     []float32 // of the checkpoint, [W b], (labels, inputs+1), or (labels, inputs) without a bias
 	Labels   int
 	Task     output.Task
 	Spread   []float64 // of a regression: the standard deviation of each output
 }
 
-// row returns label i's row of the head.
+// row returns the head's row of the i-th label.
 func (t *Target) row(i int) []float32 {
 	n := len(t.Head) / t.Labels
 	return t.Head[i*n : (i+1)*n]
 }
 
-// Refiner moves coefficients before they are rounded, so that the errors of rounding
-// many small ones, which otherwise add up, compensate each other in the answers. It
-// descends the divergence of the answers in the basis, where the metric makes an error
-// cost about the same in any coefficient, so that one rate serves all. It takes the
-// gradient at the rounded values for that at the values (straight-through estimator:
-// Bengio, Léonard and Courville 2013).
+// Refiner moves coefficients before they are rounded. The errors of rounding many small
+// coefficients otherwise add up in the answers; refined, they compensate each other. It
+// descends the divergence of the answers. Under the metric of the basis, an error costs
+// about the same in any coefficient, so one rate serves all. The gradient at the rounded
+// values is used as that at the values (straight-through estimator: Bengio, Léonard and
+// Courville 2013).
 //
 // On eight of the most difficult added test models, and images that the refinement did
 // not see, a mean divergence of 0.024 took 0.22% of the float16 bytes; rounding alone
 // took 0.34%.
 //
-// A Refiner serves one goroutine.
+// A Refiner must not be used by several goroutines at once.
 type Refiner struct {
 	Target
-	model   models.Model
-	family  *family.Family
-	plan    *nn.Plan // in float32
-	weights *nn.Weights
-	width   int     // of features
-	weight  float32 // of the features' squared error
-	pass    nn.Pass
-	sparse  rans.Sparse
-	dense   []float32 // a layer's gradient (m, width)
-	scratch []float32 // of a rebuild
+	model         models.Model
+	family        *family.Family
+	plan          *nn.Plan // in float32
+	weights       *nn.Weights
+	width         int     // of features
+	featureWeight float32 // of the squared errors of features
+	pass          nn.Pass
+	sparse        rans.Sparse
+	dense         []float32 // reused by weightGradient
+	scratch       []float32 // reused by load
 }
 
 // NewRefiner returns a refiner of checkpoints of a family towards a target.
@@ -81,37 +81,38 @@ func NewRefiner(f *family.Family, t Target) *Refiner {
 	w := r.plan.Bind(make([]float32, r.plan.SlabLen()))
 	r.plan.Features(&w)
 	r.weights, r.width = &w, r.plan.Heads()[0].Inputs
-	// An error of the features that does not show in the answers to the probes may show
-	// in others. It counts as it would under an average head of the same size.
+	// An error of the features that does not change the answers to these images may change
+	// other answers. It counts as it would under an average head of the same size.
 	for i := range t.Labels {
 		for _, x := range t.row(i)[:r.width] {
 			x *= r.unit(i)
-			r.weight += featureShare * x * x / float32(t.Labels*r.width)
+			r.featureWeight += featureShare * x * x / float32(t.Labels*r.width)
 		}
 	}
 	return r
 }
 
-// Refine quantises coefficients into a variant, as subspace.Projector.Quantise does,
-// after it has refined them. The result is the same every time.
+// Refine refines coefficients and quantises them into a variant, as
+// subspace.Projector.Quantise does. It is deterministic.
 func (r *Refiner) Refine(ctx context.Context, p *subspace.Projector, v *store.Variant, c *subspace.Coefficients, step float64) error {
-	l, err := p.Unrounded(c, step)
+	u, err := p.Unrounded(c, step)
 	if err != nil {
 		return err
 	}
-	gradient, velocity := zerosLike(l.Values), zerosLike(l.Values)
-	for t := range steps {
+	gradient, velocity := zerosLike(u.Values), zerosLike(u.Values)
+	for t := range iterations {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := r.gradient(l, t, gradient); err != nil {
+		if err := r.gradient(u, t, gradient); err != nil {
 			return err
 		}
-		descend(l.Values, velocity, gradient, rate*(1-float64(t)/steps))
+		descend(u.Values, velocity, gradient, rate*(1-float64(t)/iterations))
 	}
-	return l.Encode(v)
+	return u.Encode(v)
 }
 
+// zerosLike returns slices of zeros with the lengths of tensors.
 func zerosLike(tensors [][]float32) [][]float32 {
 	out := make([][]float32, len(tensors))
 	for i, x := range tensors {
@@ -120,8 +121,8 @@ func zerosLike(tensors [][]float32) [][]float32 {
 	return out
 }
 
-// descend takes one step against the gradient, which it first scales to a
-// root-mean-square of 1 and clips to ±1.
+// descend takes one step of gradient descent with momentum. It scales the gradient to a
+// root-mean-square of 1, then clips it to ±1.
 func descend(values, velocity, gradient [][]float32, rate float64) {
 	square, count := 0.0, 0
 	for _, g := range gradient {
@@ -143,30 +144,15 @@ func descend(values, velocity, gradient [][]float32, rate float64) {
 	}
 }
 
-// gradient sets gradient to that of the t-th batch's loss.
-func (r *Refiner) gradient(l *subspace.Unrounded, t int, gradient [][]float32) error {
-	r.load(l)
-	n := len(r.Features) / r.width
-	size := len(r.Images) / n
-	var batch, want []float32
-	for i := range images {
-		at := (t*images + i) % n
-		batch = append(batch, r.Images[at*size:][:size]...)
-		want = append(want, r.Features[at*r.width:][:r.width]...)
-	}
-	inputs := models.Images(r.model, batch)
-	tape := r.pass.Record(nn.Group{Spans: models.Spans(r.model, inputs), Weights: r.weights})
-	features, err := r.model.Forward(&r.pass, inputs)
+// gradient sets gradient to the gradient of the t-th batch's loss.
+func (r *Refiner) gradient(u *subspace.Unrounded, t int, gradient [][]float32) error {
+	r.load(u)
+	tape, err := r.record(t)
 	if err != nil {
 		return err
 	}
-	loss := make([][]float32, images)
-	for i, x := range features {
-		loss[i] = r.lossGradient(x.Logits, want[i*r.width:][:r.width])
-	}
-	tape.Backward(loss)
 	for i := range tape.Layers {
-		if err := l.Gradient(i, gradient[i], r.weightGradient(i, tape.Layers[i])); err != nil {
+		if err := u.Gradient(i, gradient[i], r.weightGradient(i, tape.Layers[i])); err != nil {
 			return err
 		}
 	}
@@ -180,12 +166,36 @@ func (r *Refiner) gradient(l *subspace.Unrounded, t int, gradient [][]float32) e
 	return nil
 }
 
-// load rebuilds the weights from the latents as rounded.
-func (r *Refiner) load(l *subspace.Unrounded) {
+// record runs the t-th batch forward and backward.
+func (r *Refiner) record(t int) (*nn.Tape, error) {
+	n := len(r.Features) / r.width
+	size := len(r.Images) / n
+	var images, want []float32
+	for i := range batch {
+		at := (t*batch + i) % n
+		images = append(images, r.Images[at*size:][:size]...)
+		want = append(want, r.Features[at*r.width:][:r.width]...)
+	}
+	inputs := models.Images(r.model, images)
+	tape := r.pass.Record(nn.Group{Spans: models.Spans(r.model, inputs), Weights: r.weights})
+	features, err := r.model.Forward(&r.pass, inputs)
+	if err != nil {
+		return nil, err
+	}
+	loss := make([][]float32, batch)
+	for i, x := range features {
+		loss[i] = r.lossGradient(x.Logits, want[i*r.width:][:r.width])
+	}
+	tape.Backward(loss)
+	return tape, nil
+}
+
+// load sets the weights to those of the rounded coefficients.
+func (r *Refiner) load(u *subspace.Unrounded) {
 	layers := r.family.Layers()
 	for i := range r.weights.Layers {
-		l.Sparse(i, &r.sparse)
-		core := family.CoreOf(&r.sparse, l.Step())
+		u.Sparse(i, &r.sparse)
+		core := family.CoreOf(&r.sparse, u.Step())
 		n := kernel.RebuildScratch(&layers[i], 1)
 		if cap(r.scratch) < n {
 			r.scratch = make([]float32, n)
@@ -193,19 +203,19 @@ func (r *Refiner) load(l *subspace.Unrounded) {
 		r.weights.Layers[i].Rebuild(&layers[i], &core, r.scratch[:n])
 	}
 	for i, dst := range r.weights.Vectors {
-		r.family.Vector(i, dst, l.Integers(len(r.weights.Layers)+i), l.Step())
+		r.family.RebuildVector(i, dst, u.Integers(len(r.weights.Layers)+i), u.Step())
 	}
 }
 
-// lossGradient returns the gradient, at an image's features x, of the divergence of its
-// answers from the original's plus weight·‖x−want‖²/2.
+// lossGradient returns the gradient with respect to an image's features x of its loss: the
+// divergence of its answers from the checkpoint's plus featureWeight·‖x−want‖²/2.
 func (r *Refiner) lossGradient(x, want []float32) []float32 {
 	got, original := r.logits(x), r.logits(want)
 	r.answer(got)
 	r.answer(original)
 	gradient := make([]float32, r.width)
 	for k := range gradient {
-		gradient[k] = r.weight * (x[k] - want[k])
+		gradient[k] = r.featureWeight * (x[k] - want[k])
 	}
 	for i := range got {
 		d := (got[i] - original[i]) * r.unit(i) * r.unit(i)
@@ -238,7 +248,7 @@ func (r *Refiner) answer(logits []float32) {
 	}
 }
 
-// logits returns the logits of the original's head to features x.
+// logits returns the logits of the checkpoint's head for features x.
 func (r *Refiner) logits(x []float32) []float32 {
 	out := make([]float32, r.Labels)
 	for i := range out {
@@ -253,8 +263,8 @@ func (r *Refiner) logits(x []float32) []float32 {
 	return out
 }
 
-// weightGradient returns Σ g[x;1]ᵀ over the rows of the i-th layer, (m, width), in
-// memory that the next call reuses.
+// weightGradient returns the gradient of the i-th layer's weights, Σ g[x;1]ᵀ over the
+// recorded rows, (m, width), in memory that the next call reuses.
 func (r *Refiner) weightGradient(i int, t nn.TapedLayer) []float32 {
 	l := r.plan.Layers[i]
 	m, n := l.Rows(), l.Cols()

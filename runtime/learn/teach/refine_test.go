@@ -6,8 +6,6 @@ import (
 	"errors"
 	"testing"
 
-	"gorgonia.org/tensor"
-
 	"eigenserve/models"
 	"eigenserve/models/nn"
 	"eigenserve/runtime/family"
@@ -19,29 +17,29 @@ import (
 	"eigenserve/store/subspace"
 )
 
-// refinement is a checkpoint of the tests' family that its basis was not fitted
-// on, about to be refined on some images and looked at on others.
+func TestMain(m *testing.M) { teststore.Main(m) }
+
+// refinement is a checkpoint that the basis of the tests' family was not fitted on, with
+// images to refine it on and others to compare answers on.
 type refinement struct {
 	*testing.T
 	family       *family.Family
 	projector    *subspace.Projector
 	coefficients *subspace.Coefficients
 	target       teach.Target
-	unseen       []float32 // images
-	want         []float32 // the original's features of them
+	heldOut      []float32 // images
+	want         []float32 // features of the checkpoint for them
 	pass         nn.Pass
 }
 
-func TestMain(m *testing.M) { teststore.Main(m) }
-
-const refinedImages = 256
+// numImages is the number of images to refine on, and of those held out.
+const numImages = 256
 
 func newRefinement(t *testing.T) *refinement {
 	t.Helper()
-	st := teststore.Fitted(t)
-	f, err := family.OpenCurrent(st, testfamily.Name, nn.Float32)
+	f, err := family.OpenCurrent(teststore.Fitted(t), testfamily.Name, nn.Float32)
 	testfamily.Must(err)
-	basis, err := f.Whole()
+	basis, err := f.OpenBasis()
 	testfamily.Must(err)
 	t.Cleanup(func() { basis.Close(); f.Close() })
 	projector, err := subspace.NewProjector(basis)
@@ -53,24 +51,19 @@ func newRefinement(t *testing.T) *refinement {
 	testfamily.Must(err)
 
 	var builtIn *gate.Probes
-	input, err := builtIn.Fill(f.Model, 2*refinedImages)
+	input, err := builtIn.Fill(f.Model, 2*numImages)
 	testfamily.Must(err)
-	slab := make([]float32, f.Plan.SlabLen())
-	testfamily.Must(f.Plan.Load(slab, s.Read))
-	w := f.Plan.Bind(slab)
-	features := r.features(&w, input)
-	weight, shape, err := s.ReadPrivate("classifier.weight")
+	w, err := family.LoadDense(f.Plan, s.Read, make([]float32, f.Plan.SlabLen()))
 	testfamily.Must(err)
-	bias, _, err := s.ReadPrivate("classifier.bias")
+	features := r.features(w, input)
+	head, labels, err := family.JoinHead(f.Plan.Heads()[0], s.ReadPrivate)
 	testfamily.Must(err)
-	r.target = teach.Target{Images: input[:len(input)/2], Features: features[:len(features)/2], Labels: shape[0]}
-	r.unseen, r.want = input[len(input)/2:], features[len(features)/2:]
-	for i, b := range bias {
-		r.target.Head = append(append(r.target.Head, weight[i*shape[1]:(i+1)*shape[1]]...), b)
-	}
+	r.target = teach.Target{Images: input[:len(input)/2], Features: features[:len(features)/2], Head: head, Labels: labels}
+	r.heldOut, r.want = input[len(input)/2:], features[len(features)/2:]
 	return r
 }
 
+// features returns the features of images under weights, (n, inputs of the head).
 func (r *refinement) features(w *nn.Weights, input []float32) (out []float32) {
 	r.family.Plan.Features(w)
 	images := models.Images(r.family.Model, input)
@@ -83,33 +76,28 @@ func (r *refinement) features(w *nn.Weights, input []float32) (out []float32) {
 	return out
 }
 
-// off is the mean square error of a variant's features of images that no
-// refinement saw.
-func (r *refinement) off(v *store.Variant) float64 {
-	slab := make([]float32, r.family.Plan.SlabLen())
-	w := r.family.Plan.Bind(slab)
-	tensors := map[string][]float32{}
-	b := r.projector.Basis()
-	testfamily.Must(subspace.Rebuild(b, v, func(name string, x *tensor.Dense) { tensors[name] = x.Float32s() }))
-	testfamily.Must(r.family.Plan.Load(slab, func(name string, dst []float32) error {
-		copy(dst, tensors[name])
-		return nil
-	}))
+// meanSquareError returns the mean square error of a variant's features of the held-out images.
+func (r *refinement) meanSquareError(v *store.Variant) float64 {
+	read, err := family.Collect(func(put subspace.Put) error { return subspace.Rebuild(r.projector.Basis(), v, put) })
+	testfamily.Must(err)
+	w, err := family.LoadDense(r.family.Plan, read, make([]float32, r.family.Plan.SlabLen()))
+	testfamily.Must(err)
 	sum := 0.0
-	for i, x := range r.features(&w, r.unseen) {
+	for i, x := range r.features(w, r.heldOut) {
 		d := float64(x - r.want[i])
 		sum += d * d / float64(len(r.want))
 	}
 	return sum
 }
 
+// refined returns a refined variant at a step.
 func (r *refinement) refined(ctx context.Context, step float64) (*store.Variant, error) {
 	var v store.Variant
 	return &v, teach.NewRefiner(r.family, r.target).Refine(ctx, r.projector, &v, r.coefficients, step)
 }
 
-// A refined variant answers images that the refinement never saw nearer to its
-// original, in about as many bytes, the same every time.
+// TestRefine checks that a refined variant answers images that the refinement did not see
+// more like its original, in about as many bytes, and that it is the same every time.
 func TestRefine(t *testing.T) {
 	r := newRefinement(t)
 	for _, step := range []float64{2, 4} {
@@ -119,30 +107,30 @@ func TestRefine(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if was, is := r.off(&plain), r.off(v); is > 0.8*was {
-			t.Errorf("step %g: off by %g, without a refinement by %g", step, is, was)
+		if got, rounded := r.meanSquareError(v), r.meanSquareError(&plain); got > 0.8*rounded {
+			t.Errorf("step %g: error %g, only rounded %g", step, got, rounded)
 		}
-		if was, is := len(plain.Coefficients), len(v.Coefficients); float64(is) > 1.2*float64(was) {
-			t.Errorf("step %g: %d bytes, without a refinement %d", step, is, was)
+		if got, rounded := len(v.Coefficients), len(plain.Coefficients); float64(got) > 1.2*float64(rounded) {
+			t.Errorf("step %g: %d bytes, only rounded %d", step, got, rounded)
 		}
 		if v.Step != plain.Step || v.Fidelity.Step != step || v.Basis != plain.Basis || v.Family != testfamily.Name {
-			t.Errorf("step %g: %+v", step, v)
+			t.Errorf("step %g: variant %+v", step, v)
 		}
 		again, err := r.refined(context.Background(), step)
 		if err != nil || !bytes.Equal(v.Coefficients, again.Coefficients) {
-			t.Errorf("step %g: another stream the second time (%v)", step, err)
+			t.Errorf("step %g: the coefficients differ the second time: %v", step, err)
 		}
 	}
 }
 
-func TestRefineRefusals(t *testing.T) {
+func TestRefineErrors(t *testing.T) {
 	r := newRefinement(t)
 	if _, err := r.refined(context.Background(), 0); !errors.Is(err, subspace.ErrStep) {
-		t.Errorf("step 0: %v", err)
+		t.Errorf("step 0: error %v, want ErrStep", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if v, err := r.refined(ctx, 2); !errors.Is(err, context.Canceled) || v.Coefficients != nil {
-		t.Errorf("cancelled: %v, %d bytes", err, len(v.Coefficients))
+		t.Errorf("canceled: error %v and %d bytes, want Canceled and none", err, len(v.Coefficients))
 	}
 }

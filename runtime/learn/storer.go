@@ -13,18 +13,18 @@ import (
 	"eigenserve/store/checkpoint"
 )
 
-// storeVariants adds all checkpoints to the family that was just fitted. Small models
-// are added several at a time; a large one uses all processors.
+// storeVariants adds all checkpoints to the family that was just fitted. It adds several
+// small models at a time; a large one uses all processors.
 func storeVariants(ctx context.Context, s *store.Store, name string, checkpoints []*checkpoint.Checkpoint, o Options) error {
 	a, err := NewAdder(s, name)
 	if err != nil {
 		return err
 	}
 	defer a.Close()
-	atOnce := atOnce(a.family.SlabBytes())
-	st := storing{adder: a, o: o, total: len(checkpoints), workers: parallel / atOnce}
+	n := concurrency(a.family.SlabBytes())
+	st := variantStorer{adder: a, o: o, total: len(checkpoints), workers: parallel / n}
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(atOnce)
+	group.SetLimit(n)
 	for _, c := range checkpoints {
 		group.Go(func() error { return st.add(ctx, c) })
 	}
@@ -41,32 +41,32 @@ func storeVariants(ctx context.Context, s *store.Store, name string, checkpoints
 	return refused("%d of %d checkpoints were refused; %s. Raise --variant-budget, or add them with --allow-lossy or --exact", st.refused, st.total, others)
 }
 
-// atOnce returns how many checkpoints are added at once. Each takes a few times the
-// memory of its weights.
-func atOnce(slabBytes int64) int {
+// concurrency returns how many checkpoints are added at once. Adding one takes a few times
+// the memory of its weights.
+func concurrency(slabBytes int64) int {
 	const small = 256 << 20
 	return int(max(1, min(int64(parallel), small/max(1, slabBytes))))
 }
 
-// storing is what the goroutines of storeVariants share.
-type storing struct {
+// variantStorer is the state that the goroutines of storeVariants share.
+type variantStorer struct {
 	adder   *Adder
 	o       Options
 	total   int
-	workers int // of each
+	workers int // forward passes at once, for each checkpoint
 
-	mu            sync.Mutex // guards done and refused, and orders the calls of o's functions
+	mu            sync.Mutex // guards done and refused, and is held during calls of o's functions
 	done, refused int
 }
 
-// add stores one checkpoint, unless an interrupted fit has.
-func (st *storing) add(ctx context.Context, c *checkpoint.Checkpoint) error {
+// add stores one checkpoint, unless an interrupted fit has stored it.
+func (st *variantStorer) add(ctx context.Context, c *checkpoint.Checkpoint) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	demands := fmt.Sprintf("%+v", st.o.Gate)
+	options := fmt.Sprintf("%+v", st.o.Gate)
 	st.mu.Lock()
-	e, stored := st.o.work.stored(st.adder.family.Basis.Digest, c, demands)
+	e, stored := st.o.work.stored(st.adder.family.Basis.Digest, c, options)
 	st.mu.Unlock()
 	var err error
 	if !stored {
@@ -75,7 +75,7 @@ func (st *storing) add(ctx context.Context, c *checkpoint.Checkpoint) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if err == nil && !stored {
-		err = st.o.work.noteStored(c, demands)
+		err = st.o.work.noteStored(c, options)
 	}
 	if err := st.report(c.Name, e, err); err != nil {
 		return err
@@ -85,9 +85,9 @@ func (st *storing) add(ctx context.Context, c *checkpoint.Checkpoint) error {
 	return nil
 }
 
-// report passes the outcome on to the caller's functions. An error that is no refusal
-// is returned: it ends the fit. The caller holds mu.
-func (st *storing) report(name string, e store.Entry, err error) error {
+// report calls the functions of the options with the outcome for one checkpoint. It
+// returns errors that are not refusals, which end the fit. It is called with mu held.
+func (st *variantStorer) report(name string, e store.Entry, err error) error {
 	var known *fault.Error
 	switch {
 	case errors.As(err, &known) && known.Code == fault.Refused:
