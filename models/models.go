@@ -26,14 +26,17 @@ type Output = nn.Output
 type Model interface {
 	// Plan lists the weights, in the order of slabs and bases. It must not be changed.
 	Plan() *nn.Plan
-	// Architecture names everything that answers depend on besides weights and
-	// labels. Checkpoints of one family have the same.
+	// Architecture names everything that logits depend on besides weights and the
+	// number of labels. Checkpoints of one family have the same.
 	Architecture() string
 	// Labels returns the names of the checkpoint's logits, in their order.
 	Labels() []string
 	// CheckLabels returns an error, which says what to change in the configuration,
 	// unless a head with so many outputs has a label for each.
 	CheckLabels(outputs int) error
+	// ProblemType returns problem_type of the checkpoint's config.json, "" if it is not
+	// set. With the number of labels it says what logits stand for: see output.TaskOf.
+	ProblemType() string
 	// Input describes what the model reads.
 	Input() input.Spec
 	// Rows returns the number of rows that an input takes in a pass. It does not read

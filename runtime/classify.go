@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"eigenserve/models/output"
 )
 
 // Classify answers an image file (PNG, JPEG, GIF or WebP) by one variant.
@@ -29,9 +31,8 @@ func (eng *Engine) classify(ctx context.Context, ref string, image []byte, o Cla
 		return Answer{}, err
 	}
 	defer eng.leave()
-	score, err := scorer(o.Function)
-	if err != nil {
-		return Answer{}, err
+	if o.Function != "" && scorers[o.Function] == nil {
+		return Answer{}, Errorf(Invalid, "function_to_apply %q: use softmax, sigmoid or none", o.Function)
 	}
 	h, l, err := eng.openForRequest(ref)
 	if err != nil {
@@ -43,8 +44,9 @@ func (eng *Engine) classify(ctx context.Context, ref string, image []byte, o Cla
 	if err != nil {
 		return Answer{}, blameModel(h, withoutIndex(err))
 	}
-	score(logits[0])
-	return Answer{Scores: best(logits[0], l.variant.Labels, o.TopK), Variant: h.entry.Name,
+	function := cmp.Or(o.Function, l.variant.Task.Function())
+	scorers[function](logits[0])
+	return Answer{Scores: best(logits[0], l.variant.Labels, o.TopK), Function: function, Variant: h.entry.Name,
 		Version: h.entry.Version, Digest: h.entry.Digest, Basis: h.entry.Basis, Timing: timing}, nil
 }
 
@@ -58,21 +60,17 @@ func withoutIndex(err error) error {
 	return err
 }
 
-// scorer returns the function that turns logits into scores, in place.
-func scorer(name string) (func(v []float32), error) {
-	switch name {
-	case "", "softmax":
-		return softmax, nil
-	case "sigmoid":
-		return func(v []float32) {
-			for i, x := range v {
-				v[i] = float32(1 / (1 + math.Exp(-float64(x))))
-			}
-		}, nil
-	case "none":
-		return func([]float32) {}, nil
+// scorers are the functions that turn logits into scores, in place, by name.
+var scorers = map[string]func(v []float32){
+	output.Softmax: softmax,
+	output.Sigmoid: sigmoid,
+	output.None:    func([]float32) {},
+}
+
+func sigmoid(v []float32) {
+	for i, x := range v {
+		v[i] = float32(1 / (1 + math.Exp(-float64(x))))
 	}
-	return nil, Errorf(Invalid, "function_to_apply %q: use softmax, sigmoid or none", name)
 }
 
 func softmax(v []float32) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"eigenserve/models/output"
 	"eigenserve/runtime/sched"
 	"eigenserve/store"
 )
@@ -29,6 +30,10 @@ type VariantInfo struct {
 	// Agreement is what the gate measured on probe images, 0 if nothing was measured.
 	// Lossy is set if the variant did not pass the gate and was stored all the same.
 	Agreement float64 `json:"agreement,omitempty"`
+	// Task is "multi-label", "binary" or "regression" if that is what the model's logits
+	// stand for, and "" if one of several labels is right. In a list, it is known only for
+	// models that the gate measured.
+	Task output.Task `json:"task,omitempty"`
 	store.Nulls
 	Lossy bool `json:"lossy,omitempty"`
 	// Resident is "slab" if rebuilt weights are in the cache, "coefficients" if only the
@@ -171,12 +176,13 @@ type Score struct {
 
 // Answer is the result of an inference and what produced it.
 type Answer struct {
-	Scores  []Score // best first
-	Variant string  // name
-	Version int     // its number
-	Digest  string  // of the variant that answered
-	Basis   string  // digest of its basis
-	Timing  Timing
+	Scores   []Score // best first
+	Function string  // that made the scores of logits: "softmax", "sigmoid" or "none"
+	Variant  string  // name
+	Version  int     // its number
+	Digest   string  // of the variant that answered
+	Basis    string  // digest of its basis
+	Timing   Timing
 }
 
 // Timing is the time of an inference by its parts.
@@ -196,7 +202,7 @@ const (
 // ClassifyOptions choose the form of an Answer.
 type ClassifyOptions struct {
 	TopK     int    // the most labels; 0 for all
-	Function string // "softmax" (default, also ""), "sigmoid" or "none"
+	Function string // "softmax", "sigmoid" or "none"; "" for what the model's task asks for
 }
 
 // Upload is a full checkpoint as it is uploaded.

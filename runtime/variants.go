@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"eigenserve/models/output"
 	"eigenserve/runtime/family"
 	"eigenserve/runtime/fault"
 	"eigenserve/runtime/learn/gate"
@@ -49,6 +50,7 @@ func (eng *Engine) Variant(ref string) (VariantDetail, error) {
 		return VariantDetail{}, family.Coded(err)
 	}
 	info := eng.info(h)
+	info.Task = l.variant.Task
 	info.Versions = eng.catalogue.numbers(h.entry.Name)
 	return VariantDetail{VariantInfo: info, Labels: v.Labels, Fidelity: v.Fidelity, Worst: v.Fidelity.Worst(l.family.Basis.Layout()),
 		Provenance: v.Provenance, Input: inputOf(l.family.Model), Assumed: in.Image.Assumed}, nil
@@ -58,7 +60,7 @@ func (eng *Engine) Variant(ref string) (VariantDetail, error) {
 func NewVariantInfo(e store.Entry) VariantInfo {
 	return VariantInfo{Name: e.Name, Version: e.Version, Digest: e.Digest, Family: e.Family, Basis: e.Basis, Bytes: e.Bytes,
 		SourceBytes: e.SourceBytes, Classes: e.Classes, Energy: e.Energy, Step: e.Step, Added: e.Added, Agreement: e.Agreement,
-		Nulls: e.Nulls, Lossy: e.Lossy, Resident: onDisk}
+		Task: output.Task(e.Task), Nulls: e.Nulls, Lossy: e.Lossy, Resident: onDisk}
 }
 
 // info returns what the catalogue and the engine know of a version.

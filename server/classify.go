@@ -56,6 +56,9 @@ func (s *Server) classify(r *request) error {
 	}
 	s.observeInference(r.base, a.Variant, a.Digest, a.Timing)
 	r.setProvenance(a.Variant, a.Digest, a.Basis, a.Timing)
+	if a.Function != "" {
+		r.Set(wire.HeaderFunction, a.Function)
+	}
 	return r.sendJSON(fiber.StatusOK, a.Scores)
 }
 

@@ -22,7 +22,7 @@ var operations = map[string]apidoc.Operation{
 		Headers: []apidoc.Parameter{deadlineHeader},
 		Body:    []apidoc.Content{content(anyImage, bytesSchema), content(fiber.MIMEOctetStream, bytesSchema), content(fiber.MIMEApplicationJSON, question{})},
 		Answers: []apidoc.Answer{{Status: 200, About: "Labels with their scores, best first.",
-			Content: asJSON([]runtime.Score{}), Headers: provenanceHeaders}}},
+			Content: asJSON([]runtime.Score{}), Headers: classifyHeaders}}},
 	"variants": {Summary: "List or search the models", Query: []apidoc.Parameter{
 		param("limit", "The number of models to return.", apidoc.Object{"type": "integer", "minimum": 1, "maximum": 1000}),
 		param("after", "The name after which the list starts.", textSchema),
@@ -125,6 +125,9 @@ var provenanceHeaders = []apidoc.Parameter{
 	param(wire.HeaderBasis, "Digest of the basis of the variant.", textSchema),
 	param(wire.HeaderTiming, "Where the time went: queue, rebuild, preprocess, compute.", textSchema),
 }
+
+// classifyHeaders are those of scores.
+var classifyHeaders = append([]apidoc.Parameter{param(wire.HeaderFunction, "The function that turned logits into scores: softmax, sigmoid or none.", textSchema)}, provenanceHeaders...)
 
 // checkpointSchema is the form that a checkpoint is uploaded in.
 var checkpointSchema = apidoc.Object{"type": "object", "required": []string{"model", "config"}, "properties": apidoc.Object{

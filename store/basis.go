@@ -35,9 +35,12 @@ type Basis struct {
 	Probes string `json:"probes,omitempty"`
 	// Divergence is the mean KL divergence, on such images, of the family's mean with
 	// each member's own head from that member; 0 if it was not measured.
-	Divergence float64   `json:"divergence,omitempty"`
-	Sources    []Source  `json:"sources"`
-	Created    time.Time `json:"created"`
+	Divergence float64 `json:"divergence,omitempty"`
+	// DivergenceTask is the task of the members that Divergence was measured on; see
+	// Measured.
+	DivergenceTask string    `json:"divergence_task,omitempty"`
+	Sources        []Source  `json:"sources"`
+	Created        time.Time `json:"created"`
 	// Lineage is nil in an older basis, for which it was not measured.
 	Lineage *Lineage `json:"lineage,omitempty"`
 

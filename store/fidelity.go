@@ -28,15 +28,21 @@ type Fidelity struct {
 	Lossy bool `json:"lossy,omitempty"`
 }
 
-// Answers compares a variant's answers with those of its original to the same images.
+// Answers compares a variant's answers with those of its original to the same images, by
+// the measure of the variant's task.
 type Answers struct {
-	// Agreement is the share of images, from 0 to 1, with the same best label.
+	// Agreement is the share of images, from 0 to 1, with the same best label. In a
+	// multi-label or binary task it is that of images with the same labels above one half;
+	// in a regression, with every output within a quarter of the standard deviation that
+	// the original's has over the images.
 	Agreement float64 `json:"agreement"`
 	// KL is the mean Kullback–Leibler divergence of the label probabilities from the
-	// original's, in nats.
+	// original's, in nats. In a multi-label task it is summed over the labels. In a
+	// regression each output stands for a normal distribution with the standard deviation
+	// above, so it is the sum of half the squared errors in these units.
 	KL float64 `json:"kl"`
 	// Logit is the largest change of a logit, less the mean change over its image's
-	// logits, which does not change a probability.
+	// logits where that does not change a probability.
 	Logit float64 `json:"logit"`
 }
 
@@ -44,6 +50,9 @@ type Answers struct {
 // thresholds, and the null models' answers to compare with.
 type Measured struct {
 	Answers
+	// Task is what the answers were compared as: "multi-label", "binary" or "regression",
+	// or "" for labels of which one is right.
+	Task string `json:"task,omitempty"`
 	// Probes is the digest of the family's probe images, or BuiltInProbes.
 	Probes string `json:"probes"`
 	// Images is the number of images that were answered: some of the probes, and images

@@ -26,6 +26,8 @@ type Entry struct {
 	Energy      float64 `json:"energy"`
 	// Agreement is what the gate measured, or 0 if it measured nothing; see Fidelity.
 	Agreement float64 `json:"agreement,omitempty"`
+	// Task is the task that Agreement was measured for; see Measured.
+	Task string `json:"task,omitempty"`
 	Nulls
 	Lossy bool      `json:"lossy,omitempty"`
 	Added time.Time `json:"added"`
@@ -182,7 +184,7 @@ func (s *Store) ReplaceVariant(name, was string, v *Variant, file []byte) (e Ent
 		Bytes: int64(len(file)), SourceBytes: v.Fidelity.Bytes.Source, Classes: len(v.Labels),
 		Step: v.Fidelity.Step, Energy: v.Fidelity.Energy, Lossy: v.Fidelity.Lossy, Added: v.Provenance.Added}
 	if m := v.Fidelity.Measured; m != nil {
-		e.Agreement, e.Nulls = m.Agreement, m.nulls()
+		e.Agreement, e.Task, e.Nulls = m.Agreement, m.Task, m.nulls()
 	}
 	versions := []Entry{e}
 	switch {

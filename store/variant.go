@@ -30,8 +30,11 @@ type Variant struct {
 	Labels []string `json:"labels"`
 	// Preprocessor is preprocessor_config.json, if it differs from the family's.
 	Preprocessor json.RawMessage `json:"preprocessor,omitempty"`
-	Fidelity     Fidelity        `json:"fidelity"`
-	Provenance   Provenance      `json:"provenance"`
+	// ProblemType is problem_type of config.json, "" for none, if it says something else
+	// than the family's; nil otherwise, and in a file from before it was kept.
+	ProblemType *string    `json:"problem_type,omitempty"`
+	Fidelity    Fidelity   `json:"fidelity"`
+	Provenance  Provenance `json:"provenance"`
 
 	// Gains holds one byte for each layer and vector: see Gain.
 	Gains []byte `json:"-"`

@@ -16,6 +16,7 @@ import (
 	"eigenserve/cmd/internal/cli"
 	"eigenserve/cmd/internal/client"
 	"eigenserve/cmd/internal/learning"
+	"eigenserve/models/output"
 	"eigenserve/runtime"
 	"eigenserve/runtime/learn/gate"
 	"eigenserve/store"
@@ -211,6 +212,9 @@ func fidelityText(v runtime.VariantInfo) string {
 	}
 	if v.Agreement > 0 {
 		text += ", agreement " + cli.Percent(v.Agreement)
+		if v.Task != output.SingleLabel {
+			text += " of " + agreementText(v.Task)
+		}
 	}
 	if v.Lossy {
 		text += ", LOSSY"

@@ -10,6 +10,7 @@ import (
 
 	"eigenserve/cmd/internal/catalogue"
 	"eigenserve/cmd/internal/cli"
+	"eigenserve/models/output"
 	"eigenserve/runtime"
 )
 
@@ -40,7 +41,7 @@ func (m *Main) classify() *cobra.Command {
 	catalogue.StoreFlag(cmd, &f.store)
 	flags.StringVar(&f.model, "model", "", "`name` of the model, NAME:VERSION, NAME@DIGEST or an alias")
 	flags.IntVar(&f.options.TopK, "top", 5, "labels to print, best first; 0 prints all")
-	flags.Var(cli.Choice(&f.options.Function, "softmax", "softmax", "sigmoid", "none"), "function", "function from logits to scores")
+	flags.Var(cli.Choice(&f.options.Function, "", "softmax", "sigmoid", "none"), "function", "function from logits to scores (default: sigmoid for a multi-label model or one label, none for a regression, otherwise softmax)")
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 	return cmd
 }
@@ -49,6 +50,7 @@ func (m *Main) classify() *cobra.Command {
 type classified struct {
 	Image  string          `json:"image"`
 	Scores []runtime.Score `json:"scores"`
+	format string          // of a score
 }
 
 func (m *Main) runClassify(ctx context.Context, f classifyFlags, paths []string) error {
@@ -70,7 +72,11 @@ func (m *Main) runClassify(ctx context.Context, f classifyFlags, paths []string)
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-		answers = append(answers, classified{path, a.Scores})
+		format := "%.4f"
+		if a.Function == output.None { // of any magnitude
+			format = "%.6g"
+		}
+		answers = append(answers, classified{path, a.Scores, format})
 		return nil
 	})
 	if failed != nil && len(answers) == 0 {
@@ -82,7 +88,7 @@ func (m *Main) runClassify(ctx context.Context, f classifyFlags, paths []string)
 	for _, a := range answers {
 		rows := [][]string{{a.Image, ""}}
 		for _, s := range a.Scores {
-			rows = append(rows, []string{"  " + s.Label, fmt.Sprintf("%.4f", s.Score)})
+			rows = append(rows, []string{"  " + s.Label, fmt.Sprintf(a.format, s.Score)})
 		}
 		if err := cli.Table(m.Stdout, rows); err != nil {
 			return err

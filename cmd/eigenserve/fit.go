@@ -15,6 +15,7 @@ import (
 	"eigenserve/cmd/internal/cli"
 	"eigenserve/cmd/internal/dataset"
 	"eigenserve/cmd/internal/learning"
+	"eigenserve/models/output"
 	"eigenserve/runtime"
 	"eigenserve/runtime/learn"
 	"eigenserve/store"
@@ -206,6 +207,13 @@ func (m *Main) printFit(s *store.Store, family string, stored []runtime.VariantI
 	}
 	if err := cli.Table(m.Stdout, rows); err != nil {
 		return err
+	}
+	for _, task := range []output.Task{output.MultiLabel, output.Binary, output.Regression} {
+		if slices.ContainsFunc(stored, func(v runtime.VariantInfo) bool { return v.Task == task }) {
+			if _, err := fmt.Fprintf(m.Stdout, "\nThe agreement of %s models is the share of %s.\n", task, agreementText(task)); err != nil {
+				return err
+			}
+		}
 	}
 	times, than := float64(sourceBytes)/float64(variantBytes+f.Bytes), "less"
 	if times < 1 { // a basis pays off when several models share it

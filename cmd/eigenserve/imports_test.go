@@ -33,7 +33,8 @@ var mayImport = map[string][]string{
 	"models/image/jpeg": {},
 	"models/input":      {"models/image"},
 	"models/nn":         {"runtime/kernel"},
-	"models/vit":        {"models/image", "models/input", "models/nn", "runtime/plainjson"},
+	"models/output":     {},
+	"models/vit":        {"models/image", "models/input", "models/nn", "models/output", "runtime/plainjson"},
 
 	"runtime":             {"models/...", "store/...", "runtime/cache", "runtime/fault", "runtime/family", "runtime/internal/similar", "runtime/kernel", "runtime/learn/gate", "runtime/sched"},
 	"runtime/cache":       {"runtime/fault", "runtime/mem"},

@@ -12,6 +12,7 @@ import (
 
 	"eigenserve/cmd/internal/catalogue"
 	"eigenserve/cmd/internal/cli"
+	"eigenserve/models/output"
 	"eigenserve/runtime"
 	"eigenserve/store"
 )
@@ -64,6 +65,49 @@ func printVariant(w io.Writer, d runtime.VariantDetail) error {
 	return cli.Table(w, rows)
 }
 
+// taskText says what a model's outputs stand for, "" for the usual: one label is right.
+func taskText(t output.Task) string {
+	switch t {
+	case output.MultiLabel:
+		return "multi-label: any number of labels are right, and scores are sigmoids"
+	case output.Binary:
+		return "binary: the only label is right or not, and its score is a sigmoid"
+	case output.Regression:
+		return "regression: scores are the outputs themselves"
+	}
+	return ""
+}
+
+// agreementText says what an agreement is a share of.
+func agreementText(t output.Task) string {
+	switch t {
+	case output.MultiLabel, output.Binary:
+		return "images with the same labels above one half"
+	case output.Regression:
+		return "images with every output within a quarter of its standard deviation"
+	}
+	return "images with the same best label"
+}
+
+// divergenceText names the divergence that goes with an agreement.
+func divergenceText(t output.Task) string {
+	switch t {
+	case output.MultiLabel:
+		return "mean KL of all labels"
+	case output.Regression:
+		return "mean of half the squared errors in standard deviations"
+	}
+	return "mean KL"
+}
+
+// changeText names the largest change of a logit.
+func changeText(t output.Task) string {
+	if t == output.Regression {
+		return "largest change of an output"
+	}
+	return "largest logit change"
+}
+
 // provenanceRows describe what the variant is and where it came from.
 func provenanceRows(d runtime.VariantDetail) [][]string {
 	b := d.Fidelity.Bytes
@@ -80,13 +124,15 @@ func provenanceRows(d runtime.VariantDetail) [][]string {
 		{"", fitted},
 		{"input", fmt.Sprintf("%d×%d×%d", d.Input.Channels, d.Input.Height, d.Input.Width)},
 		{"labels", fmt.Sprintf("%d: %s", len(d.Labels), strings.Join(d.Labels, " "))},
-		{"bytes", fmt.Sprintf("%s of %s (%s): coefficients %s, private tensors %s, metadata %s", cli.Size(d.Bytes), cli.Size(d.SourceBytes),
-			shareOfSource(d.VariantInfo), cli.Size(b.Coefficients), cli.Size(b.Private), cli.Size(b.Metadata))},
 	}
 	if d.Assumed != "" {
 		rows = append(rows, []string{"assumed", d.Assumed})
 	}
-	return rows
+	if text := taskText(d.Task); text != "" {
+		rows = append(rows, []string{"task", text})
+	}
+	return append(rows, []string{"bytes", fmt.Sprintf("%s of %s (%s): coefficients %s, private tensors %s, metadata %s", cli.Size(d.Bytes), cli.Size(d.SourceBytes),
+		shareOfSource(d.VariantInfo), cli.Size(b.Coefficients), cli.Size(b.Private), cli.Size(b.Metadata))})
 }
 
 // versionsText returns a model's version and its other versions.
@@ -103,16 +149,18 @@ func answerRows(m *store.Measured) [][]string {
 	if m == nil {
 		return [][]string{{"answers", "not measured: the variant was made before there was a gate"}}
 	}
+	task := output.Task(m.Task)
+	divergence := divergenceText(task)
 	gate := "none: the step was given"
 	if m.MaxKL > 0 {
-		gate = fmt.Sprintf("agreement at least %s, mean KL at most %g", cli.Percent(m.MinAgreement), m.MaxKL)
+		gate = fmt.Sprintf("agreement at least %s, %s at most %g", cli.Percent(m.MinAgreement), divergence, m.MaxKL)
 	}
 	probes := "built-in probes"
 	if m.Probes != store.BuiltInProbes {
 		probes = fmt.Sprintf("the family's probes (%.12s)", m.Probes)
 	}
 	text := func(a store.Answers) string {
-		return fmt.Sprintf("agreement %s, mean KL %.3g, largest logit change %.3g", cli.Percent(a.Agreement), a.KL, a.Logit)
+		return fmt.Sprintf("agreement %s, %s %.3g, %s %.3g", cli.Percent(a.Agreement), divergence, a.KL, changeText(task), a.Logit)
 	}
 	rows := [][]string{
 		{"answers", fmt.Sprintf("%s, on %d images of %s", text(m.Answers), m.Images, probes)},
@@ -121,6 +169,9 @@ func answerRows(m *store.Measured) [][]string {
 	}
 	if m.Random != nil {
 		rows = append(rows, []string{"random", text(*m.Random) + ", with as many random directions in as many bytes"})
+	}
+	if task != output.SingleLabel {
+		rows = append(rows, []string{"", "agreement is the share of " + agreementText(task)})
 	}
 	return append(rows, []string{"gate", gate})
 }

@@ -163,18 +163,25 @@ func (m *Moments) Restore(c Counts) bool {
 	return true
 }
 
-// CentredLoss fills g with the gradient of a random loss, Σ logits·(e − mean(e)) with
-// e standard normal. Averaged over many, the squares of its gradients are those of the
-// logits up to a constant common to all logits, which no answer depends on. A single
-// logit is not compared with others and therefore not centred.
-func CentredLoss(g []float32, r *rand.Rand) {
-	mean := float32(0)
+// RandomLoss fills g with the gradient of a random loss, Σ logits·e with e standard
+// normal. Averaged over many, the squares of its gradients are those of the logits.
+func RandomLoss(g []float32, r *rand.Rand) {
 	for i := range g {
 		g[i] = float32(r.NormFloat64())
-		mean += g[i] / float32(len(g))
 	}
+}
+
+// CentredLoss is RandomLoss with e − mean(e) in place of e: it leaves out a constant
+// common to all logits, which no softmax depends on. A single logit is not compared with
+// others and therefore not centred.
+func CentredLoss(g []float32, r *rand.Rand) {
+	RandomLoss(g, r)
 	if len(g) == 1 {
 		return
+	}
+	mean := float32(0)
+	for _, x := range g {
+		mean += x / float32(len(g))
 	}
 	for i := range g {
 		g[i] -= mean

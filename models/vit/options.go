@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"eigenserve/models/nn"
+	"eigenserve/models/output"
 	"eigenserve/runtime/plainjson"
 )
 
@@ -28,6 +29,7 @@ type Options struct {
 	Eps          float32
 	QKVBias      bool
 	Labels       []string
+	ProblemType  string // "" if it is not set
 
 	activation string      // the name of Activation
 	labelsFrom labelSource // where Labels come from
@@ -66,6 +68,7 @@ type config struct {
 	QKVBias          bool                      `json:"qkv_bias"`
 	NumLabels        *int                      `json:"num_labels"`
 	ID2Label         map[string]plainjson.Text `json:"id2label"`
+	ProblemType      string                    `json:"problem_type"`
 }
 
 // ParseOptions reads a config.json. Missing fields have the defaults of transformers'
@@ -82,7 +85,7 @@ func ParseOptions(data []byte) (Options, error) {
 	}
 	activation, actErr := nn.ParseActivation(c.HiddenAct)
 	labels, from, labelErr := c.labels()
-	if err := errors.Join(c.check(), actErr, labelErr); err != nil {
+	if err := errors.Join(c.check(), actErr, labelErr, output.CheckProblemType(c.ProblemType)); err != nil {
 		return Options{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	return Options{
@@ -90,6 +93,7 @@ func ParseOptions(data []byte) (Options, error) {
 		Hidden: c.HiddenSize, Layers: c.NumHiddenLayers, Heads: c.NumHeads, MLP: c.IntermediateSize,
 		Activation: activation, activation: c.HiddenAct,
 		Eps: float32(c.LayerNormEps), QKVBias: c.QKVBias, Labels: labels, labelsFrom: from,
+		ProblemType: c.ProblemType,
 	}, nil
 }
 

@@ -166,7 +166,7 @@ func (l *layer) transform(p *nn.Pass, x []float32) {
 func (m *Model) Plan() *nn.Plan { return m.plan }
 
 // Architecture names everything in the configuration that answers depend on besides
-// the labels. Checkpoints with the same one can share a basis.
+// the labels and what they stand for. Checkpoints with the same one can share a basis.
 func (m *Model) Architecture() string { return m.options.architecture() }
 
 // Labels returns the names of the checkpoint's logits, in their order.
@@ -174,6 +174,9 @@ func (m *Model) Labels() []string { return m.options.Labels }
 
 // CheckLabels returns an error unless a head with so many outputs has a label for each.
 func (m *Model) CheckLabels(outputs int) error { return m.options.checkLabels(outputs) }
+
+// ProblemType returns problem_type of config.json, "" if it is not set.
+func (m *Model) ProblemType() string { return m.options.ProblemType }
 
 // Input describes how an image file becomes the pixels of an input.
 func (m *Model) Input() input.Spec { return input.Images(m.image) }

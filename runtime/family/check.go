@@ -22,6 +22,9 @@ func (f *Family) Check(v *store.Variant) error {
 	if _, err := f.InputOf(v); err != nil {
 		return Coded(err)
 	}
+	if _, err := f.TaskOf(v); err != nil {
+		return Coded(err)
+	}
 	if err := f.checkCoefficients(v); err != nil {
 		return fault.With(fault.Invalid, err)
 	}

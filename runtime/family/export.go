@@ -91,8 +91,8 @@ func writeFile(path string, content []byte) error {
 	})
 }
 
-// exportConfig returns the family's config.json with the labels of a variant and float32
-// as the type of the tensors.
+// exportConfig returns the family's config.json with the labels of a variant, its own
+// problem_type if it has one, and float32 as the type of the tensors.
 func exportConfig(config []byte, v *store.Variant) ([]byte, error) {
 	var c map[string]any
 	if err := json.Unmarshal(config, &c); err != nil {
@@ -104,6 +104,11 @@ func exportConfig(config []byte, v *store.Variant) ([]byte, error) {
 		ids[l] = i
 	}
 	c["id2label"], c["label2id"] = names, ids
+	if own := v.ProblemType; own != nil && *own != "" {
+		c["problem_type"] = *own
+	} else if own != nil {
+		delete(c, "problem_type")
+	}
 	for _, key := range []string{"torch_dtype", "dtype"} {
 		if _, ok := c[key]; ok {
 			c[key] = "float32"

@@ -5,6 +5,7 @@ import (
 
 	"eigenserve/models"
 	"eigenserve/models/nn"
+	"eigenserve/models/output"
 	"eigenserve/runtime/fault"
 	"eigenserve/store/checkpoint"
 )
@@ -41,6 +42,15 @@ func (s Source) ReadPrivate(name string) ([]float32, []int, error) {
 	}
 	v := make([]float32, t.Len())
 	return v, t.Shape, t.Float32(v)
+}
+
+// Task returns what the given number of the checkpoint's logits stand for.
+func (s Source) Task(labels int) (output.Task, error) {
+	m, err := OpenModel(s.Checkpoint)
+	if err != nil {
+		return "", err
+	}
+	return output.TaskOf(m.ProblemType(), labels), nil
 }
 
 // OpenSource checks a checkpoint against the model that OpenModel returned for it, and

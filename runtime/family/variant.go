@@ -6,6 +6,7 @@ import (
 
 	"eigenserve/models"
 	"eigenserve/models/input"
+	"eigenserve/models/output"
 	"eigenserve/store"
 	"eigenserve/store/tensorfile"
 )
@@ -14,7 +15,8 @@ import (
 // belongs to no file. It does not change.
 type Variant struct {
 	*store.Variant
-	Input input.Spec // how the model's inputs are prepared
+	Input input.Spec  // how the model's inputs are prepared
+	Task  output.Task // what its logits stand for
 	// CoefficientBytes and PrivateBytes are sizes as stored, HeadBytes is the memory of
 	// the packed heads.
 	CoefficientBytes, PrivateBytes, HeadBytes int64
@@ -30,9 +32,13 @@ func (f *Family) Load(v *store.Variant) (*Variant, error) {
 	if err != nil {
 		return nil, Coded(err)
 	}
-	out := &Variant{Input: spec, HeadBytes: f.headBytes(v), Variant: &store.Variant{
+	task, err := f.TaskOf(v)
+	if err != nil {
+		return nil, Coded(err)
+	}
+	out := &Variant{Input: spec, Task: task, HeadBytes: f.headBytes(v), Variant: &store.Variant{
 		Name: v.Name, Family: v.Family, Basis: v.Basis, Digest: v.Digest,
-		Step: v.Step, Labels: v.Labels, Preprocessor: bytes.Clone(v.Preprocessor),
+		Step: v.Step, Labels: v.Labels, Preprocessor: bytes.Clone(v.Preprocessor), ProblemType: v.ProblemType,
 		Gains: bytes.Clone(v.Gains), Coefficients: bytes.Clone(v.Coefficients),
 		Head: bytes.Clone(v.Head), HeadStep: v.HeadStep, Private: cloneTensors(v.Private), Exact: cloneTensors(v.Exact)}}
 	out.CoefficientBytes = int64(len(v.Coefficients) + len(v.Gains))
@@ -76,4 +82,17 @@ func (f *Family) InputOf(v *store.Variant) (input.Spec, error) {
 		return input.Spec{}, fmt.Errorf("%w: preprocessor: %v", store.ErrFormat, err)
 	}
 	return m.Input(), nil
+}
+
+// TaskOf returns what a variant's logits stand for: as the variant's own problem_type
+// says if it has one, else as the family's does.
+func (f *Family) TaskOf(v *store.Variant) (output.Task, error) {
+	problemType := f.Model.ProblemType()
+	if v.ProblemType != nil {
+		problemType = *v.ProblemType
+	}
+	if err := output.CheckProblemType(problemType); err != nil {
+		return "", fmt.Errorf("%w: %w", store.ErrFormat, err)
+	}
+	return output.TaskOf(problemType, len(v.Labels)), nil
 }

@@ -5,6 +5,7 @@ import (
 
 	"eigenserve/models"
 	"eigenserve/models/nn"
+	"eigenserve/models/output"
 	"eigenserve/runtime/family"
 	"eigenserve/runtime/learn/gate"
 	"eigenserve/store"
@@ -49,13 +50,17 @@ type featureReader struct {
 	pool  nn.Pool
 }
 
-// measureMembers sets the divergence of a basis, and returns the features (members·images,
+// measureMembers sets the divergence of a basis, over members with a task like that of the
+// fit's first checkpoint, and returns the features (members·images,
 // width) and the heads of the members that it measures.
 func (r *featureReader) measureMembers(ctx context.Context, members []family.Source, b *store.Basis) (features []float32, heads [][]float32, err error) {
 	mean, err := r.ofMean(b)
 	if err != nil {
 		return nil, nil, err
 	}
+	task := output.TaskOf(r.model.ProblemType(), len(r.model.Labels()))
+	b.DivergenceTask = string(task)
+	var divergences []float64
 	for _, s := range members {
 		if err := ctx.Err(); err != nil {
 			return nil, nil, err
@@ -68,8 +73,17 @@ func (r *featureReader) measureMembers(ctx context.Context, members []family.Sou
 		if err != nil {
 			return nil, nil, err
 		}
-		b.Divergence += gate.Compare(gate.Logits(mean, head, labels), gate.Logits(x, head, labels), labels).KL / float64(len(members))
+		own, err := s.Task(labels)
+		if err != nil {
+			return nil, nil, err
+		}
+		if own.Function() == task.Function() {
+			divergences = append(divergences, gate.Compare(own, gate.Logits(mean, head, labels), gate.Logits(x, head, labels), labels).KL)
+		}
 		features, heads = append(features, x...), append(heads, head)
+	}
+	for _, d := range divergences {
+		b.Divergence += d / float64(len(divergences))
 	}
 	if b.Divergence = gate.Round(b.Divergence); b.Divergence-b.Divergence != 0 { // not finite
 		b.Divergence = 0

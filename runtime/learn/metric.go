@@ -10,7 +10,9 @@ import (
 
 	"eigenserve/models"
 	"eigenserve/models/nn"
+	"eigenserve/models/output"
 	"eigenserve/runtime/family"
+	"eigenserve/runtime/learn/gate"
 	"eigenserve/store/subspace"
 )
 
@@ -151,6 +153,9 @@ type recorder struct {
 	slab    []float32
 	pass    nn.Pass
 	moments *nn.Moments
+	// units are what the outputs of the member are measured in, nil for a softmax, on
+	// which a constant common to all logits has no effect.
+	units []float32
 }
 
 // addMember adds the passes of the i-th member, s, to the moments.
@@ -161,6 +166,9 @@ func (r *recorder) addMember(ctx context.Context, i int, s family.Source, random
 		return err
 	}
 	if err := plan.BindPrivate(w, s.ReadPrivate); err != nil {
+		return err
+	}
+	if r.units, err = r.unitsOf(s, w); err != nil {
 		return err
 	}
 	inputs := models.Images(r.model, r.input)
@@ -190,9 +198,58 @@ func (r *recorder) record(w *nn.Weights, images []models.Input, random *rand.Ran
 	loss := make([][]float32, len(outputs))
 	for i := range loss {
 		loss[i] = make([]float32, len(outputs[i].Logits))
-		nn.CentredLoss(loss[i], random)
+		if r.units == nil {
+			nn.CentredLoss(loss[i], random)
+			continue
+		}
+		nn.RandomLoss(loss[i], random)
+		for k := range loss[i] {
+			loss[i][k] *= r.units[k]
+		}
 	}
 	tape.Backward(loss)
 	r.moments.Add(tape)
 	return nil
+}
+
+// unitsOf returns the units of a member's outputs, whose weights are w: 1 for a sigmoid,
+// the inverse of the standard deviation over the images for a regression.
+func (r *recorder) unitsOf(s family.Source, w *nn.Weights) ([]float32, error) {
+	if len(w.Heads) != 1 {
+		return nil, nil
+	}
+	labels := w.Heads[0].Outputs()
+	task, err := s.Task(labels)
+	if err != nil || task == output.SingleLabel {
+		return nil, err
+	}
+	units := slices.Repeat([]float32{1}, labels)
+	if task != output.Regression {
+		return units, nil
+	}
+	logits, err := r.logits(w)
+	if err != nil {
+		return nil, err
+	}
+	for i, d := range gate.Spread(logits, labels) {
+		units[i] = float32(1 / d)
+	}
+	return units, nil
+}
+
+// logits returns the answers to all images, (images, labels).
+func (r *recorder) logits(w *nn.Weights) (out []float32, err error) {
+	for images := models.Images(r.model, r.input); len(images) > 0; {
+		some := images[:min(r.batch, len(images))]
+		images = images[len(some):]
+		r.pass.Begin(nn.Group{Spans: models.Spans(r.model, some), Weights: w})
+		outputs, err := r.model.Forward(&r.pass, some)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range outputs {
+			out = append(out, o.Logits...)
+		}
+	}
+	return out, nil
 }

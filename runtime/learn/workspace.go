@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"eigenserve/models/output"
 	"eigenserve/runtime/family"
 	"eigenserve/store"
 	"eigenserve/store/checkpoint"
@@ -34,14 +35,38 @@ func (w *workspace) open(name string, layout store.Layout, sources []family.Sour
 		names = append(names, [2]string{s.Digest(), s.Name()})
 	}
 	slices.SortFunc(names, func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
-	raw, err := json.Marshal(map[string]any{"version": 1, "family": name, "layout": layout, "sources": names,
+	inputs := map[string]any{"version": 1, "family": name, "layout": layout, "sources": names,
 		"config": string(sources[0].Config), "preprocessor": string(sources[0].Preprocessor),
-		"rank": o.Rank, "mean": o.MeanType, "metric": o.Metric, "probes": digestOf(input)})
+		"rank": o.Rank, "mean": o.MeanType, "metric": o.Metric, "probes": digestOf(input)}
+	problems, err := problemsOf(sources)
+	if err != nil {
+		return err
+	}
+	if len(problems) > 0 {
+		inputs["problems"] = problems
+	}
+	raw, err := json.Marshal(inputs)
 	if err != nil {
 		return err
 	}
 	w.parts, err = w.store.Workspace(name, store.Digest(raw))
 	return err
+}
+
+// problemsOf returns the problem_types of the sources by digest, without those that
+// change nothing in a fit.
+func problemsOf(sources []family.Source) (map[string]string, error) {
+	out := map[string]string{}
+	for _, s := range sources {
+		m, err := family.OpenModel(s.Checkpoint)
+		if err != nil {
+			return nil, err
+		}
+		if !output.SameProblem(m.ProblemType(), "") {
+			out[s.Digest()] = m.ProblemType()
+		}
+	}
+	return out, nil
 }
 
 // digestOf returns the SHA-256 of numbers, little-endian, in hexadecimal.

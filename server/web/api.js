@@ -92,6 +92,7 @@ export async function classify(name, image, topK, signal) {
   const made = res.headers.get("Eigenserve-Variant") ?? "";
   return {
     scores,
+    function: res.headers.get("Eigenserve-Function") ?? "softmax",
     digest: made.slice(made.lastIndexOf("@") + 1),
     basis: res.headers.get("Eigenserve-Basis") ?? "",
     timing: timing(res.headers.get("Server-Timing") ?? ""),

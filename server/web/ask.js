@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { askMany, makeRanking, match } from "./askall.js";
 import { byId, el } from "./dom.js";
-import { codePoint, count, duration, percent } from "./format.js";
+import { codePoint, count, duration, percent, score } from "./format.js";
 
 const topK = 5;
 
@@ -60,8 +60,8 @@ export function makeAsk({ pad, total, found, picture, onSelect }) {
     try {
       const a = await api.classify(name, await pad.blob(), topK, signal);
       if (signal.aborted) return;
-      show(...a.scores.map((s) => score(s, picture(name, s.label))), made(name, a));
-      said.textContent = a.scores.length ? `${name}: ${a.scores[0].label}, ${percent(a.scores[0].score)}` : "";
+      show(...a.scores.map((s) => scored(s, a.function, picture(name, s.label))), made(name, a));
+      said.textContent = a.scores.length ? `${name}: ${a.scores[0].label}, ${score(a.scores[0].score, a.function)}` : "";
     } catch (err) {
       if (!signal.aborted) show(fault(err));
     }
@@ -125,17 +125,18 @@ export function makeAsk({ pad, total, found, picture, onSelect }) {
   };
 }
 
-// score returns one label of an answer.
-function score(s, picture) {
+// scored returns one label of an answer, whose score was made by a function. A score that
+// is no share has no meter.
+function scored(s, by, picture) {
   const meter = el("i");
-  meter.style.width = percent(Math.max(0, Math.min(1, s.score)));
+  if (by !== "none") meter.style.width = percent(Math.max(0, Math.min(1, s.score)));
   const glyph = picture ?? Array.from(s.label)[0] ?? "";
   const code = codePoint(s.label);
   return el("div", { class: "score" },
     el("span", { class: "glyph", "aria-hidden": "true" }, glyph),
     el("span", { class: "label" }, s.label, code && el("small", {}, code)),
-    el("span", { class: "value num" }, percent(s.score)),
-    el("span", { class: "meter", "aria-hidden": "true" }, meter));
+    el("span", { class: "value num" }, score(s.score, by)),
+    by !== "none" && el("span", { class: "meter", "aria-hidden": "true" }, meter));
 }
 
 // made returns what made an answer and where the time went.

@@ -19,7 +19,8 @@ export async function askMany(page, image, signal, show) {
       try {
         const a = await api.classify(name, image, 1, signal);
         tally.answered++;
-        if (a.scores.length) rank(tally.best, { name, best: a.scores[0] });
+        // The outputs of a regression cannot be ranked among probabilities.
+        if (a.scores.length && a.function !== "none") rank(tally.best, { name, best: a.scores[0] });
       } catch (err) {
         if (signal.aborted) return;
         tally.failed++;

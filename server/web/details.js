@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { byId, el, confirmRemoval, setText, toast } from "./dom.js";
-import { bytes, codePoint, count, digits, duration, moment, percent, perSecond } from "./format.js";
+import { bytes, codePoint, count, digits, duration, moment, percent, perSecond, taskText } from "./format.js";
 
 const shortDigest = (digest) => digest.slice(0, 12);
 
@@ -148,10 +148,11 @@ function factsOf(v, onFamily) {
   const where = { slab: "rebuilt, in a slab", coefficients: "coefficients only", disk: "on disk" };
   return [
     ["family", el("button", { type: "button", class: "link", onclick: () => onFamily(v.family) }, v.family)],
+    ["task", taskText(v.task)],
     ["agreement with the original", measured ? `${percent(measured.agreement, 2)} of ${count(measured.images)} images, at least ${percent(measured.at_least, 2)}` : ""],
     ["agreement of the mean alone", measured ? percent(measured.mean_only.agreement, 2) : ""],
     ["agreement of random directions", measured?.random_basis ? percent(measured.random_basis.agreement, 2) : ""],
-    ["KL divergence", measured ? `${measured.kl.toPrecision(3)} nats${measured.max_kl ? `, ${measured.max_kl.toPrecision(3)} allowed` : ""}` : ""],
+    [measured?.task === "regression" ? "half the squared error in deviations" : "KL divergence", measured ? `${measured.kl.toPrecision(3)}${measured.task === "regression" ? "" : " nats"}${measured.max_kl ? `, ${measured.max_kl.toPrecision(3)} allowed` : ""}` : ""],
     ["version", v.versions?.length > 1 ? `${v.version}, of ${v.versions.length}` : String(v.version)],
     ["stored size", `${bytes(v.bytes)}, 1/${digits(v.source_bytes / Math.max(v.bytes, 1))} of the source`],
     ["coefficients · private", parts.coefficients !== undefined ? `${bytes(parts.coefficients)} · ${bytes(parts.private)}` : ""],

@@ -3,7 +3,7 @@
 
 import * as api from "./api.js";
 import { byId, el, setText } from "./dom.js";
-import { bytes, count, duration, percent, perSecond } from "./format.js";
+import { agreementOf, bytes, count, duration, percent, perSecond } from "./format.js";
 import { makeList } from "./list.js";
 
 const residency = { slab: "rebuilt, in a slab", coefficients: "coefficients in memory", disk: "on disk" };
@@ -169,7 +169,7 @@ function makeRow(choose, selected) {
       setText(pin, v.pinned ? "◆" : "");
       setText(cells.size, bytes(v.bytes));
       setText(cells.fidelity, percent(v.agreement || v.energy));
-      cells.fidelity.title = v.agreement ? "Share of probe images with the same best label as the original" : "Energy kept of the delta; the answers were not measured";
+      cells.fidelity.title = v.agreement ? agreementOf(v.task) : "Energy kept of the delta; the answers were not measured";
       cells.fidelity.classList.toggle("lossy", Boolean(v.lossy));
       setText(cells.rate, asked ? perSecond(v.rate) : "–");
       setText(cells.latency, asked ? duration(1000 * v.latency_seconds) : "–");

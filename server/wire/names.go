@@ -38,6 +38,9 @@ func Reference(name, version string) (string, error) {
 const (
 	HeaderVariant = "Eigenserve-Variant" // name@digest
 	HeaderBasis   = "Eigenserve-Basis"   // digest
+	// HeaderFunction names the function that turned logits into scores: softmax, sigmoid
+	// or none.
+	HeaderFunction = "Eigenserve-Function"
 )
 
 // VariantHeader returns the value of HeaderVariant.

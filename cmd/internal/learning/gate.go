@@ -21,7 +21,7 @@ type GateFlags struct {
 // one command.
 func (f *GateFlags) Add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.Float64Var(&f.agreement, "min-agreement", gate.DefaultMinAgreement, "gate: smallest share of probe images on which the best label must be the original's; 0 turns this off")
+	flags.Float64Var(&f.agreement, "min-agreement", gate.DefaultMinAgreement, "gate: smallest share of probe images that must be answered as by the original, by the best label in most models; 0 turns this off")
 	flags.Float64Var(&f.kl, "max-kl", 0, fmt.Sprintf("gate: largest mean KL divergence, in nats, from the original's probabilities on the probe images (default: %g of the divergence of the family's mean alone, less where a classifier's labels are easily confused, more where they are not)", gate.DefaultShare))
 	flags.Var(&f.budget, "variant-budget", "gate: most bytes a variant may take, metadata apart; a checkpoint that cannot pass within them is refused (default: half its float16 size)")
 	flags.BoolVar(&f.lossy, "allow-lossy", false, "store a checkpoint that cannot pass the gate as the best variant within --variant-budget, marked as lossy")

@@ -67,6 +67,30 @@ func New(seed uint64, labels int) *Checkpoint {
 	return c
 }
 
+// WithTask keeps the first labels of the head, and sets problem_type unless it is "".
+func (c *Checkpoint) WithTask(problemType string, labels int) *Checkpoint {
+	names := map[string]string{}
+	for i := range labels {
+		names[strconv.Itoa(i)] = fmt.Sprintf("output %d", i)
+	}
+	c.Config["id2label"] = names
+	delete(c.Config, "label2id")
+	delete(c.Config, "problem_type")
+	if problemType != "" {
+		c.Config["problem_type"] = problemType
+	}
+	for _, name := range []string{"classifier.weight", "classifier.bias"} {
+		t := c.Tensors[name]
+		v := make([]float32, t.Len())
+		Must(t.Float32(v))
+		shape := slices.Clone(t.Shape)
+		v = v[:t.Len()/shape[0]*labels]
+		shape[0] = labels
+		c.Tensors[name] = tensorfile.FromFloat32("F32", shape, v)
+	}
+	return c
+}
+
 // Foreign returns a checkpoint of another lineage with the family's shapes. Its labels are
 // those of New(seed, 3).
 func Foreign(seed uint64) *Checkpoint {

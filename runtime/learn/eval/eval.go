@@ -10,6 +10,7 @@ import (
 
 	"eigenserve/models/image"
 	"eigenserve/models/nn"
+	"eigenserve/models/output"
 	"eigenserve/runtime/family"
 	"eigenserve/runtime/fault"
 	"eigenserve/runtime/learn/gate"
@@ -105,6 +106,10 @@ func (ev *Evaluator) Evaluate(ctx context.Context, c *checkpoint.Checkpoint, ima
 	s, m, err := f.OpenMember(c)
 	if err != nil {
 		return Evaluation{}, err
+	}
+	if task := output.TaskOf(m.ProblemType(), len(m.Labels())); task != output.SingleLabel {
+		return Evaluation{}, fault.Errorf(fault.Invalid, "checkpoint %q is a %s model: eval compares the best of several labels, of which this task has none; "+
+			"`eigenserve show` says how well the stored variant agrees with it", c.Name, task)
 	}
 	v, err := ev.variant(ctx, c, s.Digest())
 	if err != nil {

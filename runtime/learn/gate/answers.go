@@ -4,21 +4,23 @@ import (
 	"math"
 	"strconv"
 
+	"eigenserve/models/output"
 	"eigenserve/runtime/kernel"
 	"eigenserve/store"
 )
 
-// Compare compares logits (n, labels) with the original's, of the same shape.
-func Compare(logits, original []float32, labels int) store.Answers {
+// Compare compares logits (n, labels) with the original's, by the measure of a task.
+func Compare(task output.Task, logits, original []float32, labels int) store.Answers {
 	n := len(original) / labels
+	m := measureOf(task, original, labels)
 	var out store.Answers
 	for i := range n {
 		p, q := original[i*labels:][:labels], logits[i*labels:][:labels]
-		if Argmax(p) == Argmax(q) {
+		if m.agree(p, q) {
 			out.Agreement += 1 / float64(n)
 		}
-		out.KL += divergence(p, q) / float64(n)
-		out.Logit = max(out.Logit, maxChange(p, q))
+		out.KL += m.divergence(p, q) / float64(n)
+		out.Logit = max(out.Logit, m.change(p, q))
 	}
 	out.Agreement = min(1, math.Round(1e6*out.Agreement)/1e6)
 	out.KL, out.Logit = Round(out.KL), Round(out.Logit)

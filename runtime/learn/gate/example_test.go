@@ -3,6 +3,7 @@ package gate_test
 import (
 	"fmt"
 
+	"eigenserve/models/output"
 	"eigenserve/runtime/learn/gate"
 )
 
@@ -17,7 +18,7 @@ func ExampleCompare() {
 		4, 0, 1,
 		3, 2, 0,
 	}
-	a := gate.Compare(variant, original, 3)
+	a := gate.Compare(output.SingleLabel, variant, original, 3)
 	fmt.Printf("agreement %.0f%%\n", 100*a.Agreement)
 	fmt.Printf("mean divergence %.2f nats\n", a.KL)
 	fmt.Printf("largest change of a logit %.1f\n", a.Logit)

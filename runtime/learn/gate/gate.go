@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"eigenserve/models"
+	"eigenserve/models/output"
 	"eigenserve/runtime/family"
 	"eigenserve/store"
 	"eigenserve/store/checkpoint"
@@ -73,6 +74,9 @@ func (g *Gate) Variant(ctx context.Context, c *checkpoint.Checkpoint, name strin
 			v.Preprocessor = []byte("{}")
 		}
 	}
+	if own := m.ProblemType(); !output.SameProblem(own, g.family.Model.ProblemType()) {
+		v.ProblemType = &own
+	}
 	return v, countBytes(v, s.Bytes())
 }
 
@@ -94,7 +98,12 @@ func (g *Gate) smallest(ctx context.Context, s family.Source, m models.Model, o 
 	if err != nil {
 		return nil, err
 	}
-	o = o.withDefaults(g.family.DenseBytesWith(t.labels)/2, g.family.Basis.Divergence, leniency(t.head, t.labels, t.inputs()))
+	if o.MaxKL == 0 {
+		if o.MaxKL, err = t.defaultMaxKL(g.family.Basis); err != nil {
+			return nil, err
+		}
+	}
+	o = o.withDefaults(g.family.DenseBytesWith(t.labels) / 2)
 	if err := t.chooseHeadStep(o); err != nil {
 		return nil, err
 	}

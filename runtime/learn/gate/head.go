@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 
+	"eigenserve/models/output"
 	"eigenserve/store"
 	"eigenserve/store/subspace"
 )
@@ -67,11 +68,20 @@ func (t *trial) chooseHeadStep(o Options) error {
 		if err != nil {
 			return err
 		}
-		if t.compare(t.heldOut(t.features), head).KL <= headShare*o.MaxKL {
+		if t.headPasses(t.compare(t.heldOut(t.features), head), o) {
 			t.headStep = Round(t.headStep)
 			return nil
 		}
 	}
 	t.headStep = 0
 	return nil
+}
+
+// headPasses reports whether the answers of the original's head, once coded, are close
+// enough to its own. With several labels above one half, or outputs that must all be
+// right, the agreement may be what limits a variant. As many answers change as the error
+// grows, of which the divergence is the square.
+func (t *trial) headPasses(a store.Answers, o Options) bool {
+	return a.KL <= headShare*o.MaxKL &&
+		(t.task == output.SingleLabel || 1-a.Agreement <= math.Sqrt(headShare)*(1-o.MinAgreement))
 }

@@ -3,20 +3,26 @@ package gate
 import (
 	"math"
 
+	"eigenserve/models/output"
 	"eigenserve/runtime/fault"
+	"eigenserve/store"
 )
 
 // Options say how closely a variant must answer as its original does, and in how many
 // bytes. The zero value of each field means its default.
 type Options struct {
-	// MinAgreement is the least share of the held-out images whose best label must be the
-	// original's, DefaultMinAgreement by default. A negative value requires none.
+	// MinAgreement is the least share of the held-out images that must be answered as the
+	// original does: DefaultMinAgreement. A negative value asks for nothing. What counts
+	// as the same answer depends on the task: see store.Answers.
 	MinAgreement float64
-	// MaxKL is the largest mean divergence from the original's probabilities on these
-	// images, in nats. The default is DefaultShare of the divergence of the family's mean
-	// from its members, which shows how far answers are apart in this family, times the
-	// leniency of the head. A family of one member, or of copies, has no such measure;
-	// its default is defaultMaxKL times the leniency.
+	// MaxKL is the largest mean divergence from the original's answers to them, in nats:
+	// see store.Answers. The default is DefaultShare of what the family's mean diverges
+	// from its members, which is how far answers lie apart in this family. If the family
+	// was measured for another task, it is that share of what the mean diverges from this
+	// checkpoint. For single-label models it is multiplied by the leniency of the head, and
+	// a family of one member, or of copies, which has no such measure, uses defaultMaxKL.
+	// For other tasks it is at least leastMaxKL, and for regressions at most
+	// maxRegressionKL for each output.
 	MaxKL float64
 	// MaxBytes is the largest size of a variant without its metadata, by default half of
 	// what its tensors take in float16.
@@ -45,24 +51,51 @@ const (
 	// rounding, would make a limit that only an exact copy meets.
 	defaultMaxKL  = 0.008
 	minDivergence = 0.001
+	// leastMaxKL is the least default of other tasks than single-label ones: scores that
+	// are 0.02 off, or outputs that are 0.04 standard deviations off.
+	leastMaxKL = 0.001
+	// maxRegressionKL allows the outputs of a regression a mean squared error of 1% of
+	// their variance over the images: a root-mean-square error of a tenth of a standard
+	// deviation.
+	maxRegressionKL = 0.005
 )
 
-// withDefaults returns the options with their defaults, for a variant whose tensors take
-// float16 bytes in that type and a family whose mean diverges by divergence.
-func (o Options) withDefaults(float16 int64, divergence, leniency float64) Options {
+// withDefaults returns the options with their defaults, but for MaxKL, for a variant whose
+// tensors take float16 bytes in that type.
+func (o Options) withDefaults(float16 int64) Options {
 	if o.MinAgreement == 0 {
 		o.MinAgreement = DefaultMinAgreement
-	}
-	switch {
-	case o.MaxKL == 0 && divergence >= minDivergence:
-		o.MaxKL = Round(DefaultShare * divergence * leniency)
-	case o.MaxKL == 0:
-		o.MaxKL = Round(defaultMaxKL * leniency)
 	}
 	if o.MaxBytes == 0 {
 		o.MaxBytes = float16 / 2
 	}
 	return o
+}
+
+// defaultMaxKL returns the default of Options.MaxKL for the checkpoint, in a family of
+// the given basis.
+func (t *trial) defaultMaxKL(b *store.Basis) (float64, error) {
+	divergence := b.Divergence
+	if output.Task(b.DivergenceTask).Function() != t.task.Function() {
+		mean, err := t.meanOnly()
+		if err != nil {
+			return 0, err
+		}
+		divergence = mean.KL
+	}
+	most := DefaultShare * divergence
+	switch t.task {
+	case output.SingleLabel:
+		if divergence < minDivergence {
+			most = defaultMaxKL
+		}
+		most *= leniency(t.head, t.labels, t.inputs())
+	case output.Regression:
+		most = max(leastMaxKL, min(most, maxRegressionKL*float64(t.labels)))
+	default:
+		most = max(leastMaxKL, most)
+	}
+	return Round(most), nil
 }
 
 // Check returns an error for options that no variant could satisfy.

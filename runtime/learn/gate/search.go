@@ -110,10 +110,10 @@ func (t *trial) refine(ctx context.Context, o Options, k int, x *candidate) (*ca
 	}
 	for stride, at := perOctave/4, k+perOctave/2; stride > 0; stride /= 2 {
 		next, err := t.refinedCandidate(ctx, stepAt(at))
-		if err != nil {
+		if err != nil && !errors.Is(err, subspace.ErrNotFinite) {
 			return nil, err
 		}
-		if next.passes(o) && next.bytes() < x.bytes() {
+		if err == nil && next.passes(o) && next.bytes() < x.bytes() {
 			x = next
 			at += stride
 		} else {

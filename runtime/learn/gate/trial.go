@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"eigenserve/models/nn"
+	"eigenserve/models/output"
 	"eigenserve/runtime/family"
 	"eigenserve/runtime/fault"
 	"eigenserve/runtime/learn/teach"
@@ -22,6 +23,7 @@ type trial struct {
 	coefficients *subspace.Coefficients
 	images       *Images
 	labels       int
+	task         output.Task
 	workers      int
 
 	head     []float32 // the original's [W b], (labels, width)
@@ -41,6 +43,9 @@ func newTrial(f *family.Family, p *subspace.Projector, s family.Source, images *
 	t := &trial{family: f, projector: p, source: s, images: images, workers: workers, plan: f.Plan.In(nn.Float32)}
 	var err error
 	if t.head, t.labels, err = family.JoinHead(f.Plan.Heads()[0], s.ReadPrivate); err != nil {
+		return nil, err
+	}
+	if t.task, err = s.Task(t.labels); err != nil {
 		return nil, err
 	}
 	if t.coefficients, err = p.Project(s); err != nil {
@@ -119,7 +124,7 @@ func (t *trial) refinedCandidate(ctx context.Context, step float64) (*candidate,
 		t.refiner = teach.NewRefiner(t.family, teach.Target{
 			Images:   t.fitting(t.images.input),
 			Features: withoutOnes(t.fitting(t.features), len(t.head)/t.labels, t.inputs()),
-			Head:     t.head, Labels: t.labels,
+			Head:     t.head, Labels: t.labels, Task: t.task, Spread: Spread(t.original, t.labels),
 		})
 	}
 	v := &store.Variant{Private: map[string]tensorfile.Tensor{}}
@@ -159,5 +164,5 @@ func (t *trial) score(v *store.Variant) (*candidate, error) {
 // compare compares the answers of a head to features of the held-out images with the
 // original's.
 func (t *trial) compare(features, head []float32) store.Answers {
-	return Compare(Logits(features, head, t.labels), t.heldOut(t.original), t.labels)
+	return Compare(t.task, Logits(features, head, t.labels), t.heldOut(t.original), t.labels)
 }

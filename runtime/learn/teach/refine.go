@@ -10,6 +10,7 @@ import (
 
 	"eigenserve/models"
 	"eigenserve/models/nn"
+	"eigenserve/models/output"
 	"eigenserve/runtime/family"
 	"eigenserve/runtime/kernel"
 	"eigenserve/store"
@@ -38,6 +39,8 @@ type Target struct {
 	Features []float32 // of the checkpoint, (n, inputs)
 	Head     []float32 // of the checkpoint, [W b], (labels, inputs+1), or (labels, inputs) without a bias
 	Labels   int
+	Task     output.Task
+	Spread   []float64 // of a regression: the standard deviation of each output
 }
 
 // row returns the head's row of the i-th label.
@@ -82,6 +85,7 @@ func NewRefiner(f *family.Family, t Target) *Refiner {
 	// other answers. It counts as it would under an average head of the same size.
 	for i := range t.Labels {
 		for _, x := range t.row(i)[:r.width] {
+			x *= r.unit(i)
 			r.featureWeight += featureShare * x * x / float32(t.Labels*r.width)
 		}
 	}
@@ -207,19 +211,41 @@ func (r *Refiner) load(u *subspace.Unrounded) {
 // divergence of its answers from the checkpoint's plus featureWeight·‖x−want‖²/2.
 func (r *Refiner) lossGradient(x, want []float32) []float32 {
 	got, original := r.logits(x), r.logits(want)
-	kernel.Softmax(got, 1, r.Labels, r.Labels, 1)
-	kernel.Softmax(original, 1, r.Labels, r.Labels, 1)
+	r.answer(got)
+	r.answer(original)
 	gradient := make([]float32, r.width)
 	for k := range gradient {
 		gradient[k] = r.featureWeight * (x[k] - want[k])
 	}
 	for i := range got {
-		d := got[i] - original[i]
+		d := (got[i] - original[i]) * r.unit(i) * r.unit(i)
 		for k, w := range r.row(i)[:r.width] {
 			gradient[k] += d * w
 		}
 	}
 	return gradient
+}
+
+// unit returns the factor that makes the divergence of label i's logits one of
+// comparable numbers: in a regression, the inverse of its standard deviation.
+func (r *Refiner) unit(i int) float32 {
+	if r.Task == output.Regression {
+		return float32(1 / r.Spread[i])
+	}
+	return 1
+}
+
+// answer replaces logits by scores. In all tasks the difference of the scores is the
+// gradient of the divergence of answers, in the units of unit.
+func (r *Refiner) answer(logits []float32) {
+	switch r.Task.Function() {
+	case output.Softmax:
+		kernel.Softmax(logits, 1, r.Labels, r.Labels, 1)
+	case output.Sigmoid:
+		for i, x := range logits {
+			logits[i] = float32(1 / (1 + math.Exp(-float64(x))))
+		}
+	}
 }
 
 // logits returns the logits of the checkpoint's head for features x.
