@@ -200,7 +200,7 @@ func (c contents) trainingState() error {
 		case strings.HasPrefix(name, "global_step"):
 			return fmt.Errorf("%w: %s holds the state of DeepSpeed: collect the weights, in the folder, with: python zero_to_fp32.py . . --safe_serialization", ErrWeights, name)
 		case strings.HasPrefix(name, "pytorch_model_fsdp"):
-			return fmt.Errorf("%w: %s holds the shards of FSDP: in the folder, accelerate merge-weights %[2]s . collects the weights", ErrWeights, name)
+			return fmt.Errorf("%w: %s holds the shards of FSDP: collect the weights with `accelerate merge-weights %[2]s .` in the folder", ErrWeights, name)
 		}
 	}
 	if name := c.find(trainingFile); name != "" {

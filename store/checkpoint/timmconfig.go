@@ -123,9 +123,9 @@ func (t *timmConfig) config(s sizes, image [2]int) (*vitConfig, error) {
 	}, nil
 }
 
-// options returns what does not follow from the shapes: the number of heads, which the name
-// of the architecture implies, and the activation. model_args override the name. An unknown
-// one may mean anything, so it is an error.
+// options returns the number of heads and the activation, which do not follow from the
+// shapes. The name of the architecture implies them, and model_args override it. An unknown
+// argument is an error, since it may mean anything.
 func (t *timmConfig) options(s sizes) (heads int, activation string, err error) {
 	activation = "gelu"
 	var hidden int
