@@ -10,6 +10,7 @@ import (
 	"eigenserve/server"
 	"eigenserve/server/cors"
 	"eigenserve/server/internal/servertest"
+	"eigenserve/server/wire"
 )
 
 // policy returns the policy for some origins.
@@ -107,7 +108,7 @@ func TestSharedAnswers(t *testing.T) {
 				headers = append(headers, servertest.Bearer(test.token)...)
 			}
 			got := s.Do(t, test.method, test.path, test.body, headers...)
-			if got.Status != test.status || got.Header.Get("Access-Control-Allow-Origin") != allowed || !strings.Contains(got.Header.Get("Access-Control-Expose-Headers"), "Eigenserve-Variant, Eigenserve-Basis, Server-Timing, X-Request-Id, Retry-After") {
+			if got.Status != test.status || got.Header.Get("Access-Control-Allow-Origin") != allowed || !strings.Contains(got.Header.Get("Access-Control-Expose-Headers"), strings.Join([]string{wire.HeaderVariant, wire.HeaderBasis, wire.HeaderFunction, wire.HeaderTiming, "X-Request-Id, Retry-After"}, ", ")) {
 				t.Errorf("%s %s: got %d %v %s, want %d", test.method, test.path, got.Status, got.Header, got.Body, test.status)
 			}
 			if got.Header.Get("Access-Control-Allow-Credentials") != "" {

@@ -17,7 +17,7 @@ const maxAge = "3600"
 const Any = "*"
 
 // exposed are the headers of answers that a page may read.
-var exposed = strings.Join([]string{"Eigenserve-Variant", "Eigenserve-Basis", "Server-Timing", "X-Request-Id", "Retry-After",
+var exposed = strings.Join([]string{"Eigenserve-Variant", "Eigenserve-Basis", "Eigenserve-Function", "Server-Timing", "X-Request-Id", "Retry-After",
 	"Location", "Allow", "Inference-Header-Content-Length"}, ", ")
 
 // Policy says which origins may call the server. A nil *Policy allows none.

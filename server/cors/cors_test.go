@@ -54,7 +54,7 @@ func TestNewRefuses(t *testing.T) {
 }
 
 func TestAnswer(t *testing.T) {
-	const exposed = "Eigenserve-Variant, Eigenserve-Basis, Server-Timing, X-Request-Id, Retry-After, Location, Allow, Inference-Header-Content-Length"
+	const exposed = "Eigenserve-Variant, Eigenserve-Basis, Eigenserve-Function, Server-Timing, X-Request-Id, Retry-After, Location, Allow, Inference-Header-Content-Length"
 	for _, test := range []struct {
 		origins, from string
 		want          map[string]string
