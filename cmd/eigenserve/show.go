@@ -84,7 +84,7 @@ func agreementText(t output.Task) string {
 	case output.MultiLabel, output.Binary:
 		return "images with the same labels above one half"
 	case output.Regression:
-		return "images with every output within a quarter of its standard deviation"
+		return "images with every output within a quarter of its standard deviation of the original's"
 	}
 	return "images with the same best label"
 }
