@@ -132,7 +132,7 @@ function scored(s, by, picture) {
   if (by !== "none") meter.style.width = percent(Math.max(0, Math.min(1, s.score)));
   const glyph = picture ?? Array.from(s.label)[0] ?? "";
   const code = codePoint(s.label);
-  return el("div", { class: "score" },
+  return el("div", { class: by === "none" ? "score plain" : "score" },
     el("span", { class: "glyph", "aria-hidden": "true" }, glyph),
     el("span", { class: "label" }, s.label, code && el("small", {}, code)),
     el("span", { class: "value num" }, score(s.score, by)),

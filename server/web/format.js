@@ -26,7 +26,7 @@ export const percent = (x, places = 1) => `${(100 * x).toFixed(places)}%`;
 
 // score returns a score as the function that made it calls for: a share, or a plain number
 // if it was none.
-export const score = (x, by) => (by === "none" ? Number(x.toPrecision(5)).toString() : percent(x));
+export const score = (x, by) => (by === "none" ? x.toPrecision(4) : percent(x));
 
 // perSecond returns a rate, 0 if it is close to that.
 export const perSecond = (x) => (x < 0.005 ? "0" : digits(x));
